@@ -1,0 +1,34 @@
+"""Proof that a request comes from whom it says: schemes as data over one engine. Pure.
+
+Raw bytes only, constant-time comparison only, and without a usable secret nothing gets in. A scheme is chosen by the source's
+configuration, never by what was sent.
+"""
+
+from bridge.signatures.choice import AnyOf, HeaderSets
+from bridge.signatures.described import scheme_of
+from bridge.signatures.ed25519 import Ed25519
+from bridge.signatures.envelope import Envelope
+from bridge.signatures.keyed import Hmac
+from bridge.signatures.offered import Pairs, Plain, Positional
+from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
+from bridge.signatures.static import Basic, Token, Unsigned
+from bridge.signatures.timestamps import Timestamp
+
+__all__ = [
+    "MAX_SECRETS",
+    "AnyOf",
+    "Basic",
+    "Ed25519",
+    "Envelope",
+    "HeaderSets",
+    "Hmac",
+    "Pairs",
+    "Plain",
+    "Positional",
+    "Scheme",
+    "Secret",
+    "Timestamp",
+    "Token",
+    "Unsigned",
+    "scheme_of",
+]

@@ -1,0 +1,94 @@
+"""Choosing between schemes, never so that a sender could choose a weaker one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.errors import BadSignature
+from bridge.model import Request
+from bridge.signatures.scheme import Scheme, Secret, live
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyOf:
+    """Several schemes, each for the secrets that start with its text; the first that fits. What was sent decides nothing.
+
+    Standard Webhooks: `whpk_…` is a public key and checks `v1a` entries only, `whsec_…` a shared one and checks `v1` only.
+    """
+
+    by_secret: tuple[tuple[str, Scheme], ...]
+    credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def __post_init__(self) -> None:
+        names = [name for _, scheme in self.by_secret for name in scheme.credentials]
+        object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+        groups: dict[int, list[Secret]] = {}
+        for value in live(secrets, now):
+            if (index := self._index(value)) is not None:
+                groups.setdefault(index, []).append(Secret(value))
+        refusal = BadSignature("no_secret")
+        for index, group in groups.items():
+            try:
+                self.by_secret[index][1].verify(request, group, now)
+            except BadSignature as error:
+                refusal = error
+                continue
+            return
+        raise refusal
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` signed by the scheme of `secret`; ValueError where there is none."""
+        if (index := self._index(secret)) is None:
+            raise ValueError(self._starts())
+        return self.by_secret[index][1].sign(request, secret, now)
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        index = self._index(secret)
+        return self._starts() if index is None else self.by_secret[index][1].secret_problem(secret)
+
+    def _index(self, secret: str) -> int | None:
+        return next((index for index, (start, _) in enumerate(self.by_secret) if secret.startswith(start)), None)
+
+    def _starts(self) -> str:
+        return "the secret must start with " + " or ".join(start for start, _ in self.by_secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeaderSets:
+    """The same scheme under several sets of header names, told by their common start, never mixed.
+
+    The first set of which any header is present is the one that is checked: so where the headers of an earlier set are there,
+    they are signed, and a row may take the event's id from the sets in the same order.
+    """
+
+    sets: tuple[tuple[str, Scheme], ...]
+    credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def __post_init__(self) -> None:
+        names = [name for _, scheme in self.sets for name in scheme.credentials]
+        object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+        for start, scheme in self.sets:
+            if any(name.startswith(start) for name in request.headers):
+                return scheme.verify(request, secrets, now)
+        live(secrets, now)
+        raise BadSignature("missing")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` signed under the first set of names."""
+        return self.sets[0][1].sign(request, secret, now)
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        return self.sets[0][1].secret_problem(secret)

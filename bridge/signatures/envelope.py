@@ -1,0 +1,237 @@
+"""What all signing schemes share: where the signature is, what is signed, when. The kinds differ in key and check only. Pure."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from hmac import compare_digest
+
+from bridge.errors import BadSignature
+from bridge.locate import Locator, compile_locator
+from bridge.model import Request
+from bridge.signatures.encodings import DECODE, ENCODE
+from bridge.signatures.offered import PLAIN, Parse
+from bridge.signatures.placing import place
+from bridge.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, Secret, live
+from bridge.signatures.signed import Signed
+from bridge.signatures.timestamps import Timestamp
+from bridge.signatures.view import URLENCODED, View, sent
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An envelope's texts, compiled once."""
+
+    at: tuple[Locator, ...]
+    signed: tuple[Signed, ...]
+    requires: tuple[tuple[Locator, str], ...]
+    hash_at: Locator | None
+    time_at: Locator | None  # null where there is no time, or it stands in the signature value under `time_label`
+    time_label: str
+    decode: Callable[[str], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope(ABC):
+    """The part of a scheme that is data. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal` (and `signing_key`).
+
+    `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text that must stand before it.
+    `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that the request must carry.
+    `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the URL that carries it.
+    """
+
+    at: str | tuple[str, ...]
+    prefix: str = ""
+    parse: Parse = PLAIN
+    encoding: str = "hex"
+    signed: str | tuple[str, ...] = "{body}"
+    timestamp: Timestamp | None = None
+    requires: tuple[tuple[str, str], ...] = ()
+    body_sha256: str | None = None
+    compiled: Compiled = field(init=False, repr=False, compare=False)
+
+    needs_secret = True
+    credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    @abstractmethod
+    def key_of(self, secret: str) -> bytes:
+        """Return the key that `secret` stands for; ValueError if it is none."""
+
+    @abstractmethod
+    def check(self, key: bytes, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under `key`."""
+
+    @abstractmethod
+    def seal(self, key: bytes, message: bytes) -> bytes:
+        """Return the signature of `message` under a signing key."""
+
+    def signing_key(self, secret: str) -> bytes:
+        """Return the key to sign with; the same as `key_of` where the scheme is symmetric."""
+        return self.key_of(secret)
+
+    def __post_init__(self) -> None:
+        if self.encoding not in DECODE:
+            raise ValueError(f"encoding {self.encoding!r} is unknown; allowed are {', '.join(DECODE)}")
+        at, signed = _tuple(self.at), _tuple(self.signed)
+        if not at or not all(signed) or not signed:
+            raise ValueError("a signature needs a place where it stands and something that is signed")
+        where = self.timestamp.at if self.timestamp else ""
+        label = where.removeprefix("label:") if where.startswith("label:") else ""
+        compiled = Compiled(
+            at=tuple(map(compile_locator, at)),
+            signed=tuple(map(Signed, signed)),
+            requires=tuple((compile_locator(locator), text) for locator, text in self.requires),
+            hash_at=compile_locator(self.body_sha256) if self.body_sha256 else None,
+            time_at=compile_locator(where) if where and not label else None,
+            time_label=label,
+            decode=DECODE[self.encoding],
+        )
+        object.__setattr__(self, "compiled", compiled)
+        self._refuse_unsigned_time()
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+        keys = self._keys(live(secrets, now))
+        view = View(request)
+        signatures = self._open(view, now)
+        for signed in self.compiled.signed:
+            message = None if signed.needs_key else signed.build(view)
+            for view.key in keys:
+                if self.check(view.key, signed.build(view) if message is None else message, signatures):
+                    return
+        raise BadSignature("mismatch")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` signed as the sender would, at `now`; ValueError for an unusable secret."""
+        request, labels = self._prepare(request, now)
+        view = View(request)
+        view.key, view.labels = self.signing_key(secret), labels
+        view.timestamp = self._time(view) if self.timestamp else ""
+        signature = ENCODE[self.encoding](self.seal(view.key, self.compiled.signed[0].build(view)))
+        return place(request, self.compiled.at[0], self.prefix + self.parse.write(signature, labels))
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        if not secret.strip():
+            return "the secret is empty"
+        try:
+            self.key_of(secret)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _keys(self, secrets: Sequence[str]) -> list[bytes]:
+        keys = []
+        for secret in secrets:
+            try:
+                keys.append(self.key_of(secret))
+            except ValueError:
+                continue
+        if not keys:
+            raise BadSignature("no_secret")
+        return keys
+
+    def _open(self, view: View, now: float) -> list[bytes]:
+        """Return the offered signatures, decoded, after everything that is cheaper than hashing has been checked."""
+        texts = self._values(view)
+        offered: list[str] = []
+        for text in texts:
+            found, view.labels = self.parse.read(text)
+            offered += found
+        signatures = []
+        for text in offered[:MAX_OFFERED]:
+            try:
+                signatures.append(self.compiled.decode(text))
+            except ValueError:  # another entry of the list may be a good one
+                continue
+        if not signatures:
+            raise BadSignature("malformed" if offered else "missing")
+        if self.compiled.requires or self.compiled.hash_at:
+            self._check_required(view)
+        if self.timestamp:
+            view.timestamp = self._time(view)
+            self.timestamp.check(view.timestamp, now)
+        return signatures
+
+    def _values(self, view: View) -> list[str]:
+        """Return the values that carry signatures, without the prefix. A value without it, or over-long, is not considered."""
+        found = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
+        if not found:
+            raise BadSignature("missing")
+        values = [
+            text[len(self.prefix) :]
+            for text in found[:MAX_OFFERED]
+            if len(text) <= MAX_SIGNATURE and text.startswith(self.prefix)
+        ]
+        if not values:
+            raise BadSignature("malformed")
+        return values
+
+    def _time(self, view: View) -> str:
+        """Return the text of the request's time; BadSignature if it is missing."""
+        locator = self.compiled.time_at
+        text = view.find(locator) if locator else view.labels.get(self.compiled.time_label)
+        if not text:
+            raise BadSignature("missing")
+        return text
+
+    def _check_required(self, view: View) -> None:
+        for locator, wanted in self.compiled.requires:
+            _same(view, locator, wanted)
+        if self.compiled.hash_at and view.request.content_type != URLENCODED:
+            _same(view, self.compiled.hash_at, sha256(view.request.body).hexdigest())
+
+    def _prepare(self, request: Request, now: float) -> tuple[Request, dict[str, str]]:
+        """Return `request` with all that is signed beside the body, and the labels that the signature value will carry."""
+        labels = {}
+        if self.timestamp:
+            text = self.timestamp.write(now)
+            if self.compiled.time_at:
+                request = place(request, self.compiled.time_at, text)
+            else:
+                labels[self.compiled.time_label] = text
+        for locator, text in self.compiled.requires:
+            request = place(request, locator, text)
+        if self.compiled.hash_at and request.content_type != URLENCODED:
+            request = place(request, self.compiled.hash_at, sha256(request.body).hexdigest())
+        made_up = "msg_" + sha256(request.body).hexdigest()[:24]
+        missing = {name: made_up for name in self.compiled.signed[0].headers if name not in request.headers}
+        return replace(request, headers={**request.headers, **missing}), labels
+
+    def _refuse_unsigned_time(self) -> None:
+        """A time that anyone can change protects from nothing: it must be part of every template."""
+        where = self.compiled.time_at
+        if not self.timestamp or not self.timestamp.enforced or (where and where.kind == "body"):
+            return
+        names = {"timestamp"}
+        if where is None:
+            names |= {f"label:{self.compiled.time_label}", self.compiled.time_label}
+        elif where.kind == "query":
+            names |= {"url", "query", f"q:{where.name}"}
+        for signed in self.compiled.signed:
+            if not names & signed.parts and not (where and where.kind == "header" and where.name in signed.headers):
+                raise ValueError(f"signed {signed.text!r} does not cover the time that is checked: add {{timestamp}}")
+
+
+def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _texts(view: View, locator: Locator) -> list[str | None]:
+    """Return what stands at `locator`; for `header:name-*` every header so numbered, lowest number first."""
+    if locator.kind != "header" or not locator.name.endswith("*"):
+        return [view.find(locator)]
+    stem = locator.name[:-1]
+    numbers = [name[len(stem) :] for name in view.request.headers if name.startswith(stem)]
+    numbered = sorted(int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 4)
+    return [view.request.headers.get(f"{stem}{number}") for number in numbered]
+
+
+def _same(view: View, locator: Locator, wanted: str) -> None:
+    found = view.find(locator)
+    if found is None:
+        raise BadSignature("missing")
+    if not compare_digest(sent(found), wanted.encode()):
+        raise BadSignature("mismatch")

@@ -1,0 +1,119 @@
+"""Templates of what is signed, such as `v0:{timestamp}:{body}`: compiled once, built per request. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from bridge.errors import BadSignature
+from bridge.locate import compile_locator
+from bridge.signatures.view import View, sent
+
+Part = Callable[[View], bytes]
+
+
+def _url_other_port(view: View) -> bytes:
+    """The URL with its scheme's default port written out if it is not, and left out if it is (Twilio signs either)."""
+    url = view.request.url
+    try:
+        scheme, rest = url.split("://", 1)
+        host, port = urlsplit(url).netloc, urlsplit(url).port
+    except ValueError:
+        raise BadSignature("malformed") from None
+    default = {"https": 443, "http": 80}.get(scheme.lower())
+    if default is None or port not in (None, default):
+        return _url(url)
+    other = f"{host}:{default}" if port is None else host.removesuffix(f":{default}")
+    return _url(f"{scheme}://{other}{rest.removeprefix(host)}")
+
+
+def _url(url: str) -> bytes:
+    return url.encode("utf-8", "surrogatepass")
+
+
+def _form_sorted(view: View) -> bytes:
+    """Each key with each of its distinct values, both sorted (Twilio, Mandrill)."""
+    return sent("".join(key + value for key, value in sorted(set(view.form()))))
+
+
+FIXED: dict[str, Part] = {
+    "body": lambda view: view.request.body,
+    "body_sha256": lambda view: sha256(view.request.body).hexdigest().encode(),
+    "timestamp": lambda view: sent(view.timestamp),
+    "method": lambda view: _url(view.request.method),
+    "url": lambda view: _url(view.request.url),
+    "url_other_port": _url_other_port,
+    "path": lambda view: _url(view.request.path),
+    "query": lambda view: _url(view.request.query_string),
+    "form_sorted": _form_sorted,
+    "secret": lambda view: view.key,
+    "t": lambda view: _label(view, "t"),
+}
+NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}  # {h:Name}; a `?` after the name: empty where absent
+ALLOWED = ", ".join(f"{{{name}}}" for name in FIXED) + ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}"
+TOKEN = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
+
+
+class Signed:
+    """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is one of them."""
+
+    __slots__ = ("_pieces", "headers", "needs_key", "parts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        pieces = [piece for piece in TOKEN.split(text) if piece]
+        names = [piece[1:-1] for piece in pieces if _is_part(piece)]
+        self._pieces = tuple(_compile(piece, text) for piece in pieces)
+        self.parts = frozenset(names)
+        self.needs_key = "secret" in self.parts
+        self.headers = tuple(name[2:].lower() for name in names if name.startswith("h:") and not name.endswith("?"))
+
+    def build(self, view: View) -> bytes:
+        """Return the bytes to sign; BadSignature if the request lacks one of the parts."""
+        pieces = self._pieces
+        if len(pieces) == 1:
+            return pieces[0](view)
+        return b"".join([piece(view) for piece in pieces])
+
+
+def _is_part(piece: str) -> bool:
+    return piece[0] == "{" and piece[-1] == "}"
+
+
+def _compile(piece: str, text: str) -> Part:
+    """Return the function that gives the bytes of one literal or `{part}`."""
+    if not _is_part(piece):
+        literal = piece if piece not in ("{{", "}}") else piece[0]
+        if literal == piece and ("{" in piece or "}" in piece):
+            raise ValueError(f"signed {text!r}: a brace is not closed; write {{{{ for a literal one")
+        constant = literal.encode()
+        return lambda _view: constant
+    name = piece[1:-1]
+    if name in FIXED:
+        return FIXED[name]
+    kind, _, rest = name.partition(":")
+    if kind == "label" and rest:
+        return lambda view: _label(view, rest)
+    if kind not in NAMED or not rest:
+        raise ValueError(f"signed {text!r}: {piece} is unknown; allowed are {ALLOWED}")
+    return _located(f"{NAMED[kind]}:{rest.removesuffix('?')}", optional=rest.endswith("?"))
+
+
+def _located(text: str, optional: bool) -> Part:
+    locator = compile_locator(text)
+
+    def part(view: View) -> bytes:
+        found = view.find_bytes(locator)
+        if found is None and not optional:
+            raise BadSignature("missing")
+        return found or b""
+
+    return part
+
+
+def _label(view: View, label: str) -> bytes:
+    if label not in view.labels:
+        raise BadSignature("malformed")
+    return sent(view.labels[label])
