@@ -31,7 +31,9 @@ class Case:
 
 def post(body: bytes = BODY, headers: Mapping[str, str] | None = None, **more: str) -> Request:
     lower = {name.lower(): value for name, value in (headers or {"content-type": "application/json"}).items()}
-    return Request(method="POST", path="/hooks/x", url=more.pop("url", "https://example.com/hooks/x"), headers=lower, body=body, **more)
+    return Request(
+        method="POST", path="/hooks/x", url=more.pop("url", "https://example.com/hooks/x"), headers=lower, body=body, **more
+    )
 
 
 def secrets(*values: str) -> list[Secret]:
@@ -59,28 +61,68 @@ CASES = {
     "basic": Case(row("basic"), "hook:pass:word"),
     "hmac": Case(scheme_of("hmac", {"header": "X-Signature", "prefix": "sha256="}), "shared"),
     "hmac_timed": Case(
-        scheme_of("hmac", {"header": "X-Signature", "algorithm": "sha512", "encoding": "base64", "signed": "{timestamp}.{body}",
-                           "timestamp": {"header": "X-Timestamp", "unit": "ms", "tolerance": 60}}), "shared"),
+        scheme_of(
+            "hmac",
+            {
+                "header": "X-Signature",
+                "algorithm": "sha512",
+                "encoding": "base64",
+                "signed": "{timestamp}.{body}",
+                "timestamp": {"header": "X-Timestamp", "unit": "ms", "tolerance": 60},
+            },
+        ),
+        "shared",
+    ),
     "token_query": Case(Token(at="query:token"), "tokén"),
-    "form_field": Case(Hmac(at="form:sig", signed="{f:payload}", key="sha1", algorithm="sha1", parse=Pairs("*", "&", "|")), "shared"),
-    "json_field": Case(Hmac(at="body:signature.mac", signed="{json:signature.timestamp}{json:id}",
-                            timestamp=Timestamp("body:signature.timestamp")), "shared"),
+    "form_field": Case(
+        Hmac(at="form:sig", signed="{f:payload}", key="sha1", algorithm="sha1", parse=Pairs("*", "&", "|")), "shared"
+    ),
+    "json_field": Case(
+        Hmac(
+            at="body:signature.mac", signed="{json:signature.timestamp}{json:id}", timestamp=Timestamp("body:signature.timestamp")
+        ),
+        "shared",
+    ),
     "query": Case(Hmac(at="query:signature", encoding="base64url"), "shared"),
     "numbered": Case(Hmac(at="header:X-DocuSign-Signature-*", encoding="base64"), "shared"),
-    "positional": Case(Hmac(at="header:X-Sig", parse=Positional(), signed="{timestamp}.{body}", timestamp=Timestamp("label:0")), "shared"),
+    "positional": Case(
+        Hmac(at="header:X-Sig", parse=Positional(), signed="{timestamp}.{body}", timestamp=Timestamp("label:0")), "shared"
+    ),
     "plain_digest": Case(Hmac(at="header:X-Sig", plain=True, signed="{secret}{method}{url}{body}"), "shared"),
     "ed25519_hex": Case(
         Ed25519(at="header:X-Sig", signed="{h:X-Time}{body}", timestamp=Timestamp("header:X-Time")),
-        b64decode(WHPK[5:]).hex(), b64decode(WHSK[5:])[:32].hex()),
+        b64decode(WHPK[5:]).hex(),
+        b64decode(WHSK[5:])[:32].hex(),
+    ),
     "iso": Case(headers_time("iso8601"), "shared"),
     "rfc3339": Case(headers_time("rfc3339"), "shared"),
     "http_date": Case(headers_time("http_date"), "shared"),
     "required": Case(Hmac(at="header:X-Sig", requires=(("header:X-Version", "1"),)), "shared"),
-    "url_and_form": Case(Hmac(at="header:X-Sig", signed=("{url}{form_sorted}", "{url_other_port}{form_sorted}"), algorithm="sha1",
-                              encoding="base64", body_sha256="query:bodySHA256"), "shared"),
-}  # fmt: skip
-TIMED = ("stripe", "slack", "standard_webhooks", "standard_webhooks_v1a", "svix", "hmac_timed", "json_field", "positional", "ed25519_hex",
-         "iso", "rfc3339", "http_date")  # fmt: skip
+    "url_and_form": Case(
+        Hmac(
+            at="header:X-Sig",
+            signed=("{url}{form_sorted}", "{url_other_port}{form_sorted}"),
+            algorithm="sha1",
+            encoding="base64",
+            body_sha256="query:bodySHA256",
+        ),
+        "shared",
+    ),
+}
+TIMED = (
+    "stripe",
+    "slack",
+    "standard_webhooks",
+    "standard_webhooks_v1a",
+    "svix",
+    "hmac_timed",
+    "json_field",
+    "positional",
+    "ed25519_hex",
+    "iso",
+    "rfc3339",
+    "http_date",
+)
 COVERS_BODY = tuple(name for name in CASES if name not in ("token", "basic", "token_query", "json_field", "form_field"))
 
 

@@ -11,16 +11,46 @@ from signing import post
 
 from bridge.locate import compile_locator, dig, locate
 
-BODY = {"id": 7, "live": True, "rate": 1.5, "none": None, "text": "é", "empty": "", "items": [{"id": "a"}, {"id": "b"}], "a-b": {"0": "x"}}
+BODY = {
+    "id": 7,
+    "live": True,
+    "rate": 1.5,
+    "none": None,
+    "text": "é",
+    "empty": "",
+    "items": [{"id": "a"}, {"id": "b"}],
+    "a-b": {"0": "x"},
+}
 
 
-@pytest.mark.parametrize(("text", "found"), [
-    ("body:id", "7"), ("body:live", "true"), ("body:rate", "1.5"), ("body:text", "é"), ("body:items.1.id", "b"), ("body:a-b.0", "x"),
-    ("body:none", None), ("body:items", None), ("body:items.0", None), ("body:items.2.id", None), ("body:items.-1.id", None),
-    ("body:items.x.id", None), ("body:text.0", None), ("body:missing.deep", None),
-    ("header:X-Event", "made"), ("header:x-EVENT", "made"), ("header: X-Event", "made"), ("header:X-Other", None),
-    ("query:token", "a b"), ("query:blank", ""), ("query:other", None), ("query:naïve", "1"), ("form:id", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("body:id", "7"),
+        ("body:live", "true"),
+        ("body:rate", "1.5"),
+        ("body:text", "é"),
+        ("body:items.1.id", "b"),
+        ("body:a-b.0", "x"),
+        ("body:none", None),
+        ("body:items", None),
+        ("body:items.0", None),
+        ("body:items.2.id", None),
+        ("body:items.-1.id", None),
+        ("body:items.x.id", None),
+        ("body:text.0", None),
+        ("body:missing.deep", None),
+        ("header:X-Event", "made"),
+        ("header:x-EVENT", "made"),
+        ("header: X-Event", "made"),
+        ("header:X-Other", None),
+        ("query:token", "a b"),
+        ("query:blank", ""),
+        ("query:other", None),
+        ("query:naïve", "1"),
+        ("form:id", None),
+    ],
+)
 def test_locator_finds(text: str, found: str | None) -> None:
     request = post(headers={"x-event": "made"}, query_string="token=a+b&token=c&blank=&na%C3%AFve=1")
     assert compile_locator(text)(request, BODY) == found
@@ -34,8 +64,24 @@ def test_form_field_is_read_from_the_decoded_form(kind: str) -> None:
     assert compile_locator("form:command")(request, "text") is None
 
 
-@pytest.mark.parametrize("text", ["", "header", "header:", "header: ", "cookie:x", "body:", "body:a..b", "body:.a", "body:a.", "X-Event", "header:a b",
-                                  "header:é", "Header:x"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "header",
+        "header:",
+        "header: ",
+        "cookie:x",
+        "body:",
+        "body:a..b",
+        "body:.a",
+        "body:a.",
+        "X-Event",
+        "header:a b",
+        "header:é",
+        "Header:x",
+    ],
+)
 def test_bad_locator_says_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"header:NAME.*body:dotted\.path|header name|single dots"):
         compile_locator(text)
@@ -52,8 +98,11 @@ def test_unreadable_query_has_no_values(query: str) -> None:
     assert not compile_locator("query:token")(post(query_string=query), None)
 
 
-json_values = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-                           lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)  # fmt: skip
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
 
 
 @given(json_values, st.lists(st.text() | st.sampled_from(["0", "1", "٣", "-1", "9" * 30])))

@@ -20,7 +20,13 @@ from bridge.signatures import HeaderSets, Token, scheme_of
 
 ROWS = list(PROVIDERS.values())
 SAMPLES = [(row, entry) for row in ROWS for entry in row.samples]
-IDS = {"github": "fresh-id", "stripe": "evt_fresh-id", "slack": "Evfresh-id", "standard_webhooks": "msg_fresh-id", "svix": "msg_fresh-id"}
+IDS = {
+    "github": "fresh-id",
+    "stripe": "evt_fresh-id",
+    "slack": "Evfresh-id",
+    "standard_webhooks": "msg_fresh-id",
+    "svix": "msg_fresh-id",
+}
 
 
 def decoded(request: Request) -> Any:
@@ -96,12 +102,15 @@ def test_github_type_is_the_header_alone() -> None:
     assert locate(PROVIDERS["github"].event_type, request, {"action": "opened", "type": "x"}) == "issues"
 
 
-@pytest.mark.parametrize(("body", "form", "type_", "id_"), [
-    ({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}, False, "message", "Ev1"),
-    ({"type": "block_actions", "trigger_id": "1.2.a"}, True, "block_actions", "1.2.a"),
-    ({"command": "/deploy", "trigger_id": "1.2.b", "text": ""}, True, "/deploy", "1.2.b"),
-    ({"type": "app_rate_limited"}, False, "app_rate_limited", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "form", "type_", "id_"),
+    [
+        ({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}, False, "message", "Ev1"),
+        ({"type": "block_actions", "trigger_id": "1.2.a"}, True, "block_actions", "1.2.a"),
+        ({"command": "/deploy", "trigger_id": "1.2.b", "text": ""}, True, "/deploy", "1.2.b"),
+        ({"type": "app_rate_limited"}, False, "app_rate_limited", None),
+    ],
+)
 def test_slack_names_its_three_kinds_of_request(body: dict[str, Any], form: bool, type_: str, id_: str | None) -> None:
     request = post(headers={"content-type": FORM if form else "application/json"})
     assert locate(PROVIDERS["slack"].event_type, request, body) == type_
@@ -114,7 +123,14 @@ def test_slack_challenge_is_answered_after_verification_and_nothing_else_is() ->
     reply = handshake.answer(post(), {"type": "url_verification", "challenge": "3eZbrw1a"})
     assert reply is not None
     assert (reply.status, reply.content_type, json.loads(reply.body)) == (200, "application/json", {"challenge": "3eZbrw1a"})
-    for body in (None, [], "url_verification", {"type": "url_verification"}, {"type": "url_verification", "challenge": 1}, {"challenge": "x"}):
+    for body in (
+        None,
+        [],
+        "url_verification",
+        {"type": "url_verification"},
+        {"type": "url_verification", "challenge": 1},
+        {"challenge": "x"},
+    ):
         assert handshake.answer(post(), body) is None
     form = post(headers={"content-type": FORM})
     assert handshake.answer(form, {"type": "url_verification", "challenge": "x"}) is None
@@ -134,8 +150,17 @@ def test_static_credentials_are_masked() -> None:
 
 class TestDescribed:
     def test_an_hmac_of_the_documented_keys(self) -> None:
-        scheme = scheme_of("hmac", {"header": "X-Signature", "algorithm": "sha256", "encoding": "hex", "prefix": "sha256=",
-                                    "signed": "{timestamp}.{body}", "timestamp": {"header": "X-Timestamp", "unit": "s", "tolerance": 300}})
+        scheme = scheme_of(
+            "hmac",
+            {
+                "header": "X-Signature",
+                "algorithm": "sha256",
+                "encoding": "hex",
+                "prefix": "sha256=",
+                "signed": "{timestamp}.{body}",
+                "timestamp": {"header": "X-Timestamp", "unit": "s", "tolerance": 300},
+            },
+        )
         scheme.verify(scheme.sign(post(), "s", NOW), secrets("s"), NOW)
 
     def test_a_list_such_as_stripes(self) -> None:
@@ -143,28 +168,34 @@ class TestDescribed:
         stripes = CASES["stripe"].scheme.sign(post(), "s", NOW).headers["stripe-signature"]
         scheme.verify(post(headers={"x-sig": stripes}), secrets("s"), NOW)
 
-    @pytest.mark.parametrize(("verify", "says"), [
-        ({}, "exactly one of header, query, form, body"),
-        ({"header": "X", "query": "y"}, "exactly one"),
-        ({"header": 5}, "exactly one"),
-        ({"header": "X", "colour": 1}, "'colour' is unknown; allowed are header"),
-        ({"header": "X", "algorithm": "md5"}, "allowed are sha1, sha256, sha512"),
-        ({"header": "X", "algorithm": 5}, "algorithm must be text"),
-        ({"header": "X", "encoding": "rot13"}, "allowed are hex, base64, base64url"),
-        ({"header": "X", "key": "pem"}, "allowed are utf8, hex, base64, whsec, sha1"),
-        ({"header": "X", "signed": "{boddy}"}, "{boddy} is unknown; allowed are {body}"),
-        ({"header": "X", "signed": "{body"}, "not closed"),
-        ({"header": "X", "signed": ""}, "something that is signed"),
-        ({"header": "X", "signed": "{secret}{body}"}, "plain digest"),
-        ({"header": "X", "separator": ";"}, "needs the label"),
-        ({"header": "X", "timestamp": 5}, "must be a mapping"),
-        ({"header": "X", "timestamp": {"header": "T"}}, "does not cover the time"),
-        ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "unit": "h"}}, "allowed are s, ms"),
-        ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": 0}}, "more than 0"),
-        ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": True}}, "must be a number"),
-        ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": float("nan")}}, "more than 0"),
-        ({"header": "a b"}, "no header name"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("verify", "says"),
+        [
+            ({}, "exactly one of header, query, form, body"),
+            ({"header": "X", "query": "y"}, "exactly one"),
+            ({"header": 5}, "exactly one"),
+            ({"header": "X", "colour": 1}, "'colour' is unknown; allowed are header"),
+            ({"header": "X", "algorithm": "md5"}, "allowed are sha1, sha256, sha512"),
+            ({"header": "X", "algorithm": 5}, "algorithm must be text"),
+            ({"header": "X", "encoding": "rot13"}, "allowed are hex, base64, base64url"),
+            ({"header": "X", "key": "pem"}, "allowed are utf8, hex, base64, whsec, sha1"),
+            ({"header": "X", "signed": "{boddy}"}, "{boddy} is unknown; allowed are {body}"),
+            ({"header": "X", "signed": "{body"}, "not closed"),
+            ({"header": "X", "signed": ""}, "something that is signed"),
+            ({"header": "X", "signed": "{secret}{body}"}, "plain digest"),
+            ({"header": "X", "separator": ";"}, "needs the label"),
+            ({"header": "X", "timestamp": 5}, "must be a mapping"),
+            ({"header": "X", "timestamp": {"header": "T"}}, "does not cover the time"),
+            ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "unit": "h"}}, "allowed are s, ms"),
+            ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": 0}}, "more than 0"),
+            ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": True}}, "must be a number"),
+            (
+                {"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": float("nan")}},
+                "more than 0",
+            ),
+            ({"header": "a b"}, "no header name"),
+        ],
+    )
     def test_mistakes_say_what_is_allowed(self, verify: dict[str, Any], says: str) -> None:
         with pytest.raises(ValueError, match=re.escape(says)):
             scheme_of("hmac", verify)
@@ -179,10 +210,20 @@ class TestDescribed:
             scheme_of("github", {"header": "X"})
 
 
-@pytest.mark.parametrize(("name", "secret", "says"), [
-    ("github", "x", None), ("github", "", "empty"), ("stripe", "whsec_not base64!", None), ("svix", "whsec_!", "base64"), ("svix", "whsec_", "no key"),
-    ("standard_webhooks", "whpk_AAAA", "32 byte"), ("token", " ", "empty"), ("basic", "user", "user:password"), ("form", "", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "secret", "says"),
+    [
+        ("github", "x", None),
+        ("github", "", "empty"),
+        ("stripe", "whsec_not base64!", None),
+        ("svix", "whsec_!", "base64"),
+        ("svix", "whsec_", "no key"),
+        ("standard_webhooks", "whpk_AAAA", "32 byte"),
+        ("token", " ", "empty"),
+        ("basic", "user", "user:password"),
+        ("form", "", None),
+    ],
+)
 def test_unusable_secret_is_explained_and_not_quoted(name: str, secret: str, says: str | None) -> None:
     scheme = PROVIDERS[name].scheme
     assert scheme is not None

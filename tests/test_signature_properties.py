@@ -17,17 +17,47 @@ from bridge.model import Request
 
 ENGINE = sorted(Path(bridge.signatures.__file__).parent.glob("*.py"))
 names = st.sampled_from(sorted(CASES))
-texts = st.text(max_size=60) | st.text(st.characters(max_codepoint=255), max_size=60) | st.sampled_from(
-    ["t=1,v1=ab", "v1,AA== v1a,AA==", "Basic Og==", "Bearer \udc80", "sha256=00", "&|&|", "1700000000,00", "v0=\x00", "9" * 400])
-bodies = st.binary(max_size=80) | st.sampled_from([b"[" * 3000, b'{"signature":{"mac":[]}}', b'{"signature":{"mac":"00","timestamp":1e999}}',
-                                                   b"sig=%ff%00&payload=%zz", b"a=1&" * 2000])  # fmt: skip
+texts = (
+    st.text(max_size=60)
+    | st.text(st.characters(max_codepoint=255), max_size=60)
+    | st.sampled_from(
+        [
+            "t=1,v1=ab",
+            "v1,AA== v1a,AA==",
+            "Basic Og==",
+            "Bearer \udc80",
+            "sha256=00",
+            "&|&|",
+            "1700000000,00",
+            "v0=\x00",
+            "9" * 400,
+        ]
+    )
+)
+bodies = st.binary(max_size=80) | st.sampled_from(
+    [
+        b"[" * 3000,
+        b'{"signature":{"mac":[]}}',
+        b'{"signature":{"mac":"00","timestamp":1e999}}',
+        b"sig=%ff%00&payload=%zz",
+        b"a=1&" * 2000,
+    ]
+)
 known = sorted({header for name in CASES for header in case_request(name).headers})
 
 
 @settings(max_examples=400, deadline=None)
-@given(names, bodies, st.dictionaries(st.sampled_from(known), texts, max_size=8), texts, texts,
-       st.sampled_from(["application/json", "application/x-www-form-urlencoded", "x"]), st.lists(st.text(max_size=50), max_size=3), st.floats())
-def test_nothing_but_bad_signature_comes_out(  # noqa: PLR0917
+@given(
+    names,
+    bodies,
+    st.dictionaries(st.sampled_from(known), texts, max_size=8),
+    texts,
+    texts,
+    st.sampled_from(["application/json", "application/x-www-form-urlencoded", "x"]),
+    st.lists(st.text(max_size=50), max_size=3),
+    st.floats(),
+)
+def test_nothing_but_bad_signature_comes_out(
     name: str, body: bytes, headers: dict[str, str], query: str, url: str, kind: str, values: list[str], now: float
 ) -> None:
     request = Request(method="POST", path="/", url=url, query_string=query, headers={"content-type": kind, **headers}, body=body)
@@ -58,8 +88,12 @@ def test_a_flipped_bit_of_the_body_never_verifies(name: str, body: bytes, data: 
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["github", "stripe", "slack", "standard_webhooks", "standard_webhooks_v1a", "svix", "hmac", "hmac_timed", "numbered"]),
-       st.data())  # fmt: skip
+@given(
+    st.sampled_from(
+        ["github", "stripe", "slack", "standard_webhooks", "standard_webhooks_v1a", "svix", "hmac", "hmac_timed", "numbered"]
+    ),
+    st.data(),
+)
 def test_a_flipped_bit_of_the_signature_never_verifies(name: str, data: st.DataObject) -> None:
     request = case_request(name)
     header = next(header for header in request.headers if "signature" in header)
@@ -68,12 +102,17 @@ def test_a_flipped_bit_of_the_signature_never_verifies(name: str, data: st.DataO
     if flipped.lower() == value.lower():
         return  # the case of a hexadecimal digit, or of a label: the same signature, or none
     with pytest.raises(BadSignature):
-        CASES[name].scheme.verify(replace(request, headers={**request.headers, header: flipped}), secrets(CASES[name].secret), NOW)
+        CASES[name].scheme.verify(
+            replace(request, headers={**request.headers, header: flipped}), secrets(CASES[name].secret), NOW
+        )
 
 
 @settings(max_examples=150, deadline=None)
-@given(names.filter(lambda name: name not in {"json_field", "form_field"}), st.binary(max_size=300),
-       st.floats(min_value=0, max_value=4e9, allow_nan=False))
+@given(
+    names.filter(lambda name: name not in {"json_field", "form_field"}),
+    st.binary(max_size=300),
+    st.floats(min_value=0, max_value=4e9, allow_nan=False),
+)
 def test_what_is_signed_is_verified(name: str, body: bytes, now: float) -> None:
     CASES[name].scheme.verify(case_request(name, body, now), secrets(CASES[name].secret), now)
 
@@ -85,7 +124,22 @@ def flip(raw: bytes, data: st.DataObject) -> bytes:
     return bytes(changed)
 
 
-SECRET_WORDS = {"signature", "signatures", "expected", "key", "keys", "message", "secret", "secrets", "token", "password", "user", "digest", "given", "raw"}
+SECRET_WORDS = {
+    "signature",
+    "signatures",
+    "expected",
+    "key",
+    "keys",
+    "message",
+    "secret",
+    "secrets",
+    "token",
+    "password",
+    "user",
+    "digest",
+    "given",
+    "raw",
+}
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.stem)
@@ -99,8 +153,12 @@ def test_engine_compares_secrets_and_signatures_in_constant_time_only(path: Path
 
 
 def test_engine_verifies_through_itsdangerous_and_compare_digest() -> None:
-    called = {getattr(node.func, "attr", getattr(node.func, "id", "")) for path in ENGINE
-              for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}  # fmt: skip
+    called = {
+        getattr(node.func, "attr", getattr(node.func, "id", ""))
+        for path in ENGINE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
     assert {"verify_signature", "compare_digest"} <= called
 
 

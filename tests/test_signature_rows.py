@@ -16,8 +16,16 @@ from bridge.signatures import Basic, Ed25519, Hmac, Pairs, Scheme, Timestamp, To
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
 ADYEN = "notificationItems.0.NotificationRequestItem"
-ADYEN_PARTS = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference", "amount.value", "amount.currency",
-               "eventCode", "success")  # fmt: skip
+ADYEN_PARTS = (
+    "pspReference",
+    "originalReference",
+    "merchantAccountCode",
+    "merchantReference",
+    "amount.value",
+    "amount.currency",
+    "eventCode",
+    "success",
+)
 
 
 def header(name: str, **more: Any) -> Hmac:
@@ -30,18 +38,31 @@ def listed(name: str, label: str = "v1", **more: Any) -> Hmac:
 
 ROWS: dict[str, Scheme | tuple[Scheme, ...]] = {
     **{name: row(name) for name in ("github", "stripe", "slack", "standard_webhooks", "svix")},
-    "adyen": Hmac(at=f"body:{ADYEN}.additionalData.hmacSignature", encoding="base64", key="hex",
-                  signed=":".join(f"{{json:{ADYEN}.{part}?}}" for part in ADYEN_PARTS)),
+    "adyen": Hmac(
+        at=f"body:{ADYEN}.additionalData.hmacSignature",
+        encoding="base64",
+        key="hex",
+        signed=":".join(f"{{json:{ADYEN}.{part}?}}" for part in ADYEN_PARTS),
+    ),
     "adyen_platform": header("HmacSignature", encoding="base64", key="hex"),
     "airtable": header("X-Airtable-Content-MAC", prefix="hmac-sha256=", key="base64"),
     "asana": header("X-Hook-Signature"),
     "bitbucket": header("X-Hub-Signature", prefix="sha256="),
     "bitbucket_server": header("X-Hub-Signature", prefix="sha256="),
-    "box": Hmac(at=("header:Box-Signature-Primary", "header:Box-Signature-Secondary"), encoding="base64",
-                signed="{body}{h:Box-Delivery-Timestamp}", timestamp=Timestamp("header:Box-Delivery-Timestamp", "iso8601", 600),
-                requires=(("header:Box-Signature-Version", "1"), ("header:Box-Signature-Algorithm", "HmacSHA256"))),
-    "braintree": Hmac(at="form:bt_signature", parse=Pairs("*", "&", "|"), algorithm="sha1", key="sha1",
-                      signed=("{f:bt_payload}", "{f:bt_payload}\n")),
+    "box": Hmac(
+        at=("header:Box-Signature-Primary", "header:Box-Signature-Secondary"),
+        encoding="base64",
+        signed="{body}{h:Box-Delivery-Timestamp}",
+        timestamp=Timestamp("header:Box-Delivery-Timestamp", "iso8601", 600),
+        requires=(("header:Box-Signature-Version", "1"), ("header:Box-Signature-Algorithm", "HmacSHA256")),
+    ),
+    "braintree": Hmac(
+        at="form:bt_signature",
+        parse=Pairs("*", "&", "|"),
+        algorithm="sha1",
+        key="sha1",
+        signed=("{f:bt_payload}", "{f:bt_payload}\n"),
+    ),
     "cal_com": header("X-Cal-Signature-256"),
     "calendly": listed("Calendly-Webhook-Signature", timestamp=Timestamp("label:t")),
     "circleci": listed("circleci-signature", signed="{body}"),
@@ -53,30 +74,54 @@ ROWS: dict[str, Scheme | tuple[Scheme, ...]] = {
     "gitea": header("X-Gitea-Signature"),
     "gitlab": Token(at="header:X-Gitlab-Token"),
     "gocardless": header("Webhook-Signature"),
-    "grafana": (header("X-Grafana-Alerting-Signature"),
-                header("X-Grafana-Alerting-Signature", signed="{timestamp}:{body}",
-                       timestamp=Timestamp("header:X-Grafana-Alerting-Timestamp"))),
+    "grafana": (
+        header("X-Grafana-Alerting-Signature"),
+        header(
+            "X-Grafana-Alerting-Signature",
+            signed="{timestamp}:{body}",
+            timestamp=Timestamp("header:X-Grafana-Alerting-Timestamp"),
+        ),
+    ),
     "heroku": header("Heroku-Webhook-Hmac-SHA256", encoding="base64"),
-    "hubspot": (header("X-HubSpot-Signature", plain=True, signed="{secret}{body}", requires=(("header:X-HubSpot-Signature-Version", "v1"),)),
-                header("X-HubSpot-Signature", plain=True, signed="{secret}{method}{url}{body}",
-                       requires=(("header:X-HubSpot-Signature-Version", "v2"),)),
-                header("X-HubSpot-Signature-v3", encoding="base64", signed="{method}{url}{body}{timestamp}",
-                       timestamp=Timestamp("header:X-HubSpot-Request-Timestamp", "ms"))),
+    "hubspot": (
+        header(
+            "X-HubSpot-Signature", plain=True, signed="{secret}{body}", requires=(("header:X-HubSpot-Signature-Version", "v1"),)
+        ),
+        header(
+            "X-HubSpot-Signature",
+            plain=True,
+            signed="{secret}{method}{url}{body}",
+            requires=(("header:X-HubSpot-Signature-Version", "v2"),),
+        ),
+        header(
+            "X-HubSpot-Signature-v3",
+            encoding="base64",
+            signed="{method}{url}{body}{timestamp}",
+            timestamp=Timestamp("header:X-HubSpot-Request-Timestamp", "ms"),
+        ),
+    ),
     "intercom": header("X-Hub-Signature", prefix="sha1=", algorithm="sha1"),
     "jira": header("X-Hub-Signature", prefix="sha256="),
     "lemon_squeezy": header("X-Signature"),
     "line": header("X-Line-Signature", encoding="base64"),
     "linear": header("Linear-Signature"),
     "linkedin": header("X-LI-Signature", signed="hmacsha256={body}"),
-    "mailgun": Hmac(at="body:signature.signature", signed="{timestamp}{json:signature.token}",
-                    timestamp=Timestamp("body:signature.timestamp", enforced=False)),
+    "mailgun": Hmac(
+        at="body:signature.signature",
+        signed="{timestamp}{json:signature.token}",
+        timestamp=Timestamp("body:signature.timestamp", enforced=False),
+    ),
     "mandrill": header("X-Mandrill-Signature", algorithm="sha1", encoding="base64", signed="{url}{form_sorted}"),
     "meta": header("X-Hub-Signature-256", prefix="sha256="),
     "msteams_outgoing": header("Authorization", prefix="HMAC ", encoding="base64", key="base64"),
     "notion": header("X-Notion-Signature", prefix="sha256="),
     "okta": Token(at="header:Authorization"),
-    "paddle": header("Paddle-Signature", parse=Pairs("h1", separator=";"), signed="{timestamp}:{body}",
-                     timestamp=Timestamp("label:ts", tolerance=5)),
+    "paddle": header(
+        "Paddle-Signature",
+        parse=Pairs("h1", separator=";"),
+        signed="{timestamp}:{body}",
+        timestamp=Timestamp("label:ts", tolerance=5),
+    ),
     "pagerduty": listed("X-PagerDuty-Signature", signed="{body}"),
     "pandadoc": Hmac(at="query:signature"),
     "postmark": Basic(),
@@ -95,20 +140,35 @@ ROWS: dict[str, Scheme | tuple[Scheme, ...]] = {
     "telegram": Token(at="header:X-Telegram-Bot-Api-Secret-Token"),
     "terraform_cloud": header("X-TFE-Notification-Signature", algorithm="sha512"),
     "trello": header("X-Trello-Webhook", algorithm="sha1", encoding="base64", signed="{body}{url}"),
-    "twilio": tuple(header("X-Twilio-Signature", algorithm=algorithm, encoding="base64", body_sha256="query:bodySHA256",
-                           signed=("{url}{form_sorted}", "{url_other_port}{form_sorted}")) for algorithm in ("sha1", "sha256")),
-    "twitch": header("Twitch-Eventsub-Message-Signature", prefix="sha256=",
-                     signed="{h:Twitch-Eventsub-Message-Id}{h:Twitch-Eventsub-Message-Timestamp}{body}"),
+    "twilio": tuple(
+        header(
+            "X-Twilio-Signature",
+            algorithm=algorithm,
+            encoding="base64",
+            body_sha256="query:bodySHA256",
+            signed=("{url}{form_sorted}", "{url_other_port}{form_sorted}"),
+        )
+        for algorithm in ("sha1", "sha256")
+    ),
+    "twitch": header(
+        "Twitch-Eventsub-Message-Signature",
+        prefix="sha256=",
+        signed="{h:Twitch-Eventsub-Message-Id}{h:Twitch-Eventsub-Message-Timestamp}{body}",
+    ),
     "typeform": header("Typeform-Signature", prefix="sha256=", encoding="base64"),
     "vercel": header("x-vercel-signature", algorithm="sha1"),
-    "webflow": header("x-webflow-signature", signed="{timestamp}:{body}", timestamp=Timestamp("header:x-webflow-timestamp", "ms")),
+    "webflow": header(
+        "x-webflow-signature", signed="{timestamp}:{body}", timestamp=Timestamp("header:x-webflow-timestamp", "ms")
+    ),
     "woocommerce": header("X-WC-Webhook-Signature", encoding="base64"),
     "workos": listed("WorkOS-Signature", timestamp=Timestamp("label:t", "ms", 180)),
     "x": header("x-twitter-webhooks-signature", prefix="sha256=", encoding="base64"),
     "xero": header("x-xero-signature", encoding="base64"),
     "zendesk": header("X-Zendesk-Webhook-Signature", encoding="base64", signed="{h:X-Zendesk-Webhook-Signature-Timestamp}{body}"),
-    "zoom": header("x-zm-signature", prefix="v0=", signed="v0:{timestamp}:{body}", timestamp=Timestamp("header:x-zm-request-timestamp")),
-}  # fmt: skip
+    "zoom": header(
+        "x-zm-signature", prefix="v0=", signed="v0:{timestamp}:{body}", timestamp=Timestamp("header:x-zm-request-timestamp")
+    ),
+}
 LATER = {"aws_sns", "contentful", "netlify", "paypal", "plaid", "sendgrid"}  # RSA, ECDSA, JWT, canonical headers: kinds to come
 
 
@@ -116,7 +176,9 @@ def deliveries() -> list[dict[str, Any]]:
     if not FILE.exists():
         return []
     with gzip.open(FILE) as file:
-        return [vector for vector in json.load(file)["vectors"] if vector["type"] == "delivery" and vector["provider"] != "generic"]
+        return [
+            vector for vector in json.load(file)["vectors"] if vector["type"] == "delivery" and vector["provider"] != "generic"
+        ]
 
 
 def accepts(scheme: Scheme, vector: dict[str, Any]) -> bool:

@@ -13,12 +13,40 @@ from bridge.model import Request
 from bridge.signatures import Hmac, Scheme, Secret, Unsigned
 
 SIGNATURE_HEADERS = {
-    "github": "x-hub-signature-256", "stripe": "stripe-signature", "slack": "x-slack-signature", "standard_webhooks": "webhook-signature",
-    "standard_webhooks_v1a": "webhook-signature", "svix": "svix-signature", "token": "authorization", "basic": "authorization",
-    "hmac": "x-signature", "hmac_timed": "x-signature", "numbered": "x-docusign-signature-1",
-}  # fmt: skip
-GARBAGE = ["", " ", "=", ",", "v1,", "v0=", "sha256=", "t=,v1=", "é", "\udcff", "\x00", "😀", "t=1,v1=" + "z" * 64, "sha256=" + "g" * 64,
-           "v1," + "A" * 43, "v1," * 900, "Basic", "Basic " + "!" * 20, "Bearer ", "x" * 100_000]  # fmt: skip
+    "github": "x-hub-signature-256",
+    "stripe": "stripe-signature",
+    "slack": "x-slack-signature",
+    "standard_webhooks": "webhook-signature",
+    "standard_webhooks_v1a": "webhook-signature",
+    "svix": "svix-signature",
+    "token": "authorization",
+    "basic": "authorization",
+    "hmac": "x-signature",
+    "hmac_timed": "x-signature",
+    "numbered": "x-docusign-signature-1",
+}
+GARBAGE = [
+    "",
+    " ",
+    "=",
+    ",",
+    "v1,",
+    "v0=",
+    "sha256=",
+    "t=,v1=",
+    "é",
+    "\udcff",
+    "\x00",
+    "😀",
+    "t=1,v1=" + "z" * 64,
+    "sha256=" + "g" * 64,
+    "v1," + "A" * 43,
+    "v1," * 900,
+    "Basic",
+    "Basic " + "!" * 20,
+    "Bearer ",
+    "x" * 100_000,
+]
 
 
 def refusal(scheme: Scheme, request: Request, *values: str, now: float = NOW) -> str:
@@ -30,7 +58,7 @@ def refusal(scheme: Scheme, request: Request, *values: str, now: float = NOW) ->
 def vector_scheme(vector: Vector) -> Scheme:
     if vector.provider != "generic":
         return row(vector.provider)
-    (name, value), = vector.headers.items()
+    ((name, value),) = vector.headers.items()
     prefix = value.partition("=")[0] + "=" if value.startswith("sha") else ""
     algorithm = prefix.removesuffix("=") or ("sha512" if "sha512" in vector.id or "sha-512" in vector.id else "sha256")
     encoding = "base64" if vector.id.endswith("base64") else "hex"
@@ -119,7 +147,9 @@ def test_time_is_enforced_on_both_sides(name: str) -> None:
     assert refusal(case.scheme, case_request(name), case.secret, now=NOW - tolerance - 1) == "future"
 
 
-@pytest.mark.parametrize("text", ["", "abc", "-1", "+1700000000", " 1700000000", "1_700_000_000", "1700000000.0", "٣", "9" * 60, "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "abc", "-1", "+1700000000", " 1700000000", "1_700_000_000", "1700000000.0", "٣", "9" * 60, "9" * 5000]
+)
 def test_odd_times_are_refused(text: str) -> None:
     request = case_request("slack")
     spoiled = replace(request, headers={**request.headers, "x-slack-request-timestamp": text})
@@ -141,7 +171,9 @@ class TestNoDowngrade:
     def test_stripe_time_given_twice_is_malformed(self) -> None:
         request = case_request("stripe")
         header = "t=1,".replace("1", str(int(NOW) + 1)) + request.headers["stripe-signature"]
-        assert refusal(row("stripe"), replace(request, headers={"stripe-signature": header}), CASES["stripe"].secret) == "malformed"
+        assert (
+            refusal(row("stripe"), replace(request, headers={"stripe-signature": header}), CASES["stripe"].secret) == "malformed"
+        )
 
     def test_shared_secret_accepts_no_v1a_and_public_key_no_v1(self) -> None:
         shared, public = case_request("standard_webhooks"), case_request("standard_webhooks_v1a")
@@ -154,8 +186,13 @@ class TestNoDowngrade:
         row("standard_webhooks").verify(public, secrets(WHSEC, WHPK), NOW)
 
     def test_public_key_is_never_used_as_an_hmac_key(self) -> None:
-        v1 = Hmac(at="header:webhook-signature", prefix="v1,", encoding="base64", signed="{h:webhook-id}.{h:webhook-timestamp}.{body}",
-                  key="base64")  # fmt: skip
+        v1 = Hmac(
+            at="header:webhook-signature",
+            prefix="v1,",
+            encoding="base64",
+            signed="{h:webhook-id}.{h:webhook-timestamp}.{body}",
+            key="base64",
+        )
         request = post(headers={"webhook-id": "msg_1", "webhook-timestamp": str(int(NOW))})
         forged = v1.sign(request, WHPK.removeprefix("whpk_"), NOW)
         assert refusal(row("standard_webhooks"), forged, WHPK) == "missing"
@@ -168,7 +205,9 @@ class TestNoDowngrade:
         standard = case_request("standard_webhooks")
         row("svix").verify(standard, secrets(WHSEC), NOW)
         for name in ("svix-id", "svix-timestamp", "svix-signature", "svix-anything"):
-            mixed = replace(standard, headers={**standard.headers, name: standard.headers.get(name.replace("svix", "webhook"), "x")})
+            mixed = replace(
+                standard, headers={**standard.headers, name: standard.headers.get(name.replace("svix", "webhook"), "x")}
+            )
             refusal(row("svix"), mixed, WHSEC)
 
     @pytest.mark.parametrize("name", ["standard_webhooks", "svix"])
@@ -212,7 +251,14 @@ def test_hex_case_does_not_matter_and_other_spellings_do() -> None:
         return replace(request, headers={"x-hub-signature-256": text})
 
     row("github").verify(with_signature("sha256=" + signature[7:].upper()), secrets(CASES["github"].secret), NOW)
-    for odd in (signature.upper(), signature[7:], signature + " ", signature[:-2], "sha256= " + signature[7:], signature + "," + signature):
+    for odd in (
+        signature.upper(),
+        signature[7:],
+        signature + " ",
+        signature[:-2],
+        "sha256= " + signature[7:],
+        signature + "," + signature,
+    ):
         refusal(row("github"), with_signature(odd), CASES["github"].secret)
 
 
@@ -227,7 +273,9 @@ class TestStatic:
     def test_word_before_a_token_has_no_case(self, header: str) -> None:
         row("token").verify(post(headers={"authorization": header}), secrets("a-long-random-token"), NOW)
 
-    @pytest.mark.parametrize("header", ["a-long-random-token", "Bearer A-LONG-RANDOM-TOKEN", "Bearer  a-long-random-token", "Bearer"])
+    @pytest.mark.parametrize(
+        "header", ["a-long-random-token", "Bearer A-LONG-RANDOM-TOKEN", "Bearer  a-long-random-token", "Bearer"]
+    )
     def test_anything_else_is_refused(self, header: str) -> None:
         refusal(row("token"), post(headers={"authorization": header}), "a-long-random-token")
 

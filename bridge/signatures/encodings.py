@@ -28,8 +28,11 @@ def unbase64url(text: str) -> bytes:
     """Return the bytes of URL-safe base64 `text`, padded or not. ValueError if it is not."""
     if "+" in text or "/" in text:
         raise ValueError("not the URL-safe alphabet")
-    bare = text.removesuffix("=").removesuffix("=") if len(text) % 4 == 0 else text
-    return unbase64(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
+    return unbase64(_padded(text.replace("-", "+").replace("_", "/")))
+
+
+def _padded(text: str) -> str:
+    return text if text.endswith("=") else text + "=" * (-len(text) % 4)
 
 
 def to_base64(raw: bytes) -> str:
@@ -48,7 +51,7 @@ ENCODE: dict[str, Callable[[bytes], str]] = {"hex": bytes.hex, "base64": to_base
 
 def _whsec(secret: str) -> bytes:
     bare = secret.removeprefix("v1,").removeprefix("whsec_")
-    return unbase64(bare + "=" * (-len(bare) % 4) if "=" not in bare else bare)
+    return unbase64(_padded(bare))
 
 
 KEY: dict[str, Callable[[str], bytes]] = {
