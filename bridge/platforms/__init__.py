@@ -1,0 +1,80 @@
+"""Where flows live: one row per type of platform. Pure.
+
+A platform is two pure functions per call: one builds the request, one reads the answer. Adding one is a file and a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.model import Answer, Call, Delivery, Outcome, RunReport
+from bridge.platforms import gumloop, http, local
+from bridge.routes import Platform
+
+__all__ = ["PLATFORMS", "PlatformType", "Polling"]
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """How often a run is asked after: first after `first` seconds, then `growth` times longer each time, up to `max`."""
+
+    first: float
+    growth: float
+    max: float
+
+    def delay(self, polls: int) -> float:
+        """Return the seconds to wait before the next poll when `polls` have been made."""
+        return min(self.first * self.growth ** min(max(polls, 0), 64), self.max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformType:
+    """One type of platform.
+
+    `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to be harmless.
+    `on_unknown`, `base_url`: what holds where routes.yaml does not say. `build_run`, `read_run`, `polling`: null without runs.
+    """
+
+    build_start: Callable[[Platform, Delivery], Call]
+    read_start: Callable[[Answer, float], Outcome]
+    build_run: Callable[[Platform, str], Call] | None = None
+    read_run: Callable[[Answer], RunReport] | None = None
+    polling: Polling | None = None
+    idempotent: bool = False
+    on_unknown: str = "reconcile"
+    base_url: str = ""
+
+    @property
+    def has_runs(self) -> bool:
+        """True where the platform gives a run id and can be asked about the run."""
+        return self.build_run is not None
+
+
+PLATFORMS: Final[Mapping[str, PlatformType]] = {
+    "gumloop": PlatformType(
+        build_start=gumloop.build_start,
+        read_start=gumloop.read_start,
+        build_run=gumloop.build_run,
+        read_run=gumloop.read_run,
+        polling=Polling(first=1.0, growth=1.5, max=30.0),
+        base_url=gumloop.BASE_URL,
+    ),
+    "local": PlatformType(
+        build_start=local.build_start,
+        read_start=local.read_start,
+        build_run=local.build_run,
+        read_run=local.read_run,
+        polling=Polling(first=0.05, growth=1.6, max=2.0),
+        idempotent=True,
+        on_unknown="retry",
+        base_url=local.BASE_URL,
+    ),
+    "http": PlatformType(
+        build_start=http.build_start,
+        read_start=http.read_start,
+        idempotent=True,
+        on_unknown="retry",
+    ),
+}

@@ -1,0 +1,31 @@
+"""The embedded local platform: the same API over loopback HTTP, and a start that can be repeated. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+from urllib.parse import quote
+
+from bridge.model import Call, Delivery
+from bridge.platforms import gumloop
+from bridge.routes import Platform
+
+BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
+
+read_start = gumloop.read_start
+read_run = gumloop.read_run
+
+
+def build_start(platform: Platform, delivery: Delivery) -> Call:
+    """Return the call that starts the delivery's flow; the same delivery gives the same run, however often it is sent."""
+    call = gumloop.build_start(_here(platform), delivery)
+    return replace(call, headers={**call.headers, "Idempotency-Key": quote(delivery.id, safe="/:@,;=+!*()~ ")})
+
+
+def build_run(platform: Platform, run_id: str) -> Call:
+    """Return the call that asks how a run is."""
+    return gumloop.build_run(_here(platform), run_id)
+
+
+def _here(platform: Platform) -> Platform:
+    return platform if platform.base_url else replace(platform, base_url=BASE_URL)

@@ -1,0 +1,55 @@
+"""What follows from an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model import Kind, Outcome, Retry, Status
+from bridge.retry import RETRY_AFTER_MAX, THROTTLE_MAX, backoff, settle
+
+DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown="hold")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts", "on_unknown", "status", "spends"),
+    [
+        (Kind.STARTED, 0, "hold", Status.DELIVERED, True),
+        (Kind.REJECTED, 0, "hold", Status.DEAD, True),
+        (Kind.REFUSED, 0, "hold", Status.QUEUED, True),
+        (Kind.REFUSED, 2, "hold", Status.DEAD, True),  # the third of three
+        (Kind.THROTTLED, 2, "hold", Status.QUEUED, False),  # never spends one
+        (Kind.UNKNOWN, 0, "hold", Status.UNKNOWN, True),
+        (Kind.UNKNOWN, 2, "hold", Status.UNKNOWN, True),
+        (Kind.UNKNOWN, 0, "retry", Status.QUEUED, True),
+        (Kind.UNKNOWN, 2, "retry", Status.DEAD, True),
+    ],
+)
+def test_each_outcome_settles_a_delivery(outcome: Kind, attempts: int, on_unknown: str, status: Status, spends: bool) -> None:
+    delivery = replace(DELIVERY, attempts=attempts, on_unknown=on_unknown)
+    decision = settle(delivery, Outcome(kind=outcome, detail="why"), NOW, 0.5)
+    assert (decision.status, decision.spends) == (status, spends)
+    assert decision.reason is None if status is Status.DELIVERED else "why" in decision.reason
+
+
+def test_retry_after_is_honoured_and_capped() -> None:
+    asked = lambda seconds: settle(DELIVERY, Outcome(kind=Kind.REFUSED, retry_after=seconds), NOW, 0.5).due_at - NOW  # noqa: E731
+    assert asked(30.0) == 30.0
+    assert asked(10 * RETRY_AFTER_MAX) == RETRY_AFTER_MAX
+    assert asked(0.0) == 2.5
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True), st.floats(0.001, 1e4), st.floats(0.001, 1e6))
+def test_the_wait_is_positive_and_bounded(attempts: int, jitter: float, first: float, most: float) -> None:
+    delivery = replace(DELIVERY, attempts=attempts, retry=Retry(20_000, first, most))
+    assert 0 < backoff(delivery, jitter) <= most
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_a_full_platform_is_asked_again_within_a_minute(throttled: int, jitter: float) -> None:
+    decision = settle(replace(DELIVERY, throttled=throttled), Outcome(kind=Kind.THROTTLED), NOW, jitter)
+    assert 0 < decision.due_at - NOW <= THROTTLE_MAX

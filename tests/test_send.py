@@ -1,0 +1,366 @@
+"""The sender against a server that misbehaves: every fault is an answer or a loss, in time, and `sent` never lies."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from servers import (
+    Misbehaving,
+    chunked,
+    cut_off,
+    drip,
+    drip_body,
+    drip_headers,
+    drop,
+    garbage,
+    huge,
+    redirect,
+    reset,
+    respond,
+    slow_headers,
+    then_close,
+)
+
+from bridge import send as sending
+from bridge.model import Answer, Call, Lost
+from bridge.send import Sender
+
+BODY = b'{"title":"hi"}'
+
+
+@pytest.fixture
+def server() -> Iterator[Misbehaving]:
+    with Misbehaving() as running:
+        yield running
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    made = Sender()
+    yield made
+    made.close()
+
+
+def post(url: str, body: bytes = BODY, **headers: str) -> Call:
+    return Call(
+        method="POST", url=url, headers={"Content-Type": "application/json", "User-Agent": "flowbridge/0", **headers}, body=body
+    )
+
+
+def test_an_answer_comes_back_whole_with_lower_case_header_names(server: Misbehaving, sender: Sender) -> None:
+    url = server.script("/start", respond(201, {"run_id": "a"}, {"X-One": "1", "Retry-After": "5"}))
+    answer = sender.send(post(url + "?user_id=a%2Bb", Authorization="Bearer k"), 5)
+    assert isinstance(answer, Answer) and not answer.truncated
+    assert (answer.status, json.loads(answer.body), answer.headers["x-one"], answer.headers["retry-after"]) == (
+        201,
+        {"run_id": "a"},
+        "1",
+        "5",
+    )
+    (request,) = server.received
+    assert (request.method, request.path, request.query, request.body) == ("POST", "/start", "user_id=a%2Bb", BODY)
+    assert request.headers == {
+        "host": f"127.0.0.1:{server.port}",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "flowbridge/0",
+        "authorization": "Bearer k",
+        "content-length": str(len(BODY)),
+    }
+
+
+@pytest.mark.parametrize("status", [204, 304, 400, 401, 429, 500, 503, 599])
+def test_every_status_is_an_answer(server: Misbehaving, sender: Sender, status: int) -> None:
+    answer = sender.send(post(server.script("/x", respond(status, b"" if status in (204, 304) else b"why"))), 5)
+    assert isinstance(answer, Answer) and answer.status == status and not answer.truncated
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed(server: Misbehaving, sender: Sender) -> None:
+    answer = sender.send(post(server.script("/x", redirect(server.url + "/other"))), 5)
+    assert isinstance(answer, Answer) and answer.status == 307 and [one.path for one in server.received] == ["/x"]
+
+
+def test_neither_cookies_nor_netrc_nor_the_environments_proxy_is_used(
+    server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    url = server.script("/x", respond(200, b"", {"Set-Cookie": "a=b"}))
+    for _ in range(2):
+        assert isinstance(sender.send(post(url), 5), Answer)
+    assert not {"cookie", "authorization"} & set(server.received[1].headers)
+
+
+def test_a_chunked_body_and_a_compressed_one_are_read(server: Misbehaving, sender: Sender) -> None:
+    answer = sender.send(post(server.script("/c", chunked(b'{"run_', b'id":"a"}'))), 5)
+    assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
+    zipped = server.script("/z", respond(200, gzip.compress(b'{"run_id":"a"}'), {"Content-Encoding": "gzip"}))
+    answer = sender.send(post(zipped), 5)
+    assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
+
+
+def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: Sender) -> None:
+    url = server.script("/x", respond(200, b"ok"), chunked(b"ok"), respond(204), respond(200, b"ok"))
+    for _ in range(4):
+        assert isinstance(sender.send(post(url), 5), Answer)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        (huge(3_000_000), 200),
+        (huge(3_000_000, 429), 429),
+        (cut_off(200), 200),
+        (cut_off(503, b"sorry"), 503),
+        (chunked(b"abc", end=False), 200),
+        (respond(200, b"no gzip", {"Content-Encoding": "gzip"}), 200),
+        (respond(200, gzip.compress(b"0" * 50_000_000), {"Content-Encoding": "gzip"}), 200),
+    ],
+    ids=["huge", "huge error", "cut off", "cut off error", "chunks without end", "bad gzip", "gzip bomb"],
+)
+def test_a_body_that_cannot_be_had_whole_leaves_the_status(
+    server: Misbehaving, sender: Sender, script: object, status: int
+) -> None:
+    answer = sender.send(post(server.script("/x", script, respond(200, b"fine"))), 5)  # type: ignore[arg-type]
+    assert isinstance(answer, Answer) and answer.status == status and answer.truncated and len(answer.body) <= 256 * 1024
+    following = sender.send(post(server.url + "/x"), 5)
+    assert following == Answer(status=200, headers={"content-length": "4"}, body=b"fine"), (
+        "the next call has a connection of its own"
+    )
+
+
+def test_a_body_of_exactly_the_limit_is_whole(server: Misbehaving) -> None:
+    sender = Sender(max_answer=1000)
+    answer = sender.send(post(server.script("/x", respond(200, b"x" * 1000))), 5)
+    assert isinstance(answer, Answer) and len(answer.body) == 1000 and not answer.truncated
+    answer = sender.send(post(server.script("/y", respond(200, b"x" * 1001))), 5)
+    assert isinstance(answer, Answer) and len(answer.body) == 1000 and answer.truncated
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (drop, "closed before an answer"),
+        (reset, "reset"),
+        (garbage(), "not HTTP"),
+        (garbage(b"HTTP/1.1 abc\r\n\r\n"), "not HTTP"),
+        (garbage(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 5000 + b"\r\n"), "not HTTP"),
+        (garbage(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 99999), "not HTTP"),
+    ],
+    ids=["drop", "reset", "garbage", "bad status line", "too many headers", "endless header"],
+)
+def test_once_the_request_has_left_a_loss_is_ambiguous(server: Misbehaving, sender: Sender, script: object, reason: str) -> None:
+    lost = sender.send(post(server.script("/x", script) + "?user_id=secret-id"), 5)  # type: ignore[arg-type]
+    assert isinstance(lost, Lost) and lost.sent and len(server.received) == 1
+    assert reason in lost.reason and "127.0.0.1" in lost.reason and "secret-id" not in lost.reason
+
+
+@pytest.mark.parametrize(
+    "script",
+    [slow_headers(9), drip_headers(0.02), drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 500, 0.001)],
+    ids=["silence", "dripping headers", "endless 100 Continue"],
+)
+def test_the_deadline_holds_however_the_headers_drip(server: Misbehaving, sender: Sender, script: object) -> None:
+    began = time.monotonic()
+    lost = sender.send(post(server.script("/x", script)), 0.3)  # type: ignore[arg-type]
+    assert 0.25 <= time.monotonic() - began < 0.8
+    assert lost == Lost("127.0.0.1: no answer within 0.3 s", sent=True)
+
+
+def test_the_deadline_holds_for_a_dripping_body_and_the_status_is_kept(server: Misbehaving, sender: Sender) -> None:
+    began = time.monotonic()
+    answer = sender.send(post(server.script("/x", drip_body(429, 0.02))), 0.3)
+    assert 0.25 <= time.monotonic() - began < 0.8
+    assert isinstance(answer, Answer) and answer.status == 429 and answer.truncated
+
+
+def test_the_deadline_holds_while_the_request_cannot_leave(sender: Sender) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts by its backlog and never reads
+        began = time.monotonic()
+        lost = sender.send(post(f"http://127.0.0.1:{deaf.getsockname()[1]}/x", b"x" * 30_000_000), 0.3)
+        assert time.monotonic() - began < 0.8
+    assert lost == Lost("127.0.0.1: no answer within 0.3 s", sent=False), (
+        "a request whose end never left cannot have been acted on"
+    )
+
+
+def test_the_next_call_has_a_deadline_of_its_own(server: Misbehaving, sender: Sender) -> None:
+    url = server.script("/x", respond(200), slow_headers(0.3, respond(200)))
+    assert isinstance(sender.send(post(url), 0.2), Answer)
+    assert isinstance(sender.send(post(url), 5), Answer)
+    assert server.connections == 1
+
+
+def test_what_never_left_is_certain(sender: Sender) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert sender.send(post(f"http://127.0.0.1:{port}/x?api_key=k"), 2) == Lost(
+        "127.0.0.1: the connection was refused", sent=False
+    )
+    lost = sender.send(post("http://no-such-host.invalid/x"), 2)
+    assert lost == Lost("no-such-host.invalid: the name was not found", sent=False)
+
+
+def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: Sender) -> None:
+    with socket.socket() as full:  # nobody accepts, and the backlog is full
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        began = time.monotonic()
+        lost = sender.send(post(f"http://127.0.0.1:{port}/x"), 0.3)
+        for one in waiting:
+            one.close()
+    assert lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False) and time.monotonic() - began < 0.8
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        post("http://127.0.0.1:1/x", **{"X-Bad": "a\r\nb"}),
+        post("http://127.0.0.1:1/x", **{"X-Bad": "ü\u2028"}),
+        post("http:///x"),
+        post("ftp://127.0.0.1/x"),
+        post("http://[::1/x"),
+        post("http://127.0.0.1:99999/x"),
+        post("no url"),
+        post("http://" + "a" * 70 + ".invalid/x"),
+        post("http://127.0.0.1:1/x\r\nX-Bad: 1"),
+    ],
+)
+def test_a_call_that_cannot_be_written_is_a_certain_loss_not_an_error(sender: Sender, call: Call) -> None:
+    lost = sender.send(call, 1)
+    assert isinstance(lost, Lost) and not lost.sent and "Bad" not in lost.reason
+
+
+def test_a_connection_the_server_closed_between_calls_is_not_written_to(server: Misbehaving, sender: Sender) -> None:
+    url = server.script("/x", then_close(respond(200, b"one")), respond(200, b"two"))
+    assert isinstance(sender.send(post(url), 5), Answer)
+    assert server.closed.acquire(timeout=5)
+    answer = sender.send(post(url), 5)
+    assert isinstance(answer, Answer) and answer.body == b"two"
+    assert server.connections == 2 and [one.connection for one in server.received] == [1, 2]
+
+
+def test_a_connection_that_was_idle_too_long_is_not_used_again(
+    server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.script("/x", respond(200))
+    for _ in range(2):
+        sender.send(post(url), 5)
+    monkeypatch.setattr(sending, "MAX_IDLE", 0.0)
+    sender.send(post(url), 5)
+    assert [one.connection for one in server.received] == [1, 1, 2]
+
+
+def test_one_sender_serves_many_threads(server: Misbehaving, sender: Sender) -> None:
+    url = server.script("/x", respond(200, {"run_id": "a"}))
+    slow = server.script("/slow", slow_headers(9))
+    results: list[Answer | Lost] = []
+
+    def work(place: int) -> None:
+        for _ in range(20):
+            results.append(sender.send(post(url, json.dumps({"n": place}).encode()), 5))
+        results.append(sender.send(post(slow), 0.1))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(20)
+    assert sum(isinstance(one, Answer) and one.status == 200 for one in results) == 160
+    assert sum(one == Lost("127.0.0.1: no answer within 0.1 s", sent=True) for one in results) == 8
+    assert server.connections <= 16
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    return path
+
+
+@pytest.fixture
+def tls_server(certificate: Path) -> Iterator[Misbehaving]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Misbehaving(context=context) as running:
+        yield running
+
+
+def test_tls_is_verified_kept_alive_and_under_the_same_deadline(tls_server: Misbehaving, certificate: Path) -> None:
+    url = tls_server.script("/x", respond(200, b"a"), respond(200, b"b"), drip_headers(0.02)).replace("127.0.0.1", "localhost")
+    sender = Sender(ca_file=str(certificate))
+    assert [getattr(sender.send(post(url), 5), "body", None) for _ in range(2)] == [b"a", b"b"]
+    assert tls_server.connections == 1
+    began = time.monotonic()
+    assert sender.send(post(url), 0.3) == Lost("localhost: no answer within 0.3 s", sent=True)
+    assert time.monotonic() - began < 0.8
+    sender.close()
+
+
+def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
+    tls_server: Misbehaving, certificate: Path, sender: Sender
+) -> None:
+    url = tls_server.script("/x", respond(200))
+    lost = sender.send(post(url.replace("127.0.0.1", "localhost")), 5)
+    assert lost == Lost("localhost: the certificate is not to be trusted", sent=False)
+    other_name = Sender(ca_file=str(certificate)).send(post(url), 5)
+    assert other_name == Lost("127.0.0.1: the certificate is not to be trusted", sent=False)
+    assert tls_server.received == []
+
+
+def test_a_server_that_does_not_speak_tls_gets_no_request(server: Misbehaving, sender: Sender) -> None:
+    server.drop_connections = 1
+    lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), 5)
+    assert isinstance(lost, Lost) and not lost.sent
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        lost = sender.send(post(f"https://127.0.0.1:{silent.getsockname()[1]}/x"), 0.3)
+        assert lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False) and time.monotonic() - began < 0.8
+
+
+def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
+    sender = Sender(proxies={"http": server.url})
+    answer = sender.send(post("http://flows.example/start?a=1"), 5)
+    assert isinstance(answer, Answer) and answer.status == 200
+    assert server.received[0].headers["host"] == "flows.example"
