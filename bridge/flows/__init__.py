@@ -1,0 +1,19 @@
+"""The embedded local platform: flows are Python functions.
+
+In flows.py::
+
+    from bridge.flows import flow, log
+
+    @flow
+    def greet(name: str, greeting: str = "Hello") -> dict:
+        "Greets someone."
+        log("greeting", name)
+        return {"text": f"{greeting}, {name}!"}
+
+The parameters are the Input nodes, the returned mapping holds the outputs.
+"""
+
+from bridge.flows.function import FlowError, FlowFunction, Input, flow
+from bridge.flows.running import current, log, run_flow
+
+__all__ = ["FlowError", "FlowFunction", "Input", "current", "flow", "log", "run_flow"]

@@ -1,0 +1,64 @@
+"""Loads the flows of a flows.py."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from bridge.flows.function import FlowError, FlowFunction
+
+
+def load_flows(path: Path | str) -> dict[str, FlowFunction]:
+    """Return the flows that the file defines or imports, by name. FlowError says which line is wrong.
+
+    The file is run as a module under a name nothing else can have, so that it hides no module and none hides it; it leaves no
+    __pycache__ beside itself.
+    """
+    path = Path(path)
+    try:
+        code = compile(path.read_bytes(), str(path), "exec")
+    except OSError as error:
+        raise FlowError(f"{path}: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        raise FlowError(f"{path}:{getattr(error, 'lineno', None) or 1}: {type(error).__name__}: {_first_line(error)}") from error
+    module = ModuleType(f"_flows_{sha256(str(path.resolve()).encode()).hexdigest()[:16]}")
+    module.__file__ = str(path)
+    previous = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module  # dataclasses and pickle look their module up here
+    try:
+        exec(code, module.__dict__)  # noqa: S102 - it is the operator's own program
+    except (Exception, SystemExit) as error:
+        _restore(module.__name__, previous)
+        raise FlowError(f"{path}:{_line(error, str(path))}: {type(error).__name__}: {_first_line(error)}") from error
+    return _flows(module, path)
+
+
+def _flows(module: ModuleType, path: Path) -> dict[str, FlowFunction]:
+    flows: dict[str, FlowFunction] = {}
+    for value in vars(module).values():
+        if not isinstance(value, FlowFunction):
+            continue
+        if flows.setdefault(value.name, value) is not value:
+            raise FlowError(f"{path}: two flows are called {value.name!r}; each needs a name of its own")
+    return flows
+
+
+def _restore(name: str, previous: ModuleType | None) -> None:
+    if previous is None:
+        del sys.modules[name]
+    else:
+        sys.modules[name] = previous
+
+
+def _line(error: BaseException, filename: str) -> int:
+    """Return the last line of the file itself that was being run."""
+    lines = [frame.lineno or 1 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
+    return lines[-1] if lines else 1
+
+
+def _first_line(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return (text or "no detail").splitlines()[0]

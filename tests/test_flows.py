@@ -1,0 +1,256 @@
+"""Flows of the local platform: functions in, results out, each run with a log of its own."""
+
+# ruff: noqa: T201 - flows print
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.flows import FlowError, current, flow, log, run_flow
+from bridge.flows.ids import ALPHABET, new_run_id
+from bridge.flows.loading import load_flows
+from bridge.flows.ready import READY
+from bridge.flows.running import LOG_LENGTH, LOG_LINES
+from bridge.model import RunState
+
+
+def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:
+    return run_flow(function, inputs, data_dir=tmp_path)
+
+
+def test_the_signature_is_what_a_flow_says_of_its_inputs() -> None:
+    @flow
+    def greet(name: str, greeting: str = "Hello", count=3) -> dict:
+        """Greets someone.
+
+        At length.
+        """
+        return {"text": f"{greeting}, {name}!"}
+
+    assert (greet.name, greet.description, greet.takes_any) == ("greet", "Greets someone.\n\nAt length.", False)
+    assert [(one.name, one.type, one.required, one.default) for one in greet.inputs] == [
+        ("name", "str", True, None),
+        ("greeting", "str", False, "Hello"),
+        ("count", "", False, 3),
+    ]
+    assert greet("Ada") == {"text": "Hello, Ada!"}, "a flow can still be called as the function it is"
+    assert flow(name="send-it")(lambda: None).name == "send-it"
+
+
+def test_what_cannot_be_a_flow_is_refused_where_it_is_written() -> None:
+    async def later() -> None: ...
+
+    def many(*args: object) -> None: ...
+
+    for function, words in [(later, "async"), (many, "args"), (lambda: None, "<lambda>")]:
+        with pytest.raises(FlowError, match=words):
+            flow(function)  # type: ignore[arg-type]
+    with pytest.raises(FlowError, match="positional-only"):
+        flow(name="f")(lambda a, /: None)
+
+
+def test_a_run_gives_outputs_and_leaves_out_inputs_the_flow_has_not(tmp_path: Path) -> None:
+    @flow
+    def add(a: int, b: int = 2) -> dict[str, int]:
+        print("adding", a, end=" ")
+        print("and", b)
+        log("done", a + b)
+        return {"sum": a + b}
+
+    result = run(add, tmp_path, a=1, unheard_of=True)
+    assert (result.state, result.outputs, result.log) == (RunState.DONE, {"sum": 3}, ("adding 1 and 2", "done 3"))
+    assert run(flow(name="any")(lambda **inputs: inputs), tmp_path, b=1, a=[{}]).outputs == {"b": 1, "a": [{}]}
+    assert run(flow(name="none")(lambda: None), tmp_path).outputs == {}
+
+
+def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
+    result = run(flow(name="f")(lambda a, b, c=1: None), tmp_path, b=1)
+    assert (result.state, result.log) == (RunState.FAILED, ("flow f: required inputs are missing: a (it requires: a, b)",))
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ([1], "returned list"),
+        ("x", "returned str"),
+        ({"a": object()}, "not JSON"),
+        ({1: 2}, "not JSON"),
+        ({"a": "x" * 2**20}, "at most 1048576"),
+    ],
+)
+def test_outputs_are_a_json_object_of_at_most_a_mebibyte(tmp_path: Path, returned: Any, words: str) -> None:
+    result = run(flow(name="f")(lambda: returned), tmp_path)
+    assert result.state is RunState.FAILED and result.outputs == {} and words in result.log[-1]
+
+
+def test_an_exception_fails_the_run_and_only_its_last_line_is_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @flow
+    def breaks() -> None:
+        print("so far", end="")
+        raise KeyError("nope")
+
+    result = run(breaks, tmp_path)
+    assert result.state is RunState.FAILED
+    assert result.log[-1].endswith("KeyError: 'nope'") and "Traceback" not in "".join(result.log)
+    assert "Traceback" in "".join(capsys.readouterr()), "the traceback is in our own log"
+    assert run(flow(name="f")(lambda: sys.exit(3)), tmp_path).log == ("SystemExit: 3",)
+
+
+def test_the_log_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
+    @flow
+    def chatty() -> None:
+        for number in range(5000):
+            print(number, "x" * 5000)
+        raise ValueError("the end")
+
+    lines = run(chatty, tmp_path).log
+    assert len(lines) == LOG_LINES and lines[-1] == "ValueError: the end" and max(map(len, lines)) == LOG_LENGTH
+    assert lines[0] == "(4002 earlier lines are not kept)"
+    assert run(flow(name="f")(lambda: print("x" * 10**6, end="")), tmp_path).log == ("x" * (LOG_LENGTH - 1) + "…",)
+
+
+def test_each_run_has_its_own_output_and_others_print_where_they_always_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    barrier = threading.Barrier(4, timeout=5)
+
+    @flow
+    def together(n: int) -> None:
+        for _ in range(50):
+            barrier.wait()
+            print("run", n)
+
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(run, together, tmp_path, n=n) for n in range(3)]
+        for _ in range(50):
+            barrier.wait()
+            print("outside")
+        results = [one.result() for one in waiting]
+    assert [set(one.log) for one in results] == [{"run 0"}, {"run 1"}, {"run 2"}] and {len(one.log) for one in results} == {50}
+    assert capsys.readouterr().out == "outside\n" * 50
+
+
+def test_current_is_known_inside_a_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(flow(name="f")(lambda: {"dir": str(current().data_dir)}), tmp_path).outputs == {"dir": str(tmp_path)}
+    with pytest.raises(FlowError, match="only inside a run"):
+        current()
+    log("to", "stderr")
+    assert capsys.readouterr().err == "to stderr\n"
+
+
+# -- flows.py ----------------------------------------------------------------------------------------------------------
+
+
+def test_flows_are_loaded_from_a_path_without_a_trace(tmp_path: Path) -> None:
+    path = tmp_path / "flows.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import asdict, dataclass\n"
+        "from bridge.flows import flow\n"
+        "@dataclass\nclass Pair:\n    a: int\n"
+        "@flow\ndef one(a: int):\n    'First.'\n    return asdict(Pair(a))\n"
+        "@flow(name='two-b')\ndef two(): ...\n"
+    )
+    before = set(sys.modules)
+    flows = load_flows(path)
+    assert set(flows) == {"one", "two-b"} and flows["one"].inputs[0].type == "int"
+    assert run(flows["one"], tmp_path, a=5).outputs == {"a": 5}
+    assert all(name.startswith("_flows_") for name in set(sys.modules) - before) and list(tmp_path.iterdir()) == [path]
+    path.write_text("from bridge.flows import flow\n@flow\ndef three(): ...\n")
+    assert set(load_flows(str(path))) == {"three"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x = 1\nx = (\n", r"flows\.py:2: SyntaxError"),
+        ("\n\nimport no_such_module_at_all\n", r"flows\.py:3: ModuleNotFoundError: No module"),
+        ("def f():\n    return 1 / 0\n\nf()\n", r"flows\.py:2: ZeroDivisionError"),
+        ("import sys\nsys.exit(1)\n", r"flows\.py:2: SystemExit"),
+        ("from bridge.flows import flow\n@flow\ndef f(*a): ...\n", r"flows\.py:2: FlowError: flow 'f': \*a"),
+        (
+            "from bridge.flows import flow\nf = flow(name='a')(lambda: 1)\ng = flow(name='a')(lambda: 1)\n",
+            "two flows are called 'a'",
+        ),
+        ("\0", "flows.py:1: "),
+    ],
+)
+def test_a_broken_flows_file_says_where(tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "flows.py").write_text(text)
+    before = set(sys.modules)
+    with pytest.raises(FlowError, match=found):
+        load_flows(tmp_path / "flows.py")
+    assert not {name for name in set(sys.modules) - before if name.startswith("_flows_")} or "two flows" in found
+
+
+def test_a_missing_flows_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FlowError, match=r"flows\.py: No such file"):
+        load_flows(tmp_path / "flows.py")
+
+
+# -- ready-made flows --------------------------------------------------------------------------------------------------
+
+
+def test_echo_fail_and_sleep(tmp_path: Path) -> None:
+    assert run(READY["echo"], tmp_path, a=1, b=None).outputs == {"a": 1, "b": None}
+    assert run(READY["fail"], tmp_path, message="boom", other=1).log == ("boom",)
+    assert run(READY["fail"], tmp_path).state is RunState.FAILED
+    assert run(READY["sleep"], tmp_path, seconds="0.01").outputs == {"seconds": 0.01}
+    for wrong in (-1, 3601, "nan", "soon", None, [1]):
+        result = run(READY["sleep"], tmp_path, seconds=wrong)
+        assert result.state is RunState.FAILED and result.log[-1].startswith("seconds: ")
+
+
+def test_append_jsonl_adds_one_line_with_its_time(tmp_path: Path) -> None:
+    for number in range(2):
+        assert run(READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n").state is RunState.DONE
+    lines = (tmp_path / "files/orders/new.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [0, 1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", json.loads(lines[0])["received_at"])
+
+
+def test_append_jsonl_mixes_no_lines_however_many_write(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        states = list(pool.map(lambda n: run(READY["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state, range(40)))
+    assert set(states) == {RunState.DONE}
+    assert sorted(json.loads(line)["n"] for line in (tmp_path / "files/events.jsonl").read_text().splitlines()) == list(range(40))
+
+
+def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/events.jsonl").write_bytes(b'{"torn": ')
+    run(READY["append_jsonl"], tmp_path, n=1)
+    assert json.loads((tmp_path / "files/events.jsonl").read_text().splitlines()[1])["n"] == 1
+
+
+@pytest.mark.parametrize(
+    "file", ["../x", "/etc/x", "a/../../x", "", ".", "a/", "a\0b", "..", "a\\..\\b", 7, None, ["x"], "x" * 300]
+)
+def test_append_jsonl_stays_in_its_folder(tmp_path: Path, file: Any) -> None:
+    result = run(READY["append_jsonl"], tmp_path / "data", file=file, n=1)
+    assert result.state is RunState.FAILED and result.log[-1].startswith("file: ")
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
+
+
+def test_append_jsonl_follows_no_symbolic_link(tmp_path: Path) -> None:
+    (tmp_path / "data/files").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "data/files/link").symlink_to(tmp_path / "outside")
+    (tmp_path / "data/files/direct.jsonl").symlink_to(tmp_path / "outside/x.jsonl")
+    for file in ("link/x.jsonl", "direct.jsonl"):
+        assert run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is RunState.FAILED
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_run_ids_have_the_platforms_shape() -> None:
+    ids = {new_run_id() for _ in range(2000)}
+    assert len(ids) == 2000 and all(len(one) == 22 and set(one) <= set(ALPHABET) for one in ids) and len(ALPHABET) == 57
