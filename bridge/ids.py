@@ -1,0 +1,13 @@
+"""Ids for events: 26 characters that sort by time, as in ULID (https://github.com/ulid/spec)."""
+
+from __future__ import annotations
+
+import os
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
+
+
+def event_id(now: float) -> str:
+    """Return a new id such as `evt_01jd…`: 48 bits of milliseconds, 80 random bits."""
+    number = int(now * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "evt_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,35 @@
+"""Whether the store can be written and a worker is alive."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from bridge.store.database import Database
+from bridge.store.tables import worker
+
+FRESH = 15.0  # seconds after which a worker that was not seen counts as gone
+FORGET = 86400.0
+
+
+def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float) -> None:
+    """Note that a worker is alive."""
+    if connection.execute(update(worker).where(worker.c.id == worker_id).values(seen_at=now)).rowcount == 0:
+        connection.execute(delete(worker).where(worker.c.seen_at < now - FORGET))
+        connection.execute(insert(worker).values(id=worker_id, host=host, pid=pid, started_at=now, seen_at=now))
+
+
+def leave(connection: Connection, worker_id: str) -> None:
+    """Note that a worker has stopped."""
+    connection.execute(delete(worker).where(worker.c.id == worker_id))
+
+
+def workers_alive(database: Database, now: float) -> int:
+    """Return how many workers were seen lately."""
+    with database.read() as connection:
+        query = select(func.count()).select_from(worker).where(worker.c.seen_at > now - FRESH)
+        return connection.execute(query).scalar() or 0
+
+
+def is_writable(database: Database) -> bool:
+    """Commit an empty transaction, as durably as an event."""
+    return database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1

@@ -1,0 +1,164 @@
+"""The tables of the store. `migrations/` builds them; a test holds the two to each other.
+
+Every index that a hot path walks is partial, so that claim, dedup and tracking cost the same with ten deliveries as with a
+million finished ones behind them. `seq` is the order of commit (SQLite's rowid, so it costs nothing there).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from bridge.model import RunState, Status
+
+HEAD = "0001"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"}
+)
+SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, values: type[Status] | type[RunState]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+config = Table(
+    "config",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("canonical", Text, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("source", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("type", Text),
+    Column("provider_id", Text),
+    Column("received_at", Float, nullable=False),
+    Column("config_hash", Text, nullable=False),
+    Column("problem", Text),
+    Column("same_body_as", Text),
+    Column("duplicates", Integer, nullable=False, server_default="0"),
+    Column("body_sha256", Text, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("query_string", Text, nullable=False),
+    # Last, so that reading the other columns of a row never walks its overflow pages.
+    Column("body", LargeBinary, nullable=False),
+    _partial("ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True),
+    Index("ix_event_body", "source", "body_sha256", "seq"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("event_id", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("saved_item_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("throttled", Integer, nullable=False, server_default="0"),
+    Column("created_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("delivered_at", Float),
+    Column("finished_at", Float),
+    Column("config_hash", Text, nullable=False),
+    Column("retry_attempts", Integer, nullable=False),
+    Column("retry_first", Float, nullable=False),
+    Column("retry_max", Float, nullable=False),
+    Column("on_unknown", Text, nullable=False),
+    Column("run_timeout", Float, nullable=False),
+    Column("lease", Text),  # the token of the worker that holds it, while `sending`
+    Column("lease_until", Float),
+    Column("slot", Boolean, nullable=False, server_default=text("false")),  # it holds one of the platform's slots
+    Column("poll_at", Float),  # when its run is looked at next; null once the run is over or was given up
+    Column("polls", Integer, nullable=False, server_default="0"),
+    Column("run_id", Text),
+    Column("run_url", Text),
+    Column("run_state", Text),
+    Column("raw_state", Text),
+    Column("whole_body", Boolean, nullable=False, server_default=text("false")),
+    Column("inputs", Text),
+    Column("outputs", Text),
+    Column("log", Text),
+    _one_of("status", Status),
+    _one_of("run_state", RunState),
+    Index("ix_delivery_event", "event_id"),
+    _partial("ix_delivery_queue", "platform", "route", "due_at", "seq", where="status = 'queued'"),
+    _partial("ix_delivery_lease", "lease_until", where="status = 'sending'"),
+    _partial("ix_delivery_slot", "platform", where="slot"),
+    _partial("ix_delivery_poll", "poll_at", where="poll_at IS NOT NULL"),
+    _partial("ix_delivery_stuck", "status", "seq", where="status IN ('dead', 'unknown', 'blocked')"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("finished_at", Float),
+    Column("outcome", Text),
+    Column("status_code", Integer),
+    Column("detail", Text),
+    Column("run_id", Text),
+    sqlite_with_rowid=False,
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+local_run = Table(
+    "local_run",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("saved_item_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("state", Text, nullable=False),  # the flow API's own words: QUEUED RUNNING DONE FAILED TERMINATED
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("lease", Text),
+    Column("lease_until", Float),
+    Column("inputs", Text, nullable=False),
+    Column("outputs", Text),
+    Column("log", Text),
+    _partial("ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
+    _partial("ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING')"),
+)

@@ -1,0 +1,294 @@
+"""The delivery ledger, on both stores: leases, slots, intents, outcomes, runs."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from sqlalchemy import select
+
+from bridge.errors import IllegalTransition
+from bridge.model import TRANSITIONS, Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.store import events, ledger, tables
+from bridge.store.database import Database
+from bridge.store.rows import to_delivery
+
+
+def add(database: Database, count: int = 1, route: str = "triage", **changes: object) -> list[str]:
+    ids = []
+    for _ in range(count):
+        event = make_event(None)
+        delivery = make_delivery(event, route, **changes)
+        events.add(database, event, [delivery], lambda *_: [])
+        ids.append(delivery.id)
+    return ids
+
+
+def claim(database: Database, *, caps: dict[str, int] | None = None, most: int = 32, now: float = NOW, turn: int = 0, paused=frozenset()):
+    lease = f"w:{turn}:{now}"
+    return database.write(
+        lambda c: ledger.claim(c, caps=caps or {"local": 5}, paused=paused, most=most, now=now, lease=lease, turn=turn)
+    )
+
+
+def record(database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0):
+    return database.write(lambda c: ledger.record(c, held, outcome, now, jitter=0.5, first_poll=first_poll))
+
+
+def get(database: Database, delivery_id: str):
+    with database.read() as connection:
+        return to_delivery(connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one())
+
+
+def column(database: Database, delivery_id: str, name: str):
+    with database.read() as connection:
+        return connection.execute(select(tables.delivery.c[name]).where(tables.delivery.c.id == delivery_id)).scalar()
+
+
+def attempts(database: Database, delivery_id: str) -> list:
+    with database.read() as connection:
+        table = tables.attempt
+        return connection.execute(select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.number)).all()
+
+
+STARTED = Outcome(kind=Kind.STARTED, run_id="r1", run_url="https://x/r1", status_code=200)
+
+
+def test_a_claim_leases_and_puts_the_intent_on_disk(database: Database) -> None:
+    [one] = add(database)
+    [held] = claim(database)
+    assert (held.delivery.id, held.attempt) == (one, 1)
+    assert get(database, one).status is Status.SENDING
+    [intent] = attempts(database, one)
+    assert (intent.number, intent.started_at, intent.outcome) == (1, NOW, None)
+    assert claim(database) == []
+
+
+def test_nothing_is_claimed_before_it_is_due(database: Database) -> None:
+    add(database, due_at=NOW + 10)
+    assert claim(database) == []
+    assert len(claim(database, now=NOW + 10)) == 1
+
+
+def test_slots_count_calls_and_runs_in_flight(database: Database) -> None:
+    add(database, 8)
+    first = claim(database, caps={"local": 3})
+    assert len(first) == 3
+    assert claim(database, caps={"local": 3}) == []
+    record(database, first[0], STARTED)  # its run still holds the slot
+    assert claim(database, caps={"local": 3}) == []
+    record(database, first[1], Outcome(kind=Kind.REFUSED))
+    assert len(claim(database, caps={"local": 3})) == 1
+
+
+def test_a_start_on_a_platform_without_runs_frees_its_slot_at_once(database: Database) -> None:
+    [one] = add(database)
+    [held] = claim(database)
+    assert record(database, held, Outcome(kind=Kind.STARTED), first_poll=None) is Status.DELIVERED
+    known = get(database, one)
+    assert (known.run_id, known.run_state, known.finished_at) == (None, None, NOW + 1)
+    assert not column(database, one, "slot")
+
+
+def test_deliveries_of_a_platform_that_is_gone_wait(database: Database) -> None:
+    add(database, platform="gone")
+    assert claim(database, caps={"local": 5}) == []
+
+
+def test_paused_routes_wait_and_orphaned_ones_go(database: Database) -> None:
+    add(database, 2, "held")
+    add(database, 2, "orphan")
+    assert {held.delivery.route for held in claim(database, paused=frozenset({"held"}))} == {"orphan"}
+    assert {held.delivery.route for held in claim(database)} == {"held"}
+
+
+def test_no_route_starves_another(database: Database) -> None:
+    add(database, 50, "flood")
+    add(database, 2, "drop")
+    routes = [held.delivery.route for held in claim(database, caps={"local": 4})]
+    assert sorted(routes) == ["drop", "drop", "flood", "flood"]
+
+
+def test_within_a_route_the_oldest_goes_first(database: Database) -> None:
+    ids = add(database, 5)
+    assert [held.delivery.id for held in claim(database, caps={"local": 3})] == ids[:3]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "counted"),
+    [
+        (Outcome(kind=Kind.REJECTED, detail="400 bad", status_code=400), Status.DEAD, (1, 0)),
+        (Outcome(kind=Kind.REFUSED, detail="refused"), Status.QUEUED, (1, 0)),
+        (Outcome(kind=Kind.THROTTLED, detail="full", status_code=429), Status.QUEUED, (0, 1)),
+        (Outcome(kind=Kind.UNKNOWN, detail="no answer within 30 s"), Status.UNKNOWN, (1, 0)),
+    ],
+)
+def test_an_attempt_without_a_run_is_recorded(database: Database, outcome: Outcome, status: Status, counted: tuple[int, int]) -> None:
+    [one] = add(database)
+    [held] = claim(database)
+    assert record(database, held, outcome) is status
+    known = get(database, one)
+    assert (known.status, known.reason, (known.attempts, known.throttled)) == (status, outcome.detail, counted)
+    assert not column(database, one, "slot")
+    [kept] = attempts(database, one)
+    assert (kept.outcome, kept.detail, kept.finished_at) == (outcome.kind, outcome.detail, NOW + 1)
+
+
+def test_a_retry_is_the_next_attempt_and_ends_in_dead(database: Database) -> None:
+    [one] = add(database, retry=Retry(2, 1.0, 10.0))
+    for number in (1, 2):
+        [held] = claim(database, now=NOW + 100 * number)
+        assert held.attempt == number
+        record(database, held, Outcome(kind=Kind.REFUSED, detail="down"), NOW + 100 * number)
+    assert get(database, one).status is Status.DEAD
+    assert get(database, one).reason == "gave up after 2 attempts: down"
+
+
+def test_a_lost_lease_changes_nothing_but_completes_the_attempt(database: Database) -> None:
+    [one] = add(database, on_unknown="retry")
+    [stale] = claim(database)
+    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0))
+    [fresh] = claim(database, now=NOW + 600)
+    assert fresh.attempt == 2
+    assert record(database, stale, Outcome(kind=Kind.REJECTED, detail="late")) is None
+    assert get(database, one).status is Status.SENDING
+    assert attempts(database, one)[0].outcome == "rejected"
+
+
+def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(database: Database) -> None:
+    [one] = add(database)
+    [held] = claim(database)
+    assert database.write(lambda c: ledger.reap(c, NOW + 5, 0.0)) == []
+    [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0))
+    assert (taken.id, status) == (one, Status.UNKNOWN)
+    assert get(database, one).reason == ledger.DIED
+    assert record(database, held, STARTED) is Status.DELIVERED
+    assert (get(database, one).run_id, get(database, one).attempts) == ("r1", 1)
+
+
+def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database: Database) -> None:
+    [one] = add(database)
+    [held] = claim(database)
+    database.write(lambda c: c.execute(tables.attempt.delete()))
+    [(_, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0))
+    assert status is Status.QUEUED
+    assert get(database, one).attempts == 0
+    assert held.lease
+
+
+def test_the_heartbeat_keeps_a_lease(database: Database) -> None:
+    add(database)
+    [held] = claim(database)
+    database.write(lambda c: ledger.extend(c, [held.lease], NOW + 9))
+    assert database.write(lambda c: ledger.reap(c, NOW + 15, 0.0)) == []
+
+
+def test_what_is_handed_back_was_never_taken(database: Database) -> None:
+    [one] = add(database)
+    [held] = claim(database)
+    database.write(lambda c: ledger.hand_back(c, [held]))
+    assert get(database, one).status is Status.QUEUED
+    assert attempts(database, one) == []
+    assert claim(database)[0].attempt == 1
+
+
+def follow(database: Database, report: RunReport, now: float = NOW + 3) -> bool:
+    [(followed, _)] = database.write(lambda c: ledger.claim_polls(c, platforms=["local"], most=10, now=now))
+    return database.write(lambda c: ledger.record_run(c, followed, report, now, next_poll=2.0))
+
+
+def started(database: Database, **changes: object) -> str:
+    [one] = add(database, **changes)
+    record(database, claim(database)[0], STARTED)
+    return one
+
+
+def test_a_run_is_followed_to_its_end(database: Database) -> None:
+    one = started(database)
+    assert get(database, one).run_state is RunState.QUEUED
+    assert not follow(database, RunReport(state=RunState.RUNNING, raw_state="RUNNING"))
+    assert get(database, one).run_state is RunState.RUNNING
+    assert database.write(lambda c: ledger.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)) == []
+    ended = RunReport(state=RunState.DONE, raw_state="DONE", outputs={"n": 1}, log=("hi",), finished_at=NOW + 4.5)
+    assert follow(database, ended, NOW + 6)
+    known = get(database, one)
+    assert (known.run_state, known.outputs, known.log, known.finished_at) == (RunState.DONE, {"n": 1}, ("hi",), NOW + 4.5)
+    assert not column(database, one, "slot")
+
+
+def test_a_look_that_learns_nothing_changes_nothing(database: Database) -> None:
+    one = started(database)
+    assert not follow(database, RunReport(state=None, detail="no answer"))
+    assert get(database, one).run_state is RunState.QUEUED
+    assert column(database, one, "slot")
+
+
+def test_a_run_not_seen_to_end_frees_its_slot_and_says_so(database: Database) -> None:
+    one = started(database, run_timeout=60.0)
+    assert follow(database, RunReport(state=RunState.RUNNING), NOW + 100)
+    assert get(database, one).reason == "the run was not seen to end within 60 s"
+    assert not column(database, one, "slot")
+
+
+def test_a_run_that_the_platform_does_not_know_is_no_longer_followed(database: Database) -> None:
+    one = started(database)
+    assert follow(database, RunReport(state=None, gone=True))
+    assert "no such run" in get(database, one).reason
+
+
+def test_two_workers_never_look_at_the_same_run(database: Database) -> None:
+    started(database)
+    look = lambda: database.write(lambda c: ledger.claim_polls(c, platforms=["local"], most=10, now=NOW + 3))  # noqa: E731
+    assert (len(look()), len(look())) == (1, 0)
+
+
+BY_HAND = [Status.QUEUED, Status.DEAD, Status.CANCELLED, Status.DELIVERED]
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(Status, BY_HAND)))
+def test_a_person_can_move_a_delivery_only_where_it_may_go(sqlite: Database, before: Status, after: Status) -> None:
+    [one] = add(sqlite, status=before)
+    move = lambda: sqlite.write(lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9"))  # noqa: E731
+    if after in TRANSITIONS[before] and before is not Status.SENDING:
+        assert move().status is before
+        assert get(sqlite, one).status is after
+    else:
+        with pytest.raises(IllegalTransition, match=f"is {before}"):
+            move()
+        assert get(sqlite, one).status is before
+
+
+def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
+    [one] = add(database, retry=Retry(1, 1.0, 1.0))
+    record(database, claim(database)[0], Outcome(kind=Kind.REFUSED, detail="down"))
+    assert get(database, one).status is Status.DEAD
+    database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW + 5))
+    record(database, claim(database, now=NOW + 5)[0], STARTED, NOW + 6)
+    assert get(database, one).status is Status.DELIVERED
+
+
+def test_a_parked_delivery_without_inputs_cannot_be_retried(database: Database) -> None:
+    [one] = add(database, status=Status.DEAD, inputs=None, reason="bad expression")
+    with pytest.raises(IllegalTransition, match="mend the route, then replay"):
+        database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW))
+
+
+def test_an_unknown_one_resolved_with_a_run_is_followed(database: Database) -> None:
+    [one] = add(database)
+    record(database, claim(database)[0], Outcome(kind=Kind.UNKNOWN, detail="reset"))
+    database.write(lambda c: ledger.move(c, one, Status.DELIVERED, NOW + 5, run_id="r7"))
+    assert follow(database, RunReport(state=RunState.DONE, outputs={}), NOW + 6)
+    assert (get(database, one).run_id, get(database, one).run_state) == ("r7", RunState.DONE)
+
+
+def test_an_idle_look_at_the_queue_tells_what_is_due(database: Database) -> None:
+    due = lambda now: _read(database, now)  # noqa: E731
+    assert not due(NOW)
+    add(database, due_at=NOW + 5)
+    assert (due(NOW), due(NOW + 5)) == (False, True)
+
+
+def _read(database: Database, now: float) -> bool:
+    with database.read() as connection:
+        return ledger.due(connection, now)

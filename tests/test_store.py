@@ -1,0 +1,208 @@
+"""The conformance suite of the store: every claim holds on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from sqlalchemy import func, insert, select, update
+
+from bridge.errors import NotFound, StoreError
+from bridge.model import Status
+from bridge.store import events, health, tables
+from bridge.store.database import Database
+
+
+def never(*_: object) -> list:
+    raise AssertionError("nothing is to be planned again")
+
+
+def counted(database: Database, table) -> int:
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar()
+
+
+def test_an_event_is_kept_verbatim_with_its_deliveries(database: Database) -> None:
+    event = make_event("1", body=b'\xff\x00 raw "bytes"\r\n', headers={"x-a": "\xe9"}, query_string="a=%00", problem="odd")
+    added = events.add(database, event, [make_delivery(event), make_delivery(event, "second")], never)
+    assert (added.event_id, len(added.deliveries), added.duplicate) == (event.id, 2, False)
+    assert events.get(database, event.id) == event
+    assert [each.route for each in events.deliveries_of(database, [event.id])[event.id]] == ["triage", "second"]
+
+
+def test_an_unknown_event_is_not_found(database: Database) -> None:
+    with pytest.raises(NotFound, match="evt_nothing"):
+        events.get(database, "evt_nothing")
+
+
+def test_the_second_copy_of_an_event_is_counted_and_makes_no_delivery(database: Database) -> None:
+    first, second = make_event("1"), make_event("1")
+    events.add(database, first, [make_delivery(first)], never)
+    added = events.add(database, second, [make_delivery(second)], never)
+    assert (added.event_id, added.deliveries, added.duplicate) == (first.id, (), True)
+    assert events.get(database, first.id).duplicates == 1
+    assert counted(database, tables.delivery) == 1
+
+
+def test_an_event_without_a_provider_id_is_never_a_duplicate(database: Database) -> None:
+    for _ in range(3):
+        event = make_event(None)
+        assert not events.add(database, event, [], never).duplicate
+    assert counted(database, tables.event) == 3
+
+
+def test_the_same_id_from_another_source_is_another_event(database: Database) -> None:
+    events.add(database, make_event("1"), [], never)
+    assert not events.add(database, make_event("1", source="gitlab"), [], never).duplicate
+
+
+def test_a_duplicate_of_an_event_of_which_nothing_started_is_planned_again(database: Database) -> None:
+    first, second = make_event("1"), make_event("1")
+    events.add(database, first, [make_delivery(first, status=Status.DEAD, reason="bad expression", inputs=None)], never)
+    added = events.add(database, second, [], lambda known, nonce: [replace(make_delivery(known), id=f"dlv_{nonce}")])
+    assert not added.duplicate
+    assert added.event_id == first.id
+    assert [each.event_id for each in added.deliveries] == [first.id]
+    assert [each.status for each in events.deliveries_of(database, [first.id])[first.id]] == [Status.DEAD, Status.QUEUED]
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN, Status.BLOCKED])
+def test_a_duplicate_of_an_event_that_waits_or_has_started_is_only_counted(database: Database, status: Status) -> None:
+    first = make_event("1")
+    events.add(database, first, [make_delivery(first, status=status)], never)
+    assert events.add(database, make_event("1"), [], never).duplicate
+
+
+def test_a_duplicate_of_an_event_that_was_tried_and_given_up_is_only_counted(database: Database) -> None:
+    first = make_event("1")
+    events.add(database, first, [make_delivery(first, status=Status.DEAD)], never)
+    database.write(lambda connection: connection.execute(update(tables.delivery).values(attempts=1)))
+    assert events.add(database, make_event("1"), [], never).duplicate
+
+
+def test_planning_again_adds_no_second_shadow(database: Database) -> None:
+    first = make_event("1")
+    events.add(database, first, [make_delivery(first, status=Status.SHADOW)], never)
+    added = events.add(database, make_event("1"), [], lambda known, _: [make_delivery(known, status=Status.SHADOW, id="dlv_2")])
+    assert (added.duplicate, added.deliveries) == (False, ())
+
+
+def test_the_same_body_under_another_id_is_pointed_out_for_a_week(database: Database) -> None:
+    first = make_event("1")
+    events.add(database, first, [], never)
+    second, late = make_event("2", now=NOW + 60), make_event("3", now=NOW + 8 * 86400)
+    events.add(database, second, [], never)
+    assert events.get(database, second.id).same_body_as == first.id
+    events.add(database, late, [], never)
+    assert events.get(database, late.id).same_body_as is None
+
+
+def test_work_that_fails_undoes_its_own_changes_and_no_other(database: Database) -> None:
+    kept = make_event("1")
+
+    def bad(connection) -> None:
+        connection.execute(insert(tables.config).values(hash="x", canonical="{}", seen_at=NOW))
+        raise LookupError("a fault in the work itself")
+
+    with pytest.raises(LookupError):
+        database.write(bad)
+    events.add(database, kept, [], never)
+    assert counted(database, tables.config) == 0
+    assert counted(database, tables.event) == 1
+
+
+def test_writers_side_by_side_keep_everything_once(database: Database) -> None:
+    """Sixteen threads, half of whose events are copies of each other's."""
+    answers: list[bool] = []
+
+    def work(name: int) -> None:
+        for number in range(20):
+            event = make_event(str(number) if name % 2 else f"{name}-{number}")
+            answers.append(events.add(database, event, [make_delivery(event)], never).duplicate)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 320
+    assert counted(database, tables.event) == counted(database, tables.delivery) == 8 * 20 + 20
+    assert answers.count(True) == 7 * 20
+
+
+def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
+    """The leader of a batch is held up until others wait; one of them fails, the rest are kept."""
+    started, go = threading.Event(), threading.Event()
+    outcomes: dict[str, object] = {}
+
+    def slow(_connection) -> str:
+        started.set()
+        assert go.wait(10)
+        return "leader"
+
+    def failing(_connection) -> None:
+        raise ValueError("this one only")
+
+    def run(name: str, work) -> None:
+        try:
+            outcomes[name] = sqlite.write(work)
+        except Exception as error:
+            outcomes[name] = error
+
+    threads = [threading.Thread(target=run, args=("leader", slow))]
+    threads[0].start()
+    assert started.wait(10)
+    good = [make_event(str(number)) for number in range(4)]
+    for name, work in [("bad", failing), *((event.id, lambda c, e=event: events._add(c, e, [], never)) for event in good)]:
+        threads.append(threading.Thread(target=run, args=(name, work)))
+        threads[-1].start()
+    while len(sqlite._group._pending) < 5:
+        threading.Event().wait(0.005)
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert outcomes["leader"] == "leader"
+    assert isinstance(outcomes["bad"], ValueError)
+    assert counted(sqlite, tables.event) == 4
+
+
+def test_a_commit_that_fails_is_a_store_error_and_the_next_one_works(sqlite: Database) -> None:
+    def broken(connection) -> None:
+        connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)")
+
+    with pytest.raises(StoreError) as error:
+        sqlite.write(broken)
+    assert "INSERT" not in str(error.value)
+    event = make_event("1")
+    assert events.add(sqlite, event, [], never).event_id == event.id
+
+
+def test_a_full_disk_is_a_store_error_and_recovers(sqlite: Database) -> None:
+    """max_page_count stands in for a disk: SQLite reports both as "database or disk is full"."""
+    with sqlite.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    sqlite.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar())
+    with pytest.raises(StoreError, match="full"):
+        events.add(sqlite, make_event("1", body=b"x" * 200_000), [], never)
+    event = make_event("2")
+    assert events.add(sqlite, event, [], never).event_id == event.id  # the failed connection was dropped, and its limit with it
+    assert counted(sqlite, tables.event) == 1
+
+
+def test_a_configuration_is_remembered_once(database: Database) -> None:
+    for now in (NOW, NOW + 1):
+        events.remember_config(database, "h", "{}", now)
+    assert counted(database, tables.config) == 1
+
+
+def test_a_worker_is_alive_while_it_beats(database: Database) -> None:
+    assert health.workers_alive(database, NOW) == 0
+    for now in (NOW, NOW + 3):
+        database.write(lambda connection, now=now: health.beat(connection, "w1", "host", 1, now))
+    assert health.workers_alive(database, NOW + 10) == 1
+    assert health.workers_alive(database, NOW + 30) == 0
+    database.write(lambda connection: health.leave(connection, "w1"))
+    assert health.workers_alive(database, NOW + 4) == 0
+    assert health.is_writable(database)
