@@ -1,0 +1,75 @@
+"""Durations, rates, sizes and dates as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.routes import Rate
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+PERIODS = {
+    name: seconds
+    for names, seconds in (("s sec second", 1.0), ("m min minute", 60.0), ("h hour", 3600.0), ("d day", 86400.0))
+    for name in names.split()
+}
+SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+
+DURATION = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"
+RATE = r"^\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)$"
+FORM_RATE = RATE[:-1] + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
+SIZE = r"^\d+(\.\d+)?\s*(B|KB|MB|KiB|MiB)$"
+MAX_DURATION = 366 * 86400.0
+MAX_SIZE = 1024**3
+
+
+def duration(text: Any) -> float:
+    """Return the seconds of `30s`, `5m`, `6h`, `1d`."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d)", text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"{_shown(text)} is not a duration; allowed: a number and a unit (ms s m h d), like 30s or 6h")
+    seconds = float(match[1]) * UNITS[match[2]]
+    if not 0 < seconds <= MAX_DURATION:
+        raise ValueError(f"{_shown(text)} is out of range; allowed: more than 0, at most 366d")
+    return seconds
+
+
+def rate(text: str) -> Rate:
+    """Return `60/min`, `10/s`, `5/h` as a Rate."""
+    match = re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", text.strip())
+    if match is None or match[2] not in PERIODS or int(match[1]) == 0:
+        raise ValueError(f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min, 10/s or 5/h")
+    return Rate(count=int(match[1]), per=PERIODS[match[2]])
+
+
+def form_rate(text: Any) -> tuple[Rate, Rate | None]:
+    """Return `60/min` or `60/min and 10/min per address` as (rate, rate per address)."""
+    if not isinstance(text, str):
+        raise ValueError(f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min, 10/s or 5/h")
+    match = re.fullmatch(r"([^,]+?)(?:,| and) (.+) per address", text.strip())
+    return (rate(match[1]), rate(match[2])) if match else (rate(text), None)
+
+
+def size(value: Any) -> int:
+    """Return the bytes of `5 MiB`, `512 KiB`, `1000000`."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)", str(value).strip().lower())
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or match is None or (match[2] or "b") not in SIZES:
+        raise ValueError(f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB MiB), like 5 MiB")
+    bytes_ = int(float(match[1]) * SIZES[match[2] or "b"])
+    if not 1 <= bytes_ <= MAX_SIZE:
+        raise ValueError(f"{_shown(value)} is out of range; allowed: 1 byte to 1024 MiB")
+    return bytes_
+
+
+def moment(text: Any) -> float:
+    """Return a date (its first second, UTC) or an ISO 8601 time as seconds since 1970."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, AttributeError):
+        raise ValueError(f"{_shown(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z") from None
+
+
+def _shown(value: Any) -> str:
+    return f"`{value}`" if isinstance(value, (str, int, float)) and len(str(value)) <= 40 else "this"

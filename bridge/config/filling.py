@@ -1,0 +1,92 @@
+"""`${env:NAME}` and `${file:PATH}`: filled in where credentials stand, and nowhere else; what is missing fails the load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path as File
+from typing import Any
+
+from bridge.config.report import Path, Report
+from bridge.templates import ENV_ALLOWED
+
+MAX_SECRET_FILE = 64 * 1024
+SECRET_KEYS = ("secret", "secrets", "verify")
+
+_PART = re.compile(r"\$\$\{|\$\{(?:(env|file):)?([^}]*)(\})?")
+
+
+def may_fill(path: Path) -> bool:
+    """Return whether values at `path` may come from the environment or a file."""
+    return path[:1] == ("platforms",) or (path[:1] == ("sources",) and len(path) > 2 and path[2] in SECRET_KEYS)
+
+
+class Filler:
+    """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text."""
+
+    def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool) -> None:
+        self.environ, self.folder, self.report, self.strict = environ, folder, report, strict
+        self.read: list[str] = []
+
+    def fill(self, value: Any, path: Path = ()) -> Any:
+        """Return `value` with its texts filled in. What was filled in is not looked at again."""
+        if isinstance(value, dict):
+            return {key: self.fill(each, (*path, key)) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.fill(each, (*path, index)) for index, each in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        if may_fill(path):
+            self.report.filled.add(path)
+            return _PART.sub(lambda match: self._part(match, path), value)
+        if re.search(r"(?<!\$)\$\{\s*(env|file):", value):
+            self.report.settle(path, ENV_ALLOWED)
+        return value
+
+    def _part(self, match: re.Match[str], path: Path) -> str:
+        kind, name, closed = match.groups()
+        if match[0] == "$${":
+            return "${"
+        if not closed:
+            self.report.settle(path, "a ${ without its }")
+            return ""
+        if not kind:
+            found = f"${{{name}}}" if re.fullmatch(r"\w{1,80}", name) else "a ${…}"
+            hint = f"; did you mean ${{env:{name}}}?" if re.fullmatch(r"\w{1,80}", name) else ""
+            self.report.settle(
+                path, f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and $${{ for a literal ${{"
+            )
+            return ""
+        return self._environment(name, path) if kind == "env" else self._file(name, path)
+
+    def _environment(self, name: str, path: Path) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            self.report.settle(path, f"`{name[:80]}` is not the name of an environment variable")
+            return ""
+        value = self.environ.get(name)
+        if not value:
+            self._missing(path, f"environment variable {name} is {'not set' if value is None else 'empty'}")
+        return value or ""
+
+    def _file(self, name: str, path: Path) -> str:
+        file = self.folder / name
+        try:
+            with file.open("rb") as stream:
+                raw = stream.read(MAX_SECRET_FILE + 1)
+            self.read.append(str(file))
+            value = raw.decode().rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            self._missing(path, f"file {name} cannot be read: {(getattr(error, 'strerror', None) or 'not UTF-8 text').lower()}")
+            return ""
+        if len(raw) > MAX_SECRET_FILE:
+            self.report.settle(path, f"file {name} is larger than {MAX_SECRET_FILE} bytes")
+        elif not value:
+            self._missing(path, f"file {name} is empty")
+        return value
+
+    def _missing(self, path: Path, message: str) -> None:
+        if self.strict:
+            self.report.settle(path, message)
+        else:
+            self.report.add(path, message, level="warning")
+            self.report.settled.add(path)

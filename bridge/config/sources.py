@@ -1,0 +1,254 @@
+"""`sources` of the document into records: provider, scheme, secrets, and what only forms have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.config import document as models
+from bridge.config.checking import Usable
+from bridge.config.report import Path, Report
+from bridge.config.schemas import Schemas
+from bridge.expressions import near
+from bridge.locate import compile_locator
+from bridge.providers import PROVIDERS, Provider, masked
+from bridge.routes import Rate, Source
+from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned
+
+SHORT = 16  # characters of a secret that can be guessed
+FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+_FORM_ONLY = ("redirect", "allowed_origins", "schema")
+_SECRET_KEYS = ("secret", "secrets")
+_VERIFIED = ("hmac", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One source on its way: what was written, where, and where to complain."""
+
+    name: str
+    model: models.Source
+    provider: Provider
+    report: Report
+
+    @property
+    def path(self) -> Path:
+        return ("sources", self.name)
+
+    def has(self, key: str) -> bool:
+        return ("schema_" if key == "schema" else key) in self.model.model_fields_set and self.get(key) is not None
+
+    def get(self, key: str) -> Any:
+        return getattr(self.model, "schema_" if key == "schema" else key)
+
+    def is_settled(self, key: str) -> bool:
+        """Return whether what was written under `key` has been refused already."""
+        return (*self.path, key) in self.report.settled
+
+    def add(self, name: str, message: str, *, key: bool = False) -> None:
+        self.report.add((*self.path, name), message, key=key)
+
+
+def build_sources(document: Usable, schemas: Schemas, report: Report) -> dict[str, Source]:
+    """Return the sources by name."""
+    sources = {}
+    for name, model in document.sources.items():
+        path: Path = ("sources", name)
+        if not NAME.fullmatch(name):
+            report.add(path, f"`{name}` is not a name that can stand in a URL; allowed: letters, digits, - _", key=True)
+        provider = PROVIDERS.get(model.provider)
+        if provider is None:
+            report.add(
+                (*path, "provider"),
+                f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}allowed: {', '.join(PROVIDERS)}",
+            )
+            continue
+        source = _source(_Written(name, model, provider, report), schemas)
+        if source is not None:
+            sources[name] = source
+    return sources
+
+
+def _source(written: _Written, schemas: Schemas) -> Source | None:
+    model, provider, path = written.model, written.provider, written.path
+    is_form = provider.name == "form"
+    _check_keys(written, is_form)
+    scheme = _scheme(written)
+    if scheme is None:
+        return None
+    secrets = () if is_form else _secrets(written, scheme)
+    rate, per_address = _rates(written, is_form)
+    schema = schemas.compile(model.schema_, (*path, "schema")) if model.schema_ is not None and is_form else None
+    return Source(
+        name=written.name,
+        provider=provider,
+        scheme=scheme,
+        secrets=secrets,
+        insecure=model.insecure,
+        event_type=_locators(written, "event_type") or provider.event_type,
+        event_id=_locators(written, "event_id") or provider.event_id,
+        credentials=masked(provider, scheme),
+        dedup=model.dedup,
+        max_body=model.max_body or provider.max_body,
+        max_depth=model.max_depth,
+        rate=rate,
+        rate_per_address=per_address,
+        redirect=_redirect(written) if is_form else None,
+        allowed_origins=_origins(written) if is_form else (),
+        schema=schema,
+        schema_document=schema.document if schema is not None else None,
+    )
+
+
+def _check_keys(written: _Written, is_form: bool) -> None:
+    name = written.provider.name
+    for key in _FORM_ONLY:
+        if written.has(key) and not is_form:
+            written.add(key, f"`{key}` is only for the provider form, this source's is {name}", key=True)
+    for key in (*_SECRET_KEYS, "verify", "insecure"):
+        if written.has(key) and is_form:
+            written.add(key, "forms are public by nature: nothing is verified, so there is no `" + key + "`", key=True)
+    if written.has("verify") and not is_form and name not in _VERIFIED:
+        written.add(
+            "verify", f"`verify` is only for the providers {', '.join(_VERIFIED)}; {name} has a scheme of its own", key=True
+        )
+    if all(map(written.has, _SECRET_KEYS)):
+        written.add("secrets", "either `secret` or `secrets`, not both", key=True)
+
+
+def _scheme(written: _Written) -> Scheme | None:
+    """Return how the source's requests are verified, or None where that cannot be told (and has been complained of)."""
+    model, provider = written.model, written.provider
+    has_secret = any(written.has(key) or written.is_settled(key) for key in _SECRET_KEYS)
+    if provider.name == "form":
+        return Unsigned()
+    if model.insecure:
+        if has_secret:
+            written.add("insecure", "either a secret or `insecure: true`: with both, anyone could send", key=True)
+        return Unsigned()
+    if not has_secret:
+        written.report.add(
+            written.path, "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure: true`", key=True
+        )
+    if model.verify is not None and provider.name in _VERIFIED:
+        try:
+            return _token(model.verify, written) if provider.name == "token" else _hmac(model.verify)
+        except ValueError as error:
+            filled = written.report.is_filled((*written.path, "verify"))
+            written.add("verify", "cannot be used; what was filled in is not shown" if filled else str(error))
+            return None
+    if provider.scheme is None and not written.is_settled("verify"):
+        written.report.add(
+            written.path, f"the provider {provider.name} needs `verify`: where the signature stands and what is signed", key=True
+        )
+    return provider.scheme
+
+
+def _place(verify: models.Verify | models.Timestamp, *more: str) -> str:
+    given = [
+        (kind, name)
+        for kind in ("header", "query", "label")
+        if (name := getattr(verify, kind, None)) and (kind != "label" or more)
+    ]
+    if len(given) != 1:
+        raise ValueError(f"needs one of {', '.join(('header', 'query', *more))}, found {len(given)}")
+    return f"{given[0][0]}:{given[0][1]}"
+
+
+def _hmac(verify: models.Verify) -> Scheme:
+    time = verify.timestamp
+    return Hmac(
+        at=_place(verify),
+        prefix=verify.prefix or "",
+        algorithm=verify.algorithm,
+        encoding=verify.encoding,
+        key=verify.key,
+        parse=Pairs(verify.label, separator=verify.separator) if verify.label else Plain(),
+        signed=tuple(verify.signed),
+        timestamp=Timestamp(_place(time, "label"), unit=time.unit, tolerance=float(time.tolerance)) if time else None,
+    )
+
+
+def _token(verify: models.Verify, written: _Written) -> Scheme:
+    other = verify.model_fields_set - {"header", "query", "prefix"}
+    for key in sorted(other):
+        written.report.add(
+            (*written.path, "verify", key), f"`{key}` is for the provider hmac; a token has header or query, and prefix", key=True
+        )
+    return Token(at=_place(verify), prefix=verify.prefix or "")
+
+
+def _secrets(written: _Written, scheme: Scheme) -> tuple[Secret, ...]:
+    model, path = written.model, written.path
+    given: list[tuple[Path, Any]] = []
+    if model.secret is not None:
+        given.append(((*path, "secret"), model.secret))
+    given += [((*path, "secrets", index), each) for index, each in enumerate(model.secrets or [])]
+    secrets = []
+    for where, each in given[:MAX_SECRETS]:
+        value, not_after = (each, None) if isinstance(each, str) else (each.value, each.not_after)
+        at = where if isinstance(each, str) else (*where, "value")
+        problem = scheme.secret_problem(value)
+        if not value.strip():
+            written.report.add(at, "an empty secret")
+            continue
+        if problem:
+            written.report.add(at, problem)
+        elif len(value) < SHORT:
+            written.report.add(
+                at, f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more", level="warning"
+            )
+        secrets.append(Secret(value, None if not_after is None else float(not_after)))
+    return tuple(secrets)
+
+
+def _rates(written: _Written, is_form: bool) -> tuple[Rate | None, Rate | None]:
+    given: Any = written.model.rate
+    if given is None:
+        return FORM_RATES if is_form else (None, None)
+    rate, per_address = given
+    if not is_form:
+        if per_address is not None:
+            written.add("rate", "a rate per address is only for forms: other senders call from few addresses")
+        return rate, None
+    return rate, per_address or FORM_RATES[1]
+
+
+def _locators(written: _Written, key: str) -> tuple[str, ...]:
+    texts: tuple[str, ...] = written.get(key) or ()
+    for text in texts:
+        try:
+            compile_locator(text)
+        except ValueError as error:
+            written.add(key, str(error))
+    return texts
+
+
+def _redirect(written: _Written) -> str | None:
+    url: str | None = written.model.redirect
+    if url is not None:
+        try:
+            parts = urlsplit(url)
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\\]", url)
+        except ValueError:
+            fits = False
+        if not fits:
+            written.add("redirect", "needs a URL that begins with https:// or http://")
+    return url
+
+
+def _origins(written: _Written) -> tuple[str, ...]:
+    origins = []
+    for index, text in enumerate(written.model.allowed_origins or []):
+        origin = text.strip().lower().removesuffix("/")
+        if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?", origin):
+            written.report.add(
+                (*written.path, "allowed_origins", index),
+                "needs an origin: scheme and host, without a path, like https://example.com",
+            )
+        origins.append(re.sub(r"^(https://.*):443$|^(http://.*):80$", lambda m: m[1] or m[2], origin))
+    return tuple(origins)

@@ -1,0 +1,84 @@
+"""Expressions: JMESPath with bare numbers and the functions of `functions`, compiled at load, evaluated per event. Pure.
+
+https://jmespath.org/specification.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from jmespath import exceptions
+from jmespath.parser import Parser
+
+from bridge.errors import CompileError, ExpressionError
+from bridge.expressions.evaluate import Run, Step, build
+from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, copies, near
+from bridge.expressions.scan import scan
+from bridge.functions import is_true, shorten
+from bridge.model import JSON
+
+MAX_LENGTH = 4096
+
+__all__ = ["MAX_LENGTH", "ROOTS", "Expression", "compile_expression", "is_true", "near"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression: called with the roots it gives a JSON value, or raises ExpressionError."""
+
+    text: str
+    step: Step = field(repr=False, compare=False)
+    whole: bool = False  #: it uses the whole event as a value, so it must not see what is no root
+
+    def __call__(self, context: Mapping[str, JSON]) -> JSON:
+        """Evaluate on the roots in `context`; its `now` is what now() gives."""
+        value: JSON = {root: context.get(root) for root in ROOTS} if self.whole or type(context) is not dict else context
+        try:
+            return self.step(value, Run(context.get("now", 0.0)))
+        except RecursionError:
+            raise ExpressionError(f"`{shorten(self.text)}`: the value nests too deep") from None
+
+
+class Reader(Parser):  # type: ignore[misc]
+    """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but !(a.b)."""
+
+    BINDING_POWER: ClassVar[dict[str, int]] = {**Parser.BINDING_POWER, "not": 8}  # tighter than ==, looser than [] and .
+    _CACHE: ClassVar[dict[str, Any]] = {}
+
+
+def compile_expression(text: str) -> Expression:
+    """Return `text` compiled, or raise CompileError saying what is wrong and what would be right."""
+    if not text.strip():
+        raise CompileError("an empty expression")
+    if len(text) > MAX_LENGTH:
+        raise CompileError(f"an expression of {len(text)} characters, allowed: {MAX_LENGTH}")
+    try:
+        tree = _parse(text)
+        check_depth(tree)
+        step = build(tree)
+        whole = check_roots(tree)
+        if copies(tree) > MAX_COPIES:
+            raise CompileError(f"it would hold more than {MAX_COPIES} copies of the same value")
+    except CompileError as error:
+        raise CompileError(f"in `{shorten(text.strip())}`: {error}") from None
+    return Expression(text, step, whole)
+
+
+def _parse(text: str) -> Node:
+    scanned = scan(text)
+    try:
+        tree: Node = Reader().parse(scanned.text).parsed
+        return tree
+    except exceptions.IncompleteExpressionError:
+        raise CompileError("it ends too early: something is missing or not closed") from None
+    except exceptions.LexerError as error:
+        raise CompileError(f"cannot be read at character {scanned.original(error.lexer_position) + 1}") from None
+    except exceptions.ParseError as error:
+        position = scanned.original(error.lex_position) + 1
+        raise CompileError(f"cannot be read at character {position}: `{error.token_value}` was not expected") from None
+    except exceptions.JMESPathError:
+        raise CompileError("cannot be read") from None
+    except RecursionError:
+        raise CompileError("it nests too deep") from None

@@ -1,0 +1,33 @@
+"""The functions of the expression language, one row each. Pure.
+
+JMESPath's own (https://jmespath.org/specification.html#builtin-functions) and ours. None does I/O, all end, and all give a
+JSON value of bounded size or raise ExpressionError, whatever JSON they are given.
+"""
+
+from __future__ import annotations
+
+from bridge.functions import numeric, structure, text, times
+from bridge.functions.signature import Function, Reference, bounded, check_type, shorten, type_of
+from bridge.functions.structure import equal, identity_of, is_true
+from bridge.functions.text import encode, string
+
+NOW = Function("now", (), "When the event is planned, as seconds since 1970.", "now()", 1772366400, lambda: None)
+
+FUNCTIONS: dict[str, Function] = {
+    function.name: function for function in (*text.FUNCTIONS, *structure.FUNCTIONS, *numeric.FUNCTIONS, *times.FUNCTIONS, NOW)
+}
+
+__all__ = [
+    "FUNCTIONS",
+    "Function",
+    "Reference",
+    "bounded",
+    "check_type",
+    "encode",
+    "equal",
+    "identity_of",
+    "is_true",
+    "shorten",
+    "string",
+    "type_of",
+]

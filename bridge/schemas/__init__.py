@@ -1,0 +1,274 @@
+"""JSON Schemas compiled into validators: draft 2020-12, formats checked, references only to files, every check bounded. Pure.
+
+Reading the files is the caller's: `resolve` is asked for each one by its path under the config's folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from bridge.errors import CompileError
+from bridge.functions import shorten
+from bridge.model import JSON
+from bridge.schemas.keywords import MAX_PATTERN_TEXT, TooMuch, bounded, followed, formats, jsonschema, pattern
+from bridge.schemas.messages import MAX_MESSAGE, describe
+from bridge.schemas.walk import identifiers, parts, references
+
+Resolve = Callable[[str], JSON]
+
+MAX_ERRORS = 10
+MAX_CHAIN = 50  # references that lead to a reference
+MAX_LOOKED_AT = 200  # errors looked at to find the first ones by path
+ROOT = "file:///"  # stands for the config's folder
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+__all__ = ["MAX_PATTERN_TEXT", "Schema", "compile_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A compiled JSON Schema."""
+
+    document: JSON
+    validator: Any = field(repr=False, compare=False)
+    fast: Callable[[JSON], bool] | None = field(default=None, repr=False, compare=False)
+
+    def errors(self, value: JSON) -> list[tuple[str, str]]:
+        """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty when valid."""
+        if self.fast is not None:
+            try:
+                if self.fast(value):
+                    return []
+            except (ValueError, TypeError, OverflowError, RecursionError):  # a value that the fast engine cannot take
+                return self._errors(value)
+        return self._errors(value)
+
+    def _errors(self, value: JSON) -> list[tuple[str, str]]:
+        token = followed.set([0])
+        try:
+            found = list(islice(self.validator.iter_errors(value), MAX_LOOKED_AT))
+            return sorted(set(map(describe, found)))[:MAX_ERRORS]
+        except (TooMuch, RecursionError):
+            return [("$", "nests too deep, or the schema refers to itself without end")]
+        finally:
+            followed.reset(token)
+
+
+def compile_schema(document: JSON, resolve: Resolve | None = None, base: str = "", *, fast: bool = True) -> Schema:
+    """Return `document` compiled; `base` is its file's path under the config's folder, where its references start.
+
+    `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries every problem with its path in
+    `document`. With `fast`, jsonschema-rs decides where it is installed and both are known to agree.
+    """
+    library = jsonschema()
+    if isinstance(document, bool):
+        document = {} if document else {"not": {}}
+    if not isinstance(document, dict):
+        raise CompileError("a JSON Schema is a mapping")
+    kind = _check(document)
+    documents = _gather(document, resolve, base)
+    _check_patterns(document)
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    registry: Any = library.validators.SPECIFICATIONS
+    for uri, each in documents.items():
+        registry = registry.with_resource(uri, Resource.from_contents(each, default_specification=DRAFT202012))
+    registry = Registry().combine(registry.crawl())
+    uri = ROOT + base
+    root = {"$schema": document.get("$schema", DRAFT), "$ref": uri} if len(documents) > 1 or base else document
+    _check_fragments(documents, registry)
+    validator = bounded(kind)(root, registry=registry, format_checker=formats(kind))
+    return Schema(document, validator, _fast(documents) if fast else None)
+
+
+def _check(document: dict[str, Any]) -> Any:
+    """Return the validator class for `document`, or raise CompileError where it is not a schema."""
+    library = jsonschema()
+    for _ in parts(document):  # raises where it is too big
+        pass
+    kind = library.Draft202012Validator
+    if "$schema" in document:
+        kind = library.validators.validator_for(document, default=None) if isinstance(document["$schema"], str) else None
+    if kind is None:
+        raise CompileError([(("$schema",), f"an unknown draft; allowed: {DRAFT}")])
+    error = library.exceptions.best_match(kind(kind.META_SCHEMA).iter_errors(document))
+    if error is not None:
+        path, message = describe(error)
+        raise CompileError([(tuple(error.absolute_path), f"not a JSON Schema: {path}: {shorten(message, MAX_MESSAGE)}")])
+    return kind
+
+
+def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dict[str, Any]:
+    """Return `document` and every document it refers to, by URI."""
+    documents = {ROOT + base: document}
+    known = identifiers(document, ROOT + base)
+    waiting = [(ROOT + base, document, True)]
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    while waiting:
+        uri, current, outermost = waiting.pop()
+        for path, written, target in references(current, uri):
+            if target in documents or target in known or target.startswith("https://json-schema.org/draft/"):
+                continue
+            try:
+                documents[target] = _read(written, target, uri, resolve)
+            except CompileError as error:
+                where = "" if outermost else f"in {uri.removeprefix(ROOT)}: "
+                problems.append((path if outermost else (), where + str(error)))
+                continue
+            known |= identifiers(documents[target], target)
+            waiting.append((target, documents[target], False))
+    if problems:
+        raise CompileError(problems)
+    return documents
+
+
+def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict[str, Any]:
+    scheme, host, path = urlsplit(written)[:3]
+    if scheme or host or not target.startswith(ROOT):
+        raise CompileError(f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read, never a URL")
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(base.removeprefix(ROOT)), unquote(path)))
+    if inside.startswith(("../", "/")) or inside == "..":
+        raise CompileError(f"$ref `{shorten(written, 60)}` leads out of the folder of routes.yaml")
+    if resolve is None:
+        raise CompileError(f"$ref `{shorten(written, 60)}`: no files can be read here")
+    document = resolve(inside)
+    if not isinstance(document, dict):
+        raise CompileError(f"$ref `{shorten(written, 60)}`: the file is not a JSON Schema")
+    _check(document)
+    _check_patterns(document)
+    return document
+
+
+def _check_patterns(document: dict[str, Any]) -> None:
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    named = evaluated = False
+    for path, schema, _ in parts(document):
+        texts: list[tuple[tuple[str, ...], str]] = (
+            [(("pattern",), schema["pattern"])] if isinstance(schema.get("pattern"), str) else []
+        )
+        if isinstance(schema.get("patternProperties"), dict):
+            named = True
+            texts += [(("patternProperties", text), text) for text in schema["patternProperties"]]
+        evaluated = evaluated or "unevaluatedProperties" in schema
+        for below, text in texts:
+            try:
+                pattern(text)
+            except CompileError as error:
+                problems.append(((*path, *below), str(error)))
+    if named and evaluated:  # the library would match the names with an engine that backtracks
+        problems.append(
+            ((), "unevaluatedProperties and patternProperties in one schema are not supported; use additionalProperties")
+        )
+    if problems:
+        raise CompileError(problems)
+
+
+def _follow(resolver: Any, reference: str) -> None:
+    """Raise LookupError where `reference`, and those that stand where it leads, lead nowhere or in a circle."""
+    for _ in range(MAX_CHAIN):
+        found = resolver.lookup(reference)
+        further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
+        if not isinstance(further, str):
+            return
+        resolver, reference = found.resolver, further
+    raise LookupError("a circle")
+
+
+def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
+    """Raise CompileError where a reference leads to a place that is not there."""
+    from referencing.exceptions import Unresolvable
+
+    problems = []
+    for index, (uri, document) in enumerate(documents.items()):
+        for path, schema, base in parts(document, base=uri):
+            if isinstance(schema.get("$ref"), str):
+                try:
+                    _follow(registry.resolver(base), schema["$ref"])
+                except (Unresolvable, ValueError, LookupError):
+                    where = "" if index == 0 else f"in {uri.removeprefix(ROOT)}: "
+                    problems.append(
+                        ((*path, "$ref") if index == 0 else (), f"{where}$ref `{shorten(schema['$ref'], 60)}` leads nowhere")
+                    )
+    if problems:
+        raise CompileError(problems)
+
+
+_AGREED = frozenset(
+    [
+        "$schema",
+        "$comment",
+        "$defs",
+        "$ref",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "additionalProperties",
+        "minProperties",
+        "maxProperties",
+        "propertyNames",
+        "dependentRequired",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+    ]
+)
+
+
+def _fast(documents: dict[str, Any]) -> Callable[[JSON], bool] | None:
+    """Return jsonschema-rs's verdict where it is installed and `documents` have only keywords on which both engines agree."""
+    if len(documents) != 1:
+        return None
+    (document,) = documents.values()
+    if document.get("$schema", DRAFT) != DRAFT:
+        return None
+    for _, schema, _ in parts(document):
+        if not _AGREED.issuperset(schema) or not _is_plain(schema.get("$ref"), document):
+            return None
+    try:
+        import jsonschema_rs
+
+        is_valid: Callable[[JSON], bool] = jsonschema_rs.Draft202012Validator(document).is_valid
+        return is_valid
+    except (ImportError, ValueError):
+        return None
+
+
+def _is_plain(reference: JSON, document: dict[str, Any]) -> bool:
+    """Return whether a reference is none, or leads to a place in `document` that refers no further: no recursion."""
+    if reference is None:
+        return True
+    target: Any = document
+    if not isinstance(reference, str) or not reference.startswith("#/") or "~" in reference or "%" in reference:
+        return False
+    for step in reference[2:].split("/"):
+        target = target.get(step) if isinstance(target, dict) else None
+    return isinstance(target, dict) and not any("$ref" in schema for _, schema, _ in parts(target))

@@ -1,0 +1,316 @@
+"""JSON Schemas: what is wrong and where, formats, references to files only, and bounds on every check."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import CompileError
+from bridge.schemas import compile_schema
+
+FILES = {
+    "schemas/issue.json": {"properties": {"user": {"$ref": "user.json#/$defs/user"}, "self": {"$ref": "#/properties/user"}}},
+    "schemas/user.json": {"$defs": {"user": {"type": "string", "minLength": 2}}},
+    "schemas/up.json": {"$ref": "../top.json"},
+    "top.json": {"type": "integer"},
+    "schemas/out.json": {"$ref": "../../etc/passwd"},
+    "schemas/bad.json": {"type": "strin"},
+    "schemas/loop_a.json": {"$ref": "loop_b.json"},
+    "schemas/loop_b.json": {"$ref": "loop_a.json"},
+    "schemas/list.json": [],
+    "schemas/id.json": {"$id": "https://example.com/id.json", "$defs": {"n": {"type": "integer"}}, "$ref": "#/$defs/n"},
+}
+
+
+def resolve(name):
+    if name not in FILES:
+        raise CompileError(f"cannot read {name}: no such file or directory")
+    return FILES[name]
+
+
+INVALID = [
+    ({"type": "integer"}, "5", [("$", "'5' is not of type integer")]),
+    ({"type": ["integer", "null"]}, [], [("$", "array is not of type integer or null")]),
+    ({"required": ["a", "b"]}, {}, [("$", "'a' is a required property"), ("$", "'b' is a required property")]),
+    ({"properties": {"a b": {"type": "null"}}}, {"a b": 1}, [("$['a b']", "1 is not of type null")]),
+    ({"items": {"minimum": 3}}, [5, 1], [("$[1]", "1 is less than the minimum of 3")]),
+    ({"additionalProperties": False, "properties": {"a": {}}}, {"a": 1, "b": 2}, [("$", "has unknown properties: 'b'")]),
+    ({"enum": ["a", 1]}, "b", [("$", "'b' is not one of 'a', 1")]),
+    ({"enum": [1]}, True, [("$", "true is not one of 1")]),
+    ({"const": {"a": 1}}, 5, [("$", "5 is not object")]),
+    ({"maxLength": 2}, "abc", [("$", "is too long: 3 characters, at most 2")]),
+    ({"pattern": "^a+$"}, "b", [("$", "does not match the pattern")]),
+    ({"format": "date-time"}, "yesterday", [("$", "'yesterday' is not a valid date-time")]),
+    ({"uniqueItems": True}, [1, 2, 1.0], [("$", "has repeated elements")]),
+    ({"anyOf": [{"type": "string"}, {"minimum": 5}]}, 1, None),
+    ({"not": {}}, 1, [("$", "fits a schema that it must not fit")]),
+    (False, 1, [("$", "fits a schema that it must not fit")]),
+    ({"minItems": 1}, [], [("$", "has too few elements: 0, at least 1")]),
+    ({"unevaluatedProperties": False}, {"a": 1}, [("$", "has properties that no schema allows")]),
+    ({"prefixItems": [{"type": "string"}], "items": False}, ["a", 1], None),
+    ({"patternProperties": {"^x": {"type": "integer"}}}, {"x1": "a"}, [("$.x1", "'a' is not of type integer")]),
+    (
+        {"patternProperties": {"^x": {}}, "additionalProperties": {"type": "null"}},
+        {"x": 1, "y": 1},
+        [("$.y", "1 is not of type null")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "value", "errors"), INVALID, ids=[str(row[0]) for row in INVALID])
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_is_wrong_and_where(schema, value, errors, fast):
+    found = compile_schema(schema, fast=fast).errors(value)
+    assert found if errors is None else found == errors
+
+
+VALID = [
+    (True, 1),
+    ({}, {"a": [1]}),
+    ({"type": "integer"}, 5.0),
+    ({"uniqueItems": True}, [1, True, "1", [1], [True], {"a": 1}, {"a": True}]),
+    ({"format": "unheard-of"}, "x"),
+    ({"format": "iri"}, "https://exämple.com/ü"),
+    ({"format": "uri"}, 5),
+    ({"pattern": "^a"}, 5),
+    ({"enum": [1]}, 1.0),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), VALID, ids=[str(row[0]) for row in VALID])
+@pytest.mark.parametrize("fast", [True, False])
+def test_valid(schema, value, fast):
+    assert compile_schema(schema, fast=fast).errors(value) == []
+
+
+FORMATS = {
+    "date-time": ("2026-01-01T00:00:00Z", "2026-01-01"),
+    "date": ("2026-01-01", "01.01.2026"),
+    "time": ("12:00:00Z", "noon"),
+    "duration": ("P1D", "1 day"),
+    "email": ("a@b.c", "a"),
+    "hostname": ("example.com", "-x-"),
+    "idn-hostname": ("exämple.com", "-x-"),
+    "ipv4": ("1.2.3.4", "1.2.3"),
+    "ipv6": ("::1", "1"),
+    "uri": ("https://example.com/", "not a uri"),
+    "uri-reference": ("/a/b", "\\\\x"),
+    "iri": ("https://example.com/ü", "not an iri"),
+    "iri-reference": ("/ü", "a b"),
+    "uuid": ("12345678-1234-1234-1234-123456789012", "1234"),
+    "json-pointer": ("/a/b", "a"),
+    "regex": ("^a$", "("),
+    "uri-template": ("/a/{b}", "/a/{b"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_are_checked(name):
+    schema = compile_schema({"format": name})
+    good, bad = FORMATS[name]
+    assert schema.errors(good) == []
+    assert schema.errors(bad) != []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("piece", ["a", "(", "1", ".", "/", "%", "a.", "{", "::", "P1", "ü", "(a*)*", "\ud800", "\0"])
+def test_no_text_hangs_or_breaks_a_format(name, piece):
+    schema = compile_schema({"format": name})
+    started = time.perf_counter()
+    for count in (1, 3900 // len(piece), 100_000):
+        schema.errors(piece * count)
+    assert time.perf_counter() - started < 1.5
+
+
+def test_at_most_ten_errors_in_order():
+    schema = compile_schema({"items": {"type": "string"}})
+    found = schema.errors(list(range(50)))
+    assert len(found) == 10
+    assert found == sorted(found)
+    assert found == schema.errors(list(range(50)))
+
+
+def test_messages_are_short_and_do_not_quote_long_values():
+    schema = compile_schema({"type": "object", "properties": {"x": {"enum": ["a" * 50] * 20}}, "additionalProperties": False})
+    secret = "s3cret" * 20
+    for value in (secret, {"x": secret}, {secret: 1}, [secret]):
+        for path, message in schema.errors(value):
+            assert len(message) <= 200
+            assert len(path) <= 200
+            assert secret not in message
+
+
+SCHEMAS = [
+    ({"type": "strin"}, ("type",), "not a JSON Schema"),
+    ({"properties": {"a": {"minimum": "x"}}}, ("properties", "a", "minimum"), "'x' is not of type number"),
+    ({"pattern": "("}, ("pattern",), "not a regular expression"),
+    ({"properties": {"a": {"pattern": "(?=x)"}}}, ("properties", "a", "pattern"), "bounded time"),
+    ({"patternProperties": {"(": {}}}, ("patternProperties", "("), "not a"),
+    ({"$schema": "http://example.com/own"}, ("$schema",), "an unknown draft"),
+    ({"$schema": 5}, ("$schema",), "an unknown draft"),
+    ({"$ref": "http://example.com/a.json"}, ("$ref",), "never a URL"),
+    ({"$ref": "https://example.com/a.json"}, ("$ref",), "never a URL"),
+    ({"$ref": "file:///etc/passwd"}, ("$ref",), "never a URL"),
+    ({"$ref": "//example.com/a.json"}, ("$ref",), "never a URL"),
+    ({"$ref": "/etc/passwd"}, ("$ref",), "leads out of the folder"),
+    ({"$ref": "../a.json"}, ("$ref",), "leads out of the folder"),
+    ({"$ref": "schemas/../../a.json"}, ("$ref",), "leads out of the folder"),
+    ({"$ref": "%2e%2e/a.json"}, ("$ref",), "leads out of the folder"),
+    ({"$id": "https://example.com/x/", "$ref": "a.json"}, ("$ref",), "never a URL"),
+    ({"items": {"$ref": "nope.json"}}, ("items", "$ref"), "no such file"),
+    ({"$ref": "#/$defs/nope"}, ("$ref",), "leads nowhere"),
+    ({"$ref": "#"}, ("$ref",), "leads nowhere"),
+    ({"$ref": "schemas/user.json#/nope"}, ("$ref",), "leads nowhere"),
+    ({"$ref": "schemas/out.json"}, (), "in schemas/out.json: $ref `../../etc/passwd` leads out"),
+    ({"$ref": "schemas/bad.json"}, ("$ref",), "not a JSON Schema"),
+    ({"$ref": "schemas/list.json"}, ("$ref",), "not a JSON Schema"),
+    ({"$ref": "schemas/loop_a.json"}, ("$ref",), "leads nowhere"),
+    ([], (), "a JSON Schema is a mapping"),
+    ("text", (), "a JSON Schema is a mapping"),
+    ({"patternProperties": {"a": {}}, "unevaluatedProperties": False}, (), "not supported"),
+]
+
+
+@pytest.mark.parametrize(("schema", "path", "message"), SCHEMAS, ids=[str(row[0]) for row in SCHEMAS])
+def test_schemas_that_cannot_be_used_say_why(schema, path, message):
+    with pytest.raises(CompileError) as caught:
+        compile_schema(schema, resolve)
+    assert any(found[: len(path)] == path and message in text for found, text in caught.value.problems), caught.value.problems
+
+
+def test_a_schema_that_is_too_deep_or_too_big_is_refused():
+    deep: dict = {}
+    for _ in range(500):
+        deep = {"items": deep}
+    for schema in (deep, {"properties": {str(n): {} for n in range(30_000)}}):
+        with pytest.raises(CompileError, match="too big"):
+            compile_schema(schema)
+
+
+def test_references_lead_to_files_under_the_folder():
+    schema = compile_schema(FILES["schemas/issue.json"], resolve, "schemas/issue.json")
+    assert schema.errors({"user": "x"}) == [("$.user", "is too short: 1 characters, at least 2")]
+    assert schema.errors({"self": "x"}) != []
+    assert schema.errors({"user": "xy"}) == []
+    assert compile_schema({"$ref": "schemas/issue.json"}, resolve).errors({"user": 5}) == [("$.user", "5 is not of type string")]
+    assert compile_schema({"$ref": "schemas/up.json"}, resolve).errors("x") == [("$", "'x' is not of type integer")]
+    assert compile_schema(FILES["schemas/id.json"], resolve, "schemas/id.json").errors("x") != []
+
+
+def test_nothing_is_fetched(monkeypatch):
+    import urllib.request
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(CompileError):
+        compile_schema({"$ref": "http://127.0.0.1:1/x.json"}, resolve)
+    compile_schema({"$ref": "https://json-schema.org/draft/2020-12/schema"}).errors({"type": 5})
+
+
+def test_older_drafts_are_read_as_such():
+    schema = compile_schema(
+        {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}], "additionalItems": False}
+    )
+    assert schema.errors(["a"]) == []
+    assert schema.errors([1]) != []
+    assert schema.errors(["a", "b"]) != []
+
+
+HOSTILE = [
+    ({"uniqueItems": True}, [{"a": n, "b": [n]} for n in range(20_000)]),
+    ({"pattern": "^(a+)+$"}, "a" * 999 + "b"),
+    ({"pattern": "^(a+)+$"}, "a" * 1_000_000),
+    ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, {"a" * 5000 + "b": 1}),
+    ({"propertyNames": {"pattern": "(x+x+)+y"}}, {"x" * 900: 1}),
+    ({"format": "regex"}, "(" * 3000),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), HOSTILE, ids=[str(row[0]) for row in HOSTILE])
+def test_no_payload_makes_a_check_slow(schema, value):
+    compiled = compile_schema(schema)
+    started = time.perf_counter()
+    compiled.errors(value)
+    assert time.perf_counter() - started < 1.5
+
+
+def test_a_pattern_is_checked_on_a_thousand_characters():
+    assert compile_schema({"pattern": "a"}).errors("a" * 1001) == [
+        ("$", "is longer than the 1000 characters that a pattern is checked on")
+    ]
+
+
+def test_recursion_is_bounded():
+    either = {"items": {"$ref": "#/$defs/x"}, "type": "array"}
+    schema = compile_schema({"$defs": {"x": {"anyOf": [either, {**either, "minItems": 1}]}}, "$ref": "#/$defs/x"})
+    value: object = 1
+    for _ in range(90):
+        value = [value]
+    started = time.perf_counter()
+    assert schema.errors(value) == [("$", "nests too deep, or the schema refers to itself without end")]
+    assert time.perf_counter() - started < 15
+    assert compile_schema({"allOf": [{"$ref": "#"}]}).errors(1) == [
+        ("$", "nests too deep, or the schema refers to itself without end")
+    ]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3),
+    max_leaves=8,
+)
+schemas = st.recursive(
+    st.sampled_from(
+        [
+            {},
+            {"type": "integer"},
+            {"type": ["string", "null"]},
+            {"minLength": 2},
+            {"maximum": 3},
+            {"enum": [1, "a", None, [True]]},
+            {"const": 1.0},
+            {"required": ["a"]},
+            {"minItems": 2},
+            {"$ref": "#/$defs/d"},
+            {"maxProperties": 1},
+            {"exclusiveMinimum": 0},
+        ]
+    ),
+    lambda inner: st.one_of(
+        inner.map(lambda s: {"properties": {"a": s}, "additionalProperties": False}),
+        inner.map(lambda s: {"items": s}),
+        inner.map(lambda s: {"not": s}),
+        st.lists(inner, min_size=1, max_size=3).map(lambda s: {"anyOf": s}),
+        st.lists(inner, min_size=1, max_size=3).map(lambda s: {"oneOf": s}),
+        st.lists(inner, min_size=1, max_size=2).map(lambda s: {"prefixItems": s, "items": False}),
+        st.tuples(inner, inner).map(lambda s: {"if": s[0], "then": s[1]}),
+    ),
+    max_leaves=5,
+)
+
+
+@given(schemas, values)
+@settings(max_examples=500, deadline=None)
+def test_both_engines_give_the_same_verdict(schema, value):
+    pytest.importorskip("jsonschema_rs")
+    document = {**schema, "$defs": {"d": {"type": "integer"}}}
+    fast, slow = compile_schema(document), compile_schema(document, fast=False)
+    assert fast.fast is not None
+    assert fast.fast(value) is (slow.errors(value) == [])
+
+
+@pytest.mark.parametrize(
+    "keyword", [{"pattern": "a"}, {"format": "date"}, {"multipleOf": 0.1}, {"items": {"allOf": [{"$ref": "#"}]}}]
+)
+def test_the_fast_engine_is_asked_only_where_both_agree(keyword):
+    assert compile_schema(keyword).fast is None
+
+
+def test_the_library_is_loaded_without_its_slow_grammar():
+    program = "import sys; from bridge.schemas import compile_schema; assert 'jsonschema' not in sys.modules\n"
+    program += "compile_schema({'format': 'iri'}).errors('x'); assert sys.modules.get('lark') is None"
+    subprocess.run([sys.executable, "-c", program], check=True)
