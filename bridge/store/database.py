@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,9 @@ from sqlalchemy.pool import QueuePool
 from bridge.errors import SettingsError, StoreError
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
 Work = Callable[[Connection], T]
+Together = Callable[[Connection, Sequence[I]], Sequence[T]]
 
 BATCH = 64  # how much work shares one commit at most
 BUSY = 10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
@@ -59,7 +61,21 @@ class Database:
         What `work` raises is raised here and undoes only its own changes. `StoreError`: the database failed, nothing was kept.
         """
         if self._group is not None:
-            return self._group.write(work)
+            value: T = self._group.write(_Job(_each, work))
+            return value
+        return self._alone(work)
+
+    def write_together(self, together: Together[I, T], item: I) -> T:
+        """Like `write`, for work that is cheaper for many than for each: `together(connection, items)` returns a value for each item.
+
+        It is all or nothing; where it raises for several items, each is tried by itself.
+        """
+        if self._group is not None:
+            value: T = self._group.write(_Job(together, item))
+            return value
+        return self._alone(lambda connection: together(connection, [item])[0])
+
+    def _alone(self, work: Work[T]) -> T:
         try:
             with self.engine.begin() as connection:
                 return work(connection)
@@ -82,13 +98,17 @@ class Database:
         self.engine.dispose()
 
 
+def _each(connection: Connection, works: Sequence[Work[Any]]) -> list[Any]:
+    return [work(connection) for work in works]
+
+
 class _Job:
-    """One piece of work waiting for its commit; `done` is released when it is over or when its caller must lead."""
+    """One item waiting for its commit; `done` is released when it is over or when its caller must lead."""
 
-    __slots__ = ("done", "error", "lead", "value", "work")
+    __slots__ = ("done", "error", "item", "lead", "together", "value")
 
-    def __init__(self, work: Work[Any]) -> None:
-        self.work = work
+    def __init__(self, together: Together[Any, Any], item: Any) -> None:
+        self.together, self.item = together, item
         self.value: Any = None
         self.error: BaseException | None = None
         self.lead = False
@@ -108,8 +128,7 @@ class _Group:
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
 
-    def write(self, work: Work[T]) -> T:
-        job = _Job(work)
+    def write(self, job: _Job) -> Any:
         with self._mutex:
             self._pending.append(job)
             job.lead = not self._leading
@@ -120,8 +139,7 @@ class _Group:
             self._lead()
         if job.error is not None:
             raise job.error
-        value: T = job.value
-        return value
+        return job.value
 
     def _lead(self) -> None:
         """Commit what is waiting (the leader's own job is in it), then make the next one waiting the leader."""
@@ -147,8 +165,8 @@ class _Group:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
             try:
                 raw.execute("BEGIN IMMEDIATE")
-                for job in batch:
-                    _attempt(job, connection, raw)
+                for together, jobs in _kinds(batch):
+                    _attempt(together, jobs, connection, raw)
                 raw.execute("COMMIT")
             finally:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
@@ -183,15 +201,30 @@ class _Group:
             self._abandon()
 
 
-def _attempt(job: _Job, connection: Connection, raw: sqlite3.Connection) -> None:
+def _kinds(batch: Sequence[_Job]) -> Iterator[tuple[Together[Any, Any], list[_Job]]]:
+    """Sort a batch by what its jobs do. Every call into SQLite gives up the interpreter, so few calls for many items matter most."""
+    kinds: dict[Any, list[_Job]] = {}
+    for job in batch:
+        # Work that differs from job to job is done one by one, so that what fails undoes nothing else.
+        kinds.setdefault(id(job) if job.together is _each else job.together, []).append(job)
+    for jobs in kinds.values():
+        yield jobs[0].together, jobs
+
+
+def _attempt(together: Together[Any, Any], jobs: list[_Job], connection: Connection, raw: sqlite3.Connection) -> None:
     raw.execute("SAVEPOINT job")
     try:
-        job.value = job.work(connection)
+        for job, value in zip(jobs, together(connection, [job.item for job in jobs]), strict=True):
+            job.value = value
     except Exception as error:
         if _is_fatal(error):
             raise
         raw.execute("ROLLBACK TO job")
-        job.error = error
+        if len(jobs) > 1:
+            for job in jobs:
+                _attempt(together, [job], connection, raw)
+        else:
+            jobs[0].error = error
     raw.execute("RELEASE job")
 
 

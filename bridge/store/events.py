@@ -19,6 +19,13 @@ from bridge.store.rows import delivery_row, event_row, to_delivery, to_event
 SAME_BODY = 7 * 86400.0  # seconds in which the same body under another id is pointed out
 ENDED_UNSTARTED = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
+ROWS = 16  # deliveries inserted by one statement at most
+
+EVENT = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
+         "query_string", "body")  # fmt: skip
+DELIVERY = ("id", "event_id", "route", "flow", "platform", "saved_item_id", "status", "reason", "created_at", "due_at", "finished_at",
+            "config_hash", "retry_attempts", "retry_first", "retry_max", "on_unknown", "run_timeout", "whole_body", "inputs")  # fmt: skip
+
 Replan = Callable[[Event, str], Sequence[Delivery]]
 
 
@@ -31,25 +38,45 @@ class Added:
     duplicate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    event: Event
+    deliveries: Sequence[Delivery]
+    replan: Replan
+
+
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
     """Keep an event and its deliveries in one durable transaction.
 
     An event whose (source, provider_id) is known is a duplicate: it is counted. If nothing of the known one ever started and
     nothing of it waits to, it is planned again by `replan(known event, nonce)` in the same transaction, and those deliveries are kept.
     """
-    return database.write(lambda connection: _add(connection, event, deliveries, replan))
+    return database.write_together(_add, _Arrival(event, deliveries, replan))
 
 
-def _add(connection: Connection, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
-    insert_event, insert_delivery = _inserts(connection.dialect.name)
-    values = event_row(event)
-    values["since"] = event.received_at - SAME_BODY
+def _add(connection: Connection, arrivals: Sequence[_Arrival]) -> list[Added]:
+    """Insert all events by one statement and their deliveries by another; only duplicates need a look at each."""
     raw: Any = connection.connection.driver_connection
-    if raw.execute(insert_event.text, insert_event.order(values)).rowcount == 1:
-        for delivery in deliveries:
-            raw.execute(insert_delivery.text, insert_delivery.order(delivery_row(delivery)))
-        return Added(event.id, tuple(deliveries))
-    return _add_duplicate(connection, event, replan)
+    dialect = connection.dialect.name
+    inserted = raw.execute(*_insert_events(dialect, len(arrivals)).with_rows([_columns(each.event) for each in arrivals])).rowcount
+    new = {each.event.id for each in arrivals} if inserted == len(arrivals) else _kept(connection, arrivals)
+    rows = [delivery_row(delivery) for each in arrivals if each.event.id in new for delivery in each.deliveries]
+    for start in range(0, len(rows), ROWS):
+        part = rows[start : start + ROWS]
+        raw.execute(*_insert_deliveries(dialect, len(part)).with_rows(part))
+    return [
+        Added(each.event.id, tuple(each.deliveries)) if each.event.id in new else _add_duplicate(connection, each.event, each.replan)
+        for each in arrivals
+    ]
+
+
+def _columns(event: Event) -> dict[str, Any]:
+    return event_row(event) | {"since": event.received_at - SAME_BODY}
+
+
+def _kept(connection: Connection, arrivals: Sequence[_Arrival]) -> set[str]:
+    ids = select(tables.event.c.id).where(tables.event.c.id.in_([each.event.id for each in arrivals]))
+    return set(connection.execute(ids).scalars())
 
 
 def _add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added:
@@ -74,38 +101,50 @@ def _add_duplicate(connection: Connection, event: Event, replan: Replan) -> Adde
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A statement compiled once: the driver's SQL, and its parameters as the driver takes them."""
+    """An insert of some rows, compiled once: the driver's SQL, and the names of a row's parameters in the driver's order."""
 
     text: str
-    names: tuple[str, ...] | None
+    names: tuple[str, ...]
+    positional: bool
 
-    def order(self, values: dict[str, Any]) -> Any:
-        return values if self.names is None else tuple(map(values.__getitem__, self.names))
+    def with_rows(self, rows: Sequence[dict[str, Any]]) -> tuple[str, Any]:
+        """Return the SQL and its parameters."""
+        if self.positional:
+            return self.text, [row[name] for row in rows for name in self.names]
+        return self.text, {f"{name}_{place}": row[name] for place, row in enumerate(rows) for name in self.names}
 
 
-@lru_cache
-def _inserts(dialect: str) -> tuple[_Prepared, _Prepared]:
-    """The two statements of every receipt, for the driver itself: SQLAlchemy's executor would cost as much again as SQLite."""
+@lru_cache(maxsize=256)
+def _insert_events(dialect: str, rows: int) -> _Prepared:
+    """The insert of every receipt, for the driver itself: SQLAlchemy's executor would cost as much again as SQLite."""
     kind: Any = sqlite if dialect == "sqlite" else postgresql
-    table, earlier = tables.event, tables.event.alias()
-    latest = earlier.c.source == bindparam("source"), earlier.c.body_sha256 == bindparam("body_sha256")
-    newest = select(func.max(earlier.c.seq)).where(*latest).scalar_subquery()
-    known = table.alias()
-    same_body = select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam("since"))
-    names = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
-             "query_string", "body")  # fmt: skip
-    event = kind.insert(table).values({name: bindparam(name) for name in names} | {"same_body_as": same_body.scalar_subquery()})
-    event = event.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
-    columns = ("id", "event_id", "route", "flow", "platform", "saved_item_id", "status", "reason", "created_at", "due_at", "finished_at",
-               "config_hash", "retry_attempts", "retry_first", "retry_max", "on_unknown", "run_timeout", "whole_body", "inputs")  # fmt: skip
-    delivery = insert(tables.delivery).values({name: bindparam(name) for name in columns})
-    return _prepare(event, kind), _prepare(delivery, kind)
+    table = tables.event
+    values = [{name: bindparam(f"{name}_{place}") for name in EVENT} | {"same_body_as": _same_body(place)} for place in range(rows)]
+    statement = kind.insert(table).values(values)
+    statement = statement.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
+    return _prepare(statement, kind)
+
+
+@lru_cache(maxsize=256)
+def _insert_deliveries(dialect: str, rows: int) -> _Prepared:
+    kind: Any = sqlite if dialect == "sqlite" else postgresql
+    return _prepare(insert(tables.delivery).values([{name: bindparam(f"{name}_{place}") for name in DELIVERY} for place in range(rows)]), kind)
+
+
+def _same_body(place: int) -> Any:
+    """The id of the newest event of the source with the same body, if it is not too old."""
+    earlier, known = tables.event.alias(), tables.event.alias()
+    same = earlier.c.source == bindparam(f"source_{place}"), earlier.c.body_sha256 == bindparam(f"body_sha256_{place}")
+    newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
+    return select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam(f"since_{place}")).scalar_subquery()
 
 
 def _prepare(statement: Any, kind: Any) -> _Prepared:
-    options = {} if kind is sqlite else {"paramstyle": "pyformat"}
-    compiled = statement.compile(dialect=kind.dialect(**options))
-    return _Prepared(str(compiled), tuple(compiled.positiontup) if kind is sqlite else None)
+    positional = kind is sqlite
+    compiled = statement.compile(dialect=kind.dialect(**({} if positional else {"paramstyle": "pyformat"})))
+    names = compiled.positiontup if positional else compiled.params
+    row = tuple(name.removesuffix("_0") for name in names if name.endswith("_0"))
+    return _Prepared(str(compiled), row, positional)
 
 
 def get(database: Database, event_id: str) -> Event:

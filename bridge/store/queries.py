@@ -1,15 +1,16 @@
 """Look at what is kept: lists with filters, newest first, and one event with all that became of it.
 
-Lists are read in pages, each a short transaction of its own, so that a list of everything holds neither memory nor the store's log.
+Lists are read in pages, each a short transaction of its own: a list of everything fills no memory and holds up no checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, exists, func, literal, null, or_, select, text
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, exists, func, literal, null, select, text
 
 from bridge.errors import NotFound
 from bridge.model import Attempt, Delivery, Event
@@ -49,13 +50,13 @@ class Found:
 
 
 # Without bodies, headers, inputs and logs: a list shows none of them, and they are most of a row.
-_EVENTS = select(
+_EVENTS: Select[Any] = select(
     *(column for column in event.c if column.name not in ("headers", "query_string", "body")),
     literal("{}").label("headers"),
     literal("").label("query_string"),
     literal(b"").label("body"),
 )
-_DELIVERIES = select(
+_DELIVERIES: Select[Any] = select(
     *(column for column in delivery.c if column.name not in ("inputs", "log")), null().label("inputs"), null().label("log")
 )
 
@@ -87,7 +88,7 @@ def delivery_ids(database: Database, filters: Filters, limit: int = 0, also: Col
 
 
 def show(database: Database, text: str) -> Found:
-    """Return the event that an event's, a delivery's or a run's id names; the beginning of an id will do where it is the only one.
+    """Return the event that an event's, a delivery's or a run's id names; the beginning of an id will do where no other has it.
 
     `NotFound` where there is none, or where there are several.
     """
@@ -103,22 +104,31 @@ def show(database: Database, text: str) -> Found:
 
 def find(database: Database, text: str) -> tuple[str, str | None]:
     """Return (event id, delivery id or None) of what `text` names; `NotFound` as in `show`."""
-    searches = (
-        (event.c.id, select(event.c.id, event.c.id, null())),
-        (delivery.c.id, select(delivery.c.id, delivery.c.event_id, delivery.c.id)),
-        (delivery.c.run_id, select(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
-    )
+    likely = _SEARCHES.get(text[:4])
     for exact in (True, False):
-        found = [row for column, query in searches for row in _named(database, column, query, text, exact)]
+        searches = [likely] if likely else list(_SEARCHES.values())
+        found = list(chain.from_iterable(_named(database, search, text, exact) for search in searches))
         if len(found) == 1:
-            return found[0][1], found[0][2]
+            return found[0].event_id, found[0].delivery_id
         if found:
-            some = ", ".join(row[0] for row in found[:4]) + (", …" if len(found) > 4 else "")
+            some = ", ".join(row.named for row in found[:4]) + (", …" if len(found) > 4 else "")
             raise NotFound(f"several ids begin with {text!r}: {some}")
     raise NotFound(f"no event, delivery or run has the id {text!r}")
 
 
-def _named(database: Database, column: Any, query: Select[Any], text: str, exact: bool) -> Sequence[Row[Any]]:
+def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:
+    return select(column.label("named"), event_id.label("event_id"), delivery_id.label("delivery_id"))
+
+
+_SEARCHES = {
+    "evt_": (event.c.id, _search(event.c.id, event.c.id, null())),
+    "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, delivery.c.id)),
+    "": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
+}
+
+
+def _named(database: Database, search: tuple[Column[Any], Select[Any]], text: str, exact: bool) -> Sequence[Row[Any]]:
+    column, query = search
     if not text:
         return []
     named = column == text if exact else func.substr(column, 1, len(text)) == text
@@ -145,7 +155,7 @@ def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int,
 
 
 def moving(database: Database, after: int, watched: Collection[str], filters: Filters) -> list[tuple[int, Delivery]]:
-    """Return the next deliveries after that sequence number, those being sent or run now, and the `watched`, each with its number."""
+    """Return the next deliveries after that sequence number, those in flight, and the `watched`, each with its number."""
     first = after if database.is_sqlite else after - OVERLAP
     ids = list(watched)
     new = _DELIVERIES.where(delivery.c.seq > first).order_by(delivery.c.seq).limit(PAGE)
@@ -218,8 +228,3 @@ def _one_source(filters: Filters) -> list[ColumnElement[bool]]:
 def _between(column: Any, filters: Filters) -> list[ColumnElement[bool]]:
     since = [] if filters.since is None else [column >= filters.since]
     return since + ([] if filters.until is None else [column < filters.until])
-
-
-def unsettled() -> ColumnElement[bool]:
-    """The condition of deliveries that a person may want to send again: dead ones, and those whose run failed."""
-    return or_(delivery.c.status == "dead", (delivery.c.status == "delivered") & delivery.c.run_state.in_(("failed", "terminated")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -11,8 +12,22 @@ from bridge.model import JSON, Delivery, Event, Retry, RunState, Status
 
 
 def to_json(value: JSON) -> str | None:
-    """Return the JSON text of `value`; None for None, so that an absent value is NULL."""
-    return None if value is None else orjson.dumps(value).decode()
+    """Return the JSON text of `value`; None for None, so that an absent value is NULL.
+
+    A payload, a platform's outputs or a flow's log must never be what a transaction fails by: what orjson refuses (lone surrogates,
+    nesting deeper than 254) is written by the slower writer, and what that cannot write either, by a note.
+    """
+    if value is None:
+        return None
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        pass
+    try:
+        # A lone surrogate, though valid as an escape, is one that orjson would not read again.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+    except RecursionError:
+        return '"(nested too deep to be kept)"'
 
 
 def from_json(text: str | None) -> JSON:
