@@ -147,7 +147,7 @@ def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
 
     def run(name: str, work) -> None:
         try:
-            outcomes[name] = sqlite.write(work)
+            outcomes[name] = sqlite.write(work) if callable(work) else events.add(sqlite, work, [], never)
         except Exception as error:
             outcomes[name] = error
 
@@ -155,7 +155,7 @@ def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
     threads[0].start()
     assert started.wait(10)
     good = [make_event(str(number)) for number in range(4)]
-    for name, work in [("bad", failing), *((event.id, lambda c, e=event: events._add(c, e, [], never)) for event in good)]:
+    for name, work in [("bad", failing), *((event.id, event) for event in good)]:
         threads.append(threading.Thread(target=run, args=(name, work)))
         threads[-1].start()
     while len(sqlite._group._pending) < 5:
@@ -206,3 +206,22 @@ def test_a_worker_is_alive_while_it_beats(database: Database) -> None:
     database.write(lambda connection: health.leave(connection, "w1"))
     assert health.workers_alive(database, NOW + 4) == 0
     assert health.is_writable(database)
+
+
+DEEP: list = []
+for _ in range(400):
+    DEEP = [DEEP]
+BOTTOMLESS: list = []
+for _ in range(100_000):
+    BOTTOMLESS = [BOTTOMLESS]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [({"a": DEEP}, {"a": DEEP}), ({"a": "\0"}, {"a": "\0"}), ({"a": "x\udcff"}, {"a": "x?"}), (BOTTOMLESS, "(nested too deep to be kept)"), ({"a": 2**70}, {"a": 2.0**70})],
+    ids=["deep", "NUL", "lone surrogate", "bottomless", "long integer"],
+)
+def test_no_value_makes_a_transaction_fail(database: Database, value: object, kept: object) -> None:
+    event = make_event("1", type="a", problem=None)
+    events.add(database, event, [make_delivery(event, inputs=value)], never)
+    assert (events.deliveries_of(database, [event.id])[event.id][0].inputs == kept) is True

@@ -4,6 +4,10 @@
 share one commit: whoever comes first leads, the others' work joins the batch, each in a savepoint of its own, so that work
 that fails takes nothing with it; a commit that fails is a `StoreError` for everyone in it. Between processes a `flock` around each
 commit keeps the queue fair: SQLite's own busy handler sleeps up to 100 ms and lets some wait a second.
+
+`append` is for what comes in: rows of many callers go in by one statement, which is a transaction by itself. Every call into
+SQLite gives up the interpreter, and a leader that has to get it back from busy threads holds the write lock meanwhile: one call instead
+of eight is worth a third of the whole rate.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -27,7 +31,24 @@ from bridge.errors import SettingsError, StoreError
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 Work = Callable[[Connection], T]
-Together = Callable[[Connection, Sequence[I]], Sequence[T]]
+
+
+class Appending(Protocol[I]):
+    """Rows that are added by the items of many callers, in one statement."""
+
+    def statement(self, items: Sequence[I]) -> tuple[str, Sequence[Any]]:
+        """Return the SQL (SQLite's) that adds the rows of all items which are not there yet, and its parameters."""
+
+    def rows(self, item: I) -> int:
+        """Return how many rows `item` adds if it is new."""
+
+    def added(self, raw: sqlite3.Connection, items: Sequence[I]) -> list[bool]:
+        """Return which of the items were added; asked only when fewer rows came in than they make together."""
+
+    def insert(self, connection: Connection, item: I) -> bool:
+        """Add the rows of one item on another database; return whether it was new."""
+
+
 
 BATCH = 64  # how much work shares one commit at most
 BUSY = 10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
@@ -61,19 +82,15 @@ class Database:
         What `work` raises is raised here and undoes only its own changes. `StoreError`: the database failed, nothing was kept.
         """
         if self._group is not None:
-            value: T = self._group.write(_Job(_each, work))
+            value: T = self._group.write(_Job(None, work))
             return value
         return self._alone(work)
 
-    def write_together(self, together: Together[I, T], item: I) -> T:
-        """Like `write`, for work that is cheaper for many than for each: `together(connection, items)` returns a value for each item.
-
-        It is all or nothing; where it raises for several items, each is tried by itself.
-        """
+    def append(self, appending: Appending[I], item: I) -> bool:
+        """Add the rows of `item`; return False, having added none, where `appending` finds them there already. Durable, as `write` is."""
         if self._group is not None:
-            value: T = self._group.write(_Job(together, item))
-            return value
-        return self._alone(lambda connection: together(connection, [item])[0])
+            return bool(self._group.write(_Job(appending, item)))
+        return self._alone(lambda connection: appending.insert(connection, item))
 
     def _alone(self, work: Work[T]) -> T:
         try:
@@ -98,17 +115,13 @@ class Database:
         self.engine.dispose()
 
 
-def _each(connection: Connection, works: Sequence[Work[Any]]) -> list[Any]:
-    return [work(connection) for work in works]
-
-
 class _Job:
-    """One item waiting for its commit; `done` is released when it is over or when its caller must lead."""
+    """One item waiting for its commit: work (`appending` is None) or rows. `done` is released when it is over or its caller must lead."""
 
-    __slots__ = ("done", "error", "item", "lead", "together", "value")
+    __slots__ = ("appending", "done", "error", "item", "lead", "value")
 
-    def __init__(self, together: Together[Any, Any], item: Any) -> None:
-        self.together, self.item = together, item
+    def __init__(self, appending: Appending[Any] | None, item: Any) -> None:
+        self.appending, self.item = appending, item
         self.value: Any = None
         self.error: BaseException | None = None
         self.lead = False
@@ -143,41 +156,48 @@ class _Group:
 
     def _lead(self) -> None:
         """Commit what is waiting (the leader's own job is in it), then make the next one waiting the leader."""
-        with self._mutex:
-            batch = [self._pending.popleft() for _ in range(min(len(self._pending), BATCH))]
+        batch: list[_Job] = []
         try:
             self._commit(batch)
-        finally:
-            with self._mutex:
-                following = self._pending[0] if self._pending else None
-                self._leading = following is not None
-            if following is not None:
-                following.lead = True
-                following.done.release()
-            for job in batch:
-                if not job.lead:
-                    job.done.release()
-
-    def _commit(self, batch: list[_Job]) -> None:
-        try:
-            connection = self._open()
-            raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-                for together, jobs in _kinds(batch):
-                    _attempt(together, jobs, connection, raw)
-                raw.execute("COMMIT")
-            finally:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
         except BaseException as error:
             self._abandon()
+            self._take(batch)
             failure = StoreError(_brief(error))
             failure.__cause__ = error
             for job in batch:
                 job.error = failure
             if not isinstance(error, Exception):
                 raise
+        finally:
+            self._follow(batch)
+
+    def _commit(self, batch: list[_Job]) -> None:
+        """Fill `batch` and do it. What comes in while another process commits still joins: the lock first, then the batch."""
+        connection = self._open()
+        raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        try:
+            self._take(batch)
+            _transact(batch, connection, raw)
+        finally:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def _take(self, batch: list[_Job]) -> None:
+        with self._mutex:
+            while self._pending and len(batch) < BATCH:
+                batch.append(self._pending.popleft())
+
+    def _follow(self, batch: list[_Job]) -> None:
+        """Hand the lead on, and let go of those whose jobs are done."""
+        with self._mutex:
+            following = self._pending[0] if self._pending else None
+            self._leading = following is not None
+        if following is not None:
+            following.lead = True
+            following.done.release()
+        for job in batch:
+            if not job.lead:
+                job.done.release()
 
     def _open(self) -> Connection:
         if self._connection is None:
@@ -201,30 +221,49 @@ class _Group:
             self._abandon()
 
 
-def _kinds(batch: Sequence[_Job]) -> Iterator[tuple[Together[Any, Any], list[_Job]]]:
-    """Sort a batch by what its jobs do. Every call into SQLite gives up the interpreter, so few calls for many items matter most."""
-    kinds: dict[Any, list[_Job]] = {}
+def _transact(batch: list[_Job], connection: Connection, raw: sqlite3.Connection) -> None:
+    """Do a batch durably: rows of one kind by one statement, anything else in a transaction."""
+    if batch[0].appending is not None and all(job.appending is batch[0].appending for job in batch):
+        _append(batch, raw)
+        return
+    raw.execute("BEGIN IMMEDIATE")
     for job in batch:
-        # Work that differs from job to job is done one by one, so that what fails undoes nothing else.
-        kinds.setdefault(id(job) if job.together is _each else job.together, []).append(job)
-    for jobs in kinds.values():
-        yield jobs[0].together, jobs
+        _attempt(job, connection, raw)
+    raw.execute("COMMIT")
 
 
-def _attempt(together: Together[Any, Any], jobs: list[_Job], connection: Connection, raw: sqlite3.Connection) -> None:
+def _append(jobs: list[_Job], raw: sqlite3.Connection) -> None:
+    appending: Appending[Any] = jobs[0].appending  # type: ignore[assignment]
+    items = [job.item for job in jobs]
+    before = raw.total_changes
+    try:
+        raw.execute(*appending.statement(items))
+    except Exception as error:
+        if _is_fatal(error):
+            raise
+        if len(jobs) > 1:  # one of them is bad: the statement did nothing, and each is tried by itself
+            for job in jobs:
+                _append([job], raw)
+        else:
+            jobs[0].error = error
+        return
+    all_new = raw.total_changes - before == sum(map(appending.rows, items))
+    for job, added in zip(jobs, [True] * len(jobs) if all_new else appending.added(raw, items), strict=True):
+        job.value = added
+
+
+def _attempt(job: _Job, connection: Connection, raw: sqlite3.Connection) -> None:
     raw.execute("SAVEPOINT job")
     try:
-        for job, value in zip(jobs, together(connection, [job.item for job in jobs]), strict=True):
-            job.value = value
+        if job.appending is not None:
+            _append([job], raw)
+        else:
+            job.value = job.item(connection)
     except Exception as error:
         if _is_fatal(error):
             raise
         raw.execute("ROLLBACK TO job")
-        if len(jobs) > 1:
-            for job in jobs:
-                _attempt(together, [job], connection, raw)
-        else:
-            jobs[0].error = error
+        job.error = error
     raw.execute("RELEASE job")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from bridge.errors import NotFound
 from bridge.model import Delivery, Event, Status
@@ -18,13 +20,6 @@ from bridge.store.rows import delivery_row, event_row, to_delivery, to_event
 
 SAME_BODY = 7 * 86400.0  # seconds in which the same body under another id is pointed out
 ENDED_UNSTARTED = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
-
-ROWS = 16  # deliveries inserted by one statement at most
-
-EVENT = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
-         "query_string", "body")  # fmt: skip
-DELIVERY = ("id", "event_id", "route", "flow", "platform", "saved_item_id", "status", "reason", "created_at", "due_at", "finished_at",
-            "config_hash", "retry_attempts", "retry_first", "retry_max", "on_unknown", "run_timeout", "whole_body", "inputs")  # fmt: skip
 
 Replan = Callable[[Event, str], Sequence[Delivery]]
 
@@ -38,11 +33,7 @@ class Added:
     duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    event: Event
-    deliveries: Sequence[Delivery]
-    replan: Replan
+Arrival = tuple[Event, Sequence[Delivery]]
 
 
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
@@ -51,32 +42,70 @@ def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan
     An event whose (source, provider_id) is known is a duplicate: it is counted. If nothing of the known one ever started and
     nothing of it waits to, it is planned again by `replan(known event, nonce)` in the same transaction, and those deliveries are kept.
     """
-    return database.write_together(_add, _Arrival(event, deliveries, replan))
+    if database.append(ARRIVALS, (event, deliveries)):
+        return Added(event.id, tuple(deliveries))
+    return database.write(lambda connection: _add_duplicate(connection, event, replan))
 
 
-def _add(connection: Connection, arrivals: Sequence[_Arrival]) -> list[Added]:
-    """Insert all events by one statement and their deliveries by another; only duplicates need a look at each."""
-    raw: Any = connection.connection.driver_connection
-    dialect = connection.dialect.name
-    inserted = raw.execute(*_insert_events(dialect, len(arrivals)).with_rows([_columns(each.event) for each in arrivals])).rowcount
-    new = {each.event.id for each in arrivals} if inserted == len(arrivals) else _kept(connection, arrivals)
-    rows = [delivery_row(delivery) for each in arrivals if each.event.id in new for delivery in each.deliveries]
-    for start in range(0, len(rows), ROWS):
-        part = rows[start : start + ROWS]
-        raw.execute(*_insert_deliveries(dialect, len(part)).with_rows(part))
-    return [
-        Added(each.event.id, tuple(each.deliveries)) if each.event.id in new else _add_duplicate(connection, each.event, each.replan)
-        for each in arrivals
-    ]
+class _Arrivals:
+    """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it belongs, unless the event is known."""
+
+    def statement(self, items: Sequence[Arrival]) -> tuple[str, list[Any]]:
+        """Return the insert of `items`."""
+        values = [value for event, deliveries in items for value in (*_columns(event), _deliveries(deliveries))]
+        return _insert_arrivals(len(items)), values
+
+    def rows(self, item: Arrival) -> int:
+        """Return the rows of an event and its deliveries."""
+        return 1 + len(item[1])
+
+    def added(self, raw: sqlite3.Connection, items: Sequence[Arrival]) -> list[bool]:
+        """Return which events are new."""
+        ids = [event.id for event, _ in items]
+        kept = {row[0] for row in raw.execute(f"SELECT id FROM event WHERE id IN ({', '.join('?' * len(ids))})", ids)}  # noqa: S608
+        return [event_id in kept for event_id in ids]
+
+    def insert(self, connection: Connection, item: Arrival) -> bool:
+        """Insert one event and its deliveries on PostgreSQL."""
+        event, deliveries = item
+        if connection.execute(_insert_event(), dict(zip(ARRIVAL, _columns(event), strict=True))).first() is None:
+            return False
+        if deliveries:
+            connection.execute(insert(tables.delivery), [delivery_row(delivery) for delivery in deliveries])
+        return True
 
 
-def _columns(event: Event) -> dict[str, Any]:
-    return event_row(event) | {"since": event.received_at - SAME_BODY}
+ARRIVALS = _Arrivals()
+ARRIVAL = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
+           "query_string", "body", "since")  # fmt: skip
 
 
-def _kept(connection: Connection, arrivals: Sequence[_Arrival]) -> set[str]:
-    ids = select(tables.event.c.id).where(tables.event.c.id.in_([each.event.id for each in arrivals]))
-    return set(connection.execute(ids).scalars())
+def _columns(event: Event) -> tuple[Any, ...]:
+    """The values of the columns `ARRIVAL`; `since`: how old an event with the same body may be to be pointed out."""
+    return (*event_row(event).values(), event.received_at - SAME_BODY)
+
+
+def _deliveries(deliveries: Sequence[Delivery]) -> str:
+    """The rows of deliveries as one JSON text: lists, in the order of the columns in the trigger."""
+    return orjson.dumps([list(delivery_row(delivery).values()) for delivery in deliveries]).decode()
+
+
+@lru_cache(maxsize=128)
+def _insert_arrivals(rows: int) -> str:
+    row = f"({', '.join('?' * (len(ARRIVAL) + 1))})"
+    return f"INSERT INTO arrival ({', '.join(ARRIVAL)}, deliveries) VALUES {', '.join([row] * rows)}"  # noqa: S608
+
+
+@cache
+def _insert_event() -> Any:
+    table, earlier, known = tables.event, tables.event.alias(), tables.event.alias()
+    same = earlier.c.source == bindparam("source"), earlier.c.body_sha256 == bindparam("body_sha256")
+    newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
+    same_body = select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam("since")).scalar_subquery()
+    values = {name: bindparam(name) for name in ARRIVAL if name != "since"} | {"same_body_as": same_body}
+    statement = postgresql.insert(table).values(values)
+    statement = statement.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
+    return statement.returning(table.c.seq)
 
 
 def _add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added:
@@ -97,54 +126,6 @@ def _add_duplicate(connection: Connection, event: Event, replan: Replan) -> Adde
     if planned:
         connection.execute(insert(tables.delivery), [delivery_row(delivery) for delivery in planned])
     return Added(known.id, tuple(planned))
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An insert of some rows, compiled once: the driver's SQL, and the names of a row's parameters in the driver's order."""
-
-    text: str
-    names: tuple[str, ...]
-    positional: bool
-
-    def with_rows(self, rows: Sequence[dict[str, Any]]) -> tuple[str, Any]:
-        """Return the SQL and its parameters."""
-        if self.positional:
-            return self.text, [row[name] for row in rows for name in self.names]
-        return self.text, {f"{name}_{place}": row[name] for place, row in enumerate(rows) for name in self.names}
-
-
-@lru_cache(maxsize=256)
-def _insert_events(dialect: str, rows: int) -> _Prepared:
-    """The insert of every receipt, for the driver itself: SQLAlchemy's executor would cost as much again as SQLite."""
-    kind: Any = sqlite if dialect == "sqlite" else postgresql
-    table = tables.event
-    values = [{name: bindparam(f"{name}_{place}") for name in EVENT} | {"same_body_as": _same_body(place)} for place in range(rows)]
-    statement = kind.insert(table).values(values)
-    statement = statement.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
-    return _prepare(statement, kind)
-
-
-@lru_cache(maxsize=256)
-def _insert_deliveries(dialect: str, rows: int) -> _Prepared:
-    kind: Any = sqlite if dialect == "sqlite" else postgresql
-    return _prepare(insert(tables.delivery).values([{name: bindparam(f"{name}_{place}") for name in DELIVERY} for place in range(rows)]), kind)
-
-
-def _same_body(place: int) -> Any:
-    """The id of the newest event of the source with the same body, if it is not too old."""
-    earlier, known = tables.event.alias(), tables.event.alias()
-    same = earlier.c.source == bindparam(f"source_{place}"), earlier.c.body_sha256 == bindparam(f"body_sha256_{place}")
-    newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
-    return select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam(f"since_{place}")).scalar_subquery()
-
-
-def _prepare(statement: Any, kind: Any) -> _Prepared:
-    positional = kind is sqlite
-    compiled = statement.compile(dialect=kind.dialect(**({} if positional else {"paramstyle": "pyformat"})))
-    names = compiled.positiontup if positional else compiled.params
-    row = tuple(name.removesuffix("_0") for name in names if name.endswith("_0"))
-    return _Prepared(str(compiled), row, positional)
 
 
 def get(database: Database, event_id: str) -> Event:

@@ -131,3 +131,33 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_worker'))
     )
     # ### end Alembic commands ###
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(ARRIVAL)
+        op.execute(ARRIVE)
+
+
+# What comes in is inserted into this view, so that an event and its deliveries are one statement: see bridge/store/events.py.
+ARRIVAL = """
+CREATE VIEW arrival AS
+SELECT id, source, provider, type, provider_id, received_at, config_hash, problem, body_sha256, headers, query_string, body,
+       0.0 AS since, '[]' AS deliveries
+FROM event
+"""
+ARRIVE = """
+CREATE TRIGGER arrive INSTEAD OF INSERT ON arrival BEGIN
+    INSERT INTO event (id, source, provider, type, provider_id, received_at, config_hash, problem, body_sha256, headers, query_string,
+                       body, same_body_as)
+    VALUES (NEW.id, NEW.source, NEW.provider, NEW.type, NEW.provider_id, NEW.received_at, NEW.config_hash, NEW.problem,
+            NEW.body_sha256, NEW.headers, NEW.query_string, NEW.body,
+            (SELECT known.id FROM event AS known
+             WHERE known.seq = (SELECT max(seq) FROM event WHERE source = NEW.source AND body_sha256 = NEW.body_sha256)
+               AND known.received_at > NEW.since))
+    ON CONFLICT (source, provider_id) WHERE provider_id IS NOT NULL DO NOTHING;
+    INSERT INTO delivery (id, event_id, route, flow, platform, saved_item_id, status, reason, created_at, due_at, finished_at,
+                          config_hash, retry_attempts, retry_first, retry_max, on_unknown, run_timeout, whole_body, inputs)
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, value->>10,
+           value->>11, value->>12, value->>13, value->>14, value->>15, value->>16, value->>17, value->>18
+    FROM json_each(NEW.deliveries)
+    WHERE EXISTS (SELECT 1 FROM event WHERE id = NEW.id);
+END
+"""
