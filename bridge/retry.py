@@ -47,7 +47,7 @@ def backoff(delivery: Delivery, jitter: float) -> float:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("Full Jitter"); never under a tenth of the ceiling,
     so that a retry is never at once.
     """
-    ceiling = min(delivery.retry.max, delivery.retry.first * 2 ** min(delivery.attempts, 40))
+    ceiling = min(delivery.retry.max, delivery.retry.first * 2.0 ** min(delivery.attempts, 40))
     return ceiling * max(0.1, jitter)
 
 

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from http.client import HTTPException, RemoteDisconnected
 from time import monotonic
 from typing import Any, Final
@@ -145,7 +146,7 @@ class _TLSPool(HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """The adapter of requests with our connections, and one TLS context instead of one per connection."""
 
-    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+    def __init__(self, context: ssl.SSLContext | None, connections: int) -> None:
         self._context = context
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
@@ -185,11 +186,17 @@ class Sender:
 
     def __init__(self, *, max_answer: int = MAX_ANSWER, connections: int = 32, ca_file: str | None = None,
                  proxies: Mapping[str, str] | None = None) -> None:
-        context = ssl.create_default_context(cafile=ca_file or certifi.where())
-        context.sslsocket_class = _TLSSocket
-        self._adapter = _Adapter(context, connections)
+        self._connections, self._ca_file = connections, ca_file
+        self._plain = _Adapter(None, connections)
         self._max_answer = max_answer
         self._proxies = dict(proxies or {})
+
+    @cached_property
+    def _tls(self) -> _Adapter:
+        """Made when it is first needed: the certificates are megabytes, and the embedded platform needs none."""
+        context = ssl.create_default_context(cafile=self._ca_file or certifi.where())
+        context.sslsocket_class = _TLSSocket
+        return _Adapter(context, self._connections)
 
     def send(self, call: Call, timeout: float) -> Answer | Lost:
         """Make the call and return its answer, or what became of it when there is none within `timeout` seconds.
@@ -199,7 +206,8 @@ class Sender:
         """
         _progress.deadline, _progress.connected, _progress.sent = monotonic() + timeout, False, False
         try:
-            response = self._adapter.send(_prepare(call), stream=True, timeout=timeout, proxies=self._proxies)
+            adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
+            response = adapter.send(_prepare(call), stream=True, timeout=timeout, proxies=self._proxies)
             return self._read(response.raw)
         except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
             return Lost(_reason(error, call, timeout), sent=_progress.sent)
@@ -208,7 +216,9 @@ class Sender:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._adapter.close()
+        self._plain.close()
+        if "_tls" in self.__dict__:
+            self._tls.close()
 
     def _read(self, response: BaseHTTPResponse) -> Answer:
         """Read the body up to the limit, and give the connection back only where all of it was read."""

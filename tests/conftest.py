@@ -54,6 +54,24 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, with no setting of flowbridge in the environment."""
+    for name in [name for name in os.environ if name.startswith("FLOWBRIDGE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Database]:
+    """The store of that folder, where the command line finds it."""
+    database = Database(f"sqlite:///{folder / 'data' / 'flowbridge.db'}")
+    migrate.upgrade(database)
+    yield database
+    database.close()
+
+
 def _new_postgres_database(server: str) -> str:
     import psycopg
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bridge.errors import IllegalTransition
 from bridge.model import TRANSITIONS, Kind, Outcome, Retry, RunReport, RunState, Status
-from bridge.store import events, ledger, tables
+from bridge.store import events, following, ledger, tables
 from bridge.store.database import Database
 from bridge.store.rows import to_delivery
 
@@ -33,7 +33,8 @@ def claim(database: Database, *, caps: dict[str, int] | None = None, most: int =
 
 
 def record(database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0):
-    return database.write(lambda c: ledger.record(c, held, outcome, now, jitter=0.5, first_poll=first_poll))
+    settled = ledger.Settled(held, outcome, first_poll)
+    return database.write(lambda c: ledger.record(c, [settled], now, jitter=0.5))[0]
 
 
 def get(database: Database, delivery_id: str):
@@ -194,8 +195,8 @@ def test_what_is_handed_back_was_never_taken(database: Database) -> None:
 
 
 def follow(database: Database, report: RunReport, now: float = NOW + 3) -> bool:
-    [(followed, _)] = database.write(lambda c: ledger.claim_polls(c, platforms=["local"], most=10, now=now))
-    return database.write(lambda c: ledger.record_run(c, followed, report, now, next_poll=2.0))
+    [(followed, _)] = database.write(lambda c: following.claim_polls(c, platforms=["local"], most=10, now=now))
+    return database.write(lambda c: following.record_run(c, followed, report, now, next_poll=2.0))
 
 
 def started(database: Database, **changes: object) -> str:
@@ -209,7 +210,7 @@ def test_a_run_is_followed_to_its_end(database: Database) -> None:
     assert get(database, one).run_state is RunState.QUEUED
     assert not follow(database, RunReport(state=RunState.RUNNING, raw_state="RUNNING"))
     assert get(database, one).run_state is RunState.RUNNING
-    assert database.write(lambda c: ledger.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)) == []
+    assert database.write(lambda c: following.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)) == []
     ended = RunReport(state=RunState.DONE, raw_state="DONE", outputs={"n": 1}, log=("hi",), finished_at=NOW + 4.5)
     assert follow(database, ended, NOW + 6)
     known = get(database, one)
@@ -239,7 +240,7 @@ def test_a_run_that_the_platform_does_not_know_is_no_longer_followed(database: D
 
 def test_two_workers_never_look_at_the_same_run(database: Database) -> None:
     started(database)
-    look = lambda: database.write(lambda c: ledger.claim_polls(c, platforms=["local"], most=10, now=NOW + 3))  # noqa: E731
+    look = lambda: database.write(lambda c: following.claim_polls(c, platforms=["local"], most=10, now=NOW + 3))  # noqa: E731
     assert (len(look()), len(look())) == (1, 0)
 
 
@@ -249,6 +250,7 @@ BY_HAND = [Status.QUEUED, Status.DEAD, Status.CANCELLED, Status.DELIVERED]
 @pytest.mark.parametrize(("before", "after"), list(product(Status, BY_HAND)))
 def test_a_person_can_move_a_delivery_only_where_it_may_go(sqlite: Database, before: Status, after: Status) -> None:
     [one] = add(sqlite, status=before)
+    sqlite.write(lambda c: c.execute(tables.delivery.update().values(attempts=1)))
     move = lambda: sqlite.write(lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9"))  # noqa: E731
     if after in TRANSITIONS[before] and before is not Status.SENDING:
         assert move().status is before
@@ -268,8 +270,9 @@ def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
     assert get(database, one).status is Status.DELIVERED
 
 
-def test_a_parked_delivery_without_inputs_cannot_be_retried(database: Database) -> None:
-    [one] = add(database, status=Status.DEAD, inputs=None, reason="bad expression")
+@pytest.mark.parametrize("inputs", [None, {"api_key": "a reserved name"}])
+def test_a_parked_delivery_cannot_be_retried(database: Database, inputs: object) -> None:
+    [one] = add(database, status=Status.DEAD, inputs=inputs, reason="bad expression")
     with pytest.raises(IllegalTransition, match="mend the route, then replay"):
         database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW))
 

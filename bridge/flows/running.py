@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from bridge.flows.function import FlowError, FlowFunction
+from bridge.logs import get_logger
 from bridge.model import JSON, RunResult, RunState
 
 LOG_LINES: Final = 1000
 LOG_LENGTH: Final = 2000  # characters
 MAX_OUTPUTS: Final = 1024 * 1024  # bytes of JSON
 
-logger = structlog.get_logger("bridge.flows")
+logger = get_logger()
 
 
 class RunLog:

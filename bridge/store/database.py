@@ -23,29 +23,30 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from bridge.errors import SettingsError, StoreError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
+Item = TypeVar("Item", contravariant=True)
 Work = Callable[[Connection], T]
 
 
-class Appending(Protocol[I]):
+class Appending(Protocol[Item]):
     """Rows that are added by the items of many callers, in one statement."""
 
-    def statement(self, items: Sequence[I]) -> tuple[str, Sequence[Any]]:
+    def statement(self, items: Sequence[Item]) -> tuple[str, Sequence[Any]]:
         """Return the SQL (SQLite's) that adds the rows of all items which are not there yet, and its parameters."""
 
-    def rows(self, item: I) -> int:
+    def rows(self, item: Item) -> int:
         """Return how many rows `item` adds if it is new."""
 
-    def added(self, raw: sqlite3.Connection, items: Sequence[I]) -> list[bool]:
+    def added(self, raw: sqlite3.Connection, items: Sequence[Item]) -> list[bool]:
         """Return which of the items were added; asked only when fewer rows came in than they make together."""
 
-    def insert(self, connection: Connection, item: I) -> bool:
+    def insert(self, connection: Connection, item: Item) -> bool:
         """Add the rows of one item on another database; return whether it was new."""
 
 
@@ -58,7 +59,10 @@ class Database:
     """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        try:
+            self.url = make_url(url)
+        except (ArgumentError, ValueError):
+            raise SettingsError("FLOWBRIDGE_DATABASE_URL cannot be read as a URL; use sqlite:///PATH or postgresql://…") from None
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         if self.url.get_backend_name() not in ("sqlite", "postgresql"):

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql
 
 from bridge.errors import NotFound
 from bridge.model import Delivery, Event, Status
@@ -98,11 +97,13 @@ def _insert_arrivals(rows: int) -> str:
 
 @cache
 def _insert_event() -> Any:
+    from sqlalchemy.dialects import postgresql  # megabytes, for those who use it
+
     table, earlier, known = tables.event, tables.event.alias(), tables.event.alias()
     same = earlier.c.source == bindparam("source"), earlier.c.body_sha256 == bindparam("body_sha256")
     newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
     same_body = select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam("since")).scalar_subquery()
-    values = {name: bindparam(name) for name in ARRIVAL if name != "since"} | {"same_body_as": same_body}
+    values: dict[str, Any] = {name: bindparam(name) for name in ARRIVAL if name != "since"} | {"same_body_as": same_body}
     statement = postgresql.insert(table).values(values)
     statement = statement.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
     return statement.returning(table.c.seq)

@@ -14,26 +14,28 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
 from bridge.errors import IllegalTransition
-from bridge.model import RUN_ENDED, TRANSITIONS, Delivery, Kind, Outcome, RunReport, RunState, Status
+from bridge.model import TRANSITIONS, Delivery, Kind, Outcome, RunState, Status
 from bridge.retry import Decision, settle
-from bridge.store.rows import to_delivery, to_json
+from bridge.store.rows import to_delivery
 from bridge.store.tables import attempt, delivery
 
 LEASE = 10.0  # seconds; extended by heartbeat, so that a dead worker's deliveries are taken over within fifteen
 DIED = "the worker died while the call was under way"
 
 _LANES = text("""
-WITH RECURSIVE lane(platform, route) AS (
-    SELECT (SELECT platform FROM delivery WHERE status = 'queued' ORDER BY platform, route LIMIT 1),
-           (SELECT route FROM delivery WHERE status = 'queued' ORDER BY platform, route LIMIT 1)
+WITH RECURSIVE busy(platform) AS (
+    SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued')
     UNION ALL
-    SELECT (SELECT d.platform FROM delivery d WHERE d.status = 'queued' AND (d.platform, d.route) > (lane.platform, lane.route)
-            ORDER BY d.platform, d.route LIMIT 1),
-           (SELECT d.route FROM delivery d WHERE d.status = 'queued' AND (d.platform, d.route) > (lane.platform, lane.route)
-            ORDER BY d.platform, d.route LIMIT 1)
-    FROM lane WHERE lane.platform IS NOT NULL
+    SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued' AND platform > busy.platform) FROM busy
+    WHERE busy.platform IS NOT NULL
+), lane(platform, route) AS (
+    SELECT busy.platform, (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = busy.platform) FROM busy
+    WHERE busy.platform IS NOT NULL
+    UNION ALL
+    SELECT lane.platform, (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = lane.platform AND route > lane.route)
+    FROM lane WHERE lane.route IS NOT NULL
 )
-SELECT platform, route FROM lane WHERE platform IS NOT NULL
+SELECT platform, route FROM lane WHERE route IS NOT NULL
 """)  # jumps from lane to lane in the index: its cost is the number of lanes, not of deliveries
 
 _SLOTS = text("SELECT platform, count(*) FROM delivery WHERE slot GROUP BY platform")
@@ -45,6 +47,34 @@ _HEADS = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+
+
+_LEASE = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("of"), delivery.c.status == Status.QUEUED.value)
+    .values(status=Status.SENDING.value, lease=bindparam("lease"), lease_until=bindparam("lease_until"), slot=True, reason=None)
+)
+_COMPLETE = (
+    update(attempt)
+    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))
+    .values({name: bindparam(name) for name in ("finished_at", "outcome", "status_code", "detail", "run_id")})
+)
+_HELD = (
+    select(delivery.c.id, delivery.c.status, delivery.c.lease)
+    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+    .with_for_update()
+)
+_SETTLE = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("of"))
+    .values({
+        **{name: bindparam(name) for name in ("status", "reason", "due_at", "delivered_at", "finished_at", "run_id", "run_url",
+                                              "run_state", "slot", "poll_at")},
+        "attempts": delivery.c.attempts + bindparam("spent"),
+        "throttled": delivery.c.throttled + bindparam("unspent"),
+        "lease": None, "lease_until": None, "polls": 0,
+    })
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +121,8 @@ def _take(connection: Connection, platform: str, route: str, most: int, now: flo
     rows = connection.execute(_HEADS, {"lane_platform": platform, "lane_route": route, "now": now, "most": most}).all()
     claims = [Claim(to_delivery(row), row.attempts + row.throttled + 1, lease) for row in rows]
     if claims:
-        ids = [claim.delivery.id for claim in claims]
-        connection.execute(
-            update(delivery)
-            .where(delivery.c.id.in_(ids), delivery.c.status == Status.QUEUED)
-            .values(status=Status.SENDING, lease=lease, lease_until=now + LEASE, slot=True, reason=None)
-        )
+        leased = {"lease": lease, "lease_until": now + LEASE}
+        connection.execute(_LEASE, [{"of": each.delivery.id, **leased} for each in claims])
         connection.execute(
             insert(attempt), [{"delivery_id": each.delivery.id, "number": each.attempt, "started_at": now} for each in claims]
         )
@@ -113,47 +139,66 @@ def due(connection: Connection, now: float) -> bool:
     return bool(connection.execute(waiting, {"now": now}).scalar())
 
 
-def record(connection: Connection, claim: Claim, outcome: Outcome, now: float, *, jitter: float, first_poll: float | None) -> Status | None:
-    """Write down what an attempt came to, and move its delivery on; return the status it went to.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An attempt that has ended. `first_poll`: seconds until its run is looked at, None for a platform without runs."""
 
-    `first_poll`: seconds until its run is looked at, None for a platform without runs. Where the lease was lost meanwhile the
-    attempt is completed all the same, and a start that did succeed settles the delivery if it is still `unknown`.
+    claim: Claim
+    outcome: Outcome
+    first_poll: float | None = None
+
+
+def record(connection: Connection, settled: Sequence[Settled], now: float, *, jitter: float) -> list[Status | None]:
+    """Write down what attempts came to, and move their deliveries on; return the status each went to.
+
+    Where the lease was lost meanwhile (None) the attempt is completed all the same, and a start that did succeed settles the delivery
+    if it is still `unknown`.
     """
-    decision = settle(claim.delivery, outcome, now, jitter)
-    connection.execute(
-        update(attempt)
-        .where(attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt)
-        .values(finished_at=now, outcome=outcome.kind.value, status_code=outcome.status_code, detail=outcome.detail or None, run_id=outcome.run_id)
-    )
-    values = _after(decision, outcome, now, first_poll)
-    held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == claim.lease)
-    if connection.execute(update(delivery).where(held).values(values | _spend(decision))).rowcount == 1:
-        return decision.status
-    if outcome.kind is Kind.STARTED:
-        late = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.UNKNOWN)
-        if connection.execute(update(delivery).where(late).values(values)).rowcount == 1:
-            return decision.status
-    return None
+    if not settled:
+        return []
+    connection.execute(_COMPLETE, [_completion(each, now) for each in settled])
+    ids = [each.claim.delivery.id for each in settled]
+    held = {row.id: (row.status, row.lease) for row in connection.execute(_HELD, {"ids": ids})}
+    statuses: list[Status | None] = []
+    rows = []
+    for each in settled:
+        status, lease = held.get(each.claim.delivery.id, (None, None))
+        mine = status == Status.SENDING and lease == each.claim.lease
+        late = status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED
+        decision = settle(each.claim.delivery, each.outcome, now, jitter)
+        statuses.append(decision.status if mine or late else None)
+        if mine or late:
+            rows.append(_after(each, decision, now, spent=mine))
+    if rows:
+        connection.execute(_SETTLE, rows)
+    return statuses
 
 
-def _spend(decision: Decision) -> dict[str, Any]:
-    counter = delivery.c.attempts if decision.spends else delivery.c.throttled
-    return {counter.name: counter + 1}
+def _completion(each: Settled, now: float) -> dict[str, Any]:
+    outcome = each.outcome
+    return {"of": each.claim.delivery.id, "as": each.claim.attempt, "finished_at": now, "outcome": outcome.kind.value,
+            "status_code": outcome.status_code, "detail": outcome.detail or None, "run_id": outcome.run_id}  # fmt: skip
 
 
-def _after(decision: Decision, outcome: Outcome, now: float, first_poll: float | None) -> dict[str, Any]:
-    """The columns of a delivery after an attempt."""
-    values: dict[str, Any] = {"status": decision.status, "reason": decision.reason, "lease": None, "lease_until": None, "slot": False}
-    if decision.status is Status.QUEUED:
-        return values | {"due_at": decision.due_at}
-    if decision.status is Status.DEAD:
-        return values | {"finished_at": now}
-    if decision.status is not Status.DELIVERED:
-        return values
-    values |= {"delivered_at": now, "run_id": outcome.run_id, "run_url": outcome.run_url}
-    if first_poll is None:
-        return values | {"finished_at": now}
-    return values | {"run_state": RunState.QUEUED, "slot": True, "poll_at": now + first_poll, "polls": 0}
+def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dict[str, Any]:
+    """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the attempt was not counted yet."""
+    outcome, delivered = each.outcome, decision.status is Status.DELIVERED
+    followed = delivered and each.first_poll is not None
+    return {
+        "of": each.claim.delivery.id,
+        "status": decision.status.value,
+        "reason": decision.reason,
+        "due_at": decision.due_at if decision.status is Status.QUEUED else each.claim.delivery.due_at,
+        "delivered_at": now if delivered else None,
+        "finished_at": now if decision.status is Status.DEAD or (delivered and not followed) else None,
+        "run_id": outcome.run_id if delivered else None,
+        "run_url": outcome.run_url if delivered else None,
+        "run_state": RunState.QUEUED.value if followed else None,
+        "slot": followed,
+        "poll_at": now + (each.first_poll or 0.0) if followed else None,
+        "spent": int(spent and decision.spends),
+        "unspent": int(spent and not decision.spends),
+    }
 
 
 def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
@@ -187,45 +232,9 @@ def reap(connection: Connection, now: float, jitter: float) -> list[tuple[Delive
             hand_back(connection, [claim])
             moved.append((taken, Status.QUEUED))
         else:
-            status = record(connection, claim, Outcome(kind=Kind.UNKNOWN, detail=DIED), now, jitter=jitter, first_poll=None)
+            [status] = record(connection, [Settled(claim, Outcome(kind=Kind.UNKNOWN, detail=DIED))], now, jitter=jitter)
             moved.append((taken, status or taken.status))
     return moved
-
-
-def claim_polls(connection: Connection, *, platforms: Iterable[str], most: int, now: float) -> list[tuple[Delivery, int]]:
-    """Take up to `most` runs that are due to be looked at, with how often each was; another worker leaves them alone for a while."""
-    query = (
-        select(delivery)
-        .where(text("delivery.poll_at IS NOT NULL AND delivery.poll_at <= :now"), delivery.c.platform.in_(list(platforms)))
-        .order_by(delivery.c.poll_at)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    rows = connection.execute(query, {"now": now}).all()
-    if rows:
-        connection.execute(update(delivery).where(delivery.c.id.in_([row.id for row in rows])).values(poll_at=now + 3 * LEASE))
-    return [(to_delivery(row), row.polls) for row in rows]
-
-
-def record_run(connection: Connection, followed: Delivery, report: RunReport, now: float, *, next_poll: float) -> bool:
-    """Write down how a run stands; return True when it is over or no longer followed (its slot is free).
-
-    `next_poll`: seconds until the next look where it goes on.
-    """
-    values: dict[str, Any] = {"polls": delivery.c.polls + 1, "poll_at": now + next_poll}
-    if report.state is not None:
-        values |= {"run_state": report.state, "raw_state": report.raw_state, "log": to_json(list(report.log) or None)}
-    over = report.state in RUN_ENDED
-    if over:
-        values |= {"outputs": to_json(report.outputs), "finished_at": report.finished_at or now, "poll_at": None, "slot": False}
-    elif report.gone:
-        over = True
-        values |= {"reason": "the platform says that it has no such run", "poll_at": None, "slot": False}
-    elif now > (followed.delivered_at or now) + followed.run_timeout:
-        over = True
-        values |= {"reason": f"the run was not seen to end within {followed.run_timeout:g} s", "poll_at": None, "slot": False}
-    following = (delivery.c.id == followed.id) & (delivery.c.run_id == followed.run_id) & (delivery.c.poll_at.isnot(None))
-    return connection.execute(update(delivery).where(following).values(values)).rowcount == 1 and over
 
 
 def move(connection: Connection, delivery_id: str, to: Status, now: float, *, reason: str | None = None, run_id: str | None = None) -> Delivery:
@@ -237,7 +246,7 @@ def move(connection: Connection, delivery_id: str, to: Status, now: float, *, re
     if to not in TRANSITIONS[known.status] or known.status is Status.SENDING:
         allowed = ", ".join(sorted(TRANSITIONS[known.status])) if known.status is not Status.SENDING else "nothing while its call is under way"
         raise IllegalTransition(f"{delivery_id} is {known.status}: it can go to {allowed or 'nothing'}, not to {to}")
-    if to is Status.QUEUED and known.inputs is None:
+    if to is Status.QUEUED and known.status is Status.DEAD and not known.attempts and not known.throttled:
         raise IllegalTransition(f"{delivery_id} was never sendable ({known.reason}): mend the route, then replay {known.event_id}")
     values: dict[str, Any] = {"status": to, "reason": reason, "slot": False, "lease": None, "lease_until": None, "poll_at": None}
     if to is Status.QUEUED:

@@ -29,6 +29,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     """Migrate to the newest schema and return (revision before, revision now); a database that is newer is refused."""
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
+        # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its other files take after it.
+        os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with _alone(database) as connection:
         before = revision(database)
         if before != HEAD:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.model import LocalRun, RunResult, RunState
 from bridge.store.database import Database
@@ -27,10 +26,9 @@ INTERRUPTED = "The run was interrupted: the worker that executed it died."
 
 def start(connection: Connection, run: LocalRun) -> LocalRun:
     """Keep a new run and return it, or the earlier one that has the same idempotency key, however it ended."""
-    kind: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     columns = local_run.c
     added = connection.execute(
-        kind.insert(local_run)
+        _insert(connection.dialect.name)(local_run)
         .values(
             id=run.id,
             saved_item_id=run.saved_item_id,
@@ -44,6 +42,17 @@ def start(connection: Connection, run: LocalRun) -> LocalRun:
     )
     known = None if added.rowcount == 1 else find(connection, run.idempotency_key or "")
     return known or run
+
+
+def _insert(dialect: str) -> Any:
+    # Imported here: a dialect is megabytes, and only one of them is used.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as into_sqlite
+
+        return into_sqlite
+    from sqlalchemy.dialects.postgresql import insert as into_postgresql
+
+    return into_postgresql
 
 
 def get(connection: Connection, run_id: str) -> LocalRun | None:
@@ -77,6 +86,13 @@ def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
     if leases:
         held = local_run.c.lease.in_(leases) & RUNNING
         connection.execute(update(local_run).where(held).values(lease_until=now + LEASE))
+
+
+def hand_back(connection: Connection, ids: Sequence[str], lease: str) -> None:
+    """Return runs that were claimed under `lease` and never begun to the queue."""
+    columns = local_run.c
+    held = columns.id.in_(ids) & (columns.state == "RUNNING") & (columns.lease == lease)
+    connection.execute(update(local_run).where(held).values(state="QUEUED", started_at=None, lease=None, lease_until=None))
 
 
 def finish(connection: Connection, run_id: str, result: RunResult, now: float, lease: str) -> bool:
