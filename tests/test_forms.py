@@ -1,0 +1,99 @@
+"""Form fields: typed by the schema where their text can be read as its type, and what is wrong with each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.forms import field_errors, type_fields
+from bridge.schemas import compile_schema
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "agree"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "minLength": 2},
+        "age": {"type": "integer", "minimum": 0},
+        "price": {"type": "number"},
+        "agree": {"type": "boolean"},
+        "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+        "sizes": {"type": "array", "items": {"type": "integer"}},
+        "note": {"type": ["null", "string"]},
+        "count": {"type": ["integer", "null"]},
+        "any": {},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("age", "3", 3), ("age", " 3 ", 3), ("age", "-0", 0), ("age", "+7", 7), ("age", "3.0", "3.0"), ("age", "1e3", "1e3"),
+        ("age", "٣", 3), ("age", "1_000", "1_000"), ("age", "9" * 19, "9" * 19), ("age", "0x10", "0x10"), ("age", "3\n4", "3\n4"),
+        ("price", "3", 3), ("price", "3.50", 3.5), ("price", ".5", 0.5), ("price", "1e3", 1000.0), ("price", "nan", "nan"),
+        ("price", "inf", "inf"), ("price", "1,5", "1,5"), ("price", "1e999", "1e999"),
+        ("agree", "on", True), ("agree", "TRUE", True), ("agree", "1", True), ("agree", "no", False), ("agree", "", False), ("agree", "maybe", "maybe"),
+        ("tags", "a", ["a"]), ("tags", ["a", "b"], ["a", "b"]), ("sizes", ["1", "x"], [1, "x"]), ("sizes", "4", [4]),
+        ("name", "3", "3"), ("name", "", ""), ("note", "", ""), ("note", "hi", "hi"), ("count", "4", 4), ("any", "3", "3"), ("unknown", "3", "3"),
+    ],
+)  # fmt: skip
+def test_a_field_is_typed_where_its_text_reads_as_the_type(name: str, text: Any, value: Any) -> None:
+    typed = type_fields({name: text}, SCHEMA)
+    assert typed[name] == value
+    assert type(typed[name]) is type(value)
+
+
+@pytest.mark.parametrize("name", ["age", "price", "count", "tags", "any", "unknown"])
+def test_an_empty_field_that_is_not_required_is_left_out(name: str) -> None:
+    assert name not in type_fields({name: ""}, SCHEMA)
+
+
+def test_a_box_that_is_not_ticked_is_false_where_it_is_required() -> None:
+    assert type_fields({"name": "Ann"}, SCHEMA) == {"name": "Ann", "agree": False}
+
+
+def test_a_schema_without_properties_types_nothing() -> None:
+    assert type_fields({"a": "1", "b": ""}, {"type": "object"}) == {"a": "1", "b": ""}
+
+
+def test_what_is_not_text_stays_as_it_is() -> None:
+    """A script may post JSON to a form source."""
+    assert type_fields({"age": 3, "agree": True, "tags": ["x"], "name": None}, SCHEMA) == {"age": 3, "agree": True, "tags": ["x"], "name": None}
+
+
+@given(st.dictionaries(st.sampled_from(sorted(SCHEMA["properties"])), st.text(max_size=40) | st.lists(st.text(max_size=8), max_size=3)))
+def test_no_fields_make_typing_fail(fields: dict[str, Any]) -> None:
+    typed = type_fields(fields, SCHEMA)
+    assert set(typed) <= set(fields) | {"agree"}
+    field_errors(typed, compile_schema(SCHEMA))
+
+
+def errors(fields: dict[str, Any]) -> dict[str, str]:
+    return field_errors(type_fields(fields, SCHEMA), compile_schema(SCHEMA))
+
+
+def test_right_fields_have_no_errors() -> None:
+    assert errors({"name": "Ann", "age": "3", "agree": "on", "tags": "x"}) == {}
+
+
+def test_each_field_has_its_own_error() -> None:
+    found = errors({"name": "A", "age": "-3", "agree": "maybe", "tags": ["a", "b", "c"], "sizes": ["1", "x"]})
+    assert set(found) == {"name", "age", "agree", "tags", "sizes"}
+    assert all(found.values())
+
+
+def test_a_missing_field_is_named() -> None:
+    assert errors({"agree": "on"}) == {"name": "this field is required"}
+
+
+def test_a_field_that_is_not_foreseen_is_an_error_of_the_form() -> None:
+    assert set(errors({"name": "Ann", "agree": "on", "surplus": "1"})) == {""}
+
+
+def test_a_name_that_is_no_word_finds_its_error() -> None:
+    schema = {"type": "object", "properties": {"first name": {"type": "string", "maxLength": 1}, "a-b": {"type": "integer"}}}
+    assert set(field_errors(type_fields({"first name": "Ann", "a-b": "x"}, schema), compile_schema(schema))) == {"first name", "a-b"}

@@ -1,0 +1,164 @@
+"""Planning: what one event becomes by the routes; nothing is dropped, and no credential is in reach of an expression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import NOW, make_event
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.bodies import Body
+from bridge.errors import ExpressionError
+from bridge.model import JSON, Retry, Status
+from bridge.planning import MASK, context, delivery_id, masked, plan
+from bridge.routes import Flow, Mode, Route
+from bridge.schemas import compile_schema
+from bridge.templates import RESERVED_INPUTS, compile_inputs
+
+FLOW = Flow(name="triage", platform="gumloop", saved_item_id="q3dasHQBidkNeXvAZo6Dby")
+BODY = {"action": "opened", "issue": {"title": "Bug", "number": 7}}
+
+
+def route(name: str = "r", inputs: JSON = None, **changes: Any) -> Route:
+    made = Route(name=name, source="github", flow=FLOW, reshape=compile_inputs(inputs or {"title": "${body.issue.title}"}))
+    return replace(made, **changes)
+
+
+def planned(*routes: Route, body: JSON = None, nonce: str = "", **event: Any):
+    return plan(make_event("1", **event), Body(value=BODY if body is None else body), routes, NOW, nonce)
+
+
+def test_a_delivery_is_frozen_from_its_route() -> None:
+    event = make_event("1", config_hash="c" * 64)
+    made = route(retry=Retry(3, 1.0, 9.0), on_unknown="retry", run_timeout=60.0)
+    (one,) = plan(event, Body(value=BODY), [made], NOW)
+    assert (one.event_id, one.route, one.flow, one.platform, one.saved_item_id) == (event.id, "r", "triage", "gumloop", FLOW.saved_item_id)
+    assert (one.inputs, one.status, one.reason, one.config_hash) == ({"title": "Bug"}, Status.QUEUED, None, "c" * 64)
+    assert (one.retry, one.on_unknown, one.run_timeout, one.due_at, one.created_at) == (made.retry, "retry", 60.0, NOW, NOW)
+
+
+def test_every_route_that_matches_makes_one_and_no_other() -> None:
+    found = planned(
+        route("a"), route("other type", types=("push",)), route("pattern", types=("iss*",)), route("no", match=lambda roots: False),
+        route("yes", match=lambda roots: roots["body"]["action"] == "opened"),
+    )  # fmt: skip
+    assert [one.route for one in found] == ["a", "pattern", "yes"]
+    assert len({one.id for one in found}) == 3
+
+
+def test_no_route_is_no_delivery() -> None:
+    assert planned() == []
+    assert planned(route(types=("push",)), type=None) == []
+
+
+def fails(_roots: object) -> Any:
+    raise ExpressionError("`body.a + 1`: a string and a number")
+
+
+@pytest.mark.parametrize("broken", [{"match": fails}, {"reshape": fails}])
+def test_an_expression_that_fails_parks_its_own_delivery_only(broken: dict[str, Any]) -> None:
+    bad, good = planned(route("bad", **broken), route("good"))
+    assert (bad.status, bad.inputs, bad.reason, bad.finished_at) == (Status.DEAD, None, "`body.a + 1`: a string and a number", NOW)
+    assert good.status is Status.QUEUED
+
+
+def test_a_null_input_of_a_strict_route_parks() -> None:
+    (one,) = planned(route(reshape=compile_inputs({"x": "${body.nothing}"}, strict=True)))
+    assert one.status is Status.DEAD
+    assert "`x` is null" in (one.reason or "")
+    (one,) = planned(route(inputs={"x": "${body.nothing}", "y": "1"}))
+    assert (one.status, one.inputs) == (Status.QUEUED, {"y": "1"})
+
+
+def test_a_payload_that_does_not_fit_parks_with_the_reason() -> None:
+    (one,) = planned(route(payload_schema=compile_schema({"required": ["sender"]})))
+    assert (one.status, one.inputs) == (Status.DEAD, None)
+    assert (one.reason or "").startswith("the payload does not fit payload_schema: $: ")
+    assert "'sender'" in (one.reason or "")
+
+
+def test_inputs_that_do_not_fit_park_and_are_kept() -> None:
+    (one,) = planned(route(inputs_schema=compile_schema({"properties": {"title": {"maxLength": 1}}})))
+    assert (one.status, one.inputs) == (Status.DEAD, {"title": "Bug"})
+    assert (one.reason or "").startswith("the inputs do not fit inputs_schema: $.title: ")
+
+
+@pytest.mark.parametrize(("value", "kind"), [([1], "a list"), ("x", "a string"), (3, "a number"), (True, "true or false"), (None, "null")])
+def test_inputs_that_are_no_object_park(value: JSON, kind: str) -> None:
+    (one,) = planned(route(reshape=compile_inputs("${body.v}"), whole_body=True), body={"v": value})
+    assert (one.status, one.inputs) == (Status.DEAD, None)
+    assert kind in (one.reason or "")
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED_INPUTS), "Api_Key", "USER_ID"])
+def test_a_reserved_name_from_a_payload_parks_or_is_dropped(name: str) -> None:
+    body = {"title": "Bug", name: "stolen"}
+    whole = route(reshape=compile_inputs("${body}"), whole_body=True)
+    (parked,) = planned(whole, body=body)
+    assert parked.status is Status.DEAD
+    assert name in (parked.reason or "")
+    assert "stolen" not in (parked.reason or "")
+    (dropped,) = planned(replace(whole, drop_reserved=True), body=body)
+    assert (dropped.status, dropped.inputs) == (Status.QUEUED, {"title": "Bug"})
+
+
+def test_shadow_is_kept_as_shadow_and_paused_waits() -> None:
+    shadow, paused, broken = planned(route("s", mode=Mode.SHADOW), route("p", mode=Mode.PAUSED), route("b", mode=Mode.SHADOW, reshape=fails))
+    assert [one.status for one in (shadow, paused, broken)] == [Status.SHADOW, Status.QUEUED, Status.DEAD]
+    assert shadow.inputs == {"title": "Bug"}
+    assert shadow.finished_at is None
+
+
+def test_an_id_follows_from_event_route_and_nonce() -> None:
+    event = make_event("1")
+    (one,) = plan(event, Body(value=BODY), [route()], NOW)
+    (again,) = plan(event, Body(value=BODY), [route()], NOW + 9)
+    (replayed,) = plan(event, Body(value=BODY), [route()], NOW, "n")
+    assert one.id == again.id == delivery_id(event.id, "r")
+    assert replayed.id != one.id
+    assert one.id.startswith("dlv_" + event.id[4:])
+
+
+# -- credentials
+
+
+CREDENTIALS = frozenset(["header:authorization", "header:x-gitlab-token", "query:token", "query:api key"])
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["token={}", "a=1&token={}&b=2", "%74oken={}", "t%6Fken={}", "token={}&token={}", "api+key={}", "api%20key={}", "token={}=={}", "%74%6f%6b%65%6e={}", "token={};x=1"],
+)
+def test_a_credential_is_masked_however_its_name_is_written(query: str) -> None:
+    event = make_event("1", query_string=query.replace("{}", SECRET), headers={"authorization": f"Bearer {SECRET}", "x-gitlab-token": SECRET, "x-event": "push"})
+    kept = masked(event, CREDENTIALS)
+    assert SECRET not in kept.query_string
+    assert kept.headers == {"authorization": MASK, "x-gitlab-token": MASK, "x-event": "push"}
+    roots = context(kept, Body(value=BODY), NOW)
+    assert roots["headers"] == {"x-event": "push"}
+    assert SECRET not in repr(roots)
+    assert not {"token", "api key"} & set(roots["query"])
+
+
+def test_what_is_no_credential_is_left_as_it_was_sent() -> None:
+    event = make_event("1", query_string="a=%20b&&c&=d&tokens=1&e=%FF", headers={"x": "y"})
+    assert masked(event, CREDENTIALS) == event
+
+
+@given(st.text(alphabet="tokenTOKEN%746F6b65+&=;a\xe9\x00#", max_size=40))
+def test_no_query_makes_masking_fail_or_lets_the_token_through(text: str) -> None:
+    kept = masked(make_event("1", query_string=text), CREDENTIALS)
+    assert "token" not in context(kept, Body(value=None), NOW)["query"]
+
+
+def test_expressions_see_the_event_and_not_the_store() -> None:
+    event = make_event("1", query_string="ref=main&ref=dev&empty=", headers={"x-event": "push"})
+    roots = context(event, Body(value={"a": "1"}, form={"a": "1"}), NOW)
+    assert set(roots) == {"body", "form", "files", "headers", "query", "event", "now"}
+    assert set(roots["event"]) == {"id", "type", "source", "provider", "provider_id", "received_at"}
+    assert roots["query"]["empty"] == ""
+    assert roots["form"] == {"a": "1"}

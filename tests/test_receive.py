@@ -1,0 +1,368 @@
+"""Receive: what becomes of one request, from its bytes to its answer, with a store that is a list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+from conftest import NOW
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge import receive as module
+from bridge.config import load
+from bridge.errors import BadSignature, Refused, StoreError
+from bridge.ids import event_id
+from bridge.model import Delivery, Event, Request, Status
+from bridge.receive import PLANNING_FAILED, Received, receive, replan
+from bridge.routes import Config
+
+SECRET = "It's a Secret to Everybody"
+TOKEN = "a-long-random-token-of-ours"
+ROUTES = """
+version: 1
+platforms:
+  local: {type: local}
+sources:
+  github: {provider: github, secret: "${env:SECRET}"}
+  shallow: {provider: github, secret: "${env:SECRET}", max_depth: 3}
+  slack: {provider: slack, secret: "${env:SECRET}"}
+  bodies: {provider: github, secret: "${env:SECRET}", dedup: body}
+  open: {provider: hmac, insecure: true, dedup: none, event_type: "body:type", event_id: "body:id", verify: {header: X-Sig}}
+  ids: {provider: hmac, insecure: true, event_type: "body:type", event_id: "body:id", verify: {header: X-Sig}}
+  token: {provider: token, secret: "${env:TOKEN}", verify: {query: token}}
+  bearer: {provider: token, secret: "${env:TOKEN}"}
+  contact:
+    provider: form
+    schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, age: {type: integer, minimum: 0}}}
+  bare: {provider: form}
+routes:
+  - {name: triage, on: github issues, inputs: {title: "${body.issue.title}", all: "${to_string(headers)} ${to_string(query)}"}, flow: local/echo}
+  - {name: shallow, on: shallow, inputs: {a: "1"}, flow: local/echo}
+  - {name: slack, on: slack, inputs: {body: "${body}"}, flow: local/echo}
+  - {name: token, on: token, inputs: {all: "${to_string(headers)} ${to_string(query)}"}, flow: local/echo}
+  - {name: bearer, on: bearer, inputs: {all: "${to_string(headers)}"}, flow: local/echo}
+  - {name: contact, on: contact, flow: local/echo}
+  - {name: bare, on: bare, flow: local/echo}
+"""
+
+
+@dataclass
+class Kept:
+    event_id: str
+    deliveries: tuple[Delivery, ...]
+    duplicate: bool = False
+
+
+@dataclass
+class Store:
+    """Keeps everything once, as the real one does, but in a list."""
+
+    events: list[Event] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def keep(self, event: Event, deliveries: Any, _replan: Callable[..., Any]) -> Kept:
+        for known in self.events:
+            if event.provider_id is not None and (known.source, known.provider_id) == (event.source, event.provider_id):
+                return Kept(known.id, (), duplicate=True)
+        self.events.append(event)
+        self.deliveries += deliveries
+        return Kept(event.id, tuple(deliveries))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    path = tmp_path_factory.mktemp("config") / "routes.yaml"
+    path.write_text(ROUTES)
+    return load(path, {"SECRET": SECRET, "TOKEN": TOKEN})
+
+
+@dataclass
+class Bench:
+    config: Config
+    store: Store = field(default_factory=Store)
+
+    def post(self, source: str, body: bytes, headers: Mapping[str, str] | None = None, *, query: str = "", sign: bool = True,
+             secret: str = SECRET, method: str = "POST", now: float = NOW) -> Received:  # fmt: skip
+        given = {name.lower(): value for name, value in (headers or {"content-type": "application/json"}).items()}
+        request = Request(method=method, path=f"/hooks/{source}", url=f"https://x/hooks/{source}", headers=given, body=body, query_string=query)
+        known = self.config.sources[source]
+        if sign and known.provider.name in ("github", "slack"):
+            request = known.scheme.sign(request, secret, now)
+        return receive(request, known, self.config, keep=self.store.keep, now=now, event_id=event_id(now))
+
+
+@pytest.fixture
+def bench(config: Config) -> Bench:
+    return Bench(config)
+
+
+def github(event_type: str = "issues", delivery: str = "d-1", content_type: str = "application/json") -> dict[str, str]:
+    return {"content-type": content_type, "x-github-event": event_type, "x-github-delivery": delivery}
+
+
+ISSUE = json.dumps({"action": "opened", "issue": {"title": "Ünicode & more", "number": 7}}).encode()
+
+
+def answer(received: Received) -> Any:
+    return received.reply.status, json.loads(received.reply.body)
+
+
+def test_a_verified_request_is_kept_with_its_delivery_and_answered_202(bench: Bench) -> None:
+    received = bench.post("github", ISSUE, github())
+    (event,), (delivery,) = bench.store.events, bench.store.deliveries
+    assert answer(received) == (202, {"event_id": event.id, "deliveries": 1})
+    assert (event.source, event.provider, event.type, event.provider_id) == ("github", "github", "issues", "d-1")
+    assert (event.body, event.received_at, event.problem, event.config_hash) == (ISSUE, NOW, None, bench.config.hash)
+    assert delivery.inputs["title"] == "Ünicode & more"
+
+
+def test_an_event_that_no_route_wants_is_kept_all_the_same(bench: Bench) -> None:
+    assert answer(bench.post("github", b"{}", github("ping")))[1]["deliveries"] == 0
+    assert [event.type for event in bench.store.events] == ["ping"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "post"])
+def test_only_post_is_received(bench: Bench, method: str) -> None:
+    with pytest.raises(Refused) as refused:
+        bench.post("github", ISSUE, github(), method=method)
+    assert (refused.value.status, refused.value.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("source", ["github", "slack", "token", "bearer"])
+def test_nothing_unverified_is_kept_planned_or_explained(bench: Bench, source: str) -> None:
+    for headers in ({"content-type": "application/json"}, github()):
+        with pytest.raises(BadSignature):
+            bench.post(source, ISSUE, headers, sign=False)
+    assert bench.store == Store()
+
+
+def test_a_body_changed_after_signing_is_refused(bench: Bench) -> None:
+    signed = bench.config.sources["github"].scheme.sign(Request(method="POST", path="/", headers=github(), body=ISSUE), SECRET, NOW)
+    with pytest.raises(BadSignature):
+        bench.post("github", ISSUE + b" ", signed.headers, sign=False)
+    assert bench.store == Store()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "found"),
+    [
+        (b'{"a":', "application/json", "not JSON"),
+        (b"\xff\xfe", "application/json", "not JSON"),
+        (b"", "application/json", "not JSON"),
+        (b"\xff", "text/plain", "neither JSON nor UTF-8"),
+        (b"payload=%7B", "application/x-www-form-urlencoded", "not JSON"),
+        (b"payload=%FF", "application/x-www-form-urlencoded", "URL-encoded"),
+        (b"x", "multipart/form-data", "multipart"),
+        (b"[" * 100_000, "application/json", "deeper than 100"),
+    ],
+)
+def test_verified_but_unreadable_is_kept_with_its_problem(bench: Bench, body: bytes, content_type: str, found: str) -> None:
+    received = bench.post("github", body, github(content_type=content_type))
+    assert answer(received)[0] == 202
+    (event,) = bench.store.events
+    assert found in (event.problem or "")
+    assert (event.body, event.type, event.provider_id) == (body, "issues", "d-1")
+    assert bench.store.deliveries == []
+    assert replan(event, bench.config, NOW, "again") == []
+
+
+def test_depth_is_the_sources_own(bench: Bench) -> None:
+    bench.post("shallow", b"[[[1]]]", github(delivery="1"))
+    bench.post("shallow", b"[[[[1]]]]", github(delivery="2"))
+    assert [event.problem is None for event in bench.store.events] == [True, False]
+
+
+def test_githubs_form_mode_plans_the_same_as_its_json_mode(bench: Bench) -> None:
+    bench.post("github", ISSUE, github(delivery="1"))
+    bench.post("github", b"payload=" + quote_plus(ISSUE).encode(), github(delivery="2", content_type="application/x-www-form-urlencoded"))
+    one, two = bench.store.deliveries
+    assert one.inputs["title"] == two.inputs["title"] == "Ünicode & more"
+
+
+def test_a_fault_of_planning_keeps_the_event(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault with hunter2 in its text")
+
+    monkeypatch.setattr(module, "plan", broken)
+    received = bench.post("github", ISSUE, github())
+    assert answer(received)[0] == 202
+    (event,) = bench.store.events
+    assert event.problem == PLANNING_FAILED
+    assert isinstance(received.fault, ZeroDivisionError)
+    assert b"hunter2" not in received.reply.body
+
+
+def test_a_fault_of_the_store_is_no_acknowledgement(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Any:
+        raise StoreError("database or disk is full")
+
+    monkeypatch.setattr(bench.store, "keep", full)
+    with pytest.raises(StoreError):
+        bench.post("github", ISSUE, github())
+
+
+# -- duplicates and ids
+
+
+def test_a_duplicate_is_answered_200_with_the_first_ones_id(bench: Bench) -> None:
+    first = answer(bench.post("github", ISSUE, github()))[1]["event_id"]
+    assert answer(bench.post("github", b'{"other": 1}', github())) == (200, {"event_id": first, "duplicate": True})
+
+
+def test_dedup_by_body_and_none(bench: Bench) -> None:
+    statuses = [answer(bench.post("bodies", body, github(delivery=str(n))))[0] for n, body in enumerate([b"[1]", b"[1]", b"[2]"])]
+    assert statuses == [202, 200, 202]
+    assert [answer(bench.post("open", b'{"id": 1}'))[0] for _ in range(2)] == [202, 202]
+    assert [event.provider_id for event in bench.store.events][-2:] == [None, None]
+
+
+def test_numbers_are_ids_too_and_objects_are_none(bench: Bench) -> None:
+    for body in (b'{"id": 12345678901234567, "type": 3}', b'{"id": {"a": 1}, "type": []}', b'{"id": null}', b'{"id": ""}', b"[1]"):
+        bench.post("ids", body)
+    assert [(event.provider_id, event.type) for event in bench.store.events] == [("12345678901234567", "3"), *[(None, None)] * 4]
+
+
+@pytest.mark.parametrize("strange", ["x" * 100_000, "a\0b", "a\nb", "\x1b[31m"])
+def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(bench: Bench, strange: str) -> None:
+    """They come from the body: PostgreSQL takes no NUL and indexes no megabytes, and neither is a reason to lose the event."""
+    for text in (strange, strange, strange + "!"):
+        bench.post("ids", json.dumps({"id": text, "type": text}).encode())
+    first, second = bench.store.events
+    for event in (first, second):
+        assert 0 < len(event.provider_id or "") <= 255
+        assert 0 < len(event.type or "") <= 255
+        assert (event.provider_id or "").isprintable()
+        assert (event.type or "").isprintable()
+    assert first.provider_id != second.provider_id
+
+
+# -- handshakes
+
+
+def test_slacks_test_of_the_url_is_answered_once_it_is_verified_and_not_kept(bench: Bench) -> None:
+    body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
+    received = bench.post("slack", body)
+    assert answer(received) == (200, {"challenge": "abc"})
+    assert (received.event, received.kept) == (None, None)
+    assert bench.store == Store()
+    with pytest.raises(BadSignature):
+        bench.post("slack", body, sign=False)
+
+
+def test_slacks_interactions_and_commands_are_read(bench: Bench) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    inside = json.dumps({"type": "block_actions", "trigger_id": "t1", "user": {"id": "U1"}})
+    bench.post("slack", urlencode({"payload": inside}).encode(), form)
+    bench.post("slack", urlencode({"command": "/deploy", "trigger_id": "t2", "text": "now"}).encode(), form)
+    bench.post("slack", json.dumps({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}).encode())
+    assert [(event.type, event.provider_id) for event in bench.store.events] == [("block_actions", "t1"), ("/deploy", "t2"), ("message", "Ev1")]
+    assert bench.store.deliveries[0].inputs["body"]["user"] == {"id": "U1"}
+
+
+def test_a_challenge_inside_a_form_is_no_handshake(bench: Bench) -> None:
+    inside = json.dumps({"type": "url_verification", "challenge": "abc"})
+    bench.post("slack", urlencode({"payload": inside}).encode(), {"content-type": "application/x-www-form-urlencoded"})
+    assert len(bench.store.events) == 1
+
+
+# -- credentials
+
+
+@pytest.mark.parametrize("query", [f"token={TOKEN}", f"a=1&%74oken={TOKEN}", f"token={TOKEN}&t%6fken={TOKEN}"])
+def test_a_token_in_the_query_is_nowhere_afterwards(bench: Bench, query: str) -> None:
+    bench.post("token", b"{}", query=query)
+    assert TOKEN not in repr(bench.store)
+    assert "***" in bench.store.events[0].query_string
+
+
+def test_credential_headers_are_nowhere_afterwards(bench: Bench) -> None:
+    sent = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}", "cookie": "session=hunter2", "proxy-authorization": "Basic hunter2"}
+    bench.post("bearer", b"{}", sent)
+    assert TOKEN not in repr(bench.store)
+    assert "hunter2" not in repr(bench.store)
+
+
+# -- forms
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def test_a_form_is_typed_by_its_schema_and_kept_as_it_came(bench: Bench) -> None:
+    received = bench.post("contact", b"name=Ann&age=3", FORM)
+    assert received.reply.status == 202
+    assert bench.store.deliveries[0].inputs == {"name": "Ann", "age": 3}
+    assert bench.store.events[0].body == b"name=Ann&age=3"
+    (again,) = replan(bench.store.events[0], bench.config, NOW, "n")
+    assert again.inputs == {"name": "Ann", "age": 3}
+
+
+def test_what_is_wrong_with_a_form_is_said_by_field_and_nothing_is_kept(bench: Bench) -> None:
+    with pytest.raises(Refused) as refused:
+        bench.post("contact", b"name=A&age=-1", FORM)
+    assert (refused.value.status, set(refused.value.fields)) == (422, {"name", "age"})
+    assert bench.store == Store()
+
+
+def test_a_form_with_a_file_is_415(bench: Bench) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="cv"; filename="cv.pdf"\r\n\r\n%PDF\r\n--b--\r\n'
+    with pytest.raises(Refused) as refused:
+        bench.post("bare", body, {"content-type": "multipart/form-data; boundary=b"})
+    assert refused.value.status == 415
+    assert bench.store == Store()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"%zz=\xff", "application/x-www-form-urlencoded"), (b"{", "application/json"), (b"[1]", "application/json"), (b'"x"', ""), (b"[" * 5000, "text/plain")],
+)
+def test_a_form_that_cannot_be_read_is_400(bench: Bench, body: bytes, content_type: str) -> None:
+    with pytest.raises(Refused) as refused:
+        bench.post("bare", body, {"content-type": content_type})
+    assert refused.value.status == 400
+    assert bench.store == Store()
+
+
+# -- whatever comes
+
+
+@given(
+    source=st.sampled_from(["github", "slack", "open", "ids", "contact", "bare"]),
+    body=st.binary(max_size=120) | st.sampled_from([b'{"type": "url_verification", "challenge": 1}', b"payload=[]", b'{"id": 1e400}', b'{"id":true,"type":1.5}']),
+    content_type=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "\xff", ""]),
+    query=st.text(alphabet="a&=%+t\xff", max_size=20),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(config: Config, source: str, body: bytes, content_type: str, query: str) -> None:
+    bench = Bench(config)
+    try:
+        received = bench.post(source, body, {"content-type": content_type, "x-github-event": content_type}, query=query)
+    except Refused as refused:
+        assert refused.status in (400, 415, 422)
+        assert bench.store == Store()
+    else:
+        assert received.fault is None
+        assert received.event is None or len(bench.store.events) == 1
+        assert all(each.status in (Status.QUEUED, Status.DEAD) for each in bench.store.deliveries)
+
+
+@given(st.binary(max_size=80), st.dictionaries(st.sampled_from(["x-hub-signature-256", "authorization", "x-slack-signature", "x-slack-request-timestamp"]), st.text(max_size=80)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+def test_no_unsigned_request_gets_in(config: Config, body: bytes, headers: dict[str, str]) -> None:
+    bench = Bench(config)
+    for source in ("github", "slack", "token", "bearer"):
+        with pytest.raises(BadSignature):
+            bench.post(source, body, headers, sign=False, query="token=" + quote_plus(headers.get("authorization", "")))
+    assert bench.store == Store()
+
+
+def test_a_source_that_is_gone_plans_nothing(bench: Bench) -> None:
+    bench.post("github", ISSUE, github())
+    without = replace(bench.config, sources={})
+    assert replan(bench.store.events[0], without, NOW, "n") == []
