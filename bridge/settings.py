@@ -1,0 +1,161 @@
+"""The environment, read once: the only place that looks at it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from bridge.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = tuple[str, int]
+FACES = frozenset({"api", "console", "admin", "metrics"})  # what FLOWBRIDGE_EXPOSE can put on the public face
+ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
+SHORTEST = 32  # characters of a secret key
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment decides. `environ` is the environment with the `.env` beside routes.yaml beneath it."""
+
+    config: Path
+    data: Path
+    database_url: str
+    bind: Address
+    private_bind: Address | None = None
+    expose: frozenset[str] = frozenset()
+    public_url: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
+    log: str = "info"
+    secret_key: str = field(default="", repr=False)
+    local_api_key: str = field(default="", repr=False)
+    local_user_id: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def local_base_url(self) -> str:
+        """Where the embedded platform is reached from this machine."""
+        host, port = self.private_bind or self.bind
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        return f"http://{bracket(host)}:{port}/api/v1"
+
+
+def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind: str | None = None) -> Settings:
+    """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot be used."""
+    path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
+    beside = {name: value for name, value in dotenv_values(path.parent / ".env").items() if value is not None}
+    merged = {**beside, **environ}
+    data = Path(merged.get("FLOWBRIDGE_DATA") or "data").absolute()
+    url = merged.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{data / 'flowbridge.db'}"
+    private = merged.get("FLOWBRIDGE_PRIVATE_BIND")
+    return Settings(
+        config=path,
+        data=data,
+        database_url=url,
+        bind=_address("FLOWBRIDGE_BIND", bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"),
+        private_bind=_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
+        expose=_choices("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
+        public_url=merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/"),
+        trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
+        log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
+        environ=merged,
+        **_local_credentials(merged, data, url),
+    )
+
+
+def bracket(host: str) -> str:
+    """Return `host` as a URL has it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether nobody but this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(name: str, text: str) -> Address:
+    found = ADDRESS.fullmatch(text)
+    if not found or int(found["port"]) > 65535:
+        raise SettingsError(f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+    return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104
+
+
+def _choices(name: str, text: str) -> frozenset[str]:
+    chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
+    if unknown := sorted(chosen - FACES):
+        raise SettingsError(f"{name}: {unknown[0]!r} cannot be exposed; allowed: {', '.join(sorted(FACES))}")
+    return chosen
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(word.strip(), strict=False) for word in text.split(",") if word.strip())
+    except ValueError as error:
+        raise SettingsError(f"FLOWBRIDGE_TRUSTED_PROXIES: {error}; write addresses or networks, joined by commas") from None
+
+
+def _level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise SettingsError(f"FLOWBRIDGE_LOG: {text!r} is no level; allowed: {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+def _local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, str]:
+    """The secret key, and the embedded platform's credentials: derived from it, so that every process has the same."""
+    key = environ.get("FLOWBRIDGE_SECRET_KEY") or ""
+    if not key and not url.startswith("sqlite"):
+        raise SettingsError("FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share it (32 or more random characters)")
+    key = key or _generated(data / "secret_key")
+    return {
+        "secret_key": key,
+        "local_api_key": environ.get("FLOWBRIDGE_LOCAL_API_KEY") or _derive(key, "local api key")[:32],
+        "local_user_id": environ.get("FLOWBRIDGE_LOCAL_USER_ID") or _derive(key, "local user id")[:28],
+    }
+
+
+def _derive(key: str, purpose: str) -> str:
+    return hmac.digest(key.encode(), purpose.encode(), hashlib.sha256).hex()
+
+
+def _generated(path: Path) -> str:
+    """Return the secret in `path`, made once and readable by its owner alone; of two processes that make it, one wins for both."""
+    try:
+        if not path.exists():
+            _make(path)
+        key = path.read_text().strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the secret key cannot be kept in {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from error
+    if len(key) < SHORTEST:
+        raise SettingsError(f"{path} holds no secret key of {SHORTEST} characters or more: delete the file, and a new one is made")
+    return key
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()

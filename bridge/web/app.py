@@ -1,0 +1,85 @@
+"""The WSGI application: one app, two faces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from flask import Flask, Response
+
+from bridge.errors import BridgeError
+from bridge.flows import FlowFunction
+from bridge.logs import get_logger
+from bridge.routes import Config
+from bridge.settings import Settings
+from bridge.store import events, health
+from bridge.store.database import Database
+from bridge.store.runs import Runs
+from bridge.web import hooks
+from bridge.web.faces import Faces
+from bridge.web.flow_api import flow_api
+from bridge.web.intake import Intake
+from bridge.web.rate import Limiter
+
+log = get_logger()
+NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
+
+
+def create_app(settings: Settings, config: Callable[[], Config], database: Database, ring: Callable[[], None],
+               flows: Mapping[str, FlowFunction]) -> Flask:  # fmt: skip
+    """Return the application. `config` gives the configuration of the moment; `ring` wakes the worker; `flows` are the local platform's.
+
+    Nothing is opened here, so the app may be created before a fork.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    keep = lambda event, deliveries, replan: events.add(database, event, deliveries, replan)  # noqa: E731
+    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), Limiter())
+    if flows:
+        credentials = settings.local_api_key, settings.local_user_id
+        app.register_blueprint(flow_api(Runs(database, ring), flows, credentials))
+    _add_health(app, database)
+    app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
+    app.register_error_handler(405, lambda _: _json(405, b'{"error":"method_not_allowed","message":"not with this method"}'))
+    app.register_error_handler(Exception, _unforeseen)
+    app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]
+    return app
+
+
+def _by_path(receiving: hooks.Hooks, inner: Any, faces: Faces) -> Any:
+    def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
+        path = environ["PATH_INFO"]
+        if not faces.serves(path, environ):
+            return _json(404, NOT_FOUND)(environ, start_response)
+        if path.startswith(hooks.PREFIX):
+            return receiving(environ, start_response)
+        return inner(environ, start_response)
+
+    return wsgi
+
+
+def _add_health(app: Flask, database: Database) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return _json(200, b'{"alive":true}')
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        try:
+            ready = health.is_writable(database) and health.workers_alive(database, time.time()) > 0
+        except BridgeError:
+            ready = False
+        return _json(200 if ready else 503, orjson.dumps({"ready": ready}))
+
+
+def _unforeseen(error: Exception) -> Response:
+    """The last handler: a bug is logged with its traceback, and the caller learns nothing of it."""
+    log.error("unforeseen", exc_info=error)
+    return _json(500, b'{"error":"internal_error","message":"something went wrong here"}')
+
+
+def _json(status: int, body: bytes) -> Response:
+    return Response(body, status=status, content_type="application/json")

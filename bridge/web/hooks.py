@@ -1,0 +1,155 @@
+"""`/hooks/<source>`: the HTTP edge of `receive`.
+
+A WSGI application of its own in front of Flask: nearly all that comes in comes here, and needs none of what Flask prepares for a view.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from werkzeug.http import HTTP_STATUS_CODES
+
+from bridge.errors import BadSignature, Refused, StoreError
+from bridge.ids import event_id
+from bridge.logs import get_logger
+from bridge.model import Request, Status
+from bridge.providers import Reply
+from bridge.receive import Keep, Received, receive
+from bridge.routes import Config, Source
+from bridge.settings import Settings
+from bridge.web import form_pages
+from bridge.web.intake import Intake
+from bridge.web.rate import Limiter
+
+log = get_logger()
+PREFIX = "/hooks/"
+UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
+UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
+
+StartResponse = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What receiving works with; `ring` wakes the worker when something is to be delivered."""
+
+    settings: Settings
+    config: Callable[[], Config]
+    keep: Keep
+    ring: Callable[[], None]
+    intake: Intake
+    limiter: Limiter
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request under `/hooks/`."""
+        config = self.config()
+        source = config.sources.get(environ["PATH_INFO"][len(PREFIX) :].rstrip("/"))
+        if source is None:
+            return _refuse(UNKNOWN_SOURCE, start_response)
+        if source.provider.name == "form":
+            return form_pages.answer(source, environ, lambda: self._take(environ, source, config))(environ, start_response)
+        try:
+            return _write(self._take(environ, source, config).reply, start_response)
+        except Refused as refused:
+            return _refuse(refused, start_response)
+
+    def _take(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
+        """Read, receive and log one request; everything that is not stored is raised as `Refused`."""
+        now = time.time()
+        client = client_address(environ, self.settings)
+        _limit(self.limiter, source, client, now)
+        try:
+            with self.intake.body(environ, source.max_body) as body:
+                inbound = read_request(environ, body, self.settings.public_url, client)
+                received = receive(inbound, source, config, keep=self.keep, now=now, event_id=event_id(now))
+        except BadSignature as bad:
+            log.warning("rejected", source=source.name, reason=bad.reason, client=client)
+            raise Refused(401, "unauthorized", "the request could not be verified") from None
+        except StoreError as error:
+            log.error("not_stored", source=source.name, error=str(error))
+            raise Refused(503, "store_failed", "the event could not be kept; send it again", headers={"Retry-After": "5"}) from error
+        except Refused:
+            raise
+        except Exception as bug:
+            log.error("unforeseen", source=source.name, exc_info=bug)
+            raise UNFORESEEN from bug
+        _note(received, source, time.time() - now)
+        if received.kept and any(each.status is Status.QUEUED for each in received.kept.deliveries):
+            self.ring()
+        return received
+
+
+def _limit(limiter: Limiter, source: Source, client: str | None, now: float) -> None:
+    for rate, key in ((source.rate, source.name), (source.rate_per_address, f"{source.name} {client}")):
+        wait = limiter.wait(key, rate, now) if rate else 0.0
+        if wait:
+            raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
+
+
+def _note(received: Received, source: Source, seconds: float) -> None:
+    """One line per event: ids and counts, never a body or a header's value."""
+    if received.fault is not None:
+        log.error("planning_failed", source=source.name, event_id=received.event and received.event.id, exc_info=received.fault)
+    if received.event is None or received.kept is None:
+        log.info("handshake", source=source.name)
+        return
+    event, kept = received.event, received.kept
+    log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id, bytes=len(event.body),
+             deliveries=len(kept.deliveries), duplicate=kept.duplicate, problem=event.problem, ms=round(seconds * 1000, 1))  # fmt: skip
+
+
+def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None) -> Request:
+    """Return the request of a WSGI environment. Its path is as it was sent, so that a signature over the URL can be checked."""
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
+    if content_type := environ.get("CONTENT_TYPE"):
+        headers["content-type"] = content_type
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+    target = raw if raw.startswith("/") else environ["PATH_INFO"]
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=target.partition("?")[0],
+        headers=headers,
+        body=body,
+        query_string=environ.get("QUERY_STRING", ""),
+        url=public_url + target,
+        client=client,
+    )
+
+
+def client_address(environ: Mapping[str, Any], settings: Settings) -> str | None:
+    """Return who called: the last address that no trusted proxy of ours added, never one that the caller could have written himself."""
+    address = environ.get("REMOTE_ADDR") or None
+    if not settings.trusted_proxies or "HTTP_X_FORWARDED_FOR" not in environ:
+        return address
+    chain = [*(part.strip() for part in environ["HTTP_X_FORWARDED_FOR"].split(",")), address or ""]
+    while len(chain) > 1 and _is_trusted(chain[-1], settings):
+        chain.pop()
+    return chain[-1] if _parse(chain[-1]) else address
+
+
+def _is_trusted(text: str, settings: Settings) -> bool:
+    address = _parse(text)
+    return address is not None and any(address in network for network in settings.trusted_proxies)
+
+
+def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _write(reply: Reply, start_response: StartResponse, headers: Mapping[str, str] | None = None) -> list[bytes]:
+    given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *(headers or {}).items()]
+    start_response(f"{reply.status} {HTTP_STATUS_CODES.get(reply.status, 'Unknown')}", given)
+    return [reply.body]
+
+
+def _refuse(refused: Refused, start_response: StartResponse) -> list[bytes]:
+    body = {"error": refused.code} if refused.status == 401 else {"error": refused.code, "message": refused.message}
+    return _write(Reply(refused.status, body=orjson.dumps(body)), start_response, refused.headers)

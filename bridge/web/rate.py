@@ -1,0 +1,37 @@
+"""Rate limits shared by the processes of a machine: one number per key in a piece of shared memory.
+
+GCRA (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): what is kept is the time at which the bucket would be empty again. Keys are
+hashed into a fixed table, so a flood of addresses takes no memory; two keys in one cell share a limit, which errs on the safe side.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import threading
+from hashlib import blake2b
+
+from bridge.routes import Rate
+
+CELLS = 65536
+_CELL = struct.Struct("d")
+
+
+class Limiter:
+    """Create it before the fork: the memory is then shared by all receivers."""
+
+    def __init__(self) -> None:
+        self._cells = mmap.mmap(-1, CELLS * _CELL.size)
+        self._mutex = threading.Lock()
+        self._salt = blake2b(digest_size=8).digest()
+
+    def wait(self, key: str, rate: Rate, now: float) -> float:
+        """Return 0 and count this request, or the seconds after which one would be let through."""
+        at = int.from_bytes(blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=self._salt).digest(), "big") % CELLS * _CELL.size
+        apart = rate.per / rate.count
+        with self._mutex:
+            empty_at: float = max(_CELL.unpack_from(self._cells, at)[0], now)
+            if empty_at + apart - now > rate.per:
+                return empty_at + apart - now - rate.per
+            _CELL.pack_into(self._cells, at, empty_at + apart)
+        return 0.0

@@ -1,0 +1,96 @@
+"""gunicorn, as flowbridge uses it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+
+from bridge.affinity import pin
+from bridge.logs import get_logger
+from bridge.parent import die_with_parent
+from bridge.settings import Settings, bracket
+from bridge.web.receiver import Receiver
+
+THREADS = 16  # most wait for a commit at any moment, and share it: more of them make larger batches
+
+
+class _Ours(logging.Handler):
+    """Writes what gunicorn has to say as lines of our own log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get_logger().log(record.levelno, "gunicorn", text=record.getMessage(), exc_info=record.exc_info)
+
+
+class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's log, as part of ours."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers = [_Ours()]
+        # It leaves the body of an answer to HEAD away, as it should, and would say so each time.
+        logging.getLogger("gunicorn.http.wsgi").setLevel(logging.ERROR)
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too."""
+    binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
+    return {
+        "bind": [f"{bracket(host)}:{port}" for host, port in binds],
+        "worker_class": Receiver,
+        "workers": min(2, os.cpu_count() or 1),
+        "threads": THREADS,
+        "keepalive": 75,  # longer than a proxy in front keeps its own end open
+        "timeout": 60,
+        "graceful_timeout": 8,
+        "max_requests": 0,
+        "preload_app": True,
+        "control_socket_disable": True,  # it would be written under $HOME, which a hardened unit forbids
+        "forwarded_allow_ips": "",  # no header may change the scheme or the path; client addresses are our own matter
+        "forwarder_headers": "",
+        "limit_request_line": 8190,
+        "limit_request_fields": 100,
+        "limit_request_field_size": 8190,
+        "logger_class": Log,
+        "loglevel": "warning",
+        "proc_name": "flowbridge",
+        "post_fork": _settle,
+        "reuse_port": False,
+    }
+
+
+def _settle(_arbiter: Arbiter, worker: Receiver) -> None:
+    """In a new receiver: end with the parent, and stay on one processor."""
+    die_with_parent()
+    pin(worker.age)
+
+
+class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Ctrl-C, which a terminal sends to every process, ends as gracefully as SIGTERM."""
+
+    def handle_int(self) -> None:
+        self.handle_term()
+
+
+class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """The receivers' parent: forks the gunicorn workers and keeps them alive."""
+
+    def __init__(self, app: Flask, chosen: dict[str, Any]) -> None:
+        self._app, self._chosen = app, chosen
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._app
+
+    def run(self) -> None:
+        """Serve until a signal ends it; does not return."""
+        _Parent(self).run()

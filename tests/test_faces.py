@@ -1,0 +1,170 @@
+"""The two faces: what a socket serves is decided by the socket, and by no header that a caller can write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import Bridge, exchange, free_port, head, until
+
+from bridge.settings import Settings, load_settings
+from bridge.web.faces import Faces
+from bridge.web.hooks import client_address
+
+PRIVATE = ["/api/v1/start_pipeline", "/api/v1", "/metrics", "/console/", "/console", "/admin/v1/events"]
+PUBLIC = ["/hooks/github", "/healthz", "/readyz", "/forms/x", "/files/t", "/", "/apixv1", "/consoles", "/api/v12/x"]
+PROXIED = [
+    {"Forwarded": "for=203.0.113.1"}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": ""}, {"X-Forwarded-Host": "127.0.0.1"}, {"X-Forwarded-Proto": "https"},
+    {"X-Forwarded-Port": "443"}, {"X-Forwarded-Server": "a"}, {"Host": "bridge.example.com"}, {"Host": "203.0.113.1:8080"}, {"Host": "127.0.0.1.example.com"}, {"Host": "localhost.example.com"},
+    {"Host": "[::2]"}, {"Host": ""}, {"Host": "0.0.0.0"}, {"Host": "evil@127.0.0.1"},
+]  # fmt: skip
+OWN = [{}, {"Host": "localhost"}, {"Host": "localhost:1234"}, {"Host": "127.0.0.1:80"}, {"Host": "127.9.9.9"}, {"Host": "[::1]:80"}]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def made(**environ: str) -> Settings:
+    return load_settings({f"FLOWBRIDGE_{name.upper()}": value for name, value in environ.items()})
+
+
+def asked(headers: Mapping[str, str] = {}, server: tuple[str, int] = ("127.0.0.1", 8080), **more: Any) -> dict[str, Any]:
+    sent = {"Host": "127.0.0.1", **headers}
+    return {"SERVER_NAME": server[0], "SERVER_PORT": str(server[1])} | {"HTTP_" + n.upper().replace("-", "_"): v for n, v in sent.items()} | more
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_one_loopback_socket_serves_both_faces_to_this_machine_only(path: str) -> None:
+    faces = Faces(made(bind="127.0.0.1:8080"))
+    assert all(faces.serves(path, asked(headers)) for headers in OWN)
+    assert not any(faces.serves(path, asked(headers)) for headers in PROXIED)
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_the_public_face_is_served_to_everyone(path: str) -> None:
+    for bind in ("127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"):
+        faces = Faces(made(bind=bind))
+        assert all(faces.serves(path, asked(headers)) for headers in OWN + PROXIED)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:8080", ":8080", "[::]:8080", "192.0.2.7:8080", "bridge.example.com:8080"])
+def test_a_socket_that_others_reach_serves_no_private_path(bind: str) -> None:
+    faces = Faces(made(bind=bind))
+    assert not any(faces.serves(path, asked(headers)) for path in PRIVATE for headers in OWN + PROXIED)
+
+
+def test_with_a_private_socket_each_serves_its_face() -> None:
+    faces = Faces(made(bind="0.0.0.0:8080", private_bind="127.0.0.1:8081"))
+    for headers in OWN + PROXIED:
+        for path in PRIVATE:
+            assert not faces.serves(path, asked(headers, ("192.0.2.7", 8080)))
+            assert not faces.serves(path, asked(headers, ("0.0.0.0", 8080)))
+            assert faces.serves(path, asked(headers, ("127.0.0.1", 8081)))
+        for path in PUBLIC:
+            assert faces.serves(path, asked(headers, ("0.0.0.0", 8080)))
+            assert not faces.serves(path, asked(headers, ("127.0.0.1", 8081)))
+
+
+def test_expose_puts_parts_of_the_private_face_on_the_public_one() -> None:
+    for more in ({}, {"private_bind": "127.0.0.1:8081"}):
+        faces = Faces(made(bind="0.0.0.0:8080", expose="api, metrics", **more))
+        served = [path for path in PRIVATE if faces.serves(path, asked({"Host": "x.example"}, ("0.0.0.0", 8080)))]
+        assert served == ["/api/v1/start_pipeline", "/api/v1", "/metrics"]
+
+
+# -- who called
+
+
+@pytest.mark.parametrize(
+    ("trusted", "address", "forwarded", "client"),
+    [
+        ("", "203.0.113.9", "1.2.3.4", "203.0.113.9"),
+        ("", "127.0.0.1", "1.2.3.4", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", None, "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", "1.2.3.4", "1.2.3.4"),
+        ("127.0.0.1", "203.0.113.9", "1.2.3.4", "203.0.113.9"),
+        ("127.0.0.1", "127.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"),
+        ("127.0.0.1,10.0.0.0/8", "127.0.0.1", "6.6.6.6, 1.2.3.4, 10.1.2.3", "1.2.3.4"),
+        ("127.0.0.1,10.0.0.0/8", "127.0.0.1", "10.9.9.9, 10.1.2.3", "10.9.9.9"),
+        ("127.0.0.1", "127.0.0.1", "nonsense", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", "1.2.3.4, <script>", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", "1.2.3.4:5678", "127.0.0.1"),
+        ("::1,fd00::/8", "::1", "2001:db8::1, fd00::2", "2001:db8::1"),
+    ],
+)
+def test_a_caller_cannot_write_his_own_address(trusted: str, address: str, forwarded: str | None, client: str) -> None:
+    environ = {"REMOTE_ADDR": address} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
+    assert client_address(environ, made(trusted_proxies=trusted)) == client
+
+
+# -- with sockets
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, int]]:
+    port = free_port()
+    with Bridge(tmp_path_factory.mktemp("two"), environ={"FLOWBRIDGE_PRIVATE_BIND": f"localhost:{port}"}) as bridge:
+        yield bridge, port
+
+
+@pytest.mark.parametrize("target", [*PRIVATE, "//api/v1/start_pipeline", "///console/", "/%2fapi/v1/get_pl_run", "/%61pi/v1/get_pl_run", "/hooks/../api/v1/get_pl_run", "http://localhost/api/v1/get_pl_run", "/api/v1/get_pl_run?x=/hooks/github"])
+def test_the_public_socket_has_no_private_path_whatever_is_sent(two: tuple[Bridge, int], target: str) -> None:
+    bridge, private = two
+    for more in ({}, {"Host": f"localhost:{private}"}, {"X-Forwarded-Port": str(private)}, {"X-Original-URL": "/api/v1/x"}, {"SCRIPT_NAME": "/api"}, {"Script-Name": "/hooks"}, {"Path-Info": "/api/v1"}):
+        answer = exchange(bridge.port, head("GET", target, {"Connection": "close", **more}))
+        assert answer.status == 404
+        assert answer.json["error"] in ("not_found", "unknown_source")
+
+
+def test_the_private_socket_serves_the_private_face_only(two: tuple[Bridge, int]) -> None:
+    bridge, private = two
+    assert bridge.get("/api/v1/get_pl_run", port=private).status == 401
+    for target in ("/hooks/github", "/healthz", "/readyz", "/forms/x"):
+        assert bridge.get(target, port=private).status == 404
+        assert bridge.post(target, b"{}", port=private).status == 404
+
+
+def test_deliveries_reach_the_local_platform_by_the_private_socket(two: tuple[Bridge, int]) -> None:
+    bridge, _ = two
+    answer = bridge.event(b'{"n": 1}')
+    assert answer.status == 202
+    assert bridge.wait_for(answer.json["event_id"], lambda one: one.run_state == "done").outputs == {"body": {"n": 1}}
+
+
+def test_one_loopback_socket_is_no_way_in_for_a_proxy(tmp_path: Path) -> None:
+    with Bridge(tmp_path, "web") as bridge:
+        assert bridge.get("/api/v1/get_pl_run").status == 401
+        for headers in PROXIED:
+            assert bridge.get("/api/v1/get_pl_run", headers).status in (400, 404)
+        assert exchange(bridge.port, b"GET /api/v1/get_pl_run HTTP/1.0\r\n\r\n").status == 404
+
+
+def test_a_public_socket_alone_is_refused_for_a_local_platform(tmp_path: Path) -> None:
+    bridge = Bridge(tmp_path, environ={"FLOWBRIDGE_BIND": f"0.0.0.0:{free_port()}"})
+    code, said = bridge.run()
+    assert code == 2
+    assert "FLOWBRIDGE_PRIVATE_BIND" in said
+
+
+def test_ipv6_has_faces_too(tmp_path: Path) -> None:
+    port, private = free_port(), free_port()
+    bridge = Bridge(tmp_path, "web", environ={"FLOWBRIDGE_BIND": f"[::1]:{port}", "FLOWBRIDGE_PRIVATE_BIND": f"[::1]:{private}"})
+    try:
+        bridge.start_without_waiting()
+        until(lambda: _answers(port), what="/healthz")
+        for at, target, status in ((port, "/api/v1/get_pl_run", 404), (private, "/api/v1/get_pl_run", 401), (private, "/healthz", 404)):
+            assert exchange(at, head("GET", target, {"Connection": "close"}), host="::1").status == status
+    finally:
+        bridge.__exit__()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return exchange(port, head("GET", "/healthz", {"Connection": "close"}), host="::1").status == 200
+    except OSError:
+        return False
