@@ -1,0 +1,301 @@
+"""The worker's loop. Each turn is one durable commit: what has ended is written down, what is due is taken on."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from queue import Empty, SimpleQueue
+
+import orjson
+from sqlalchemy import Connection
+
+from bridge.deliver import Send, deliver, look
+from bridge.errors import StoreError
+from bridge.flows import FlowFunction, run_flow
+from bridge.logs import get_logger
+from bridge.model import Delivery, Kind, LocalRun, Outcome, RunReport, RunResult, RunState, Status
+from bridge.platforms import PLATFORMS, Polling
+from bridge.routes import Config, Mode, Platform
+from bridge.settings import Settings
+from bridge.store import following, health, ledger, runs
+from bridge.store.database import Database
+from bridge.store.ledger import Claim, Settled
+from bridge.wake import Wake
+from bridge.worker.pool import Pool
+
+log = get_logger()
+
+CALLS = 32  # calls under way at once
+BEAT = 3.0  # seconds between heartbeats
+IDLE = 0.2  # seconds between looks at the queue when nobody rings
+TICK = 0.005  # the same while calls wait for a thread
+DRAIN = 8.0  # seconds given to calls under way when the worker is told to stop
+
+
+@dataclass(slots=True)
+class Ended:
+    """What has ended since the last turn."""
+
+    attempts: list[tuple[Claim, Outcome]] = field(default_factory=list)
+    looks: list[tuple[Delivery, int, RunReport]] = field(default_factory=list)
+    runs: list[tuple[LocalRun, RunResult]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a turn has taken on, and what it has moved."""
+
+    claims: list[Claim] = field(default_factory=list)
+    looks: list[tuple[Delivery, int]] = field(default_factory=list)
+    runs: list[LocalRun] = field(default_factory=list)
+    settled: list[tuple[Claim, Outcome, Status | None]] = field(default_factory=list)
+    over: list[tuple[Delivery, RunReport]] = field(default_factory=list)
+    reaped: list[tuple[Delivery, Status]] = field(default_factory=list)
+
+
+def _polling(config: Config, platform: str) -> Polling | None:
+    known = config.platforms.get(platform)
+    return PLATFORMS[known.type].polling if known else None
+
+
+class Worker:
+    """One worker process. `send` makes the calls; `flows` are the embedded platform's, empty where it is not used."""
+
+    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database, send: Send, wake: Wake,
+                 flows: Mapping[str, FlowFunction]) -> None:  # fmt: skip
+        self._settings, self._config, self._database, self._send, self._wake, self._flows = settings, config, database, send, wake, flows
+        self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        self._done: SimpleQueue[Callable[[Ended], None]] = SimpleQueue()
+        self._ended = Ended()
+        self._held: dict[str, Claim] = {}  # by delivery id: calls under way
+        self._looking: set[str] = set()
+        self._running: dict[str, LocalRun] = {}
+        self._calls = Pool("call", CALLS, self._fault)
+        self._executors = Pool("run", max([2 * (os.cpu_count() or 1), *self._local_caps()]), self._fault)
+        self._turns = count()
+        self._beat_at = 0.0
+        self._look_at = 0.0  # when the next run that this worker follows is to be looked at
+        self._grown_at = 0.0
+        self._waiting = False  # calls or runs wait for a thread
+        self._stopping = False
+
+    def run(self) -> None:
+        """Work until `stop` was called, then finish what is under way and hand back what is not."""
+        while not self._stopping:
+            self._wait()
+            self.step()
+        self._drain()
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        if now - self._grown_at >= TICK:
+            self._waiting = self._calls.grow() | self._executors.grow()
+            self._grown_at = now
+        until_look = self._look_at - time.time()
+        self._wake.wait(TICK if self._waiting else until_look if 0 < until_look < IDLE else IDLE)
+
+    def stop(self) -> None:
+        """Ask the loop to end; safe in a signal handler."""
+        self._stopping = True
+        self._wake.ring()
+
+    def step(self) -> None:
+        """Make one turn if there is anything to do. A store that fails costs nothing but time: what ended is kept for the next turn."""
+        self._collect()
+        now = time.time()
+        try:
+            if self._anything(now):
+                taken = self._database.write(lambda connection: self._turn(connection, now))
+                self._ended = Ended()
+                self._begin(taken)
+                self._note(taken)
+        except StoreError as error:
+            log.error("store_failed", error=str(error))
+            self._wake.wait(1.0)
+
+    def _collect(self) -> None:
+        while True:
+            try:
+                self._done.get_nowait()(self._ended)
+            except Empty:
+                return
+
+    def _anything(self, now: float) -> bool:
+        ended = self._ended
+        if ended.attempts or ended.looks or ended.runs or now - self._beat_at >= BEAT:
+            return True
+        with self._database.read() as connection:
+            return ledger.due(connection, now)
+
+    # -- one turn, inside one transaction
+
+    def _turn(self, connection: Connection, now: float) -> Taken:
+        config = self._config()
+        taken = Taken()
+        self._record(connection, config, now, taken)
+        if now - self._beat_at >= BEAT:
+            self._beat(connection, now, taken)
+        if not self._stopping:
+            self._take(connection, config, now, taken)
+        return taken
+
+    def _record(self, connection: Connection, config: Config, now: float, taken: Taken) -> None:
+        waits = [self._look_at - now] if self._look_at > now else []
+        settled = []
+        for claim, outcome in self._ended.attempts:
+            polling = _polling(config, claim.delivery.platform)
+            first = polling.first if polling and outcome.run_id else None
+            waits += [first] if first is not None else []
+            settled.append(Settled(claim, outcome, first))
+        statuses = ledger.record(connection, settled, now, jitter=random.random())
+        taken.settled = [(each.claim, each.outcome, status) for each, status in zip(settled, statuses, strict=True)]
+        for followed, polls, report in self._ended.looks:
+            polling = _polling(config, followed.platform)
+            waits.append(polling.delay(polls + 1) if polling else BEAT)
+            if following.record_run(connection, followed, report, now, next_poll=waits[-1]):
+                taken.over.append((followed, report))
+        self._look_at = now + min(waits, default=0.0)
+        for run, result in self._ended.runs:
+            runs.finish(connection, run.id, result, now, self.id)
+
+    def _beat(self, connection: Connection, now: float, taken: Taken) -> None:
+        health.beat(connection, self.id, socket.gethostname(), os.getpid(), now)
+        ledger.extend(connection, [claim.lease for claim in self._held.values()], now)
+        runs.extend(connection, [self.id], now)
+        taken.reaped = ledger.reap(connection, now, random.random())
+        runs.abandon_running(connection, now)
+        self._beat_at = now
+
+    def _take(self, connection: Connection, config: Config, now: float, taken: Taken) -> None:
+        turn = next(self._turns)
+        free = CALLS - len(self._held) - len(self._looking)
+        taken.looks = following.claim_polls(connection, platforms=config.platforms, most=max(free, 0), now=now)
+        paused = frozenset(route.name for route in config.routes if route.mode is Mode.PAUSED)
+        caps = {platform.name: platform.max_concurrent_runs for platform in config.platforms.values()}
+        free -= len(taken.looks)
+        if free > 0:
+            taken.claims = ledger.claim(connection, caps=caps, paused=paused, most=free, now=now, lease=f"{self.id}:{turn}", turn=turn)
+        room = sum(self._local_caps()) - len(self._running)
+        if room > 0 and self._flows:
+            taken.runs = runs.claim(connection, room, now, self.id)
+
+    def _local_caps(self) -> list[int]:
+        return [each.max_concurrent_runs for each in self._config().platforms.values() if each.type == "local"]
+
+    # -- the calls
+
+    def _begin(self, taken: Taken) -> None:
+        """Set going what the turn took on: its intent is on disk now."""
+        platforms = self._config().platforms
+        for claim, _, _ in taken.settled:
+            self._held.pop(claim.delivery.id, None)
+        for claim in taken.claims:
+            self._held[claim.delivery.id] = claim
+            self._calls.submit(claim.delivery.id, lambda claim=claim: self._deliver(claim, platforms[claim.delivery.platform]))  # type: ignore[misc]
+        for followed, polls in taken.looks:
+            self._looking.add(followed.id)
+            self._calls.submit(f"look {followed.id}", lambda one=followed, polls=polls: self._look(one, polls, platforms[one.platform]))  # type: ignore[misc]
+        self._waiting = bool(self._waiting or taken.claims or taken.looks or taken.runs)
+        for run in taken.runs:
+            self._running[run.id] = run
+            self._executors.submit(run.id, lambda run=run: self._execute(run))  # type: ignore[misc]
+
+    def _report(self, done: Callable[[Ended], None]) -> None:
+        self._done.put(done)
+        self._wake.ring()
+
+    def _deliver(self, claim: Claim, platform: Platform) -> None:
+        try:
+            outcome = deliver(claim.delivery, platform, self._send, time.time())
+        except Exception as fault:
+            log.error("call_failed", delivery_id=claim.delivery.id, exc_info=fault)
+            outcome = Outcome(kind=Kind.UNKNOWN, detail="the call failed by a fault of flowbridge's own")
+        self._report(lambda ended: ended.attempts.append((claim, outcome)))
+
+    def _look(self, followed: Delivery, polls: int, platform: Platform) -> None:
+        try:
+            report = look(followed, platform, self._send)
+        except Exception as fault:
+            log.error("look_failed", delivery_id=followed.id, exc_info=fault)
+            report = RunReport(state=None, detail="the look failed by a fault of flowbridge's own")
+
+        def done(ended: Ended) -> None:
+            self._looking.discard(followed.id)
+            ended.looks.append((followed, polls, report))
+
+        self._report(done)
+
+    def _execute(self, run: LocalRun) -> None:
+        flow = self._flows.get(run.saved_item_id)
+        if flow is None:
+            result = RunResult(state=RunState.FAILED, log=(f"there is no flow {run.saved_item_id!r} any more",))
+        else:
+            inputs = orjson.loads(run.inputs)
+            result = run_flow(flow, inputs if isinstance(inputs, dict) else {}, data_dir=self._settings.data)
+
+        def done(ended: Ended) -> None:
+            self._running.pop(run.id, None)
+            ended.runs.append((run, result))
+
+        self._report(done)
+
+    def _fault(self, error: BaseException) -> None:
+        log.error("worker_fault", exc_info=error)
+
+    # -- the end
+
+    def _drain(self) -> None:
+        """Hand back what has not begun, let the calls under way end, and write down how; then say goodbye."""
+        cancelled, idle = self._calls.cancel(), self._executors.cancel()
+        untouched = [self._held.pop(key) for key in cancelled & self._held.keys()]
+        for key in idle:
+            del self._running[key]
+
+        def hand_back(connection: Connection) -> None:
+            ledger.hand_back(connection, untouched)
+            runs.hand_back(connection, list(idle), self.id)
+
+        self._try(lambda: self._database.write(hand_back))  # else their leases run out
+        until = time.monotonic() + DRAIN
+        while (self._held or self._running) and time.monotonic() < until:
+            self._wake.wait(0.1)
+            self.step()
+        self._try(self._cut_off)
+        self._try(lambda: self._database.write(lambda connection: health.leave(connection, self.id)))
+        log.info("worker_stopped", handed_back=len(untouched) + len(idle))
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except StoreError as error:
+            log.error("store_failed", error=str(error))
+
+    def _cut_off(self) -> None:
+        """Settle what did not end in time: a call's outcome is unknown, a run of ours has failed."""
+        self._collect()
+        ended = {claim.delivery.id for claim, _ in self._ended.attempts}
+        for claim in self._held.values():
+            if claim.delivery.id not in ended:
+                self._ended.attempts.append((claim, Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way")))
+        for run in self._running.values():
+            self._ended.runs.append((run, RunResult(state=RunState.FAILED, log=("The run was interrupted: flowbridge was stopped.",))))
+        now = time.time()
+        self._note(self._database.write(lambda connection: self._turn(connection, now)))
+
+    # -- the log: one line per attempt, one per run's end
+
+    def _note(self, taken: Taken) -> None:
+        for claim, outcome, status in taken.settled:
+            one = claim.delivery
+            level = log.info if outcome.kind is Kind.STARTED else log.warning
+            level("attempt", delivery_id=one.id, event_id=one.event_id, route=one.route, flow=one.flow, platform=one.platform,
+                  attempt=claim.attempt, outcome=outcome.kind.value, status=status, run_id=outcome.run_id, detail=outcome.detail or None)  # fmt: skip
+        for followed, report in taken.over:
+            log.info("run", delivery_id=followed.id, event_id=followed.event_id, run_id=followed.run_id, state=report.state)
+        for followed, status in taken.reaped:
+            log.warning("taken_over", delivery_id=followed.id, event_id=followed.event_id, status=status)

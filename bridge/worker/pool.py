@@ -1,0 +1,64 @@
+"""Threads for calls that wait: as many as the calls' slowness asks for, no more.
+
+Two keep up with calls that take a millisecond, and more would only fight for the interpreter; slow calls need one each.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+Task = Callable[[], None]
+
+
+class Pool:
+    """Run tasks in daemon threads. A task reports its own end; what it raises is `failed`'s."""
+
+    def __init__(self, name: str, most: int, failed: Callable[[BaseException], None]) -> None:
+        self._name, self._most, self._failed = name, most, failed
+        self._waiting: SimpleQueue[tuple[str, Task]] = SimpleQueue()
+        self._threads = 0
+        self._taken = 0
+        self._taken_before = -1
+        self._mutex = threading.Lock()
+
+    def submit(self, key: str, task: Task) -> None:
+        """Run `task` as soon as a thread is free; `key` is what `cancel` calls it."""
+        self._waiting.put((key, task))
+        if self._threads < 2:
+            self._start()
+
+    def grow(self) -> bool:
+        """Start threads if tasks wait and none was taken up since the last look; return whether any waits. Call it every few milliseconds."""
+        waiting, taken = self._waiting.qsize(), self._taken
+        if waiting and taken == self._taken_before:
+            for _ in range(min(waiting, self._most - self._threads)):
+                self._start()
+        self._taken_before = taken
+        return waiting > 0
+
+    def cancel(self) -> set[str]:
+        """Forget the tasks that no thread has taken, and return their keys: what is not among them has begun or will."""
+        keys = set()
+        while True:
+            try:
+                keys.add(self._waiting.get_nowait()[0])
+            except Empty:
+                return keys
+
+    def _start(self) -> None:
+        with self._mutex:
+            if self._threads >= self._most:
+                return
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            _, task = self._waiting.get()
+            self._taken += 1  # only compared: a count lost between threads does no harm
+            try:
+                task()
+            except BaseException as error:
+                self._failed(error)

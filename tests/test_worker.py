@@ -1,0 +1,542 @@
+"""The worker with real stores and real sockets: what starts, what is tried again, what is held, and what outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_delivery, make_event
+from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, reset, respond, slow_headers
+from serving import until
+from sqlalchemy import select
+
+from bridge.errors import StoreError
+from bridge.flows import flow
+from bridge.flows.ready import READY
+from bridge.model import Delivery, Retry, Status
+from bridge.platforms import PLATFORMS, Polling
+from bridge.routes import Config, Mode, Platform, Route
+from bridge.send import Sender
+from bridge.settings import Settings, load_settings
+from bridge.store import events, ledger, runs, tables
+from bridge.store.database import Database
+from bridge.wake import Wake
+from bridge.worker import Worker, loop
+
+FAST = Retry(attempts=3, first=0.02, max=0.1)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are looked at soon, and a dead worker is noticed soon."""
+    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)))
+    monkeypatch.setattr("bridge.retry.THROTTLE_FIRST", 0.02)
+    monkeypatch.setattr(loop, "BEAT", 0.2)
+
+
+def gumloop(fake: FakePlatform | None = None, url: str = "", **more: Any) -> Platform:
+    base = fake.base_url if fake else url
+    given: dict[str, Any] = {"api_key": "fake-key", "user_id": "fake-user", "timeout": 5.0, "max_concurrent_runs": 5}
+    return Platform(name="gumloop", type="gumloop", base_url=base, **given | more)
+
+
+def configured(*platforms: Platform, routes: tuple[Route, ...] = ()) -> Config:
+    return Config(sources={}, routes=routes, flows={}, platforms={one.name: one for one in platforms}, hash="0" * 64, canonical="{}")
+
+
+def made(database: Database, config: Config, flows: Mapping[str, Any] | None = None, **more: Any) -> Worker:
+    settings: Settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))})
+    return Worker(settings, lambda: config, database, more.pop("send", None) or Sender().send, Wake(), flows or {})
+
+
+@contextmanager
+def working(database: Database, config: Config, flows: Mapping[str, Any] | None = None, **more: Any) -> Iterator[Worker]:
+    """A worker in a thread of its own."""
+    worker = made(database, config, flows, **more)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+def add(database: Database, count: int = 1, route: str = "triage", **changes: Any) -> list[str]:
+    ids = []
+    for _ in range(count):
+        now = time.time()
+        event = make_event(None, now=now)
+        given: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da", "retry": FAST, **changes}
+        delivery = make_delivery(event, route, now=now, **given)
+        events.add(database, event, [delivery], lambda *_: [])
+        ids.append(delivery.id)
+    return ids
+
+
+def get(database: Database, delivery_id: str) -> Delivery:
+    with database.read() as connection:
+        row = connection.execute(select(tables.delivery.c.event_id).where(tables.delivery.c.id == delivery_id)).one()
+    return next(one for one in events.deliveries_of(database, [row.event_id])[row.event_id] if one.id == delivery_id)
+
+
+def attempts(database: Database, delivery_id: str) -> list[Any]:
+    with database.read() as connection:
+        return list(connection.execute(select(tables.attempt).where(tables.attempt.c.delivery_id == delivery_id).order_by(tables.attempt.c.number)))
+
+
+def slots(database: Database) -> int:
+    with database.read() as connection:
+        return len(connection.execute(select(tables.delivery.c.id).where(tables.delivery.c.slot)).all())
+
+
+def wait(database: Database, ids: list[str], done: Callable[[Delivery], bool], seconds: float = 15.0) -> list[Delivery]:
+    def look() -> list[Delivery] | None:
+        found = [get(database, one) for one in ids]
+        return found if all(map(done, found)) else None
+
+    return until(look, seconds, "the deliveries") or []
+
+
+def ended(one: Delivery) -> bool:
+    return one.run_state in ("done", "failed", "terminated")
+
+
+def is_in(*statuses: str) -> Callable[[Delivery], bool]:
+    return lambda one: one.status in statuses
+
+
+# -- what goes well
+
+
+def test_a_delivery_is_started_and_followed_to_its_end(database: Database) -> None:
+    with FakePlatform(run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
+        (one,) = wait(database, add(database, inputs={"title": "Bug"}), ended)
+        start = fake.starts[0]
+    assert (one.status, one.run_state, one.raw_state, one.attempts, one.throttled) == ("delivered", "done", "DONE", 1, 0)
+    assert (one.run_id, one.outputs) == (start.run_id, {"title": "Bug"})
+    assert one.run_url.startswith("https://www.gumloop.com/")
+    assert (start.json, start.headers["authorization"]) == ({"title": "Bug", "user_id": "fake-user", "saved_item_id": "q3da"}, "Bearer fake-key")
+    assert one.created_at <= one.delivered_at <= one.finished_at + 0.001
+    (attempt,) = attempts(database, one.id)
+    assert (attempt.number, attempt.outcome, attempt.status_code, attempt.run_id) == (1, "started", 200, one.run_id)
+    assert slots(database) == 0
+
+
+def test_a_run_that_fails_is_delivered_with_its_log(sqlite: Database) -> None:
+    with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake))):
+        (one,) = wait(sqlite, add(sqlite, saved_item_id="always-fails"), ended)
+    assert (one.status, one.run_state, one.outputs) == ("delivered", "failed", {})
+    assert one.log == ("Node failed: as it always does",)
+    assert slots(sqlite) == 0
+
+
+def test_outputs_nested_deeper_than_anything_can_write_hurt_nobody(sqlite: Database) -> None:
+    deep = b'{"state":"DONE","outputs":' + b"[" * 900 + b"]" * 900 + b"}"
+    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url))):
+        server.script("/start_pipeline", respond(200, {"run_id": "r1"}))
+        server.script("/get_pl_run", respond(200, deep))
+        (one,) = wait(sqlite, add(sqlite), ended)
+    assert one.run_state == "done"
+
+
+# -- limits
+
+
+def test_a_burst_over_the_cap_all_starts_with_one_attempt_each(database: Database) -> None:
+    with FakePlatform(cap=5, run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
+        found = wait(database, add(database, 30), ended, 20)
+    assert fake.peak <= 5
+    assert len(fake.starts) == len(fake.accepted) == 30
+    assert {(one.attempts, one.throttled, one.run_state) for one in found} == {(1, 0, "done")}
+
+
+def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database: Database) -> None:
+    with FakePlatform(cap=2, run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
+        found = wait(database, add(database, 10, retry=Retry(1, 0.02, 0.1)), ended, 20)
+    assert fake.peak <= 2
+    assert len(fake.accepted) == 10
+    assert {one.attempts for one in found} == {1}
+    assert sum(one.throttled for one in found) == sum(start.status == 429 for start in fake.starts) > 0
+
+
+def test_retry_after_is_honoured(sqlite: Database) -> None:
+    with FakePlatform(cap=0, retry_after="1") as fake, working(sqlite, configured(gumloop(fake))):
+        (one,) = wait(sqlite, add(sqlite), lambda one: one.throttled == 1)
+        fake.cap = 5
+        assert 0.9 <= one.due_at - attempts(sqlite, one.id)[0].finished_at <= 1.1
+        wait(sqlite, [one.id], is_in("delivered"))
+    first, second = (start.at for start in fake.starts)
+    assert second - first >= 1.0
+
+
+def test_a_long_queue_of_one_route_does_not_hold_up_another(sqlite: Database) -> None:
+    with FakePlatform(cap=2, run_seconds=0.1) as fake:
+        many = add(sqlite, 20, "many")
+        one = add(sqlite, 1, "one")
+        with working(sqlite, configured(gumloop(fake, max_concurrent_runs=2))):
+            wait(sqlite, one, is_in("delivered"))
+            assert len(fake.accepted) <= 4
+            wait(sqlite, many, ended, 20)
+
+
+def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
+    paused = Route(name="paused", source="x", flow=None, reshape=lambda _: {}, mode=Mode.PAUSED)  # type: ignore[arg-type]
+    with FakePlatform() as fake, working(sqlite, configured(gumloop(fake), routes=(paused,))):
+        waiting = [*add(sqlite, 1, "paused"), *add(sqlite, 1, platform="gone"), *add(sqlite, 1, status=Status.SHADOW)]
+        wait(sqlite, add(sqlite), is_in("delivered"))
+        assert [get(sqlite, one).status for one in waiting] == ["queued", "queued", "shadow"]
+        assert len(fake.starts) == 1
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        slow_headers(30), drop, reset, garbage(), cut_off(200, b'{"run_id": "abc'), respond(200, b"<html>welcome</html>"), respond(200, {}), respond(201, {"run_id": 7}),
+        respond(500, {"error": "internal"}), respond(502, b"bad gateway"), respond(503, b""), respond(504, b""), respond(408, b""), respond(100, b""),
+    ],
+    ids=["timeout", "closed", "reset", "no HTTP", "cut off", "a page", "no run id", "odd run id", "500", "502", "503", "504", "408", "100"],
+)  # fmt: skip
+def test_a_start_that_may_have_happened_is_held_and_never_made_again(sqlite: Database, reply: Any) -> None:
+    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=0.5))):
+        server.script("/start_pipeline", reply)
+        (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
+        # Another one after it shows that the worker has gone on and that the slot is free.
+        server.script("/start_pipeline", respond(200, {"run_id": "r2"}))
+        server.script("/get_pl_run", respond(200, {"state": "DONE", "outputs": {}}))
+        wait(sqlite, add(sqlite), ended)
+        assert len([each for each in server.received if each.path == "/start_pipeline"]) == 2
+    one = get(sqlite, one.id)
+    assert (one.status, one.attempts, one.run_id) == ("unknown", 1, None)
+    assert one.reason
+    assert "fake-key" not in one.reason
+    assert [each.outcome for each in attempts(sqlite, one.id)] == ["unknown"]
+
+
+def test_a_start_on_postgresql_that_may_have_happened_is_held(database: Database) -> None:
+    with FakePlatform() as fake, working(database, configured(gumloop(fake))):
+        fake.faults = ["drop"]
+        (one,) = wait(database, add(database), is_in("unknown"))
+        assert (one.attempts, len(fake.starts), slots(database)) == (1, 1, 0)
+
+
+def test_what_certainly_did_not_start_is_tried_again_until_it_is_given_up(sqlite: Database) -> None:
+    with Misbehaving() as closed:
+        url = closed.url
+    with working(sqlite, configured(gumloop(url=url))):
+        (one,) = wait(sqlite, add(sqlite), is_in("dead"))
+    assert one.attempts == 3
+    assert "gave up after 3 attempts" in (one.reason or "")
+    assert "refused" in (one.reason or "")
+    assert [each.outcome for each in attempts(sqlite, one.id)] == ["refused"] * 3
+
+
+def test_a_refused_connection_is_tried_again_and_starts_once(database: Database) -> None:
+    sender, fails = Sender(), [True, True]
+
+    def send(call: Any, timeout: float) -> Any:
+        if fails:
+            fails.pop()
+            return sender.send(replace(call, url=call.url.replace(f":{fake.port}", ":1")), timeout)
+        return sender.send(call, timeout)
+
+    with FakePlatform(run_seconds=0.05) as fake, working(database, configured(gumloop(fake)), send=send):
+        (one,) = wait(database, add(database), ended)
+    assert (one.attempts, len(fake.starts)) == (3, 1)
+    waits = [later.started_at - earlier.finished_at for earlier, later in zip(attempts(database, one.id), attempts(database, one.id)[1:], strict=False)]
+    assert all(wait >= 0.002 for wait in waits)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_rejected_start_is_dead_with_the_platforms_words(sqlite: Database, status: int) -> None:
+    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url))):
+        server.script("/start_pipeline", respond(status, {"error": "invalid_flow", "message": "flow q3da is not yours, Bearer fake-key"}))
+        (one,) = wait(sqlite, add(sqlite), is_in("dead"))
+    assert one.attempts == 1
+    assert f"HTTP {status} invalid_flow: flow q3da is not yours" in (one.reason or "")
+    assert "fake-key" not in (one.reason or "")
+    assert one.finished_at
+
+
+def test_an_idempotent_platform_is_called_again_with_the_same_key(sqlite: Database) -> None:
+    with Misbehaving() as server:
+        url = server.script("/hook", drop, respond(500), reset, respond(200))
+        platform = Platform(name="mine", type="http", base_url=url, timeout=2.0)
+        with working(sqlite, configured(platform)):
+            (one,) = wait(sqlite, add(sqlite, platform="mine", on_unknown="retry", retry=Retry(5, 0.02, 0.05)), is_in("delivered"))
+        assert [each.headers["idempotency-key"] for each in server.received] == [one.id] * 4
+    assert (one.attempts, one.run_id, one.run_state) == (4, None, None)
+    assert slots(sqlite) == 0
+
+
+def test_a_fault_in_a_call_is_unknown_and_the_worker_goes_on(sqlite: Database) -> None:
+    sender, faults = Sender(), [True]
+
+    def send(call: Any, timeout: float) -> Any:
+        if faults and faults.pop():
+            raise ZeroDivisionError("a fault of our own")
+        return sender.send(call, timeout)
+
+    with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake)), send=send):
+        (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
+        wait(sqlite, add(sqlite), ended)
+    assert "a fault of flowbridge's own" in (one.reason or "")
+
+
+def test_a_run_that_never_ends_gives_its_slot_back_and_says_so(sqlite: Database) -> None:
+    with FakePlatform(run_seconds=60) as fake, working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))):
+        first, second = add(sqlite, 2, run_timeout=0.3)
+        wait(sqlite, [second], is_in("delivered"))
+        one = get(sqlite, first)
+    assert (one.status, one.run_state) == ("delivered", "running")
+    assert "not seen to end" in (one.reason or "")
+
+
+def test_a_look_that_fails_is_made_again(sqlite: Database) -> None:
+    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=0.5))):
+        server.script("/start_pipeline", respond(200, {"run_id": "r1"}))
+        server.script("/get_pl_run", respond(500), drop, garbage(), respond(200, b"<"), respond(429), respond(200, {"state": "DONE", "outputs": {"a": 1}}))
+        (one,) = wait(sqlite, add(sqlite), ended)
+    assert one.outputs == {"a": 1}
+
+
+def test_a_store_that_fails_costs_time_and_no_result(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While every write fails, an answer comes in; it is written down once they work again, and nothing is started twice."""
+    broken, write = threading.Event(), sqlite.write
+    failed = threading.Event()
+
+    def failing(work: Any) -> Any:
+        if broken.is_set():
+            failed.set()
+            raise StoreError("OperationalError: database or disk is full")
+        return write(work)
+
+    monkeypatch.setattr(sqlite, "write", failing)
+    with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake))):
+        fake.faults = [0.2]
+        (one,) = add(sqlite)
+        until(lambda: fake.starts, what="a start")
+        broken.set()
+        until(lambda: fake.accepted, what="a run")
+        assert failed.wait(5)
+        broken.clear()
+        wait(sqlite, [one], ended)
+        assert len(fake.starts) == 1
+
+
+# -- the end of a worker
+
+
+def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(sqlite: Database) -> None:
+    with FakePlatform(cap=50) as fake:
+        fake.faults = [0.5] * 50
+        ids = add(sqlite, 50)
+        with working(sqlite, configured(gumloop(fake, max_concurrent_runs=50))):
+            until(lambda: fake.starts, what="a start")
+        found = [get(sqlite, one) for one in ids]
+    delivered = [one for one in found if one.status == "delivered"]
+    assert {one.status for one in found} <= {"delivered", "queued"}
+    assert len(delivered) == len(fake.accepted) == len(fake.starts)
+    assert all(not attempts(sqlite, one.id) and one.attempts == 0 and one.lease is None for one in found if one.status == "queued")
+    assert slots(sqlite) == len(delivered)
+    with sqlite.read() as connection:
+        assert connection.execute(select(tables.worker)).all() == []
+
+
+def test_what_does_not_end_in_time_is_unknown(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "DRAIN", 0.2)
+    with Misbehaving() as server:
+        server.script("/start_pipeline", slow_headers(30))
+        with working(sqlite, configured(gumloop(url=server.url, timeout=30.0))):
+            (one,) = add(sqlite)
+            until(lambda: server.received, what="a call")
+        assert "was stopped while the call was under way" in (get(sqlite, one).reason or "")
+    assert get(sqlite, one).status == "unknown"
+
+
+WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from bridge.store import ledger, runs
+from bridge.worker import loop
+ledger.LEASE = runs.LEASE = 1.0
+loop.BEAT = 0.2
+from test_worker import *
+from bridge.routes import Platform
+platforms = [gumloop(url={gumloop!r}, timeout=30.0), Platform(name="mine", type="http", base_url={http!r}, timeout=30.0)]
+made(Database({url!r}), configured(*platforms)).run()
+"""
+
+
+def test_a_killed_workers_deliveries_are_taken_over(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """kill -9 in the middle of three calls: what may have started is unknown, what may be repeated is repeated."""
+    monkeypatch.setattr(ledger, "LEASE", 1.0)
+    monkeypatch.setattr(runs, "LEASE", 1.0)
+    with Misbehaving() as server:
+        server.script("/start_pipeline", slow_headers(30))
+        http = server.script("/hook", slow_headers(30), respond(200))
+        url = database.url.render_as_string(hide_password=False)
+        program = WORKER.format(tests=str(Path(__file__).parent), gumloop=server.url, http=http, url=url)
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+        try:
+            ids = [*add(database, 2), *add(database, 1, "hook", platform="mine", on_unknown="retry")]
+            until(lambda: len(server.received) == 3, what="three calls")
+            process.send_signal(signal.SIGKILL)
+        finally:
+            process.kill()
+            process.wait(10)
+        killed = time.monotonic()
+        with working(database, configured(gumloop(url=server.url), Platform(name="mine", type="http", base_url=http, timeout=5.0))):
+            first, second, third = wait(database, ids, is_in("unknown", "delivered"))
+        assert time.monotonic() - killed < 5
+        assert [one.status for one in (first, second, third)] == ["unknown", "unknown", "delivered"]
+        assert "died while the call was under way" in (first.reason or "")
+        assert (first.attempts, third.attempts) == (1, 2)
+        keys = [each.headers["idempotency-key"] for each in server.received if each.path == "/hook"]
+        assert keys == [third.id] * 2
+        assert len([each for each in server.received if each.path == "/start_pipeline"]) == 2
+    assert slots(database) == 0
+
+
+def test_a_beating_worker_keeps_its_leases(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call three times as long as a lease, beside a second worker that would take it over."""
+    monkeypatch.setattr(ledger, "LEASE", 0.6)
+    with FakePlatform(run_seconds=0.05) as fake:
+        fake.faults = [2.0]
+        with working(sqlite, configured(gumloop(fake))), working(sqlite, configured(gumloop(fake))):
+            (one,) = wait(sqlite, add(sqlite), ended)
+        assert (one.attempts, len(fake.starts)) == (1, 1)
+
+
+def test_two_workers_start_each_delivery_once(database: Database) -> None:
+    with FakePlatform(cap=8, run_seconds=0.02) as fake:
+        config = configured(gumloop(fake, max_concurrent_runs=8))
+        with working(database, config), working(database, config):
+            found = wait(database, add(database, 40), ended, 20)
+    assert len(fake.starts) == 40
+    assert {one.attempts for one in found} == {1}
+    assert fake.peak <= 8
+
+
+# -- the runs of the embedded platform
+
+
+def start_run(database: Database, name: str, inputs: str = "{}") -> str:
+    from bridge.flows.ids import new_run_id
+    from bridge.model import LocalRun, RunState
+
+    run = LocalRun(id=new_run_id(), saved_item_id=name, user_id="u", inputs=inputs, state=RunState.QUEUED, created_at=time.time())
+    return database.write(lambda connection: runs.start(connection, run)).id
+
+
+def run_of(database: Database, run_id: str) -> Any:
+    with database.read() as connection:
+        return runs.get(connection, run_id)
+
+
+@flow
+def odd_text() -> dict[str, str]:
+    print("not \udcff UTF-8")  # noqa: T201
+    return {"a": "b"}
+
+
+@flow
+def leaves() -> None:
+    sys.exit("gone")
+
+
+LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", max_concurrent_runs=4)
+
+
+def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: Path) -> None:
+    flows = READY | {"odd_text": odd_text, "leaves": leaves}
+    with working(database, configured(LOCAL), flows, data=tmp_path):
+        names = {name: start_run(database, name, '{"x": 1}') for name in ("echo", "fail", "odd_text", "leaves", "gone")}
+        until(lambda: all(run_of(database, one).state in ("done", "failed") for one in names.values()), what="all runs' ends")
+    states = {name: run_of(database, one).state.value for name, one in names.items()}
+    assert states == {"echo": "done", "fail": "failed", "odd_text": "done", "leaves": "failed", "gone": "failed"}
+    assert run_of(database, names["echo"]).outputs == {"x": 1}
+    assert "there is no flow 'gone' any more" in run_of(database, names["gone"]).log[0]
+
+
+def test_no_more_local_runs_at_once_than_the_cap(sqlite: Database, tmp_path: Path) -> None:
+    active, peak, mutex = [0], [0], threading.Lock()
+
+    @flow
+    def busy() -> None:
+        with mutex:
+            active[0] += 1
+            peak[0] = max(peak[0], active[0])
+        time.sleep(0.05)
+        with mutex:
+            active[0] -= 1
+
+    with working(sqlite, configured(LOCAL), {"busy": busy}, data=tmp_path):
+        ids = [start_run(sqlite, "busy") for _ in range(16)]
+        until(lambda: all(run_of(sqlite, one).state == "done" for one in ids), what="all runs' ends")
+    assert 2 <= peak[0] <= 4
+
+
+def test_a_run_under_way_when_the_worker_stops_is_finished(sqlite: Database, tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    @flow
+    def slow() -> dict[str, int]:
+        begun.set()
+        time.sleep(0.4)
+        return {"a": 1}
+
+    with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
+        run_id = start_run(sqlite, "slow")
+        assert begun.wait(5)
+    assert run_of(sqlite, run_id).state == "done"
+
+
+def test_a_run_that_does_not_end_in_time_has_failed(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "DRAIN", 0.1)
+    begun, go = threading.Event(), threading.Event()
+
+    @flow
+    def stuck() -> None:
+        begun.set()
+        go.wait(10)
+
+    with working(sqlite, configured(LOCAL), {"stuck": stuck}, data=tmp_path):
+        run_id = start_run(sqlite, "stuck")
+        assert begun.wait(5)
+    go.set()
+    run = run_of(sqlite, run_id)
+    assert run.state == "failed"
+    assert "interrupted" in run.log[0]
+
+
+def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Path) -> None:
+    """More runs than the worker has begun: none is lost and none fails by the stop."""
+    begun = threading.Event()
+
+    @flow
+    def slow() -> None:
+        begun.set()
+        time.sleep(0.3)
+
+    ids = [start_run(sqlite, "slow") for _ in range(12)]
+    with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
+        assert begun.wait(5)
+    assert {run_of(sqlite, one).state.value for one in ids} <= {"done", "queued"}
+    with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
+        until(lambda: all(run_of(sqlite, one).state == "done" for one in ids), what="all runs' ends")
