@@ -1,0 +1,99 @@
+"""The `flowbridge` command. Each command's module is imported only when it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from bridge import __version__
+from bridge.errors import BridgeError, ConfigError, SettingsError
+
+#: What help lists, in its order: heading -> command -> (module, the line beside it); all here so that help imports nothing.
+SECTIONS = {
+    "Begin": {
+        "demo": ("bridge.cli.demo", "See everything work, with nothing prepared."),
+        "init": ("bridge.cli.project", "Write routes.yaml, .env and flows.py."),
+        "add": ("bridge.cli.project", "Add a source and a route to routes.yaml."),
+        "check": ("bridge.cli.check", "Check routes.yaml, flows.py and the database."),
+        "schema": ("bridge.cli.check", "Print the schema of routes.yaml for editors."),
+        "sample": ("bridge.cli.sample", "Make a signed, realistic event."),
+    },
+    "Run": {
+        "serve": ("bridge.cli.processes", "Run everything: receivers and a worker."),
+        "web": ("bridge.cli.processes", "Run receivers only."),
+        "work": ("bridge.cli.processes", "Run a worker only."),
+    },
+    "Look": {
+        "events": ("bridge.cli.look", "List events."),
+        "deliveries": ("bridge.cli.look", "List deliveries."),
+        "show": ("bridge.cli.look", "Show one event with all that became of it."),
+        "tail": ("bridge.cli.tail", "Follow what comes in and what becomes of it."),
+        "flows": ("bridge.cli.flows", "List and run the flows of a platform."),
+    },
+    "Act": {
+        "replay": ("bridge.cli.act", "Plan stored events again: new deliveries."),
+        "retry": ("bridge.cli.act", "Put deliveries back into the queue."),
+        "cancel": ("bridge.cli.act", "Take waiting deliveries out of the queue."),
+        "resolve": ("bridge.cli.act", "Say what became of deliveries whose outcome is unknown."),
+        "db": ("bridge.cli.db", "Look after the database."),
+    },
+}
+COMMANDS = {name: module for commands in SECTIONS.values() for name, (module, _) in commands.items()}
+
+
+class Group(click.Group):
+    """A group whose commands are found by name, and whose errors are sentences with an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        module = COMMANDS.get(cmd_name)
+        return getattr(import_module(module), cmd_name) if module else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for heading, commands in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(10), line) for name, (_, line) in commands.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, SettingsError) as error:
+            _complain(str(error))
+            sys.exit(2)
+        except BridgeError as error:
+            _complain(f"Error: {error}")
+            sys.exit(1)
+        except BrokenPipeError:
+            # The reader, such as `head`, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+
+
+def _complain(text: str) -> None:
+    """Say what is wrong; it may quote what a sender or a platform wrote."""
+    from bridge.cli.output import clean_lines
+
+    click.echo(clean_lines(text), err=True)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", metavar="FILE", envvar="FLOWBRIDGE_CONFIG", help="The routes.yaml to use (or FLOWBRIDGE_CONFIG).")
+@click.version_option(__version__, prog_name="flowbridge")
+@click.pass_context
+def group(ctx: click.Context, config: str | None) -> None:
+    """A webhook-to-flow event bridge: verify webhooks, keep them, and start the flows that routes.yaml names.
+
+    Try it with nothing prepared: flowbridge demo
+    """
+    ctx.obj = config
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    group.main(args=arguments, prog_name="flowbridge")

@@ -1,0 +1,213 @@
+"""check, schema: routes.yaml and all that it needs, and the schema that editors want of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli import output
+from bridge.cli.selection import AS_JSON
+from bridge.errors import BridgeError, ConfigError, Problem, SettingsError
+
+if TYPE_CHECKING:
+    from bridge.flows import FlowFunction
+    from bridge.routes import Config
+    from bridge.settings import Settings
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check came to. `wrong` is what stands in no configuration file; `notes` is what is merely to be known."""
+
+    problems: list[Problem] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    config: Config | None = None
+    refused: bool = False  # the settings or routes.yaml cannot be used
+
+    @property
+    def code(self) -> int:
+        """The exit code: 2 where a process would not start, 1 where something else is wrong."""
+        return 2 if self.refused else int(bool(self.wrong) or any(one.level == "error" for one in self.problems))
+
+
+@click.command()
+@AS_JSON
+@click.pass_obj
+def check(config: str | None, /, as_json: bool) -> None:
+    """Check routes.yaml with all that belongs to it: secrets, schemas, expressions, flows.py, settings and the database.
+
+    Every problem is listed with its place. Exit code 2: routes.yaml or the settings cannot be used. 1: something else is wrong.
+
+    \b
+    flowbridge check
+    flowbridge --config other.yaml check --json
+    """
+    name = config or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml"
+    found = Findings()
+    try:
+        _look(config, found)
+    except (SettingsError, ConfigError) as error:
+        found.refused = True
+        found.wrong.append(str(error))
+    if as_json:
+        output.json_line(_shape(name, found))
+    else:
+        _print(name, found)
+    sys.exit(found.code)
+
+
+def _look(config: str | None, found: Findings) -> None:
+    from bridge.cli.selection import settings_of
+    from bridge.config import check as check_config
+
+    settings = settings_of(config)
+    found.config, found.problems = check_config(settings.config, settings.environ)
+    if not settings.config.exists():
+        found.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
+    if found.config is None:
+        found.refused = True
+    else:
+        _look_at_flows(settings, found.config, found)
+    _look_at_database(settings, found)
+
+
+def _look_at_flows(settings: Settings, config: Config, found: Findings) -> None:
+    """Load flows.py, and see that the routes to the embedded platform lead to flows that it has."""
+    from bridge.flows import FlowError
+    from bridge.start import load_all
+
+    try:
+        flows = load_all(settings).flows
+    except FlowError as error:
+        found.wrong.append(str(error))
+        return
+    found.problems += missing_flows(config, flows)
+
+
+def missing_flows(config: Config, flows: Mapping[str, FlowFunction]) -> list[Problem]:
+    """Return a problem for each route whose flow the embedded platform does not have."""
+    from bridge.expressions import near
+
+    problems = []
+    for index, route in enumerate(config.routes):
+        flow = route.flow
+        if config.platforms[flow.platform].type != "local" or flow.saved_item_id in flows:
+            continue
+        wanted = flow.saved_item_id
+        message = f"the platform `{flow.platform}` has no flow `{wanted}`; {near(wanted, flows)}it has: {', '.join(flows)}"
+        file, line, column = _place(config, flow.name if flow.name not in config.flows else wanted)
+        problems.append(Problem(file, line, column, f"routes.{index}.flow ({route.name})", message))
+    return problems
+
+
+def _place(config: Config, text: str) -> tuple[str, int, int]:
+    """Return where the name of a flow stands in the files; their beginning where it cannot be found."""
+    wanted = re.compile(r"(?:flow|saved_item_id):\s*[\"']?(" + re.escape(text) + r")(?![\w./-])")
+    for file in config.files:
+        for number, line in enumerate(Path(file).read_text("utf-8", "replace").splitlines(), 1):
+            if hit := wanted.search(line):
+                return file, number, hit.start(1) + 1
+    return config.files[0], 1, 1
+
+
+def _look_at_database(settings: Settings, found: Findings) -> None:
+    from bridge.store import migrate
+    from bridge.store.database import Database
+    from bridge.store.tables import HEAD
+
+    try:
+        database = Database(settings.database_url)
+        if database.is_sqlite and not database.path.exists():
+            folder = next(parent for parent in database.path.absolute().parents if parent.exists())
+            if os.access(folder, os.W_OK | os.X_OK):
+                found.notes.append(f"the database {database.path} does not exist yet; it is made at the first start")
+            else:
+                found.wrong.append(f"the database {database.path} cannot be made: {folder} cannot be written")
+            return
+        revision = migrate.revision(database)
+        database.close()
+    except BridgeError as error:
+        if isinstance(error, SettingsError):
+            raise
+        found.wrong.append(f"the database cannot be opened: {error}")
+        return
+    known = {file.name[:4] for file in (Path(migrate.__file__).parent / "migrations" / "versions").glob("[0-9]*.py")}
+    if revision is None or (revision != HEAD and revision in known):
+        found.notes.append("the database's schema will be brought up to date at the next start, or now: flowbridge db upgrade")
+    elif revision != HEAD:
+        found.wrong.append(f"the database has schema {revision}, newer than this flowbridge's {HEAD}: upgrade flowbridge")
+
+
+# -- what is printed
+
+
+def _counts(config: Config) -> dict[str, int]:
+    flows = {(flow.platform, flow.saved_item_id) for flow in (*config.flows.values(), *(route.flow for route in config.routes))}
+    return {"sources": len(config.sources), "routes": len(config.routes), "flows": len(flows), "platforms": len(config.platforms)}
+
+
+def _shape(name: str, found: Findings) -> dict[str, Any]:
+    keys = ("level", "file", "line", "column", "path", "message")
+    problems: list[dict[str, Any]] = [{key: getattr(one, key) for key in keys} for one in found.problems]
+    problems += [dict.fromkeys(keys) | {"level": "error", "message": text} for text in found.wrong]
+    counts = _counts(found.config) if found.config else dict.fromkeys(("sources", "routes", "flows", "platforms"))
+    config_hash = found.config.hash if found.config else None
+    head = {"config": name, "valid": found.code == 0, "config_hash": config_hash}
+    return head | counts | {"problems": problems, "notes": found.notes}
+
+
+def _print(name: str, found: Findings) -> None:
+    for one in found.problems:
+        place = click.style(output.clean(f"{one.file}:{one.line}:{one.column}:"), bold=True)
+        level = click.style("warning: ", fg="yellow") if one.level == "warning" else ""
+        path = click.style(output.clean(one.path), fg="yellow" if one.level == "warning" else "red")
+        click.echo(f"{place} {path}: {level}{output.clean(one.message)}")
+    for text in found.wrong:
+        click.echo(click.style("error: ", fg="red") + output.clean_lines(text))
+    for text in found.notes:
+        output.say(f"note: {text}")
+    errors = sum(one.level == "error" for one in found.problems) + len(found.wrong)
+    warnings = len(found.problems) + len(found.wrong) - errors
+    tail = f", {_number(warnings, 'warning')}" if warnings else ""
+    if found.code == 0 and found.config:
+        counts = ", ".join(_number(count, what[:-1]) for what, count in _counts(found.config).items())
+        click.echo(click.style(f"{name} is valid", fg="green") + f": {counts}{tail}")
+    elif found.refused:
+        click.echo(click.style(f"{name} cannot be used", fg="red") + f": {_number(errors, 'error')}{tail}")
+    else:
+        click.echo(f"{name} can be used, but " + click.style(_number(errors, "thing"), fg="red") + f" must be mended{tail}")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+@click.command()
+@click.option("--write", "path", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write it to a file.")
+def schema(path: Path | None) -> None:
+    """Print the JSON Schema of routes.yaml, with which editors complete and check it.
+
+    The first line of routes.yaml names the file: # yaml-language-server: $schema=PATH
+
+    \b
+    flowbridge schema --write .flowbridge/routes.schema.json
+    """
+    from bridge.config import schema_text
+
+    if path is None:
+        click.echo(schema_text(), nl=False)
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(schema_text(), encoding="utf-8")
+    except OSError as error:
+        raise BridgeError(f"{path} cannot be written: {error.strerror}") from error
+    output.say(f"wrote {path}")

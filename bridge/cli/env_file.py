@@ -1,0 +1,60 @@
+"""The `.env` beside routes.yaml: secrets put in without touching what stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from bridge.signatures import Scheme
+
+
+def variable(source: str) -> str:
+    """Return the name of the variable that holds a source's secret: `GITHUB_WEBHOOK_SECRET`."""
+    name = re.sub(r"[^A-Z0-9]", "_", source.upper())
+    return f"{'_' if name[0].isdigit() else ''}{name}_WEBHOOK_SECRET"
+
+
+def new_secret(scheme: Scheme | None) -> str:
+    """Return a random secret that the scheme can use."""
+    key = secrets.token_hex(32)
+    kinds = (key, f"whsec_{b64encode(secrets.token_bytes(24)).decode()}", f"flowbridge:{secrets.token_urlsafe(24)}")
+    return next((kind for kind in kinds if scheme is None or scheme.secret_problem(kind) is None), key)
+
+
+def put(path: Path, values: Mapping[str, str]) -> None:
+    """Set variables: a line that sets one is replaced, others are added at the end. A new file is its owner's alone."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    for name, value in values.items():
+        line = f"{name}={value}"
+        text, count = re.subn(rf"(?m)^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=.*$", lambda _, line=line: line, text)  # type: ignore[misc]
+        if not count:
+            text += ("\n" if text and not text.endswith("\n") else "") + line + "\n"
+    write(path, text, 0o600)
+
+
+def known(path: Path) -> dict[str, str]:
+    """Return what the file sets."""
+    return {name: value for name, value in dotenv_values(path).items() if value is not None} if path.exists() else {}
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Replace a file as a whole, or make it with `mode`; a link stays one, and a file that is there keeps its mode."""
+    path = path.resolve()
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    mode = path.stat().st_mode & 0o777 if path.exists() else mode
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,193 @@
+"""Everything the command line prints: tables and lines for people, JSON for programs, nothing that could command a terminal.
+
+Bodies, headers, reasons and outputs are written by strangers: control characters and those that turn the direction of writing are
+escaped in all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from bridge.model import JSON, Delivery
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+CHUNK = 200  # rows whose widths are looked at before the first is printed
+WIDEST = 60  # characters to which the cells of a column are filled up in plain text
+GAP = 2  # columns between those of a table
+LEAST = 10  # columns that a shortened one keeps
+STYLES = {
+    **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
+    **dict.fromkeys(("queued", "sending", "running"), "cyan"),
+    **dict.fromkeys(("unknown", "blocked", "throttled", "refused", "warning"), "yellow"),
+    **dict.fromkeys(("dead", "failed", "terminated", "rejected", "error"), "red"),
+    **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
+}
+_HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def clean(value: object) -> str:
+    """Return a text on one line, in which what is not printable is escaped as Python writes it."""
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else "".join(one if one.isprintable() else _escape(one) for one in text)
+
+
+def clean_lines(text: str) -> str:
+    """Return a text with its lines as they are, each cleaned."""
+    return "\n".join(clean(line.replace("\t", "    ")) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def _escape(char: str) -> str:
+    return " " if char.isspace() and char not in "\n\r\t\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029" else repr(char)[1:-1]
+
+
+def say(text: str = "") -> None:
+    """Print to stderr: what is not the answer."""
+    click.echo(clean_lines(text), err=True)
+
+
+def answer(text: str = "") -> None:
+    """Print to stdout: the answer."""
+    click.echo(clean_lines(text))
+
+
+def json_line(value: JSON) -> None:
+    """Print one JSON value on a line of its own, at once."""
+    click.echo(json_text(value))
+
+
+def json_text(value: JSON) -> str:
+    """Return JSON in which a terminal finds nothing to obey either."""
+    return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())
+
+
+def indented(value: JSON) -> str:
+    """Return JSON for people."""
+    return clean_lines(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def on_terminal() -> bool:
+    """Tell whether a person looks at stdout."""
+    return sys.stdout.isatty()
+
+
+def console(*, err: bool = False) -> Console:
+    """Return a console that takes no text for markup."""
+    from rich.console import Console
+
+    return Console(stderr=err, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def styled(text: str) -> str | None:
+    """Return the colour of a status, a run's state or an outcome: that of its worst word."""
+    found = [STYLES[word] for word in re.split(r"[ ,→]+", text) if word in STYLES]
+    return next((style for style in ("red", "yellow", "cyan", "green", "bright_black") if style in found), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a list. `style` gives the colour of a cell.
+
+    On a terminal a `whole` column is never shortened, and a `spare` one gets what room the others leave.
+    """
+
+    title: str
+    style: Callable[[str], str | None] = lambda _: None
+    whole: bool = False
+    spare: bool = False
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> int:
+    """Print rows as they come and return how many: a table on a terminal, aligned text with two spaces between elsewhere."""
+    cells = (tuple(clean(value) or "-" for value in row) for row in rows)
+    count = 0
+    widths: list[int] = []
+    for chunk in _chunks(cells):
+        if on_terminal():
+            screen = console()
+            screen.print(grid(columns, chunk, screen.width, header=count == 0), crop=False)
+        else:
+            widths = widths or _widths(columns, chunk)
+            lines = ([tuple(column.title.upper() for column in columns)] if count == 0 else []) + chunk
+            click.echo("\n".join(_plain(line, widths) for line in lines))
+        count += len(chunk)
+    return count
+
+
+def _chunks(cells: Iterator[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+    for first in cells:
+        yield list(chain((first,), islice(cells, CHUNK - 1)))
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [min(WIDEST, max(len(column.title), *(len(row[place]) for row in rows))) for place, column in enumerate(columns)]
+
+
+def _plain(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True) -> Table:
+    """Return rows as a table for a terminal that is `room` columns wide."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    longest = [max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)]
+    widths = fit(columns, longest, room)
+    table = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
+    for column, width in zip(columns, widths, strict=True):
+        if width:
+            table.add_column(column.title, width=width, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        cells = zip(columns, row, widths, strict=True)
+        table.add_row(*(Text(cell, style=column.style(cell) or "") for column, cell, width in cells if width))
+    return table
+
+
+def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
+    """Return how wide each column becomes, 0 for one that is left out. Spare ones, the last first, get what the others leave."""
+    widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
+    left = room - sum(width + GAP for width in widths if width) + GAP
+    for place in reversed(range(len(columns))):
+        if left < 0 and widths[place] and not columns[place].whole:
+            taken = min(-left, max(widths[place] - LEAST, 0))
+            widths[place] -= taken
+            left += taken
+    for place in reversed(range(len(columns))):
+        wanted = min(longest[place], left - GAP)
+        if columns[place].spare and wanted >= min(LEAST, longest[place]):
+            widths[place] = wanted
+            left -= wanted + GAP
+    return widths
+
+
+def moment(at: float | None) -> str:
+    """Return a time for a list, in UTC to the second; on a terminal only what tells it apart."""
+    if at is None:
+        return "-"
+    when = datetime.fromtimestamp(at, UTC)
+    if not on_terminal():
+        return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return when.strftime("%H:%M:%SZ" if when.date() == datetime.now(UTC).date() else "%Y-%m-%d")
+
+
+def clock(at: float) -> str:
+    """Return a time of day for a line of what happens now: UTC to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def standing(delivery: Delivery) -> str:
+    """Return a delivery's status and, once it was delivered, its run's state: `delivered, done`."""
+    return f"{delivery.status}, {delivery.run_state}" if delivery.run_state else str(delivery.status)

@@ -1,0 +1,29 @@
+"""Flows of the local platform. The parameters are a flow's inputs, the mapping it returns are its outputs.
+
+Restart flowbridge after a change. Beside these there are ready-made ones, such as local/echo and local/append_jsonl.
+"""
+
+from __future__ import annotations
+
+from bridge.flows import flow, log
+
+URGENT = ("crash", "data loss", "down", "outage", "security", "urgent")
+
+
+@flow
+def triage(title: str, author: str = "someone", text: str = "") -> dict[str, object]:
+    """Says how urgent an issue sounds, and why."""
+    said = f"{title} {text}".lower()
+    found = [word for word in URGENT if word in said]
+    log(f"looked for {len(URGENT)} words in {len(said)} characters")
+    return {
+        "priority": "high" if found else "normal",
+        "because": found,
+        "summary": f"{author}: {title[:80]}",
+    }
+
+
+@flow
+def receipt(total: str, email: str = "", number: str = "") -> dict[str, object]:
+    """Writes the line of a ledger for a payment."""
+    return {"to": email, "line": f"Received {total} for invoice {number or '(no number)'}. Thank you."}

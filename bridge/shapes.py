@@ -1,0 +1,92 @@
+"""What a user sees of an event, a delivery and an attempt as JSON: every key always there, null where there is nothing. Pure.
+
+Times are ISO 8601 in UTC with microseconds and a Z, such as `2026-11-24T17:03:05.776753Z`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from bridge.model import JSON, Attempt, Delivery, Event
+
+
+def iso(at: float | None) -> str | None:
+    """Return a time as JSON has it, null for null."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
+    """Return an event and all its deliveries."""
+    return {
+        "id": event.id,
+        "source": event.source,
+        "provider": event.provider,
+        "type": event.type,
+        "provider_id": event.provider_id,
+        "received_at": iso(event.received_at),
+        "problem": event.problem,
+        "config_hash": event.config_hash,
+        "body_sha256": event.body_sha256,
+        "same_body_as": event.same_body_as,
+        "duplicates": event.duplicates,
+        "deliveries": [delivery_json(delivery) for delivery in deliveries],
+    }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, JSON]:
+    """Return a delivery."""
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "route": delivery.route,
+        "flow": delivery.flow,
+        "platform": delivery.platform,
+        "status": delivery.status.value,
+        "reason": delivery.reason,
+        "attempts": delivery.attempts,
+        "throttled": delivery.throttled,
+        "run_id": delivery.run_id,
+        "run_url": delivery.run_url,
+        "run_state": delivery.run_state.value if delivery.run_state else None,
+        "outputs": delivery.outputs,
+        "created_at": iso(delivery.created_at),
+        "due_at": iso(delivery.due_at),
+        "delivered_at": iso(delivery.delivered_at),
+        "finished_at": iso(delivery.finished_at),
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, JSON]:
+    """Return an attempt; without an outcome it is under way."""
+    return {
+        "number": attempt.number,
+        "started_at": iso(attempt.started_at),
+        "finished_at": iso(attempt.finished_at),
+        "outcome": attempt.outcome,
+        "status_code": attempt.status_code,
+        "detail": attempt.detail,
+        "run_id": attempt.run_id,
+    }
+
+
+def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, JSON]:
+    """Return an event with all that is kept of it.
+
+    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is no UTF-8), the other null; and
+    of each delivery `inputs`, `log` and `attempt_list` (`attempts` is the number of those that count, and stays one).
+    """
+    shape = event_json(event, ())
+    shape["deliveries"] = [_whole_delivery(one, attempts.get(one.id, ())) for one in deliveries]
+    shape |= {"headers": dict(event.headers), "query_string": event.query_string, "body": None, "body_base64": None}
+    try:
+        shape["body"] = event.body.decode()
+    except UnicodeDecodeError:
+        shape["body_base64"] = b64encode(event.body).decode()
+    return shape
+
+
+def _whole_delivery(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str, JSON]:
+    more = {"inputs": delivery.inputs, "log": list(delivery.log), "attempt_list": [attempt_json(each) for each in attempts]}
+    return delivery_json(delivery) | more

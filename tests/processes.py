@@ -1,0 +1,76 @@
+"""Real processes for tests: started with nothing of the environment's settings, waited for by conditions, always ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE = 20.0  # seconds
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment without flowbridge's settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")} | more
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run `flowbridge …` in a folder; what is left of it is killed, with every process it has started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", *arguments],
+        cwd=folder,
+        env=dict(environ or environment()),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def call(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `flowbridge …` to its end."""
+    command, env = [sys.executable, "-m", "bridge", *arguments], dict(environ or environment())
+    options = {"text": True, "stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60, "check": False}
+    return subprocess.run(command, cwd=folder, env=env, **options)  # type: ignore[call-overload, no-any-return]  # noqa: PLW1510
+
+
+def eventually(look: Callable[[], T]) -> T:
+    """Return what `look` returns once that is true; AssertionError with the last of it where it never is."""
+    until = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < until, f"still {found!r} after {PATIENCE:g} s"
+        time.sleep(0.02)
+    return found
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether someone listens on the port."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,154 @@
+"""replay, retry, cancel, resolve: a count first, then one line for each, and an exit code that tells."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command_line import lines, run
+from conftest import make_delivery, make_event
+from sqlalchemy import update
+
+from bridge.model import Delivery, Status
+from bridge.store import events, queries, tables
+from bridge.store.database import Database
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "${env:NOT_SET}"}}
+routes:
+  - {name: triage, on: github issues, inputs: {n: "${body.n}"}, flow: local/echo}
+  - {name: second, on: github, inputs: {n: "${body.n}"}, flow: local/echo}
+"""
+
+
+@pytest.fixture
+def waiting(store: Database) -> list[Delivery]:
+    """Three events, each with a queued delivery."""
+    made = []
+    for number in range(3):
+        event = make_event(str(number))
+        made.append(make_delivery(event))
+        events.add(store, event, made[-1:], lambda *_: [])
+    return made
+
+
+def statuses(store: Database) -> list[str]:
+    return [one.status.value for one in queries.list_deliveries(store, queries.Filters())]
+
+
+def test_nothing_is_done_without_names_or_filters(waiting: list[Delivery]) -> None:
+    for command in (["cancel"], ["retry"], ["replay"], ["resolve", "--as", "dead"]):
+        result = run(*command, "--yes")
+        assert result.exit_code == 2 and "choose them by a filter" in result.stderr
+    assert run("cancel", waiting[0].id, "--status", "queued", "--yes").exit_code == 2
+
+
+def test_where_nobody_can_be_asked_yes_is_wanted(store: Database, waiting: list[Delivery]) -> None:
+    result = run("cancel", "--route", "triage")
+    assert result.exit_code == 2
+    assert "3 deliveries to cancel: nobody can be asked here, so say --yes" in result.stderr
+    assert statuses(store) == ["queued"] * 3
+
+
+def test_a_dry_run_counts_and_does_nothing(store: Database, waiting: list[Delivery]) -> None:
+    assert run("cancel", "--route", "triage", "--dry-run").stdout == "3 deliveries to cancel\n"
+    assert lines(run("cancel", waiting[0].id, "--dry-run", "--json")) == [{"count": 1}]
+    assert statuses(store) == ["queued"] * 3
+
+
+@pytest.mark.parametrize(("said", "after"), [("y\n", "cancelled"), ("n\n", "queued"), ("\n", "queued")])
+def test_a_person_is_asked(store: Database, waiting: list[Delivery], monkeypatch: pytest.MonkeyPatch,
+                           said: str, after: str) -> None:  # fmt: skip
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr, exit=sys.exit)
+    monkeypatch.setattr("bridge.cli.act.sys", terminal)
+    result = run("cancel", "--route", "triage", input=said)
+    assert result.exit_code == 0
+    assert statuses(store) == [after] * 3
+
+
+def test_one_or_many_are_moved_with_a_line_for_each(store: Database, waiting: list[Delivery]) -> None:
+    one = run("cancel", waiting[0].id[:-3], "--yes")
+    assert (one.exit_code, one.stdout) == (0, f"{waiting[0].id}  queued → cancelled\n")
+    rest = run("cancel", "--source", "github", "--since", "20000d", "--yes", "--json")
+    assert [(item["id"], item["ok"], item["was"], item["deliveries"][0]["status"]) for item in lines(rest)] == [
+        (delivery.id, True, "queued", "cancelled") for delivery in waiting[1:]
+    ]
+    assert rest.stderr == "2 cancelled\n"
+    back = run("retry", *(delivery.id for delivery in waiting), "--yes")
+    assert (back.exit_code, statuses(store)) == (0, ["queued"] * 3)
+
+
+def test_what_cannot_be_moved_says_why_and_exits_with_1(store: Database, waiting: list[Delivery]) -> None:
+    result = run("retry", waiting[0].id, "dlv_none", "--yes", "--json")
+    assert result.exit_code == 1
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert (first["ok"], first["problem"]) == (False, "it is queued: it will be sent by itself")
+    assert (second["id"], second["ok"]) == ("dlv_none", False)
+    assert "0 retried, 2 not" in result.stderr
+    assert run("retry", "--status", "cancelled", "--yes").exit_code == 0  # a filter that finds nothing is no problem
+
+
+def test_an_event_stands_for_its_deliveries(store: Database, waiting: list[Delivery]) -> None:
+    assert run("cancel", waiting[0].event_id, "--yes").exit_code == 0
+    assert statuses(store) == ["queued", "queued", "cancelled"]
+    assert run("cancel", waiting[0].event_id, "--yes").exit_code == 1
+
+
+@pytest.mark.parametrize("to", ["delivered", "queued", "dead"])
+def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: str) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(status="unknown", attempts=1))
+    run_id = ["--run-id", "R1"] if to == "delivered" else []
+    assert run("resolve", waiting[0].id, "--as", to, *run_id, "--yes").exit_code == 0
+    assert run("resolve", "--status", "unknown", "--as", to, "--yes").exit_code == 0
+    assert statuses(store) == [to] * 3
+    assert queries.show(store, waiting[0].id).deliveries[0].run_id == ("R1" if run_id else None)
+
+
+def test_a_run_id_is_for_one_delivery_as_delivered(waiting: list[Delivery]) -> None:
+    for more in (["--as", "dead", waiting[0].id], ["--as", "delivered", "--since", "1h"]):
+        assert run("resolve", "--run-id", "R1", *more).exit_code == 2
+
+
+def test_events_are_replayed_through_the_routes_of_now(store: Database, waiting: list[Delivery], folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    assert run("replay", "--source", "github", "--dry-run").stdout == "3 events to replay\n"
+    (item,) = lines(run("replay", waiting[0].event_id, "--yes", "--json"))
+    assert [(one["route"], one["status"]) for one in item["deliveries"]] == [("triage", "queued"), ("second", "queued")]
+    assert run("replay", "--source", "github", "--through", "second", "--yes").exit_code == 0
+    assert len(statuses(store)) == 3 + 2 + 3
+    assert run("replay", "--route", "second", "--yes").exit_code == 0  # only through the route that was asked for
+    assert len(statuses(store)) == 3 + 2 + 3 + 3
+    wrong = run("replay", "--source", "github", "--through", "secnd", "--yes")
+    assert wrong.exit_code == 2 and "did you mean `second`?" in wrong.stderr
+
+
+def test_what_no_route_matches_is_a_problem_of_that_event(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("github issues", "github ping").replace("on: github,", "on: github pong,"))
+    event = make_event("1")
+    events.add(store, event, [make_delivery(event, status=Status.DEAD)], lambda *_: [])
+    result = run("replay", event.id, "--yes")
+    assert (result.exit_code, "no route matches it (github issues)" in result.stdout) == (1, True)
+
+
+def test_routes_that_cannot_be_used_are_exit_code_2(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 2\n")
+    result = run("replay", "--source", "github", "--yes")
+    assert (result.exit_code, "routes.yaml:1:10" in result.stderr) == (2, True)
+
+
+def test_many_are_moved_in_the_order_they_came(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.store.acts.TOGETHER", 7)
+    made: list[Any] = []
+    for number in range(30):
+        event = make_event(str(number))
+        made.append(make_delivery(event).id)
+        events.add(store, event, [make_delivery(event)], lambda *_: [])
+    found = lines(run("cancel", "--status", "queued", "--yes", "--json"))
+    assert [item["id"] for item in found] == made

@@ -1,0 +1,87 @@
+"""What is printed: nothing commands a terminal, lists are the same everywhere but on a terminal, tables fit it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from bridge.cli import output
+from bridge.cli.output import Column
+
+HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\n\t\u202egnp.exe\u2066\u200b\u2028\ud800\x00é ✓"
+HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]")
+
+
+def test_clean_leaves_nothing_to_obey_and_one_line() -> None:
+    text = output.clean(HOSTILE)
+    assert not HARMFUL.search(text) and "\n" not in text
+    assert text.startswith("\\x1b[31mred\\x1b]0;title\\x07\\x9b2J\\x7f\\r\\n\\t\\u202egnp") and text.endswith("é ✓")
+    assert (output.clean(None), output.clean(7), output.clean("a b")) == ("", "7", "a b")
+    assert output.clean("a\u00a0b") == "a b"
+
+
+def test_clean_lines_keeps_lines_and_nothing_else() -> None:
+    assert output.clean_lines("a\r\nb\tc\x1bd\ne") == "a\nb    c\\x1bd\ne"
+
+
+def test_json_holds_no_harmful_character_and_says_the_same() -> None:
+    value = {"a": HOSTILE.replace("\ud800", "")}
+    text = output.json_text(value)
+    assert not HARMFUL.search(text)
+    assert json.loads(text) == value
+
+
+def test_a_status_has_the_colour_of_its_worst_word() -> None:
+    assert [output.styled(text) for text in ("delivered, done", "delivered, failed", "delivered, running", "queued", "?")] == [
+        "green", "red", "cyan", "cyan", None,
+    ]  # fmt: skip
+
+
+COLUMNS = (
+    Column("time", whole=True),
+    Column("id", whole=True),
+    Column("route"),
+    Column("flow", spare=True),
+    Column("reason", spare=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("room", "widths"),
+    [
+        (200, [8, 30, 20, 20, 50]),
+        (136, [8, 30, 20, 20, 50]),
+        (100, [8, 30, 20, 0, 36]),
+        (80, [8, 30, 20, 0, 16]),
+        (60, [8, 30, 18, 0, 0]),
+    ],
+)
+def test_what_is_too_wide_is_shortened_or_left_out_from_the_end(room: int, widths: list[int]) -> None:
+    assert output.fit(COLUMNS, [8, 30, 20, 20, 50], room) == widths
+
+
+def test_what_must_be_whole_is_whole_however_narrow_it_gets() -> None:
+    assert output.fit(COLUMNS, [8, 30, 20, 20, 50], 20) == [8, 30, 10, 0, 0]
+
+
+def test_plain_text_is_aligned_and_comes_in_chunks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "CHUNK", 2)
+    assert output.print_table((Column("id"), Column("what")), iter([("1", None), ("22222", "b\x1b"), ("3", "c")])) == 3
+    assert capsys.readouterr().out == "ID     WHAT\n1      -\n22222  b\\x1b\n3      c\n"
+    assert output.print_table((Column("id"),), []) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_gets_a_table_that_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    columns = Column("id", whole=True), Column("status", style=output.styled), Column("reason", spare=True)
+    output.print_table(columns, [("x" * 20, "dead", "[red]a very long reason that does not fit[/red]")])
+    text = capsys.readouterr().out
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    assert lines[1].startswith("x" * 20 + "  dead    [red]a v")  # markup is text

@@ -1,0 +1,156 @@
+"""Looking at the store: filters, order, ids and their beginnings, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from sqlalchemy import insert, update
+
+from bridge.errors import NotFound
+from bridge.model import Delivery, Event, Status
+from bridge.store import events, queries, tables
+from bridge.store.database import Database
+from bridge.store.queries import Filters
+
+
+def keep(database: Database, event: Event, *deliveries: Delivery) -> Event:
+    events.add(database, event, deliveries, lambda *_: [])
+    return event
+
+
+def ids(database: Database, limit: int = 50, **filters: object) -> list[str]:
+    return [event.id for event, _ in queries.list_events(database, Filters(**filters), limit)]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def five(database: Database) -> list[Event]:
+    """Five events of two sources, one second apart: dead, queued, without a delivery, dead and queued, of another source."""
+    types = ("a.one", "a.two", "b", "a_one")
+    made = [make_event(str(number), now=NOW + number, type=type_) for number, type_ in enumerate(types)]
+    keep(database, made[0], make_delivery(made[0], status=Status.DEAD))
+    keep(database, made[1], make_delivery(made[1]))
+    keep(database, made[2])
+    keep(database, made[3], make_delivery(made[3], "other", status=Status.DEAD), make_delivery(made[3]))
+    other = make_event("9", now=NOW + 4, source="crm", type=None)
+    return [*made, keep(database, other, make_delivery(other, "other"))]
+
+
+def test_events_come_newest_first_with_all_their_deliveries(database: Database, five: list[Event]) -> None:
+    listed = list(queries.list_events(database, Filters()))
+    assert [event.id for event, _ in listed] == [event.id for event in reversed(five)]
+    routes = [[one.route for one in deliveries] for _, deliveries in listed]
+    assert routes == [["other"], ["other", "triage"], [], ["triage"], ["triage"]]
+    assert all(event.body == b"" and event.headers == {} for event, _ in listed)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"source": "crm"}, [4]),
+        ({"source": "nobody"}, []),
+        ({"type": "a.one"}, [0]),
+        ({"type": "a.*"}, [1, 0]),
+        ({"type": "a_one"}, [3]),
+        ({"type": "*one"}, [3, 0]),
+        ({"type": "a_*"}, [3]),
+        ({"status": "dead"}, [3, 0]),
+        ({"status": "none"}, [2]),
+        ({"route": "other"}, [4, 3]),
+        ({"route": "triage", "status": "dead"}, [0]),  # of one delivery, not of two
+        ({"route": "triage", "status": "none"}, [4, 2]),  # no delivery by that route
+        ({"since": NOW + 2}, [4, 3, 2]),
+        ({"until": NOW + 2}, [1, 0]),
+        ({"since": NOW + 1, "until": NOW + 3, "source": "github"}, [2, 1]),
+    ],
+    ids=str,
+)
+def test_filters(database: Database, five: list[Event], filters: dict[str, object], expected: list[int]) -> None:
+    assert ids(database, **filters) == [five[number].id for number in expected]
+
+
+def test_the_limit_counts_from_the_newest_and_0_is_all(
+    database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "PAGE", 2)  # so that five are three pages
+    newest = [event.id for event in reversed(five)]
+    for limit in range(6):
+        assert ids(database, limit) == (newest[:limit] if limit else newest)
+    assert queries.event_ids(database, Filters()) == newest[::-1]
+    assert queries.event_ids(database, Filters(), 2) == newest[:2][::-1]
+
+
+def test_all_is_streamed_while_more_comes_in(database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE", 2)
+    listing = queries.list_events(database, Filters(), 0)
+    first = next(listing)
+    keep(database, make_event("late"))
+    assert [first[0].id, *(event.id for event, _ in listing)] == [event.id for event in reversed(five)]
+
+
+def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(database: Database, five: list[Event]) -> None:
+    def routes(**filters: object) -> list[tuple[str, str]]:
+        listed = queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
+        return [(one.route, one.status) for one in listed]
+
+    assert len(routes()) == 5
+    assert routes(status="dead") == [("other", "dead"), ("triage", "dead")]
+    assert routes(source="crm") == [("other", "queued")]
+    assert routes(type="a.*", status="queued") == [("triage", "queued")]
+    assert routes(since=NOW + 1) == []  # deliveries are planned at NOW here
+    assert len(queries.delivery_ids(database, Filters(), also=tables.delivery.c.route == "other")) == 2
+
+
+def test_one_is_shown_by_any_of_its_ids(database: Database, five: list[Event]) -> None:
+    event = five[3]
+    first, second = events.deliveries_of(database, [event.id])[event.id]
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).where(tables.delivery.c.id == second.id).values(run_id="Run22"))
+        for number in (2, 1):
+            connection.execute(insert(tables.attempt).values(delivery_id=second.id, number=number, started_at=NOW))
+    by = {event.id: None, first.id: first.id, second.id: second.id, "Run22": second.id, "Run2": second.id}
+    for text, asked in by.items():
+        found = queries.show(database, text)
+        assert (found.event.id, found.delivery_id) == (event.id, asked)
+        assert [one.id for one in found.deliveries] == [first.id, second.id]
+        numbers = {key: [each.number for each in value] for key, value in found.attempts.items()}
+        assert numbers == {first.id: [], second.id: [1, 2]}
+
+
+def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Database) -> None:
+    one = keep(database, make_event("1", id="evt_aab"))
+    two = keep(database, make_event("2", id="evt_aac"))
+    exact = keep(database, make_event("3", id="evt_aa"))
+    assert queries.find(database, "evt_aab")[0] == one.id
+    assert queries.find(database, "evt_aac")[0] == two.id
+    assert queries.find(database, "evt_aa")[0] == exact.id  # a whole id is never ambiguous
+    with pytest.raises(NotFound, match=r"several ids begin with 'evt_a': evt_aa"):
+        queries.find(database, "evt_a")
+    for text in ("", "evt_b", "dlv_1", "nothing", "evt_%", "%"):
+        with pytest.raises(NotFound, match="no event, delivery or run"):
+            queries.find(database, text)
+
+
+def test_what_arrives_and_what_moves_is_seen_once_it_does(database: Database, five: list[Event]) -> None:
+    at_event, at_delivery = queries.newest(database)
+    new = keep(database, make_event("10"), make_delivery(make_event("10")))
+    assert new.id in [event.id for _, event in queries.arrived(database, at_event, Filters())]
+    moved = queries.moving(database, at_delivery, [], Filters())
+    assert moved[-1][0] > at_delivery
+    old = events.deliveries_of(database, [five[0].id])[five[0].id][0]
+    assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [old.id], Filters())]
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).where(tables.delivery.c.id == old.id).values(slot=True))
+    assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [], Filters())]
+    assert queries.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
+
+
+def test_an_empty_store_has_nothing(database: Database) -> None:
+    assert (ids(database), queries.event_ids(database, Filters()), queries.newest(database)) == ([], [], (0, 0))
+
+
+def test_lists_do_not_read_what_they_do_not_show(database: Database) -> None:
+    event = make_event("1", body=b"x" * 100)
+    keep(database, event, replace(make_delivery(event), inputs={"long": "x"}))
+    assert next(queries.list_deliveries(database, Filters())).inputs is None

@@ -1,0 +1,56 @@
+"""What a user sees as JSON: every key of the design, whatever there is to say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+from conftest import NOW, make_delivery, make_event
+
+from bridge.model import Attempt, RunState, Status
+from bridge.shapes import delivery_json, event_json, iso, whole_event_json
+
+EVENT_KEYS = "id source provider type provider_id received_at problem config_hash body_sha256 same_body_as duplicates deliveries"
+DELIVERY_KEYS = (
+    "id event_id route flow platform status reason attempts throttled run_id run_url run_state outputs "
+    "created_at due_at delivered_at finished_at"
+)
+
+
+def test_every_key_is_there_in_the_order_of_the_design() -> None:
+    event = make_event(None, type=None)
+    shape = event_json(event, [make_delivery(event)])
+    assert list(shape) == EVENT_KEYS.split()
+    assert list(shape["deliveries"][0]) == DELIVERY_KEYS.split()
+    assert (shape["type"], shape["provider_id"], shape["problem"]) == (None, None, None)
+    assert orjson.loads(orjson.dumps(shape)) == shape
+
+
+def test_times_are_iso_8601_in_utc_with_microseconds() -> None:
+    assert iso(NOW) == "2025-11-24T16:00:00.000000Z"
+    assert iso(1.5) == "1970-01-01T00:00:01.500000Z"
+    assert iso(None) is None
+
+
+def test_states_are_their_words() -> None:
+    changes = {"status": Status.DELIVERED, "run_state": RunState.DONE, "outputs": {"a": 1}, "delivered_at": NOW}
+    shape = delivery_json(replace(make_delivery(make_event()), **changes))  # type: ignore[arg-type]
+    words = {"status": "delivered", "run_state": "done", "delivered_at": iso(NOW)}
+    assert {name: shape[name] for name in changes} == changes | words
+
+
+def test_a_whole_event_has_its_request_and_each_delivery_its_attempts() -> None:
+    event = make_event("1", body="ünï".encode(), headers={"x-a": "b"}, query_string="q=1")
+    delivery = make_delivery(event)
+    attempt = Attempt(delivery_id=delivery.id, number=1, started_at=NOW, outcome="started", status_code=200, run_id="r")
+    shape = whole_event_json(event, [delivery], {delivery.id: [attempt]})
+    assert list(shape)[: len(EVENT_KEYS.split())] == EVENT_KEYS.split()
+    assert (shape["headers"], shape["query_string"], shape["body"], shape["body_base64"]) == ({"x-a": "b"}, "q=1", "ünï", None)
+    one = shape["deliveries"][0]
+    assert (one["attempts"], one["inputs"], one["log"]) == (0, {"title": "Found a bug"}, [])
+    assert list(one["attempt_list"][0]) == ["number", "started_at", "finished_at", "outcome", "status_code", "detail", "run_id"]
+
+
+def test_a_body_that_is_no_text_is_base64() -> None:
+    shape = whole_event_json(make_event(body=b"\xff\x00"), [], {})
+    assert (shape["body"], shape["body_base64"]) == (None, "/wA=")
