@@ -1,0 +1,48 @@
+"""End to end: accept, plan, store, start, settle; deliveries a second to a flow server that answers at once.
+
+    python bench/deliver.py [--seconds 10] [--connections 16]
+
+The rate is all deliveries over the time from the first request to the last start, the backlog included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import rig
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=16)
+    given = parser.parse_args()
+    print(rig.machine())
+    with rig.folder() as path, rig.stub(path) as stub_port:
+        port = rig.free_port()
+        script = rig.lua(path, rig.payload())
+        with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port) as run:
+            before, began = rig.cpu(run.pid), time.monotonic()
+            result = rig.wrk(port, script, given.seconds, given.connections)
+            started = drained(path / "starts", int(result["requests"]))
+            took = time.monotonic() - began
+            used = rig.cpu(run.pid) - before
+    print(f"accepted {result['requests']:.0f} in {given.seconds:g} s ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f} errors)")
+    print(f"started {started} in {took:.1f} s: {started / took:.0f} deliveries/s, {used / started * 1e6:.0f} µs CPU each")
+
+
+def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
+    """Wait until as many starts came as events were accepted, and no more come; return how many distinct ones there were."""
+    until, seen = time.monotonic() + patience, -1
+    while time.monotonic() < until:
+        lines = starts.read_text().splitlines()
+        if len(lines) >= wanted and len(lines) == seen:
+            break
+        seen = len(lines)
+        time.sleep(0.05)
+    return len({line.split()[1] for line in starts.read_text().splitlines()})
+
+
+main()

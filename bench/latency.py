@@ -1,0 +1,75 @@
+"""From acknowledgement to start: how long after an event was received its start arrives at the flow server.
+
+    python bench/latency.py [--rate 500] [--seconds 10]
+
+Open loop: events are sent on a schedule whatever the answers take, each on a connection of its own, as senders do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import threading
+import time
+from queue import SimpleQueue
+
+import rig
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rate", type=float, default=500.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    given = parser.parse_args()
+    print(rig.machine())
+    with rig.folder() as path, rig.stub(path) as stub_port:
+        port, body = rig.free_port(), rig.payload()
+        rig.lua(path, body)
+        with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port):
+            acks = send(port, body, given.rate, given.seconds)
+            until = time.monotonic() + 30
+            while time.monotonic() < until and len((path / "starts").read_text().splitlines()) < len(acks):
+                time.sleep(0.05)
+        starts = {event: float(at) for at, event in (line.split() for line in (path / "starts").read_text().splitlines())}
+    waits = sorted((starts[event] - at) * 1000 for event, (at, _) in acks.items() if event in starts)
+    answers = sorted(took * 1000 for _, took in acks.values())
+    quantile = lambda values, share: values[min(len(values) - 1, int(share * len(values)))]  # noqa: E731
+    print(f"{len(acks)} events at {given.rate:g}/s, {len(acks) - len(waits)} not started")
+    for name, values in (("request to acknowledgement", answers), ("acknowledgement to start", waits)):
+        print(f"{name:27} p50 {quantile(values, 0.5):6.1f} ms  p99 {quantile(values, 0.99):6.1f} ms  max {values[-1]:6.1f} ms")
+
+
+def send(port: int, body: bytes, rate: float, seconds: float) -> dict[str, tuple[float, float]]:
+    """Send events on schedule; return (when acknowledged, how long that took from the scheduled time) of each."""
+    signature = (rig.hmac.new(rig.SECRET.encode(), body, "sha256")).hexdigest()
+    waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
+    acks: dict[str, tuple[float, float]] = {}
+
+    def post() -> None:
+        while (item := waiting.get()) is not None:
+            number, due = item
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            headers = {"Content-Type": "application/json", "X-GitHub-Event": "issues", "X-GitHub-Delivery": f"l-{number}",
+                       "X-Hub-Signature-256": f"sha256={signature}", "Connection": "close"}  # fmt: skip
+            connection.request("POST", "/hooks/github", body, headers)
+            answer = json.loads(connection.getresponse().read())
+            acks[answer["event_id"]] = (time.time(), time.monotonic() - due)
+            connection.close()
+
+    threads = [threading.Thread(target=post) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    for number in range(int(rate * seconds)):
+        due = began + number / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        waiting.put((number, due))
+    for _ in threads:
+        waiting.put(None)
+    for thread in threads:
+        thread.join()
+    return acks
+
+
+main()

@@ -1,0 +1,28 @@
+"""Memory and start: the proportional set size of everything `serve` starts, at rest and under load, and how soon it is ready.
+
+    python bench/memory.py
+"""
+
+from __future__ import annotations
+
+import time
+
+import rig
+
+
+def main() -> None:
+    print(rig.machine())
+    with rig.folder() as path, rig.stub(path) as stub_port:
+        script = rig.lua(path, rig.payload())
+        for attempt in ("first start", "second start"):
+            port = rig.free_port()
+            began = time.monotonic()
+            with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port) as run:
+                ready = time.monotonic() - began
+                time.sleep(1)
+                rest = rig.pss(run.pid)
+                rig.wrk(port, script, 5)
+                print(f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB at rest in {len(rig.tree(run.pid))} processes, {rig.pss(run.pid):.0f} MB after load")
+
+
+main()

@@ -1,0 +1,222 @@
+"""What the measurements share: processes that are started and stopped, a signed load for wrk, and how much a process tree uses."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+from bridge.samples import sample
+
+SECRET = "b3f1c0ffee" * 4
+SIZE = 9 * 1024  # bytes of the payload: between a GitHub push (7 KB) and a pull request (24 KB)
+HERE = Path(__file__).parent
+
+SCHEMA = {
+    "type": "object",
+    "required": ["action", "issue", "repository"],
+    "properties": {
+        "action": {"enum": ["opened", "reopened"]},
+        "issue": {
+            "type": "object",
+            "required": ["number", "title", "user"],
+            "properties": {
+                "number": {"type": "integer", "minimum": 1},
+                "title": {"type": "string", "maxLength": 500},
+                "user": {"type": "object", "required": ["login"], "properties": {"login": {"type": "string"}}},
+                "labels": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+            },
+        },
+        "repository": {"type": "object", "required": ["full_name"]},
+    },
+}
+INPUTS_SCHEMA = {
+    "type": "object",
+    "required": ["title", "number", "event_id"],
+    "properties": {"title": {"type": "string", "maxLength": 200}, "number": {"type": "integer"}, "labels": {"type": "string"}},
+}
+
+
+def routes(url: str, slots: int = 64) -> str:
+    """Return a routes.yaml whose one route matches, reshapes six fields and validates both schemas, for the flow at `url`."""
+    document = {
+        "version": 1,
+        "platforms": {"stub": {"type": "http", "url": url, "max_concurrent_runs": slots}},
+        "sources": {"github": {"provider": "github", "secret": SECRET}},
+        "routes": [
+            {
+                "name": "triage",
+                "on": "github issues",
+                "match": {"body.action": ["opened", "reopened"], "body.issue.user.type": {"ne": "Bot"}},
+                "payload_schema": SCHEMA,
+                "inputs": {
+                    "title": "${body.issue.title}",
+                    "number": "${body.issue.number}",
+                    "summary": "#${body.issue.number} by ${body.issue.user.login}",
+                    "labels": "${join(', ', body.issue.labels[].name)}",
+                    "repository": "${body.repository.full_name}",
+                    "event_id": "${event.id}",
+                },
+                "inputs_schema": INPUTS_SCHEMA,
+                "flow": "stub/triage",
+            }
+        ],
+    }
+    return json.dumps(document, indent=1)  # JSON is YAML
+
+
+def payload() -> bytes:
+    """Return GitHub's `issues` event, opened, of SIZE bytes."""
+    document = json.loads(sample("github", "issues", now=1764000000.0, new_id="bench").body)
+    document["action"] = "opened"
+    document["issue"]["body"] = ""
+    short = len(json.dumps(document, separators=(",", ":")))
+    document["issue"]["body"] = "All work and no play. " * 1000
+    document["issue"]["body"] = document["issue"]["body"][: max(0, SIZE - short)]
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def lua(folder: Path, body: bytes) -> Path:
+    """Write wrk's script: the signed payload, each time under a new delivery id."""
+    (folder / "body.json").write_bytes(body)
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    script = folder / "load.lua"
+    script.write_text(f"""
+local file = io.open("{folder / "body.json"}", "rb")
+local body = file:read("*a")
+file:close()
+local run = os.getenv("RUN") or tostring(os.time())
+local n = 0
+function request()
+  n = n + 1
+  return wrk.format("POST", "/hooks/github", {{
+    ["Content-Type"] = "application/json", ["User-Agent"] = "GitHub-Hookshot/044aadd", ["Accept"] = "*/*",
+    ["X-GitHub-Event"] = "issues", ["X-GitHub-Delivery"] = run .. "-" .. n, ["X-Hub-Signature-256"] = "sha256={signature}",
+  }}, body)
+end
+function done(summary, latency)
+  io.write(string.format("RESULT %d %d %f %f %d\\n", summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout))
+end
+""")
+    return script
+
+
+def wrk(port: int, script: Path, seconds: float, connections: int = 16) -> dict[str, float]:
+    """Load a server and return its rate per second, p50 and p99 in milliseconds, the requests made, and errors."""
+    if shutil.which("wrk") is None:
+        sys.exit("this needs wrk: apt-get install wrk")
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "RUN": os.urandom(6).hex()}).stdout
+    requests, duration, p50, p99, errors = map(float, re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", out).groups())
+    return {"rate": requests / duration * 1e6, "p50": p50 / 1000, "p99": p99 / 1000, "requests": requests, "errors": errors}
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Give a folder that goes away."""
+    path = Path(tempfile.mkdtemp(prefix="flowbridge-bench-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def process(command: list[str], url: str, **environ: str) -> Iterator[subprocess.Popen]:
+    """Run a server until the end of the block; give it once `url` answers 200."""
+    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+        try:
+            wait_for(url)
+            yield run
+        finally:
+            run.send_signal(signal.SIGTERM)
+            try:
+                run.wait(12)
+            except subprocess.TimeoutExpired:
+                os.killpg(run.pid, signal.SIGKILL)
+
+
+def wait_for(url: str, seconds: float = 15.0) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > until:
+            sys.exit(f"{url} does not answer")
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def flowbridge(path: Path, config: str, port: int, command: str = "serve") -> Iterator[subprocess.Popen]:
+    """Run `flowbridge serve` on an empty store, as anyone would."""
+    (path / "routes.yaml").write_text(config)
+    environ = {"FLOWBRIDGE_DATA": str(path / "data"), "FLOWBRIDGE_BIND": f"127.0.0.1:{port}", "FLOWBRIDGE_CONFIG": str(path / "routes.yaml")}
+    ready = "readyz" if command == "serve" else "healthz"
+    with process([sys.executable, "-m", "bridge", command], f"http://127.0.0.1:{port}/{ready}", **environ) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def stub(path: Path) -> Iterator[int]:
+    """Run a flow server that answers at once; give its port. `path`/starts gets a line per start: the time, and the id of the event."""
+    port = free_port()
+    with process([sys.executable, str(HERE / "stub.py"), str(port), str(path / "starts")], f"http://127.0.0.1:{port}/"):
+        yield port
+
+
+def tree(pid: int) -> list[int]:
+    """Return the processes of a tree."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(found for child in children for found in tree(int(child)))]
+
+
+def cpu(pid: int) -> float:
+    """Return the processor seconds that a tree has used."""
+    ticks = 0
+    for each in tree(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(") ")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def pss(pid: int) -> float:
+    """Return the proportional set size of a tree in MB."""
+    total = 0
+    for each in tree(pid):
+        total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)[1])
+    return total / 1024
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    return f"{os.cpu_count()} x {model}, Python {sys.version.split()[0]}, Linux {os.uname().release}"
