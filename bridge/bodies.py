@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import orjson
@@ -36,13 +37,16 @@ class Body:
     problem: str | None = None
 
 
+_media = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time
+
+
 def decode(content_type: str, raw: bytes, *, max_depth: int, wrapped_in: str | None = None) -> Body:
     """Return what `raw` says under `content_type` (the whole header value).
 
     `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form (GitHub's and Slack's `payload`).
     A body without a content type, or with one we do not know, is JSON if it reads as JSON and text otherwise.
     """
-    media, options = parse_options_header(content_type)
+    media, options = _media(content_type)
     if media == URLENCODED:
         return _unwrap(_urlencoded(raw), wrapped_in, max_depth)
     if media == MULTIPART:
@@ -105,7 +109,7 @@ def _multipart(raw: bytes, boundary: str) -> Body:
         decoder.receive_data(raw)
         decoder.receive_data(None)
         pairs, files = _parts(decoder)
-    except Exception:  # noqa: BLE001 - werkzeug's decoder promises no error type; any of them means the same
+    except Exception:  # werkzeug's decoder promises no error type; any of them means the same
         return Body(problem=problem)
     body = _form(pairs)
     return Body(value=body.value, form=body.form, files=files)

@@ -10,6 +10,7 @@ import hashlib
 from base64 import b32encode
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_plus
 
 from bridge.bodies import Body
@@ -111,8 +112,12 @@ def delivery_id(event_id: str, route: str, nonce: str = "") -> str:
 
     Ids that begin alike sort beside each other, which keeps the index of a growing queue compact.
     """
-    digest = hashlib.sha256(f"{route}\0{nonce}".encode()).digest()
-    return f"dlv_{event_id.partition('_')[2]}{b32encode(digest[:5]).decode().lower()}"
+    return f"dlv_{event_id.partition('_')[2]}{_letters(route, nonce)}"
+
+
+@lru_cache(maxsize=1024)
+def _letters(route: str, nonce: str) -> str:
+    return b32encode(hashlib.sha256(f"{route}\0{nonce}".encode()).digest()[:5]).decode().lower()
 
 
 def _kind(value: JSON) -> str:
@@ -122,10 +127,12 @@ def _kind(value: JSON) -> str:
 
 def masked(event: Event, locators: Collection[str]) -> Event:
     """Return `event` with what stands at these locators (`header:authorization`, `query:token`) replaced by a mask."""
-    headers = {name: MASK if f"header:{name}" in locators else value for name, value in event.headers.items()}
+    hidden = [name for locator in locators if locator.startswith("header:") and (name := locator[7:]) in event.headers]
+    if not hidden and not event.query_string:
+        return event
     query = "&".join(
         f"{name}={MASK}" if f"query:{unquote_plus(name)}" in locators else pair
         for pair in event.query_string.split("&")
         for name in [pair.partition("=")[0]]
     )
-    return replace(event, headers=headers, query_string=query)
+    return replace(event, headers={**event.headers, **dict.fromkeys(hidden, MASK)}, query_string=query)

@@ -7,7 +7,7 @@ This is the first half of the product, top to bottom. A request becomes an event
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -70,7 +70,7 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
     body = body or read_body(source, request.headers.get("content-type", ""), request.body)
     if shake and shake.signed and (answer := shake.answer(request, body.value)):
         return Received(answer)
-    _check_form(source, request, body)
+    _check_form(source, body)
     event = _identify(request, source, body, config, now, event_id)
     deliveries, fault = _plan(event, body, config, now)
     if fault is not None:
@@ -99,7 +99,7 @@ def replan(event: Event, config: Config, now: float, nonce: str) -> list[Deliver
     return plan(present, body, config.routes_of(event.source), now, nonce) if body.problem is None else []
 
 
-def _check_form(source: Source, request: Request, body: Body) -> None:
+def _check_form(source: Source, body: Body) -> None:
     """A form is checked before it is kept, so that the person who sent it can mend it."""
     if source.provider.name != "form":
         return
@@ -112,19 +112,22 @@ def _check_form(source: Source, request: Request, body: Body) -> None:
         raise Refused(422, "invalid", "some fields are not right", fields=errors)
 
 
+#: What makes two requests of a source the same event, by its `dedup`.
+DEDUP: Mapping[str, Callable[[Source, Request, Body, str], str | None]] = {
+    "id": lambda source, request, body, _: locate(source.event_id, request, body.value),
+    "body": lambda _source, _request, _body, digest: f"sha256:{digest}",
+    "none": lambda *_: None,
+}
+
+
 def _identify(request: Request, source: Source, body: Body, config: Config, now: float, event_id: str) -> Event:
     digest = hashlib.sha256(request.body).hexdigest()
-    ids: dict[str, Callable[[], str | None]] = {
-        "id": lambda: locate(source.event_id, request, body.value),
-        "body": lambda: f"sha256:{digest}",
-        "none": lambda: None,
-    }
     event = Event(
         id=event_id,
         source=source.name,
         provider=source.provider.name,
         type=_fit_type(locate(source.event_type, request, body.value)),
-        provider_id=_fit_id(ids[source.dedup]()),
+        provider_id=_fit_id(DEDUP[source.dedup](source, request, body, digest)),
         received_at=now,
         headers=request.headers,
         query_string=request.query_string,

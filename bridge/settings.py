@@ -51,8 +51,11 @@ class Settings:
         return f"http://{bracket(host)}:{port}/api/v1"
 
 
-def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind: str | None = None) -> Settings:
-    """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot be used."""
+def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind: str | None = None, secrets: bool = True) -> Settings:
+    """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot be used.
+
+    `secrets`: false for those who only look at the store: nothing is generated then, and nothing must be set.
+    """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     beside = {name: value for name, value in dotenv_values(path.parent / ".env").items() if value is not None}
     merged = {**beside, **environ}
@@ -70,7 +73,7 @@ def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind
         trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
         log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
         environ=merged,
-        **_local_credentials(merged, data, url),
+        **(_local_credentials(merged, data, url) if secrets else {}),
     )
 
 

@@ -165,7 +165,7 @@ def _wait(platform: Platform, run_id: str) -> RunReport:
 def _config(config: str | None) -> Config:
     from bridge.start import load_all
 
-    return load_all(settings_of(config)).config
+    return load_all(settings_of(config, secrets=True)).config
 
 
 def _kind(platform: Platform) -> PlatformType:

@@ -78,11 +78,11 @@ def filters(*, source: str | None, route: str | None, status: str | None, type_:
     return Filters(source=source, route=route, status=status, type=type_, since=since, until=until)
 
 
-def settings_of(config: str | None) -> Settings:
-    """Return the settings that every command uses."""
+def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
+    """Return the settings that every command uses; with `secrets` those that call the embedded platform."""
     from bridge.settings import load_settings
 
-    return load_settings(os.environ, config=config)
+    return load_settings(os.environ, config=config, secrets=secrets)
 
 
 @contextmanager
