@@ -123,7 +123,9 @@ def _local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict
     """The secret key, and the embedded platform's credentials: derived from it, so that every process has the same."""
     key = environ.get("FLOWBRIDGE_SECRET_KEY") or ""
     if not key and not url.startswith("sqlite"):
-        raise SettingsError("FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share it (32 or more random characters)")
+        raise SettingsError(
+            "FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share it (32 or more random characters)"
+        )
     key = key or _generated(data / "secret_key")
     return {
         "secret_key": key,
@@ -143,7 +145,8 @@ def _generated(path: Path) -> str:
             _make(path)
         key = path.read_text().strip()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"the secret key cannot be kept in {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(f"the secret key cannot be kept in {path}: {reason}") from error
     if len(key) < SHORTEST:
         raise SettingsError(f"{path} holds no secret key of {SHORTEST} characters or more: delete the file, and a new one is made")
     return key

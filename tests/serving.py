@@ -1,4 +1,4 @@
-"""Whole bridges in processes of their own, on free ports and throw-away folders, that never outlive their test; raw HTTP to talk to them."""
+"""Whole bridges in processes of their own, on free ports and throw-away folders, and raw HTTP to talk to them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -190,10 +191,8 @@ class Bridge:
     def kill(self) -> None:
         """Kill the whole tree at once."""
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process.wait(10)
 
     @property

@@ -33,7 +33,9 @@ def multipart(*parts: tuple[str, str, bytes]) -> bytes:
 # -- JSON
 
 
-@pytest.mark.parametrize("content_type", [JSON, "Application/JSON; charset=utf-8", "application/cloudevents+json", "application/csp-report+json"])
+@pytest.mark.parametrize(
+    "content_type", [JSON, "Application/JSON; charset=utf-8", "application/cloudevents+json", "application/csp-report+json"]
+)
 def test_json_is_its_value(content_type: str) -> None:
     body = read(content_type, '{"a": [1, "Zoë ✓", null, true]}'.encode())
     assert (body.value, body.form, body.problem) == ({"a": [1, "Zoë ✓", None, True]}, None, None)
@@ -41,7 +43,21 @@ def test_json_is_its_value(content_type: str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"NaN", b"[Infinity]", b"[1e400]", b'{"a":1,}', b"'a'", b'"\xff"', b'"\\ud800"', b"\xef\xbb\xbf{}", b"{} {}", b"\x00", b"[1]\x00"],
+    [
+        b"",
+        b"{",
+        b"NaN",
+        b"[Infinity]",
+        b"[1e400]",
+        b'{"a":1,}',
+        b"'a'",
+        b'"\xff"',
+        b'"\\ud800"',
+        b"\xef\xbb\xbf{}",
+        b"{} {}",
+        b"\x00",
+        b"[1]\x00",
+    ],
 )
 def test_what_is_not_json_is_a_problem_that_says_where(raw: bytes) -> None:
     body = read(JSON, raw)
@@ -88,13 +104,18 @@ def test_brackets_in_strings_do_not_count(text: str) -> None:
     assert read(JSON, raw, max_depth=2).problem is not None
 
 
-@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000, b'"' + b"[" * 1000, b"]" * 1000 + b"[" * 1000])
+@pytest.mark.parametrize(
+    "raw", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000, b'"' + b"[" * 1000, b"]" * 1000 + b"[" * 1000]
+)
 def test_a_bomb_is_a_problem_and_no_crash(raw: bytes) -> None:
     assert read(JSON, raw).problem is not None
     assert read("", raw).value in (None, raw.decode())
 
 
-@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)), st.integers(0, 6))
+@given(
+    st.recursive(st.none() | st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)),
+    st.integers(0, 6),
+)
 def test_depth_agrees_with_the_value(value: object, limit: int) -> None:
     def depth(one: object) -> int:
         inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else None
@@ -231,7 +252,22 @@ def test_an_unknown_type_is_json_if_it_reads_as_json_and_text_otherwise(content_
 
 
 TYPES = st.sampled_from([JSON, URLENCODED, MULTIPART, "multipart/form-data", "text/plain", ""]) | st.text(max_size=60)
-PIECES = st.sampled_from([b"--limit", b"--limit--", b"\r\n", b'Content-Disposition: form-data; name="a"', b"; filename=", b'"', b"\\", b"[", b"{", b"&", b"=", b"%"])
+PIECES = st.sampled_from(
+    [
+        b"--limit",
+        b"--limit--",
+        b"\r\n",
+        b'Content-Disposition: form-data; name="a"',
+        b"; filename=",
+        b'"',
+        b"\\",
+        b"[",
+        b"{",
+        b"&",
+        b"=",
+        b"%",
+    ]
+)
 BYTES = st.binary(max_size=200) | st.lists(PIECES | st.binary(max_size=4), max_size=30).map(b"".join)
 
 

@@ -1,5 +1,7 @@
 """The two faces: what a socket serves is decided by the socket, and by no header that a caller can write."""
 
+# ruff: noqa: S104 - to all interfaces is what is being tested
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -16,10 +18,22 @@ from bridge.web.hooks import client_address
 PRIVATE = ["/api/v1/start_pipeline", "/api/v1", "/metrics", "/console/", "/console", "/admin/v1/events"]
 PUBLIC = ["/hooks/github", "/healthz", "/readyz", "/forms/x", "/files/t", "/", "/apixv1", "/consoles", "/api/v12/x"]
 PROXIED = [
-    {"Forwarded": "for=203.0.113.1"}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": ""}, {"X-Forwarded-Host": "127.0.0.1"}, {"X-Forwarded-Proto": "https"},
-    {"X-Forwarded-Port": "443"}, {"X-Forwarded-Server": "a"}, {"Host": "bridge.example.com"}, {"Host": "203.0.113.1:8080"}, {"Host": "127.0.0.1.example.com"}, {"Host": "localhost.example.com"},
-    {"Host": "[::2]"}, {"Host": ""}, {"Host": "0.0.0.0"}, {"Host": "evil@127.0.0.1"},
-]  # fmt: skip
+    {"Forwarded": "for=203.0.113.1"},
+    {"X-Forwarded-For": "127.0.0.1"},
+    {"X-Forwarded-For": ""},
+    {"X-Forwarded-Host": "127.0.0.1"},
+    {"X-Forwarded-Proto": "https"},
+    {"X-Forwarded-Port": "443"},
+    {"X-Forwarded-Server": "a"},
+    {"Host": "bridge.example.com"},
+    {"Host": "203.0.113.1:8080"},
+    {"Host": "127.0.0.1.example.com"},
+    {"Host": "localhost.example.com"},
+    {"Host": "[::2]"},
+    {"Host": ""},
+    {"Host": "0.0.0.0"},
+    {"Host": "evil@127.0.0.1"},
+]
 OWN = [{}, {"Host": "localhost"}, {"Host": "localhost:1234"}, {"Host": "127.0.0.1:80"}, {"Host": "127.9.9.9"}, {"Host": "[::1]:80"}]
 
 
@@ -34,7 +48,11 @@ def made(**environ: str) -> Settings:
 
 def asked(headers: Mapping[str, str] = {}, server: tuple[str, int] = ("127.0.0.1", 8080), **more: Any) -> dict[str, Any]:
     sent = {"Host": "127.0.0.1", **headers}
-    return {"SERVER_NAME": server[0], "SERVER_PORT": str(server[1])} | {"HTTP_" + n.upper().replace("-", "_"): v for n, v in sent.items()} | more
+    return (
+        {"SERVER_NAME": server[0], "SERVER_PORT": str(server[1])}
+        | {"HTTP_" + n.upper().replace("-", "_"): v for n, v in sent.items()}
+        | more
+    )
 
 
 @pytest.mark.parametrize("path", PRIVATE)
@@ -112,10 +130,30 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, int]
         yield bridge, port
 
 
-@pytest.mark.parametrize("target", [*PRIVATE, "//api/v1/start_pipeline", "///console/", "/%2fapi/v1/get_pl_run", "/%61pi/v1/get_pl_run", "/hooks/../api/v1/get_pl_run", "http://localhost/api/v1/get_pl_run", "/api/v1/get_pl_run?x=/hooks/github"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *PRIVATE,
+        "//api/v1/start_pipeline",
+        "///console/",
+        "/%2fapi/v1/get_pl_run",
+        "/%61pi/v1/get_pl_run",
+        "/hooks/../api/v1/get_pl_run",
+        "http://localhost/api/v1/get_pl_run",
+        "/api/v1/get_pl_run?x=/hooks/github",
+    ],
+)
 def test_the_public_socket_has_no_private_path_whatever_is_sent(two: tuple[Bridge, int], target: str) -> None:
     bridge, private = two
-    for more in ({}, {"Host": f"localhost:{private}"}, {"X-Forwarded-Port": str(private)}, {"X-Original-URL": "/api/v1/x"}, {"SCRIPT_NAME": "/api"}, {"Script-Name": "/hooks"}, {"Path-Info": "/api/v1"}):
+    for more in (
+        {},
+        {"Host": f"localhost:{private}"},
+        {"X-Forwarded-Port": str(private)},
+        {"X-Original-URL": "/api/v1/x"},
+        {"SCRIPT_NAME": "/api"},
+        {"Script-Name": "/hooks"},
+        {"Path-Info": "/api/v1"},
+    ):
         answer = exchange(bridge.port, head("GET", target, {"Connection": "close", **more}))
         assert answer.status == 404
         assert answer.json["error"] in ("not_found", "unknown_source")

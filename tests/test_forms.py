@@ -32,15 +32,44 @@ SCHEMA: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("age", "3", 3), ("age", " 3 ", 3), ("age", "-0", 0), ("age", "+7", 7), ("age", "3.0", "3.0"), ("age", "1e3", "1e3"),
-        ("age", "٣", 3), ("age", "1_000", "1_000"), ("age", "9" * 19, "9" * 19), ("age", "0x10", "0x10"), ("age", "3\n4", "3\n4"),
-        ("price", "3", 3), ("price", "3.50", 3.5), ("price", ".5", 0.5), ("price", "1e3", 1000.0), ("price", "nan", "nan"),
-        ("price", "inf", "inf"), ("price", "1,5", "1,5"), ("price", "1e999", "1e999"),
-        ("agree", "on", True), ("agree", "TRUE", True), ("agree", "1", True), ("agree", "no", False), ("agree", "", False), ("agree", "maybe", "maybe"),
-        ("tags", "a", ["a"]), ("tags", ["a", "b"], ["a", "b"]), ("sizes", ["1", "x"], [1, "x"]), ("sizes", "4", [4]),
-        ("name", "3", "3"), ("name", "", ""), ("note", "", ""), ("note", "hi", "hi"), ("count", "4", 4), ("any", "3", "3"), ("unknown", "3", "3"),
+        ("age", "3", 3),
+        ("age", " 3 ", 3),
+        ("age", "-0", 0),
+        ("age", "+7", 7),
+        ("age", "3.0", "3.0"),
+        ("age", "1e3", "1e3"),
+        ("age", "٣", 3),
+        ("age", "1_000", "1_000"),
+        ("age", "9" * 19, "9" * 19),
+        ("age", "0x10", "0x10"),
+        ("age", "3\n4", "3\n4"),
+        ("price", "3", 3),
+        ("price", "3.50", 3.5),
+        ("price", ".5", 0.5),
+        ("price", "1e3", 1000.0),
+        ("price", "nan", "nan"),
+        ("price", "inf", "inf"),
+        ("price", "1,5", "1,5"),
+        ("price", "1e999", "1e999"),
+        ("agree", "on", True),
+        ("agree", "TRUE", True),
+        ("agree", "1", True),
+        ("agree", "no", False),
+        ("agree", "", False),
+        ("agree", "maybe", "maybe"),
+        ("tags", "a", ["a"]),
+        ("tags", ["a", "b"], ["a", "b"]),
+        ("sizes", ["1", "x"], [1, "x"]),
+        ("sizes", "4", [4]),
+        ("name", "3", "3"),
+        ("name", "", ""),
+        ("note", "", ""),
+        ("note", "hi", "hi"),
+        ("count", "4", 4),
+        ("any", "3", "3"),
+        ("unknown", "3", "3"),
     ],
-)  # fmt: skip
+)
 def test_a_field_is_typed_where_its_text_reads_as_the_type(name: str, text: Any, value: Any) -> None:
     typed = type_fields({name: text}, SCHEMA)
     assert typed[name] == value
@@ -62,7 +91,12 @@ def test_a_schema_without_properties_types_nothing() -> None:
 
 def test_what_is_not_text_stays_as_it_is() -> None:
     """A script may post JSON to a form source."""
-    assert type_fields({"age": 3, "agree": True, "tags": ["x"], "name": None}, SCHEMA) == {"age": 3, "agree": True, "tags": ["x"], "name": None}
+    assert type_fields({"age": 3, "agree": True, "tags": ["x"], "name": None}, SCHEMA) == {
+        "age": 3,
+        "agree": True,
+        "tags": ["x"],
+        "name": None,
+    }
 
 
 @given(st.dictionaries(st.sampled_from(sorted(SCHEMA["properties"])), st.text(max_size=40) | st.lists(st.text(max_size=8), max_size=3)))

@@ -42,9 +42,12 @@ def test_a_delivery_is_frozen_from_its_route() -> None:
 
 def test_every_route_that_matches_makes_one_and_no_other() -> None:
     found = planned(
-        route("a"), route("other type", types=("push",)), route("pattern", types=("iss*",)), route("no", match=lambda roots: False),
+        route("a"),
+        route("other type", types=("push",)),
+        route("pattern", types=("iss*",)),
+        route("no", match=lambda roots: False),
         route("yes", match=lambda roots: roots["body"]["action"] == "opened"),
-    )  # fmt: skip
+    )
     assert [one.route for one in found] == ["a", "pattern", "yes"]
     assert len({one.id for one in found}) == 3
 
@@ -106,7 +109,9 @@ def test_a_reserved_name_from_a_payload_parks_or_is_dropped(name: str) -> None:
 
 
 def test_shadow_is_kept_as_shadow_and_paused_waits() -> None:
-    shadow, paused, broken = planned(route("s", mode=Mode.SHADOW), route("p", mode=Mode.PAUSED), route("b", mode=Mode.SHADOW, reshape=fails))
+    shadow, paused, broken = planned(
+        route("s", mode=Mode.SHADOW), route("p", mode=Mode.PAUSED), route("b", mode=Mode.SHADOW, reshape=fails)
+    )
     assert [one.status for one in (shadow, paused, broken)] == [Status.SHADOW, Status.QUEUED, Status.DEAD]
     assert shadow.inputs == {"title": "Bug"}
     assert shadow.finished_at is None
@@ -131,10 +136,25 @@ SECRET = "s3cr3t-value"
 
 @pytest.mark.parametrize(
     "query",
-    ["token={}", "a=1&token={}&b=2", "%74oken={}", "t%6Fken={}", "token={}&token={}", "api+key={}", "api%20key={}", "token={}=={}", "%74%6f%6b%65%6e={}", "token={};x=1"],
+    [
+        "token={}",
+        "a=1&token={}&b=2",
+        "%74oken={}",
+        "t%6Fken={}",
+        "token={}&token={}",
+        "api+key={}",
+        "api%20key={}",
+        "token={}=={}",
+        "%74%6f%6b%65%6e={}",
+        "token={};x=1",
+    ],
 )
 def test_a_credential_is_masked_however_its_name_is_written(query: str) -> None:
-    event = make_event("1", query_string=query.replace("{}", SECRET), headers={"authorization": f"Bearer {SECRET}", "x-gitlab-token": SECRET, "x-event": "push"})
+    event = make_event(
+        "1",
+        query_string=query.replace("{}", SECRET),
+        headers={"authorization": f"Bearer {SECRET}", "x-gitlab-token": SECRET, "x-event": "push"},
+    )
     kept = masked(event, CREDENTIALS)
     assert SECRET not in kept.query_string
     assert kept.headers == {"authorization": MASK, "x-gitlab-token": MASK, "x-event": "push"}

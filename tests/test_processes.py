@@ -130,7 +130,9 @@ def test_a_worker_that_dies_at_once_is_not_started_all_the_time(tmp_path: Path) 
     with Bridge(tmp_path, constants=SHORT) as bridge:
         killed = set()
         for _ in range(3):
-            worker = until(lambda: next((one for one in children_of(bridge.pid) if one not in killed and not children_of(one)), None), 20, "a worker")
+            worker = until(
+                lambda: next((one for one in children_of(bridge.pid) if one not in killed and not children_of(one)), None), 20, "a worker"
+            )
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
         until(lambda: len([line for line in bridge.log if line["event"] == "process_ended"]) >= 3, what="three ends")
@@ -228,7 +230,11 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
             kept = {row[0] for row in connection.exec_driver_sql("SELECT id FROM event")}
         assert set(acknowledged) <= kept
         assert len(set(acknowledged)) == len(acknowledged)
-        until(lambda: bridge.count("delivery", "run_state = 'done'") + bridge.count("delivery", "run_state = 'failed'") == total, 40, "every run")
+        until(
+            lambda: bridge.count("delivery", "run_state = 'done'") + bridge.count("delivery", "run_state = 'failed'") == total,
+            40,
+            "every run",
+        )
         # A run that the killed worker was executing has failed, since half of it may have happened; none was executed twice.
         failed = bridge.count("delivery", "run_state = 'failed'")
         assert failed <= 2 * 8

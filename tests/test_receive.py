@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -42,7 +41,10 @@ sources:
     schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, age: {type: integer, minimum: 0}}}
   bare: {provider: form}
 routes:
-  - {name: triage, on: github issues, inputs: {title: "${body.issue.title}", all: "${to_string(headers)} ${to_string(query)}"}, flow: local/echo}
+  - name: triage
+    on: github issues
+    inputs: {title: "${body.issue.title}", all: "${to_string(headers)} ${to_string(query)}"}
+    flow: local/echo
   - {name: shallow, on: shallow, inputs: {a: "1"}, flow: local/echo}
   - {name: slack, on: slack, inputs: {body: "${body}"}, flow: local/echo}
   - {name: token, on: token, inputs: {all: "${to_string(headers)} ${to_string(query)}"}, flow: local/echo}
@@ -90,7 +92,9 @@ class Bench:
     def post(self, source: str, body: bytes, headers: Mapping[str, str] | None = None, *, query: str = "", sign: bool = True,
              secret: str = SECRET, method: str = "POST", now: float = NOW) -> Received:  # fmt: skip
         given = {name.lower(): value for name, value in (headers or {"content-type": "application/json"}).items()}
-        request = Request(method=method, path=f"/hooks/{source}", url=f"https://x/hooks/{source}", headers=given, body=body, query_string=query)
+        request = Request(
+            method=method, path=f"/hooks/{source}", url=f"https://x/hooks/{source}", headers=given, body=body, query_string=query
+        )
         known = self.config.sources[source]
         if sign and known.provider.name in ("github", "slack"):
             request = known.scheme.sign(request, secret, now)
@@ -261,7 +265,11 @@ def test_slacks_interactions_and_commands_are_read(bench: Bench) -> None:
     bench.post("slack", urlencode({"payload": inside}).encode(), form)
     bench.post("slack", urlencode({"command": "/deploy", "trigger_id": "t2", "text": "now"}).encode(), form)
     bench.post("slack", json.dumps({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}).encode())
-    assert [(event.type, event.provider_id) for event in bench.store.events] == [("block_actions", "t1"), ("/deploy", "t2"), ("message", "Ev1")]
+    assert [(event.type, event.provider_id) for event in bench.store.events] == [
+        ("block_actions", "t1"),
+        ("/deploy", "t2"),
+        ("message", "Ev1"),
+    ]
     assert bench.store.deliveries[0].inputs["body"]["user"] == {"id": "U1"}
 
 
@@ -282,7 +290,12 @@ def test_a_token_in_the_query_is_nowhere_afterwards(bench: Bench, query: str) ->
 
 
 def test_credential_headers_are_nowhere_afterwards(bench: Bench) -> None:
-    sent = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}", "cookie": "session=hunter2", "proxy-authorization": "Basic hunter2"}
+    sent = {
+        "content-type": "application/json",
+        "authorization": f"Bearer {TOKEN}",
+        "cookie": "session=hunter2",
+        "proxy-authorization": "Basic hunter2",
+    }
     bench.post("bearer", b"{}", sent)
     assert TOKEN not in repr(bench.store)
     assert "hunter2" not in repr(bench.store)
@@ -320,7 +333,13 @@ def test_a_form_with_a_file_is_415(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(b"%zz=\xff", "application/x-www-form-urlencoded"), (b"{", "application/json"), (b"[1]", "application/json"), (b'"x"', ""), (b"[" * 5000, "text/plain")],
+    [
+        (b"%zz=\xff", "application/x-www-form-urlencoded"),
+        (b"{", "application/json"),
+        (b"[1]", "application/json"),
+        (b'"x"', ""),
+        (b"[" * 5000, "text/plain"),
+    ],
 )
 def test_a_form_that_cannot_be_read_is_400(bench: Bench, body: bytes, content_type: str) -> None:
     with pytest.raises(Refused) as refused:
@@ -334,12 +353,15 @@ def test_a_form_that_cannot_be_read_is_400(bench: Bench, body: bytes, content_ty
 
 @given(
     source=st.sampled_from(["github", "slack", "open", "ids", "contact", "bare"]),
-    body=st.binary(max_size=120) | st.sampled_from([b'{"type": "url_verification", "challenge": 1}', b"payload=[]", b'{"id": 1e400}', b'{"id":true,"type":1.5}']),
+    body=st.binary(max_size=120)
+    | st.sampled_from([b'{"type": "url_verification", "challenge": 1}', b"payload=[]", b'{"id": 1e400}', b'{"id":true,"type":1.5}']),
     content_type=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "\xff", ""]),
     query=st.text(alphabet="a&=%+t\xff", max_size=20),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(config: Config, source: str, body: bytes, content_type: str, query: str) -> None:
+def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
+    config: Config, source: str, body: bytes, content_type: str, query: str
+) -> None:
     bench = Bench(config)
     try:
         received = bench.post(source, body, {"content-type": content_type, "x-github-event": content_type}, query=query)
@@ -352,7 +374,12 @@ def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(config: Conf
         assert all(each.status in (Status.QUEUED, Status.DEAD) for each in bench.store.deliveries)
 
 
-@given(st.binary(max_size=80), st.dictionaries(st.sampled_from(["x-hub-signature-256", "authorization", "x-slack-signature", "x-slack-request-timestamp"]), st.text(max_size=80)))
+@given(
+    st.binary(max_size=80),
+    st.dictionaries(
+        st.sampled_from(["x-hub-signature-256", "authorization", "x-slack-signature", "x-slack-request-timestamp"]), st.text(max_size=80)
+    ),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 def test_no_unsigned_request_gets_in(config: Config, body: bytes, headers: dict[str, str]) -> None:
     bench = Bench(config)

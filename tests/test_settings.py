@@ -1,5 +1,7 @@
 """Settings: what each variable may hold, where defaults come from, and a secret key that is made once."""
 
+# ruff: noqa: S104 - to all interfaces is what is being tested
+
 from __future__ import annotations
 
 import multiprocessing
@@ -24,17 +26,37 @@ def made(**environ: str) -> Settings:
 
 def test_the_defaults(folder: Path) -> None:
     settings = load_settings({})
-    assert (settings.config, settings.data, settings.bind, settings.private_bind) == (Path("routes.yaml"), folder / "data", ("127.0.0.1", 8080), None)
+    assert (settings.config, settings.data, settings.bind, settings.private_bind) == (
+        Path("routes.yaml"),
+        folder / "data",
+        ("127.0.0.1", 8080),
+        None,
+    )
     assert settings.database_url == f"sqlite:///{folder / 'data' / 'flowbridge.db'}"
     assert (settings.expose, settings.public_url, settings.trusted_proxies, settings.log) == (frozenset(), "", (), "info")
     assert settings.local_base_url == "http://127.0.0.1:8080/api/v1"
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
-    names = ["CONFIG", "DATA", "DATABASE_URL", "BIND", "PRIVATE_BIND", "EXPOSE", "PUBLIC_URL", "TRUSTED_PROXIES", "LOG", "SECRET_KEY", "LOCAL_API_KEY", "LOCAL_USER_ID"]
+    names = [
+        "CONFIG",
+        "DATA",
+        "DATABASE_URL",
+        "BIND",
+        "PRIVATE_BIND",
+        "EXPOSE",
+        "PUBLIC_URL",
+        "TRUSTED_PROXIES",
+        "LOG",
+        "SECRET_KEY",
+        "LOCAL_API_KEY",
+        "LOCAL_USER_ID",
+    ]
     empty = load_settings({f"FLOWBRIDGE_{name}": "" for name in names})
     default = load_settings({})
-    assert {name: getattr(empty, name) for name in empty.__slots__ if name != "environ"} == {name: getattr(default, name) for name in default.__slots__ if name != "environ"}
+    assert {name: getattr(empty, name) for name in empty.__slots__ if name != "environ"} == {
+        name: getattr(default, name) for name in default.__slots__ if name != "environ"
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,7 +77,22 @@ def test_addresses(text: str, address: tuple[str, int], url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bind", "private_bind"])
-@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:²", "http://127.0.0.1:80", "::1", "a b:80", "unix:/run/x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8080",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:x",
+        "127.0.0.1:-1",
+        "127.0.0.1:65536",
+        "127.0.0.1:²",
+        "http://127.0.0.1:80",
+        "::1",
+        "a b:80",
+        "unix:/run/x",
+    ],
+)
 def test_what_is_no_address_is_refused(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"FLOWBRIDGE_{name.upper()}.*HOST:PORT"):
         made(**{name: text})
@@ -85,7 +122,20 @@ def test_what_can_be_used() -> None:
     assert (settings.log, settings.public_url) == ("warning", "https://x.example")
 
 
-@pytest.mark.parametrize(("host", "local"), [("127.0.0.1", True), ("127.255.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("example.com", False), ("", False), ("127.1", False)])
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.255.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("example.com", False),
+        ("", False),
+        ("127.1", False),
+    ],
+)
 def test_loopback(host: str, local: bool) -> None:
     assert is_loopback(host) is local
 
@@ -163,5 +213,3 @@ def test_a_key_file_that_is_empty_is_no_key(folder: Path) -> None:
     (folder / "data" / "secret_key").write_text("\n")
     with pytest.raises(SettingsError, match="secret_key"):
         load_settings({})
-
-

@@ -26,7 +26,10 @@ sources:
   stripe: {provider: stripe, secret: "${env:GITHUB_SECRET}"}
   token: {provider: token, secret: "${env:TOKEN}", verify: {query: token}}
   limited: {provider: github, secret: "${env:GITHUB_SECRET}", rate: 3/min}
-  page: {provider: form, rate: 100/min and 100/min per address, schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}}}}
+  page:
+    provider: form
+    rate: 100/min and 100/min per address
+    schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}}}
   away: {provider: form, rate: 100/min and 100/min per address, redirect: "https://example.com/thanks"}
   sites: {provider: form, rate: 100/min and 100/min per address, allowed_origins: ["https://example.com"]}
   slow_form: {provider: form, rate: 100/min and 2/min per address}
@@ -132,13 +135,27 @@ def test_requests_follow_each_other_on_one_connection(web: Bridge) -> None:
         lambda headers, body: headers.update({"X-Hub-Signature-256": ""}),
         lambda headers, body: headers.update({"X-Hub-Signature-256": "sha256=" + "0" * 64}),
         lambda headers, body: headers.update({"X-Hub-Signature-256": headers["X-Hub-Signature-256"].removeprefix("sha256=")}),
-        lambda headers, body: headers.update({"X-Hub-Signature-256": headers["X-Hub-Signature-256"] + ", " + headers["X-Hub-Signature-256"]}),
+        lambda headers, body: headers.update(
+            {"X-Hub-Signature-256": headers["X-Hub-Signature-256"] + ", " + headers["X-Hub-Signature-256"]}
+        ),
         lambda headers, body: headers.update({"X-Hub-Signature-256": "sha256=\xe9\xff"}),
         lambda headers, body: (headers.pop("X-Hub-Signature-256"), headers.update({"X-Hub-Signature": "sha1=" + "0" * 40})),
         lambda headers, body: (headers.pop("X-Hub-Signature-256"), headers.update({"X_Hub_Signature_256": signature(body)})),
         lambda headers, body: (headers.pop("X-Hub-Signature-256"), headers.update({"Authorization": signature(body)})),
     ],
-    ids=["none", "of another body", "by another secret", "empty", "wrong", "no prefix", "twice in one", "bytes", "sha1 only", "underscores", "elsewhere"],
+    ids=[
+        "none",
+        "of another body",
+        "by another secret",
+        "empty",
+        "wrong",
+        "no prefix",
+        "twice in one",
+        "bytes",
+        "sha1 only",
+        "underscores",
+        "elsewhere",
+    ],
 )
 def test_what_is_not_verified_is_401_and_leaves_no_trace(web: Bridge, spoil) -> None:
     body = json.dumps({"marker": MARKER}).encode()
@@ -190,12 +207,30 @@ def test_strange_methods_are_refused(web: Bridge, method: str) -> None:
 @pytest.mark.parametrize(
     ("target", "status"),
     [
-        ("/hooks/nobody", 404), ("/hooks/", 404), ("/hooks", 404), ("/", 404), ("//hooks/github", 404), ("/hooks//github", 404), ("/hooks/github/x", 404),
-        ("/hooks/../hooks/github", 404), ("/hooks/./github", 404), ("/hooks/%2e%2e/github", 404), ("/hooks/github%00", 404), ("/hooks/github%2f", 202),
-        ("/HOOKS/github", 404), ("/hooks/GitHub", 404), ("/hooks/git%68ub", 202), ("/hooks/github/", 202), ("/hooks/%ff%fe", 404), ("/hooks/" + "a" * 5000, 404),
-        ("/hooks/github?x=" + "a" * 5000, 202), ("/static/x", 404), ("/api/v1/start_pipeline", 401), ("http://127.0.0.1/hooks/github", 202),
+        ("/hooks/nobody", 404),
+        ("/hooks/", 404),
+        ("/hooks", 404),
+        ("/", 404),
+        ("//hooks/github", 404),
+        ("/hooks//github", 404),
+        ("/hooks/github/x", 404),
+        ("/hooks/../hooks/github", 404),
+        ("/hooks/./github", 404),
+        ("/hooks/%2e%2e/github", 404),
+        ("/hooks/github%00", 404),
+        ("/hooks/github%2f", 202),
+        ("/HOOKS/github", 404),
+        ("/hooks/GitHub", 404),
+        ("/hooks/git%68ub", 202),
+        ("/hooks/github/", 202),
+        ("/hooks/%ff%fe", 404),
+        ("/hooks/" + "a" * 5000, 404),
+        ("/hooks/github?x=" + "a" * 5000, 202),
+        ("/static/x", 404),
+        ("/api/v1/start_pipeline", 401),
+        ("http://127.0.0.1/hooks/github", 202),
     ],
-)  # fmt: skip
+)
 def test_paths_are_taken_literally(web: Bridge, target: str, status: int) -> None:
     assert post(web, "github", b"{}", None, target).status == status
 
@@ -249,12 +284,34 @@ def test_a_chunked_body_over_the_limit_is_413_and_never_cut(web: Bridge, extra: 
 @pytest.mark.parametrize(
     "framing",
     [
-        b"xyz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}0\r\n\r\n", b"-2\r\n{}\r\n0\r\n\r\n", b"2 \r\n{}\r\n0\r\n\r\n", b"0x2\r\n{}\r\n0\r\n\r\n", b"2\n{}\n0\n\n",
-        b"ffffffffffffffffff\r\n{}", b"2\r\n{}\r\n", b"2\r\n{}\r\n0\r\n", b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n", b"2;" + b"a" * 20_000 + b"\r\n{}\r\n0\r\n\r\n",
+        b"xyz\r\n{}\r\n0\r\n\r\n",
+        b"2\r\n{}0\r\n\r\n",
+        b"-2\r\n{}\r\n0\r\n\r\n",
+        b"2 \r\n{}\r\n0\r\n\r\n",
+        b"0x2\r\n{}\r\n0\r\n\r\n",
+        b"2\n{}\n0\n\n",
+        b"ffffffffffffffffff\r\n{}",
+        b"2\r\n{}\r\n",
+        b"2\r\n{}\r\n0\r\n",
+        b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n",
+        b"2;" + b"a" * 20_000 + b"\r\n{}\r\n0\r\n\r\n",
         b"2\r\n{}\r\n0\r\n" + b"X-A: b\r\n" * 50_000,
     ],
-    ids=["no size", "no end", "negative", "blank", "hex mark", "bare LF", "huge", "cut off", "no last line", "bad trailer", "endless size", "endless trailers"],
-)  # fmt: skip
+    ids=[
+        "no size",
+        "no end",
+        "negative",
+        "blank",
+        "hex mark",
+        "bare LF",
+        "huge",
+        "cut off",
+        "no last line",
+        "bad trailer",
+        "endless size",
+        "endless trailers",
+    ],
+)
 def test_chunks_that_are_none_are_400_and_not_kept(web: Bridge, framing: bytes) -> None:
     before = web.count()
     sent = head("POST", "/hooks/github", {"Transfer-Encoding": "chunked", "Connection": "close", **github(b"{}")})
@@ -263,25 +320,28 @@ def test_chunks_that_are_none_are_400_and_not_kept(web: Bridge, framing: bytes) 
     assert web.count() == before
 
 
-@pytest.mark.parametrize("headers", [
-    [("Content-Length", "2"), ("Transfer-Encoding", "chunked")],
-    [("Transfer-Encoding", "chunked"), ("Content-Length", "12")],
-    [("Content-Length", "2"), ("Content-Length", "5")],
-    [("Content-Length", "2, 5")],
-    [("Content-Length", "+2")],
-    [("Content-Length", "-1")],
-    [("Content-Length", "0x2")],
-    [("Content-Length", "2 2")],
-    [("Content-Length", "\u00b2")],
-    [("Content-Length", "9" * 5000)],
-    [("Content-Length", "2_0")],
-    [("Transfer-Encoding", "xchunked")],
-    [("Transfer-Encoding", "chunked, identity")],
-    [("Transfer-Encoding", "identity, chunked, chunked")],
-    [("Transfer-Encoding ", "chunked"), ("Content-Length", "2")],
-    [("Transfer-Encoding", "\x0bchunked")],
-    [(" Transfer-Encoding", "chunked"), ("Content-Length", "2")],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Content-Length", "2"), ("Transfer-Encoding", "chunked")],
+        [("Transfer-Encoding", "chunked"), ("Content-Length", "12")],
+        [("Content-Length", "2"), ("Content-Length", "5")],
+        [("Content-Length", "2, 5")],
+        [("Content-Length", "+2")],
+        [("Content-Length", "-1")],
+        [("Content-Length", "0x2")],
+        [("Content-Length", "2 2")],
+        [("Content-Length", "\u00b2")],
+        [("Content-Length", "9" * 5000)],
+        [("Content-Length", "2_0")],
+        [("Transfer-Encoding", "xchunked")],
+        [("Transfer-Encoding", "chunked, identity")],
+        [("Transfer-Encoding", "identity, chunked, chunked")],
+        [("Transfer-Encoding ", "chunked"), ("Content-Length", "2")],
+        [("Transfer-Encoding", "\x0bchunked")],
+        [(" Transfer-Encoding", "chunked"), ("Content-Length", "2")],
+    ],
+)
 def test_framing_that_two_parsers_could_read_differently_is_refused(web: Bridge, headers: list[tuple[str, str]]) -> None:
     before = web.count()
     sent = head("POST", "/hooks/github", [*github(b"{}").items(), *headers])
@@ -290,14 +350,27 @@ def test_framing_that_two_parsers_could_read_differently_is_refused(web: Bridge,
     assert web.count() == before
 
 
-@pytest.mark.parametrize("raw", [
-    b"POST /hooks/github HTTP/1.1\nHost: x\n\n", b"\x16\x03\x01\x02\x00\x01", b"\x00" * 100, b"POST /hooks/github\r\n\r\n", b"POST  /hooks/github HTTP/1.1\r\n\r\n",
-    b"POST /hooks/github HTTP/9.9\r\nHost: x\r\n\r\n", b"POST /hooks/github HTTP/1.1\r\nno colon\r\n\r\n", b"POST /hooks/github HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
-    b"POST /hooks/github HTTP/1.1\r\nA: b\x00c\r\n\r\n", b"POST /hooks/github HTTP/1.1\r\n: b\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    b"POST /hooks/github HTTP/1.1\r\nA: " + b"b" * 9000 + b"\r\n\r\n", b"POST /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
-    b"POST /hooks/github HTTP/1.1\r\n" + b"".join(b"A%d: b\r\n" % n for n in range(101)) + b"\r\n",
-    b"GET /hooks/github\x7f HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /hooks/github HTTP/1.1\r\nA: b\rX-GitHub-Event: c\r\n\r\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"POST /hooks/github HTTP/1.1\nHost: x\n\n",
+        b"\x16\x03\x01\x02\x00\x01",
+        b"\x00" * 100,
+        b"POST /hooks/github\r\n\r\n",
+        b"POST  /hooks/github HTTP/1.1\r\n\r\n",
+        b"POST /hooks/github HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\nA: b\x00c\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\n: b\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
+        b"POST /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\n" + b"".join(b"A%d: b\r\n" % n for n in range(101)) + b"\r\n",
+        b"GET /hooks/github\x7f HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /hooks/github HTTP/1.1\r\nA: b\rX-GitHub-Event: c\r\n\r\n",
+    ],
+)
 def test_what_is_no_request_is_refused(web: Bridge, raw: bytes) -> None:
     answer = exchange(web.port, raw, end=True)
     assert answer.status == 0 or 400 <= answer.status < 600
@@ -437,7 +510,10 @@ def test_a_file_is_415_and_nonsense_400(web: Bridge) -> None:
     assert post(web, "away", b"\xff", AS_JSON).status == 400
 
 
-@pytest.mark.parametrize(("origin", "status", "allowed"), [("https://example.com", 202, "https://example.com"), ("https://evil.example", 403, None), ("null", 403, None), (None, 202, None)])
+@pytest.mark.parametrize(
+    ("origin", "status", "allowed"),
+    [("https://example.com", 202, "https://example.com"), ("https://evil.example", 403, None), ("null", 403, None), (None, 202, None)],
+)
 def test_a_form_is_for_its_sites(web: Bridge, origin: str | None, status: int, allowed: str | None) -> None:
     more = {} if origin is None else {"Origin": origin}
     answer = post(web, "sites", b"name=Ann", AS_JSON | more)
@@ -493,7 +569,14 @@ def test_the_log_has_one_line_of_json_for_each_event(web: Bridge) -> None:
     answer = post(web, "github", b"{}", github(b"{}", event="push", delivery="for-the-log"))
     lines = until(lambda: [line for line in web.log if line.get("event_id") == answer.json["event_id"]], what="a line")
     (line,) = lines
-    assert (line["event"], line["source"], line["type"], line["provider_id"], line["bytes"], line["duplicate"]) == ("event", "github", "push", "for-the-log", 2, False)
+    assert (line["event"], line["source"], line["type"], line["provider_id"], line["bytes"], line["duplicate"]) == (
+        "event",
+        "github",
+        "push",
+        "for-the-log",
+        2,
+        False,
+    )
     assert [text for text in web.stderr.splitlines() if not text.startswith("{")] == []
 
 

@@ -93,7 +93,9 @@ def get(database: Database, delivery_id: str) -> Delivery:
 
 def attempts(database: Database, delivery_id: str) -> list[Any]:
     with database.read() as connection:
-        return list(connection.execute(select(tables.attempt).where(tables.attempt.c.delivery_id == delivery_id).order_by(tables.attempt.c.number)))
+        return list(
+            connection.execute(select(tables.attempt).where(tables.attempt.c.delivery_id == delivery_id).order_by(tables.attempt.c.number))
+        )
 
 
 def slots(database: Database) -> int:
@@ -127,7 +129,10 @@ def test_a_delivery_is_started_and_followed_to_its_end(database: Database) -> No
     assert (one.status, one.run_state, one.raw_state, one.attempts, one.throttled) == ("delivered", "done", "DONE", 1, 0)
     assert (one.run_id, one.outputs) == (start.run_id, {"title": "Bug"})
     assert one.run_url.startswith("https://www.gumloop.com/")
-    assert (start.json, start.headers["authorization"]) == ({"title": "Bug", "user_id": "fake-user", "saved_item_id": "q3da"}, "Bearer fake-key")
+    assert (start.json, start.headers["authorization"]) == (
+        {"title": "Bug", "user_id": "fake-user", "saved_item_id": "q3da"},
+        "Bearer fake-key",
+    )
     assert one.created_at <= one.delivered_at <= one.finished_at + 0.001
     (attempt,) = attempts(database, one.id)
     assert (attempt.number, attempt.outcome, attempt.status_code, attempt.run_id) == (1, "started", 200, one.run_id)
@@ -206,11 +211,23 @@ def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        slow_headers(30), drop, reset, garbage(), cut_off(200, b'{"run_id": "abc'), respond(200, b"<html>welcome</html>"), respond(200, {}), respond(201, {"run_id": 7}),
-        respond(500, {"error": "internal"}), respond(502, b"bad gateway"), respond(503, b""), respond(504, b""), respond(408, b""), respond(100, b""),
+        slow_headers(30),
+        drop,
+        reset,
+        garbage(),
+        cut_off(200, b'{"run_id": "abc'),
+        respond(200, b"<html>welcome</html>"),
+        respond(200, {}),
+        respond(201, {"run_id": 7}),
+        respond(500, {"error": "internal"}),
+        respond(502, b"bad gateway"),
+        respond(503, b""),
+        respond(504, b""),
+        respond(408, b""),
+        respond(100, b""),
     ],
     ids=["timeout", "closed", "reset", "no HTTP", "cut off", "a page", "no run id", "odd run id", "500", "502", "503", "504", "408", "100"],
-)  # fmt: skip
+)
 def test_a_start_that_may_have_happened_is_held_and_never_made_again(sqlite: Database, reply: Any) -> None:
     with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=0.5))):
         server.script("/start_pipeline", reply)
@@ -257,7 +274,10 @@ def test_a_refused_connection_is_tried_again_and_starts_once(database: Database)
     with FakePlatform(run_seconds=0.05) as fake, working(database, configured(gumloop(fake)), send=send):
         (one,) = wait(database, add(database), ended)
     assert (one.attempts, len(fake.starts)) == (3, 1)
-    waits = [later.started_at - earlier.finished_at for earlier, later in zip(attempts(database, one.id), attempts(database, one.id)[1:], strict=False)]
+    waits = [
+        later.started_at - earlier.finished_at
+        for earlier, later in zip(attempts(database, one.id), attempts(database, one.id)[1:], strict=False)
+    ]
     assert all(wait >= 0.002 for wait in waits)
 
 
@@ -309,7 +329,15 @@ def test_a_run_that_never_ends_gives_its_slot_back_and_says_so(sqlite: Database)
 def test_a_look_that_fails_is_made_again(sqlite: Database) -> None:
     with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=0.5))):
         server.script("/start_pipeline", respond(200, {"run_id": "r1"}))
-        server.script("/get_pl_run", respond(500), drop, garbage(), respond(200, b"<"), respond(429), respond(200, {"state": "DONE", "outputs": {"a": 1}}))
+        server.script(
+            "/get_pl_run",
+            respond(500),
+            drop,
+            garbage(),
+            respond(200, b"<"),
+            respond(429),
+            respond(200, {"state": "DONE", "outputs": {"a": 1}}),
+        )
         (one,) = wait(sqlite, add(sqlite), ended)
     assert one.outputs == {"a": 1}
 
@@ -392,7 +420,9 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, monkeypa
         http = server.script("/hook", slow_headers(30), respond(200))
         url = database.url.render_as_string(hide_password=False)
         program = WORKER.format(tests=str(Path(__file__).parent), gumloop=server.url, http=http, url=url)
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        )
         try:
             ids = [*add(database, 2), *add(database, 1, "hook", platform="mine", on_unknown="retry")]
             until(lambda: len(server.received) == 3, what="three calls")

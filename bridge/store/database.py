@@ -30,7 +30,7 @@ from bridge.errors import SettingsError, StoreError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
-Item = TypeVar("Item", contravariant=True)
+Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
 Work = Callable[[Connection], T]
 
 

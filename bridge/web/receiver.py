@@ -23,6 +23,7 @@ STATUSES = {
     errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
+NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
 _DEFER = getattr(gthread, "_DEFER", None)  # not every gunicorn that is allowed has it
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
 READ_TIME = 30.0  # seconds from the first byte of a request to the last of its body
@@ -49,7 +50,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+    def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what could not be read as HTTP. gunicorn would log and echo what it quotes of the request: a token in a URL, a header."""
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(exc, errors.ParseException):
@@ -57,10 +58,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             log.warning("no_http", reason=type(exc).__name__, client=addr[0] if addr else None)
         else:
             log.error("unforeseen", exc_info=exc)
-        body = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         try:
-            client.sendall(head.encode() + body)
+            client.sendall(f"{head}Content-Length: {len(NO_HTTP)}\r\n\r\n".encode() + NO_HTTP)
         except OSError:
             return
 

@@ -253,8 +253,7 @@ class Worker:
         """Hand back what has not begun, let the calls under way end, and write down how; then say goodbye."""
         cancelled, idle = self._calls.cancel(), self._executors.cancel()
         untouched = [self._held.pop(key) for key in cancelled & self._held.keys()]
-        for key in idle:
-            del self._running[key]
+        self._running = {key: run for key, run in self._running.items() if key not in idle}
 
         def hand_back(connection: Connection) -> None:
             ledger.hand_back(connection, untouched)

@@ -1,0 +1,116 @@
+"""Migrations: they give exactly the tables, by many processes at once, and never touch what is newer."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from conftest import make_event
+from sqlalchemy import CheckConstraint, inspect, text
+
+from bridge.errors import StoreError
+from bridge.store import events, migrate, tables
+from bridge.store.database import Database
+
+
+def scripts() -> ScriptDirectory:
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    return ScriptDirectory.from_config(settings)
+
+
+def wipe(database: Database) -> None:
+    if database.is_sqlite:
+        database.close()
+        for path in database.path.parent.glob("flowbridge.db*"):
+            path.unlink()
+        return
+    with database.engine.begin() as connection:
+        tables.metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+
+
+def test_the_migrations_give_exactly_the_tables(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
+    """What compare_metadata does not look at: CHECKs, and the conditions of indexes."""
+    with database.engine.connect() as connection:
+        found = inspect(connection)
+        for table in tables.metadata.tables.values():
+            checks = {one["name"] for one in found.get_check_constraints(table.name)}
+            assert {str(one.name) for one in table.constraints if isinstance(one, CheckConstraint)} == checks
+        if database.is_sqlite:
+            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
+        else:
+            rows = connection.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
+        partial = {name for name, sql in rows if " WHERE " in sql}
+    wanted = {
+        str(index.name)
+        for table in tables.metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options["sqlite"]["where"] is not None
+    }
+    assert partial == wanted
+
+
+def test_head_is_the_newest_migration() -> None:
+    assert scripts().get_heads() == [tables.HEAD]
+
+
+def test_a_second_time_does_nothing(database: Database) -> None:
+    assert migrate.revision(database) == tables.HEAD
+    assert migrate.upgrade(database) == (tables.HEAD, tables.HEAD)
+
+
+def test_a_fresh_database_has_no_revision(database: Database) -> None:
+    wipe(database)
+    assert migrate.revision(database) is None
+    assert migrate.upgrade(database) == (None, tables.HEAD)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
+    event = make_event("1")
+    events.add(database, event, [], lambda *_: [])
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="has schema 9999, which is newer than this version of flowbridge"):
+        migrate.upgrade(database)
+    assert migrate.revision(database) == "9999"
+    assert events.get(database, event.id) == event
+
+
+def _upgrade(url: str) -> tuple[str | None, str]:
+    database = Database(url)
+    try:
+        return migrate.upgrade(database)
+    finally:
+        database.close()
+
+
+def test_of_five_processes_one_migrates(database: Database) -> None:
+    wipe(database)
+    url = database.url.render_as_string(hide_password=False)
+    database.close()
+    with multiprocessing.get_context("spawn").Pool(5) as pool:
+        outcomes = pool.map(_upgrade, [url] * 5, chunksize=1)
+    assert sorted(outcomes, key=str) == sorted([(None, tables.HEAD), *[(tables.HEAD, tables.HEAD)] * 4], key=str)
+    assert migrate.revision(database) == tables.HEAD
+
+
+def test_no_file_of_the_store_is_for_others_to_read(tmp_path: Path) -> None:
+    """Bodies and headers of events are in it."""
+    database = Database(f"sqlite:///{tmp_path / 'data' / 'flowbridge.db'}")
+    migrate.upgrade(database)
+    events.add(database, make_event("1"), [], lambda *_: [])
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "data").iterdir()}
+    database.close()
+    assert set(modes.values()) == {0}, modes
