@@ -29,7 +29,8 @@ def main() -> None:
             started = drained(path / "starts", int(result["requests"]))
             took = time.monotonic() - began
             used = rig.cpu(run.pid) - before
-    print(f"accepted {result['requests']:.0f} in {given.seconds:g} s ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f} errors)")
+    accepted = f"accepted {result['requests']:.0f} in {given.seconds:g} s"
+    print(f"{accepted} ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f} errors)")
     print(f"started {started} in {took:.1f} s: {started / took:.0f} deliveries/s, {used / started * 1e6:.0f} µs CPU each")
 
 

@@ -68,8 +68,9 @@ def report(results: dict[str, list[dict[str, float]]], connections: int) -> None
     for name, runs in results.items():
         rates = sorted(run["rate"] for run in runs)
         middle = {key: rig.median([run[key] for run in runs]) for key in ("p50", "p99", "cpu")}
-        print(f"{name:16} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50 {middle['p50']:5.1f} ms  p99 {middle['p99']:5.1f} ms"
-              f"  {middle['cpu']:4.0f} µs CPU a request  {sum(run['errors'] for run in runs):.0f} errors")  # fmt: skip
+        errors = sum(run["errors"] for run in runs)
+        print(f"{name:16} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50 {middle['p50']:5.1f} ms"
+              f"  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a request  {errors:.0f} errors")  # fmt: skip
     bare, ours = results["bare Flask view"], results["flowbridge"]
     ratio = lambda key: rig.median([b[key] for b in ours]) / rig.median([a[key] for a in bare])  # noqa: E731
     print(f"ratio: rate {ratio('rate'):.2f}, p99 {ratio('p99'):.2f}, CPU {ratio('cpu'):.2f}")

@@ -22,7 +22,8 @@ def main() -> None:
                 time.sleep(1)
                 rest = rig.pss(run.pid)
                 rig.wrk(port, script, 5)
-                print(f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB at rest in {len(rig.tree(run.pid))} processes, {rig.pss(run.pid):.0f} MB after load")
+                processes, after = len(rig.tree(run.pid)), rig.pss(run.pid)
+                print(f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB at rest in {processes} processes, {after:.0f} MB after load")
 
 
 main()

@@ -145,7 +145,8 @@ def folder() -> Iterator[Path]:
 @contextlib.contextmanager
 def process(command: list[str], url: str, **environ: str) -> Iterator[subprocess.Popen]:
     """Run a server until the end of the block; give it once `url` answers 200."""
-    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env={**os.environ, **environ}, start_new_session=True, **quiet) as run:
         try:
             wait_for(url)
             yield run
@@ -175,7 +176,8 @@ def wait_for(url: str, seconds: float = 15.0) -> None:
 def flowbridge(path: Path, config: str, port: int, command: str = "serve") -> Iterator[subprocess.Popen]:
     """Run `flowbridge serve` on an empty store, as anyone would."""
     (path / "routes.yaml").write_text(config)
-    environ = {"FLOWBRIDGE_DATA": str(path / "data"), "FLOWBRIDGE_BIND": f"127.0.0.1:{port}", "FLOWBRIDGE_CONFIG": str(path / "routes.yaml")}
+    bind, file = f"127.0.0.1:{port}", str(path / "routes.yaml")
+    environ = {"FLOWBRIDGE_DATA": str(path / "data"), "FLOWBRIDGE_BIND": bind, "FLOWBRIDGE_CONFIG": file}
     ready = "readyz" if command == "serve" else "healthz"
     with process([sys.executable, "-m", "bridge", command], f"http://127.0.0.1:{port}/{ready}", **environ) as run:
         yield run
@@ -218,5 +220,6 @@ def median(values: list[float]) -> float:
 
 def machine() -> str:
     """Return what the figures were measured on."""
-    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
     return f"{os.cpu_count()} x {model}, Python {sys.version.split()[0]}, Linux {os.uname().release}"

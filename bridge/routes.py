@@ -89,6 +89,9 @@ class Flow:
     saved_item_id: str
 
 
+DEFAULT_RETRY = Retry()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Which events go to which flow, in what shape.
@@ -108,7 +111,7 @@ class Route:
     whole_body: bool = False
     mode: Mode = Mode.LIVE
     drop_reserved: bool = False
-    retry: Retry = Retry()
+    retry: Retry = DEFAULT_RETRY
     on_unknown: str = "hold"
     run_timeout: float = 3600.0
 

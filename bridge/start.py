@@ -43,7 +43,8 @@ def _reachable(platform: Platform, settings: Settings) -> Platform:
         return platform
     if not platform.base_url and settings.private_bind is None and not is_loopback(settings.bind[0]) and "api" not in settings.expose:
         raise SettingsError(
-            f"platform {platform.name!r} is served on the private face, but {settings.bind[0]}:{settings.bind[1]} can be reached from outside: "
+            f"platform {platform.name!r} is served on the private face, but {settings.bind[0]}:{settings.bind[1]} "
+            "can be reached from outside: "
             "set FLOWBRIDGE_PRIVATE_BIND (such as 127.0.0.1:8081)"
         )
     return replace(

@@ -1,4 +1,4 @@
-"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.receiver.READ_TIME": 1}' serve`."""
+"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.intake.READ_TIME": 1}' serve`."""
 
 from __future__ import annotations
 

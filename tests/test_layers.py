@@ -72,7 +72,6 @@ DOORS = {
     "jmespath": {"expressions", "functions"},
     "jsonschema": {"schemas"},
 }
-NOT_YET = {"cli/db.py"}
 FILES = sorted(
     path for path in ROOT.rglob("*.py") if path.name != "__main__.py" and path.parent.name != "versions" and path != ROOT / "__init__.py"
 )
@@ -124,8 +123,6 @@ def test_the_core_does_no_io(path: Path) -> None:
 def test_each_kind_of_io_has_one_door(path: Path) -> None:
     for line, name in imports(path):
         door = next((module for module in DOORS if is_of(name, module)), None)
-        if door == "sqlalchemy" and str(path.relative_to(ROOT)) in NOT_YET:
-            pytest.xfail("its queries belong to the store")
         if door is not None:
             assert part(path) in DOORS[door], f"{path.relative_to(ROOT)}:{line}: {name} is for {', '.join(DOORS[door])}"
 

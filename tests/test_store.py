@@ -218,7 +218,13 @@ for _ in range(100_000):
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [({"a": DEEP}, {"a": DEEP}), ({"a": "\0"}, {"a": "\0"}), ({"a": "x\udcff"}, {"a": "x?"}), (BOTTOMLESS, "(nested too deep to be kept)"), ({"a": 2**70}, {"a": 2.0**70})],
+    [
+        ({"a": DEEP}, {"a": DEEP}),
+        ({"a": "\0"}, {"a": "\0"}),
+        ({"a": "x\udcff"}, {"a": "x?"}),
+        (BOTTOMLESS, "(nested too deep to be kept)"),
+        ({"a": 2**70}, {"a": 2.0**70}),
+    ],
     ids=["deep", "NUL", "lone surrogate", "bottomless", "long integer"],
 )
 def test_no_value_makes_a_transaction_fail(database: Database, value: object, kept: object) -> None:

@@ -43,7 +43,7 @@ TOKEN = "a-long-random-token-of-ours"
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers without a worker: what they keep stays as it was kept."""
-    constants = {"bridge.web.receiver.READ_TIME": READ_TIME}
+    constants = {"bridge.web.receiver.HEAD_TIME": READ_TIME, "bridge.web.intake.READ_TIME": READ_TIME}
     with Bridge(tmp_path_factory.mktemp("web"), "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as bridge:
         yield bridge
 

@@ -366,6 +366,28 @@ def test_a_store_that_fails_costs_time_and_no_result(sqlite: Database, monkeypat
         assert len(fake.starts) == 1
 
 
+def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in writing one result: the others are written, the worker goes on, and the one is settled when its lease has run out."""
+    monkeypatch.setattr("bridge.store.ledger.LEASE", 0.5)
+    monkeypatch.setattr("bridge.worker.loop.BEAT", 0.1)
+    record = ledger.record
+    with FakePlatform(cap=5, run_seconds=0.05) as fake:
+        config = configured(gumloop(fake))
+        bad, *good = add(sqlite, 4)
+
+        def failing(connection: Any, settled: Any, now: float, *, jitter: float) -> Any:
+            if any(each.claim.delivery.id == bad and each.outcome.kind == "started" for each in settled):
+                raise ZeroDivisionError("a fault of our own")
+            return record(connection, settled, now, jitter=jitter)
+
+        monkeypatch.setattr("bridge.store.ledger.record", failing)
+        with working(sqlite, config):
+            wait(sqlite, good, ended)
+            (one,) = wait(sqlite, [bad], is_in("unknown"))
+        assert one.reason == ledger.DIED
+        assert len(fake.starts) == 4
+
+
 # -- the end of a worker
 
 

@@ -21,7 +21,7 @@ RATE = r"^\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)$"
 FORM_RATE = RATE[:-1] + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
 SIZE = r"^\d+(\.\d+)?\s*(B|KB|MB|KiB|MiB)$"
 MAX_DURATION = 366 * 86400.0
-MAX_SIZE = 1024**3
+MAX_SIZE = 64 * 1024**2  # fits into what a receiver reads at once, with room for others
 
 
 def duration(text: Any) -> float:
@@ -58,7 +58,7 @@ def size(value: Any) -> int:
         raise ValueError(f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB MiB), like 5 MiB")
     bytes_ = int(float(match[1]) * SIZES[match[2] or "b"])
     if not 1 <= bytes_ <= MAX_SIZE:
-        raise ValueError(f"{_shown(value)} is out of range; allowed: 1 byte to 1024 MiB")
+        raise ValueError(f"{_shown(value)} is out of range; allowed: 1 byte to 64 MiB")
     return bytes_
 
 

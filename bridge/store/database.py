@@ -286,7 +286,8 @@ def _brief(error: BaseException) -> str:
 def _sqlite_engine(url: Any) -> Engine:
     if not url.database or url.database == ":memory:":
         raise SettingsError("FLOWBRIDGE_DATABASE_URL: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db")
-    engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args={"timeout": BUSY, "check_same_thread": False})
+    shared = {"timeout": BUSY, "check_same_thread": False}
+    engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args=shared)
 
     @event.listens_for(engine, "connect")
     def connect(raw: sqlite3.Connection, _record: object) -> None:

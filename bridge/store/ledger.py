@@ -237,21 +237,26 @@ def reap(connection: Connection, now: float, jitter: float) -> list[tuple[Delive
     return moved
 
 
-def move(connection: Connection, delivery_id: str, to: Status, now: float, *, reason: str | None = None, run_id: str | None = None) -> Delivery:
-    """Move a delivery by a person's hand (retry, cancel, resolve) and return it as it was; `IllegalTransition` where it may not go there."""
+def move(connection: Connection, delivery_id: str, to: Status, now: float, *, reason: str | None = None,
+         run_id: str | None = None) -> Delivery:  # fmt: skip
+    """Move a delivery by a person's hand (retry, cancel, resolve) and return it as it was.
+
+    Raises `IllegalTransition` where it may not go there.
+    """
     row = connection.execute(select(delivery).where(delivery.c.id == delivery_id).with_for_update()).one_or_none()
     if row is None:
         raise IllegalTransition(f"no delivery {delivery_id}")
     known = to_delivery(row)
     if to not in TRANSITIONS[known.status] or known.status is Status.SENDING:
-        allowed = ", ".join(sorted(TRANSITIONS[known.status])) if known.status is not Status.SENDING else "nothing while its call is under way"
-        raise IllegalTransition(f"{delivery_id} is {known.status}: it can go to {allowed or 'nothing'}, not to {to}")
+        under_way = known.status is Status.SENDING
+        allowed = "nothing while its call is under way" if under_way else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
+        raise IllegalTransition(f"{delivery_id} is {known.status}: it can go to {allowed}, not to {to}")
     if to is Status.QUEUED and known.status is Status.DEAD and not known.attempts and not known.throttled:
         raise IllegalTransition(f"{delivery_id} was never sendable ({known.reason}): mend the route, then replay {known.event_id}")
     values: dict[str, Any] = {"status": to, "reason": reason, "slot": False, "lease": None, "lease_until": None, "poll_at": None}
     if to is Status.QUEUED:
         values |= {"due_at": now, "finished_at": None, "retry_attempts": known.attempts + known.retry.attempts}
-        values |= {"run_id": None, "run_url": None, "run_state": None, "raw_state": None, "outputs": None, "log": None, "delivered_at": None}
+        values |= dict.fromkeys(("run_id", "run_url", "run_state", "raw_state", "outputs", "log", "delivered_at"))
     elif to is Status.DELIVERED:
         values |= {"delivered_at": now, "run_id": run_id, "run_state": RunState.QUEUED if run_id else None, "slot": bool(run_id)}
         values |= {"poll_at": now} if run_id else {"finished_at": now}

@@ -26,7 +26,11 @@ from bridge.model import RunState, Status
 HEAD = "0001"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 metadata = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"}
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
 )
 SEQ = BigInteger().with_variant(Integer, "sqlite")
 

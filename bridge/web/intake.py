@@ -13,6 +13,7 @@ from gunicorn.http.errors import ParseException
 from bridge.errors import Refused
 
 STEP = 64 * 1024  # bytes read at a time
+READ_TIME = 30.0  # seconds a body may take
 IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
 
 #: Requests whose reading has not ended: id of the socket -> (deadline, socket). The receiver's main thread cuts off those that are late.
@@ -35,6 +36,7 @@ class Intake:
         try:
             try:
                 declared = _declared(environ, most)
+                _begin(environ)
                 left = STEP if declared is None else declared
                 while left > 0:
                     step = min(STEP, left)
@@ -86,6 +88,12 @@ def _too_large(most: int) -> Refused:
 
 def _cut_short() -> Refused:
     return Refused(400, "cut_short", "the body ended early, took too long or is framed wrongly", headers={"Connection": "close"})
+
+
+def _begin(environ: Mapping[str, Any]) -> None:
+    sock = environ.get("gunicorn.socket")
+    if id(sock) in reading:
+        reading[id(sock)] = time.monotonic() + READ_TIME, sock
 
 
 def _done(environ: Mapping[str, Any]) -> None:

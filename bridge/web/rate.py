@@ -1,7 +1,7 @@
 """Rate limits shared by the processes of a machine: one number per key in a piece of shared memory.
 
-GCRA (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): what is kept is the time at which the bucket would be empty again. Keys are
-hashed into a fixed table, so a flood of addresses takes no memory; two keys in one cell share a limit, which errs on the safe side.
+GCRA (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): what is kept is the time at which the bucket would be empty again. Keys
+are hashed into a fixed table, so a flood of addresses takes no memory; two keys in one cell share a limit, which errs on the safe side.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Limiter:
 
     def wait(self, key: str, rate: Rate, now: float) -> float:
         """Return 0 and count this request, or the seconds after which one would be let through."""
-        at = int.from_bytes(blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=self._salt).digest(), "big") % CELLS * _CELL.size
+        digest = blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=self._salt).digest()
+        at = int.from_bytes(digest, "big") % CELLS * _CELL.size
         apart = rate.per / rate.count
         with self._mutex:
             empty_at: float = max(_CELL.unpack_from(self._cells, at)[0], now)

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with a deadline on the reading of a request: its head and body together."""
+"""gunicorn's threaded worker, with a deadline on the reading of a request."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ STATUSES = {
 NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
 _DEFER = getattr(gthread, "_DEFER", None)  # not every gunicorn that is allowed has it
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
-READ_TIME = 30.0  # seconds from the first byte of a request to the last of its body
+HEAD_TIME = 10.0  # seconds from the first byte of a request to the end of its head; its body then has a time of its own
 
 
 class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A slow sender holds a thread, so it is cut off after `READ_TIME`; gunicorn itself would wait for ever."""
+    """A slow sender holds a thread, so its head is cut off after `HEAD_TIME` and its body after `intake.READ_TIME`.
+
+    gunicorn itself would wait for ever.
+    """
 
     _looked = 0.0
 
@@ -39,7 +42,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if _DEFER is not None and not conn.initialized and not conn.wait_for_data(FIRST_BYTE):
             return _DEFER
         sock = conn.sock
-        reading[id(sock)] = time.monotonic() + READ_TIME, sock
+        reading[id(sock)] = time.monotonic() + HEAD_TIME, sock
         try:
             return super().handle(conn)
         finally:

@@ -117,6 +117,32 @@ class Worker:
         except StoreError as error:
             log.error("store_failed", error=str(error))
             self._wake.wait(1.0)
+        except Exception as fault:
+            log.error("turn_failed", exc_info=fault)
+            self._salvage(now)
+
+    def _salvage(self, now: float) -> None:
+        """After a turn that failed by a fault of our own: write down each result by itself, so that one bad one does not hold up the rest.
+
+        A result that still fails is let go: its lease runs out, and its delivery is then settled as one whose answer was lost.
+        """
+        ended, self._ended = self._ended, Ended()
+        each = [
+            *(Ended(attempts=[one]) for one in ended.attempts),
+            *(Ended(looks=[one]) for one in ended.looks),
+            *(Ended(runs=[one]) for one in ended.runs),
+        ]
+        for self._ended in each:
+            taken = Taken()
+            try:
+                self._database.write(lambda connection, taken=taken: self._record(connection, self._config(), now, taken))  # type: ignore[misc]
+            except Exception as fault:
+                log.error("result_lost", exc_info=fault)
+                taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]
+            self._begin(taken)
+            self._note(taken)
+        self._ended = Ended()
+        self._wake.wait(1.0)
 
     def _collect(self) -> None:
         while True:
@@ -280,7 +306,8 @@ class Worker:
         ended = {claim.delivery.id for claim, _ in self._ended.attempts}
         for claim in self._held.values():
             if claim.delivery.id not in ended:
-                self._ended.attempts.append((claim, Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way")))
+                unknown = Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way")
+                self._ended.attempts.append((claim, unknown))
         for run in self._running.values():
             self._ended.runs.append((run, RunResult(state=RunState.FAILED, log=("The run was interrupted: flowbridge was stopped.",))))
         now = time.time()
@@ -293,7 +320,8 @@ class Worker:
             one = claim.delivery
             level = log.info if outcome.kind is Kind.STARTED else log.warning
             level("attempt", delivery_id=one.id, event_id=one.event_id, route=one.route, flow=one.flow, platform=one.platform,
-                  attempt=claim.attempt, outcome=outcome.kind.value, status=status, run_id=outcome.run_id, detail=outcome.detail or None)  # fmt: skip
+                  attempt=claim.attempt, outcome=outcome.kind.value, status=status, run_id=outcome.run_id,
+                  detail=outcome.detail or None)  # fmt: skip
         for followed, report in taken.over:
             log.info("run", delivery_id=followed.id, event_id=followed.event_id, run_id=followed.run_id, state=report.state)
         for followed, status in taken.reaped:

@@ -30,7 +30,10 @@ class Pool:
             self._start()
 
     def grow(self) -> bool:
-        """Start threads if tasks wait and none was taken up since the last look; return whether any waits. Call it every few milliseconds."""
+        """Start threads if tasks wait and none was taken up since the last look; return whether any waits.
+
+        Call it every few milliseconds.
+        """
         waiting, taken = self._waiting.qsize(), self._taken
         if waiting and taken == self._taken_before:
             for _ in range(min(waiting, self._most - self._threads)):
