@@ -7,7 +7,6 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from queue import Empty, SimpleQueue
 
@@ -18,7 +17,7 @@ from bridge.deliver import Send, deliver, look
 from bridge.errors import StoreError
 from bridge.flows import FlowFunction, run_flow
 from bridge.logs import get_logger
-from bridge.model import Delivery, Kind, LocalRun, Outcome, RunReport, RunResult, RunState, Status
+from bridge.model import Delivery, Kind, LocalRun, Outcome, RunReport, RunResult, RunState
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Mode, Platform
 from bridge.settings import Settings
@@ -27,6 +26,7 @@ from bridge.store.database import Database
 from bridge.store.ledger import Claim, Settled
 from bridge.wake import Wake
 from bridge.worker.pool import Pool
+from bridge.worker.turn import Ended, Taken, note
 
 log = get_logger()
 
@@ -35,27 +35,6 @@ BEAT = 3.0  # seconds between heartbeats
 IDLE = 0.2  # seconds between looks at the queue when nobody rings
 TICK = 0.005  # the same while calls wait for a thread
 DRAIN = 8.0  # seconds given to calls under way when the worker is told to stop
-
-
-@dataclass(slots=True)
-class Ended:
-    """What has ended since the last turn."""
-
-    attempts: list[tuple[Claim, Outcome]] = field(default_factory=list)
-    looks: list[tuple[Delivery, int, RunReport]] = field(default_factory=list)
-    runs: list[tuple[LocalRun, RunResult]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Taken:
-    """What a turn has taken on, and what it has moved."""
-
-    claims: list[Claim] = field(default_factory=list)
-    looks: list[tuple[Delivery, int]] = field(default_factory=list)
-    runs: list[LocalRun] = field(default_factory=list)
-    settled: list[tuple[Claim, Outcome, Status | None]] = field(default_factory=list)
-    over: list[tuple[Delivery, RunReport]] = field(default_factory=list)
-    reaped: list[tuple[Delivery, Status]] = field(default_factory=list)
 
 
 def _polling(config: Config, platform: str) -> Polling | None:
@@ -113,7 +92,7 @@ class Worker:
                 taken = self._database.write(lambda connection: self._turn(connection, now))
                 self._ended = Ended()
                 self._begin(taken)
-                self._note(taken)
+                note(taken)
         except StoreError as error:
             log.error("store_failed", error=str(error))
             self._wake.wait(1.0)
@@ -140,7 +119,7 @@ class Worker:
                 log.error("result_lost", exc_info=fault)
                 taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]
             self._begin(taken)
-            self._note(taken)
+            note(taken)
         self._ended = Ended()
         self._wake.wait(1.0)
 
@@ -311,18 +290,4 @@ class Worker:
         for run in self._running.values():
             self._ended.runs.append((run, RunResult(state=RunState.FAILED, log=("The run was interrupted: flowbridge was stopped.",))))
         now = time.time()
-        self._note(self._database.write(lambda connection: self._turn(connection, now)))
-
-    # -- the log: one line per attempt, one per run's end
-
-    def _note(self, taken: Taken) -> None:
-        for claim, outcome, status in taken.settled:
-            one = claim.delivery
-            level = log.info if outcome.kind is Kind.STARTED else log.warning
-            level("attempt", delivery_id=one.id, event_id=one.event_id, route=one.route, flow=one.flow, platform=one.platform,
-                  attempt=claim.attempt, outcome=outcome.kind.value, status=status, run_id=outcome.run_id,
-                  detail=outcome.detail or None)  # fmt: skip
-        for followed, report in taken.over:
-            log.info("run", delivery_id=followed.id, event_id=followed.event_id, run_id=followed.run_id, state=report.state)
-        for followed, status in taken.reaped:
-            log.warning("taken_over", delivery_id=followed.id, event_id=followed.event_id, status=status)
+        note(self._database.write(lambda connection: self._turn(connection, now)))
