@@ -68,7 +68,7 @@ def init(folder: Path) -> None:
     from bridge.cli.env_file import write
     from bridge.config import schema_text
 
-    names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY", "FLOWBRIDGE_ADMIN_TOKEN")
+    names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY")
     project = {
         "routes.yaml": (template("routes.yaml"), 0o644),
         ".env": (ENV_HEAD + "".join(f"{name}={secrets.token_hex(32)}\n" for name in names), 0o600),
