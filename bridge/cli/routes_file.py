@@ -20,7 +20,6 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from bridge.errors import BridgeError
 
 Entry = Mapping[str, Any]
-WIDTH = 130
 
 
 def add(text: str, section: str, name: str | None, entry: Entry) -> str:
