@@ -7,11 +7,11 @@ import sys
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import CompileError
-from bridge.schemas import compile_schema
+from bridge.schemas import agreed, compile_schema, plain
 
 FILES = {
     "schemas/issue.json": {"properties": {"user": {"$ref": "user.json#/$defs/user"}, "self": {"$ref": "#/properties/user"}}},
@@ -293,21 +293,79 @@ schemas = st.recursive(
 )
 
 
+narrowing = st.recursive(
+    st.sampled_from(
+        [
+            {"type": ["number", "boolean"]},
+            {"type": "array"},
+            {"enum": ["a", "", None, 0, False]},
+            {"const": "a"},
+            {"const": None},
+            {"minLength": 1, "maxLength": 2.0},
+            {"minimum": -1, "exclusiveMaximum": 2.5},
+            {"minItems": 1, "maxItems": 2},
+            {"minProperties": 1, "maxProperties": 2, "title": "x"},
+            {"required": ["a", "b"], "type": "object"},
+        ]
+    ),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner | st.booleans()).map(lambda s: {"properties": {"a": s[0]}, "additionalProperties": s[1]}),
+        inner.map(lambda s: {"items": s}),
+        st.lists(inner | st.booleans(), min_size=1, max_size=3).map(lambda s: {"anyOf": s}),
+        st.lists(inner, min_size=1, max_size=2).map(lambda s: {"allOf": s}),
+    ),
+    max_leaves=5,
+)
+
+
 @given(schemas, values)
 @settings(max_examples=500, deadline=None)
 def test_both_engines_give_the_same_verdict(schema, value):
     pytest.importorskip("jsonschema_rs")
     document = {**schema, "$defs": {"d": {"type": "integer"}}}
-    fast, slow = compile_schema(document), compile_schema(document, fast=False)
-    assert fast.fast is not None
-    assert fast.fast(value) is (slow.errors(value) == [])
+    accepts = agreed.accepts(document)
+    assert accepts is not None
+    assert accepts(value) is (compile_schema(document, fast=False).errors(value) == [])
 
 
 @pytest.mark.parametrize(
     "keyword", [{"pattern": "a"}, {"format": "date"}, {"multipleOf": 0.1}, {"items": {"allOf": [{"$ref": "#"}]}}]
 )
-def test_the_fast_engine_is_asked_only_where_both_agree(keyword):
-    assert compile_schema(keyword).fast is None
+def test_other_engines_are_asked_only_where_both_agree(keyword):
+    assert compile_schema(keyword).accepts is None
+
+
+@given(schemas | narrowing, values)
+@settings(max_examples=1000, deadline=None)
+def test_what_is_plainly_valid_is_valid(schema, value):
+    accepts = plain.accepts(schema)
+    assume(accepts is not None)
+    if accepts(value):
+        assert compile_schema(schema, fast=False).errors(value) == []
+
+
+@pytest.mark.parametrize(("schema", "value", "errors"), INVALID, ids=[str(row[0]) for row in INVALID])
+def test_what_is_invalid_is_not_accepted(schema, value, errors):
+    accepts = compile_schema(schema).accepts
+    assert accepts is None or not accepts(value)
+
+
+def test_the_usual_payload_is_plainly_valid():
+    person = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "maxLength": 5}, "age": {"minimum": 0}}}
+    schema = {
+        "type": "object",
+        "properties": {"people": {"type": "array", "minItems": 1, "items": person}, "kind": {"enum": ["a", None]}, "n": {"const": "x"}},
+        "additionalProperties": {"type": ["number", "null"]},
+        "anyOf": [{"required": ["kind"]}, {"required": ["other"]}],
+        "allOf": [True, {"maxProperties": 4}],
+    }
+    accepts = plain.accepts(schema)
+    assert accepts({"people": [{"name": "Ann", "age": 3}], "kind": None, "n": "x", "more": 1.5})
+    assert not accepts({"people": [{"name": "Annabel"}], "kind": "a"})
+    assert not accepts({"people": [], "kind": "a"})
+    assert not accepts({"people": [{"name": "Ann", "age": -1}], "kind": "a"})
+    assert not accepts({"kind": "a", "more": True})
+    assert not accepts({"n": "x"})
 
 
 def test_the_library_is_loaded_without_its_slow_grammar():

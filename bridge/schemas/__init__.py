@@ -15,8 +15,10 @@ from urllib.parse import unquote, urlsplit
 from bridge.errors import CompileError
 from bridge.functions import shorten
 from bridge.model import JSON
+from bridge.schemas import agreed, plain
 from bridge.schemas.keywords import MAX_PATTERN_TEXT, TooMuch, bounded, followed, formats, jsonschema, pattern
 from bridge.schemas.messages import MAX_MESSAGE, describe
+from bridge.schemas.plain import Accept
 from bridge.schemas.walk import identifiers, parts, references
 
 Resolve = Callable[[str], JSON]
@@ -32,19 +34,19 @@ __all__ = ["MAX_PATTERN_TEXT", "Schema", "compile_schema"]
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A compiled JSON Schema."""
+    """A compiled JSON Schema; `accepts` is True only for values in which the validator would find nothing wrong."""
 
     document: JSON
     validator: Any = field(repr=False, compare=False)
-    fast: Callable[[JSON], bool] | None = field(default=None, repr=False, compare=False)
+    accepts: Accept | None = field(default=None, repr=False, compare=False)
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
         """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty when valid."""
-        if self.fast is not None:
+        if self.accepts is not None:
             try:
-                if self.fast(value):
+                if self.accepts(value):
                     return []
-            except (ValueError, TypeError, OverflowError, RecursionError):  # a value that the fast engine cannot take
+            except (ValueError, TypeError, OverflowError, RecursionError):  # a value that jsonschema-rs cannot take
                 return self._errors(value)
         return self._errors(value)
 
@@ -63,7 +65,7 @@ def compile_schema(document: JSON, resolve: Resolve | None = None, base: str = "
     """Return `document` compiled; `base` is its file's path under the config's folder, where its references start.
 
     `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries every problem with its path in
-    `document`. With `fast`, jsonschema-rs decides where it is installed and both are known to agree.
+    `document`. With `fast`, what is plainly valid is accepted without asking jsonschema, by jsonschema-rs where it takes that.
     """
     library = jsonschema()
     if isinstance(document, bool):
@@ -84,7 +86,7 @@ def compile_schema(document: JSON, resolve: Resolve | None = None, base: str = "
     root = {"$schema": document.get("$schema", DRAFT), "$ref": uri} if len(documents) > 1 or base else document
     _check_fragments(documents, registry)
     validator = bounded(kind)(root, registry=registry, format_checker=formats(kind))
-    return Schema(document, validator, _fast(documents) if fast else None)
+    return Schema(document, validator, _acceptor(documents) if fast else None)
 
 
 def _check(document: dict[str, Any]) -> Any:
@@ -199,76 +201,11 @@ def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
         raise CompileError(problems)
 
 
-_AGREED = frozenset(
-    [
-        "$schema",
-        "$comment",
-        "$defs",
-        "$ref",
-        "title",
-        "description",
-        "default",
-        "examples",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "type",
-        "enum",
-        "const",
-        "properties",
-        "required",
-        "additionalProperties",
-        "minProperties",
-        "maxProperties",
-        "propertyNames",
-        "dependentRequired",
-        "items",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "minLength",
-        "maxLength",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-    ]
-)
-
-
-def _fast(documents: dict[str, Any]) -> Callable[[JSON], bool] | None:
-    """Return jsonschema-rs's verdict where it is installed and `documents` have only keywords on which both engines agree."""
+def _acceptor(documents: dict[str, Any]) -> Accept | None:
+    """Return what accepts valid values sooner than the library, for one document of the usual draft."""
     if len(documents) != 1:
         return None
     (document,) = documents.values()
     if document.get("$schema", DRAFT) != DRAFT:
         return None
-    for _, schema, _ in parts(document):
-        if not _AGREED.issuperset(schema) or not _is_plain(schema.get("$ref"), document):
-            return None
-    try:
-        import jsonschema_rs
-
-        is_valid: Callable[[JSON], bool] = jsonschema_rs.Draft202012Validator(document).is_valid
-        return is_valid
-    except (ImportError, ValueError):
-        return None
-
-
-def _is_plain(reference: JSON, document: dict[str, Any]) -> bool:
-    """Return whether a reference is none, or leads to a place in `document` that refers no further: no recursion."""
-    if reference is None:
-        return True
-    target: Any = document
-    if not isinstance(reference, str) or not reference.startswith("#/") or "~" in reference or "%" in reference:
-        return False
-    for step in reference[2:].split("/"):
-        target = target.get(step) if isinstance(target, dict) else None
-    return isinstance(target, dict) and not any("$ref" in schema for _, schema, _ in parts(target))
+    return plain.accepts(document) or agreed.accepts(document)
