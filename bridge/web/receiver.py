@@ -12,6 +12,7 @@ from gunicorn.workers import gthread
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bridge.logs import get_logger
+from bridge.web.balance import Balance
 from bridge.web.intake import cut_off_late, reading
 
 log = get_logger()
@@ -35,7 +36,17 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     gunicorn itself would wait for ever.
     """
 
+    balance: Balance | None = None  # given after the fork
     _looked = 0.0
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, unless a receiver that holds fewer of them does so at once."""
+        if self.balance is None:
+            super().accept(listener)
+            return
+        self.balance.let_go_first()
+        super().accept(listener)
+        self.balance.tell(self.nr_conns)
 
     def handle(self, conn: TConn) -> Any:
         """Handle one request of a connection; one that says nothing yet goes back to the main loop, which waits without a thread."""
@@ -70,6 +81,8 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def notify(self) -> None:
         """The main loop comes by here at least once a second."""
         super().notify()
+        if self.balance is not None:
+            self.balance.tell(self.nr_conns)
         now = time.monotonic()
         if now - self._looked > 1.0:
             self._looked = now

@@ -15,6 +15,7 @@ from bridge.affinity import pin
 from bridge.logs import get_logger
 from bridge.parent import die_with_parent
 from bridge.settings import Settings, bracket
+from bridge.web.balance import Balance
 from bridge.web.receiver import Receiver
 
 THREADS = 16  # most wait for a commit at any moment, and share it: more of them make larger batches
@@ -39,6 +40,7 @@ class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 def options(settings: Settings) -> dict[str, Any]:
     """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too."""
+    balance = Balance()
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
     return {
         "bind": [f"{bracket(host)}:{port}" for host, port in binds],
@@ -59,15 +61,17 @@ def options(settings: Settings) -> dict[str, Any]:
         "logger_class": Log,
         "loglevel": "warning",
         "proc_name": "flowbridge",
-        "post_fork": _settle,
+        "post_fork": lambda _arbiter, worker: _settle(worker, balance),
+        "worker_exit": lambda _arbiter, _worker: balance.leave(),
         "reuse_port": False,
     }
 
 
-def _settle(_arbiter: Arbiter, worker: Receiver) -> None:
-    """In a new receiver: end with the parent, and stay on one processor."""
+def _settle(worker: Receiver, balance: Balance) -> None:
+    """In a new receiver: end with the parent, take a place beside the others, and stay on the processor of that place."""
     die_with_parent()
-    pin(worker.age)
+    worker.balance = balance
+    pin(balance.take_place() + 1)  # the worker process is on the first
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types

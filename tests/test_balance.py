@@ -1,0 +1,71 @@
+"""Connections are shared between receivers: places, counts, and who lets whom go first."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from serving import Bridge, children_of, until
+
+from bridge.web import balance
+from bridge.web.balance import Balance
+
+
+def in_child(work) -> int:
+    """Run `work` in a forked process and return the number it gives."""
+    child = os.fork()
+    if child == 0:
+        os._exit(work())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_each_process_has_a_place_and_leaves_it_to_the_next():
+    shared = Balance()
+    assert shared.take_place() == 0
+    assert in_child(shared.take_place) == 1
+    assert in_child(shared.take_place) == 1, "the first child is gone, and its place is free"
+
+
+def test_more_processes_than_places_share_the_last(monkeypatch):
+    monkeypatch.setattr(balance, "PLACES", 1)
+    shared = Balance()
+    assert shared.take_place() == 0
+    assert in_child(shared.take_place) == 0
+
+
+def test_the_fuller_lets_the_emptier_go_first():
+    shared = Balance()
+    shared.take_place()
+    shared.tell(1)
+    assert not shared.let_go_first(), "there is no other"
+
+    def other(connections: int) -> int:
+        shared.take_place()
+        shared.tell(connections)
+        return shared.let_go_first()
+
+    assert in_child(lambda: other(2)) == 1
+    assert not shared.let_go_first()
+    assert in_child(lambda: other(0)) == 0
+    assert shared.let_go_first()
+    assert in_child(lambda: (shared.take_place(), shared.leave())[0]) == 1
+    assert not shared.let_go_first(), "one that left is not counted"
+
+
+def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):
+    def sockets(pid: int) -> int:
+        return sum(str(fd.readlink()).startswith("socket:") for fd in Path(f"/proc/{pid}/fd").iterdir())
+
+    with Bridge(tmp_path) as bridge:
+        parent = until(lambda: next(filter(children_of, children_of(bridge.pid)), None), what="receivers")
+        held = []
+        for _ in range(12):
+            held.append(socket.create_connection(("127.0.0.1", bridge.port), timeout=10))
+            held[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert held[-1].recv(9) == b"HTTP/1.1 "
+        shares = [sockets(pid) for pid in children_of(parent)]
+        for each in held:
+            each.close()
+    assert sum(shares) >= 12
+    assert max(shares) - min(shares) <= 6, "all twelve are not one receiver's"
