@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import rig
 
@@ -26,24 +25,12 @@ def main() -> None:
         with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port) as run:
             before, began = rig.cpu(run.pid), time.monotonic()
             result = rig.wrk(port, script, given.seconds, given.connections)
-            started = drained(path / "starts", int(result["requests"]))
+            started = rig.drained(path / "starts", int(result["requests"]))
             took = time.monotonic() - began
             used = rig.cpu(run.pid) - before
     accepted = f"accepted {result['requests']:.0f} in {given.seconds:g} s"
     print(f"{accepted} ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f} errors)")
     print(f"started {started} in {took:.1f} s: {started / took:.0f} deliveries/s, {used / started * 1e6:.0f} µs CPU each")
-
-
-def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
-    """Wait until as many starts came as events were accepted, and no more come; return how many distinct ones there were."""
-    until, seen = time.monotonic() + patience, -1
-    while time.monotonic() < until:
-        lines = starts.read_text().splitlines()
-        if len(lines) >= wanted and len(lines) == seen:
-            break
-        seen = len(lines)
-        time.sleep(0.05)
-    return len({line.split()[1] for line in starts.read_text().splitlines()})
 
 
 main()

@@ -191,6 +191,18 @@ def stub(path: Path) -> Iterator[int]:
         yield port
 
 
+def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
+    """Wait until as many starts came as events were accepted, and no more come; return how many distinct ones there were."""
+    until, seen = time.monotonic() + patience, -1
+    while time.monotonic() < until:
+        lines = starts.read_text().splitlines()
+        if len(lines) >= wanted and len(lines) == seen:
+            break
+        seen = len(lines)
+        time.sleep(0.05)
+    return len({line.split()[1] for line in starts.read_text().splitlines()})
+
+
 def tree(pid: int) -> list[int]:
     """Return the processes of a tree."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
