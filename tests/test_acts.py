@@ -9,7 +9,7 @@ import pytest
 from conftest import NOW, make_delivery, make_event
 from sqlalchemy import select, update
 
-from bridge.model import Delivery, LocalRun, RunState, Status
+from bridge.model import Delivery, LocalRun, LocalState, Status
 from bridge.providers import PROVIDERS
 from bridge.routes import Config, Flow, Route, Source
 from bridge.signatures import Unsigned
@@ -81,7 +81,7 @@ def test_a_retry_is_due_at_once_and_has_its_attempts_anew(database: Database) ->
 
 def test_a_retry_of_a_failed_local_run_can_start_another(database: Database) -> None:
     delivery = kept(database, **STATES["failed"])
-    run = LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=RunState.QUEUED, created_at=NOW,
+    run = LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW,
                    idempotency_key=delivery.id)  # fmt: skip
     database.write(lambda connection: runs.start(connection, run))
     move(database, "retry", Status.QUEUED, delivery)

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from bridge.errors import StoreError
 from bridge.flows import flow, run_flow
 from bridge.flows.ready import READY
-from bridge.model import LocalRun, RunResult, RunState
+from bridge.model import LocalRun, LocalState, RunResult, RunState
 from bridge.web.flow_api import flow_api
 
 USER = "local-user"
@@ -48,7 +48,7 @@ class Memory:
         from dataclasses import replace
 
         for one in list(self.runs.values()):
-            if one.state is RunState.QUEUED:
+            if one.state is LocalState.QUEUED:
                 ended = run_flow(READY[one.saved_item_id], json.loads(one.inputs), data_dir=tmp_path)
                 self.runs[one.id] = replace(one, state=ended.state, outputs=ended.outputs, log=ended.log, finished_at=NOW + 1)
 
@@ -96,7 +96,7 @@ def test_a_start_is_answered_with_all_four_fields(client: FlaskClient, runs: Mem
         isinstance(v, str) and v for v in answer.json.values()
     )
     run = runs.runs[answer.json["run_id"]]
-    assert (run.saved_item_id, run.user_id, run.state, run.created_at) == ("echo", USER, RunState.QUEUED, NOW)
+    assert (run.saved_item_id, run.user_id, run.state, run.created_at) == ("echo", USER, LocalState.QUEUED, NOW)
     assert json.loads(run.inputs) == {"title": "hi", "n": [1], "null": None}, "ids are no inputs"
 
 
@@ -255,7 +255,7 @@ def test_errors_of_the_reading_calls(client: FlaskClient, path: str, query: Any,
 
 
 def test_another_users_run_is_none(client: FlaskClient, runs: Memory) -> None:
-    runs.runs["x"] = LocalRun(id="x", saved_item_id="echo", user_id="other", inputs="{}", state=RunState.QUEUED, created_at=NOW)
+    runs.runs["x"] = LocalRun(id="x", saved_item_id="echo", user_id="other", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
     assert get(client, "get_pl_run", run_id="x", user_id=USER).status_code == 404
 
 
@@ -351,29 +351,29 @@ def test_runs_in_the_store_are_claimed_once_finished_under_their_lease_and_aband
     rung: list[int] = []
     kept = stored.Runs(database, lambda: rung.append(1))
     run = LocalRun(
-        id="a", saved_item_id="echo", user_id=USER, inputs='{"a":1}', state=RunState.QUEUED, created_at=NOW, idempotency_key="k"
+        id="a", saved_item_id="echo", user_id=USER, inputs='{"a":1}', state=LocalState.QUEUED, created_at=NOW, idempotency_key="k"
     )
     assert kept.start(run) == run
     other = LocalRun(
-        id="b", saved_item_id="echo", user_id=USER, inputs="{}", state=RunState.QUEUED, created_at=NOW, idempotency_key="k"
+        id="b", saved_item_id="echo", user_id=USER, inputs="{}", state=LocalState.QUEUED, created_at=NOW, idempotency_key="k"
     )
     assert kept.start(other) == run and kept.get("b") is None and kept.find("k") == run and kept.find("x") is None
-    free = LocalRun(id="c", saved_item_id="echo", user_id=USER, inputs="{}", state=RunState.QUEUED, created_at=NOW)
+    free = LocalRun(id="c", saved_item_id="echo", user_id=USER, inputs="{}", state=LocalState.QUEUED, created_at=NOW)
     assert kept.start(free) == free and rung
     claimed = database.write(lambda connection: stored.claim(connection, 5, NOW + 1, "lease-1"))
     assert [(one.id, one.state, one.started_at) for one in claimed] == [
-        ("a", RunState.RUNNING, NOW + 1),
-        ("c", RunState.RUNNING, NOW + 1),
+        ("a", LocalState.RUNNING, NOW + 1),
+        ("c", LocalState.RUNNING, NOW + 1),
     ]
     assert database.write(lambda connection: stored.claim(connection, 5, NOW + 1, "lease-2")) == []
-    result = RunResult(state=RunState.DONE, outputs={"a": 1}, log=("x",))
+    result = RunResult(state=LocalState.DONE, outputs={"a": 1}, log=("x",))
     assert not database.write(lambda connection: stored.finish(connection, "a", result, NOW + 2, "lease-2"))
     assert database.write(lambda connection: stored.finish(connection, "a", result, NOW + 2, "lease-1"))
     ended = kept.get("a")
-    assert ended and (ended.state, ended.outputs, ended.log, ended.finished_at) == (RunState.DONE, {"a": 1}, ("x",), NOW + 2)
+    assert ended and (ended.state, ended.outputs, ended.log, ended.finished_at) == (LocalState.DONE, {"a": 1}, ("x",), NOW + 2)
     database.write(lambda connection: stored.extend(connection, ["lease-1"], NOW + 5))
     assert database.write(lambda connection: stored.abandon_running(connection, NOW + 12)) == []
     assert database.write(lambda connection: stored.abandon_running(connection, NOW + 99)) == ["c"]
     lost = kept.get("c")
-    assert lost and (lost.state, lost.outputs, lost.log) == (RunState.FAILED, {}, (stored.INTERRUPTED,))
+    assert lost and (lost.state, lost.outputs, lost.log) == (LocalState.FAILED, {}, (stored.INTERRUPTED,))
     database.close()

@@ -18,7 +18,7 @@ from bridge.flows.ids import ALPHABET, new_run_id
 from bridge.flows.loading import load_flows
 from bridge.flows.ready import READY
 from bridge.flows.running import LOG_LENGTH, LOG_LINES
-from bridge.model import RunState
+from bridge.model import LocalState
 
 
 def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:
@@ -65,14 +65,14 @@ def test_a_run_gives_outputs_and_leaves_out_inputs_the_flow_has_not(tmp_path: Pa
         return {"sum": a + b}
 
     result = run(add, tmp_path, a=1, unheard_of=True)
-    assert (result.state, result.outputs, result.log) == (RunState.DONE, {"sum": 3}, ("adding 1 and 2", "done 3"))
+    assert (result.state, result.outputs, result.log) == (LocalState.DONE, {"sum": 3}, ("adding 1 and 2", "done 3"))
     assert run(flow(name="any")(lambda **inputs: inputs), tmp_path, b=1, a=[{}]).outputs == {"b": 1, "a": [{}]}
     assert run(flow(name="none")(lambda: None), tmp_path).outputs == {}
 
 
 def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
     result = run(flow(name="f")(lambda a, b, c=1: None), tmp_path, b=1)
-    assert (result.state, result.log) == (RunState.FAILED, ("flow f: required inputs are missing: a (it requires: a, b)",))
+    assert (result.state, result.log) == (LocalState.FAILED, ("flow f: required inputs are missing: a (it requires: a, b)",))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
 )
 def test_outputs_are_a_json_object_of_at_most_a_mebibyte(tmp_path: Path, returned: Any, words: str) -> None:
     result = run(flow(name="f")(lambda: returned), tmp_path)
-    assert result.state is RunState.FAILED and result.outputs == {} and words in result.log[-1]
+    assert result.state is LocalState.FAILED and result.outputs == {} and words in result.log[-1]
 
 
 def test_an_exception_fails_the_run_and_only_its_last_line_is_in_the_log(
@@ -99,7 +99,7 @@ def test_an_exception_fails_the_run_and_only_its_last_line_is_in_the_log(
         raise KeyError("nope")
 
     result = run(breaks, tmp_path)
-    assert result.state is RunState.FAILED
+    assert result.state is LocalState.FAILED
     assert result.log[-1].endswith("KeyError: 'nope'") and "Traceback" not in "".join(result.log)
     assert "Traceback" in "".join(capsys.readouterr()), "the traceback is in our own log"
     assert run(flow(name="f")(lambda: sys.exit(3)), tmp_path).log == ("SystemExit: 3",)
@@ -203,16 +203,16 @@ def test_a_missing_flows_file_is_named(tmp_path: Path) -> None:
 def test_echo_fail_and_sleep(tmp_path: Path) -> None:
     assert run(READY["echo"], tmp_path, a=1, b=None).outputs == {"a": 1, "b": None}
     assert run(READY["fail"], tmp_path, message="boom", other=1).log == ("boom",)
-    assert run(READY["fail"], tmp_path).state is RunState.FAILED
+    assert run(READY["fail"], tmp_path).state is LocalState.FAILED
     assert run(READY["sleep"], tmp_path, seconds="0.01").outputs == {"seconds": 0.01}
     for wrong in (-1, 3601, "nan", "soon", None, [1]):
         result = run(READY["sleep"], tmp_path, seconds=wrong)
-        assert result.state is RunState.FAILED and result.log[-1].startswith("seconds: ")
+        assert result.state is LocalState.FAILED and result.log[-1].startswith("seconds: ")
 
 
 def test_append_jsonl_adds_one_line_with_its_time(tmp_path: Path) -> None:
     for number in range(2):
-        assert run(READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n").state is RunState.DONE
+        assert run(READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n").state is LocalState.DONE
     lines = (tmp_path / "files/orders/new.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [0, 1]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", json.loads(lines[0])["received_at"])
@@ -221,7 +221,7 @@ def test_append_jsonl_adds_one_line_with_its_time(tmp_path: Path) -> None:
 def test_append_jsonl_mixes_no_lines_however_many_write(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         states = list(pool.map(lambda n: run(READY["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state, range(40)))
-    assert set(states) == {RunState.DONE}
+    assert set(states) == {LocalState.DONE}
     assert sorted(json.loads(line)["n"] for line in (tmp_path / "files/events.jsonl").read_text().splitlines()) == list(range(40))
 
 
@@ -237,7 +237,7 @@ def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
 )
 def test_append_jsonl_stays_in_its_folder(tmp_path: Path, file: Any) -> None:
     result = run(READY["append_jsonl"], tmp_path / "data", file=file, n=1)
-    assert result.state is RunState.FAILED and result.log[-1].startswith("file: ")
+    assert result.state is LocalState.FAILED and result.log[-1].startswith("file: ")
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
 
 
@@ -247,7 +247,7 @@ def test_append_jsonl_follows_no_symbolic_link(tmp_path: Path) -> None:
     (tmp_path / "data/files/link").symlink_to(tmp_path / "outside")
     (tmp_path / "data/files/direct.jsonl").symlink_to(tmp_path / "outside/x.jsonl")
     for file in ("link/x.jsonl", "direct.jsonl"):
-        assert run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is RunState.FAILED
+        assert run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is LocalState.FAILED
     assert list((tmp_path / "outside").iterdir()) == []
 
 

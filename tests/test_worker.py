@@ -490,9 +490,9 @@ def test_two_workers_start_each_delivery_once(database: Database) -> None:
 
 def start_run(database: Database, name: str, inputs: str = "{}") -> str:
     from bridge.flows.ids import new_run_id
-    from bridge.model import LocalRun, RunState
+    from bridge.model import LocalRun, LocalState
 
-    run = LocalRun(id=new_run_id(), saved_item_id=name, user_id="u", inputs=inputs, state=RunState.QUEUED, created_at=time.time())
+    run = LocalRun(id=new_run_id(), saved_item_id=name, user_id="u", inputs=inputs, state=LocalState.QUEUED, created_at=time.time())
     return database.write(lambda connection: runs.start(connection, run)).id
 
 
@@ -519,9 +519,9 @@ def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: 
     flows = READY | {"odd_text": odd_text, "leaves": leaves}
     with working(database, configured(LOCAL), flows, data=tmp_path):
         names = {name: start_run(database, name, '{"x": 1}') for name in ("echo", "fail", "odd_text", "leaves", "gone")}
-        until(lambda: all(run_of(database, one).state in ("done", "failed") for one in names.values()), what="all runs' ends")
+        until(lambda: all(run_of(database, one).state in ("DONE", "FAILED") for one in names.values()), what="all runs' ends")
     states = {name: run_of(database, one).state.value for name, one in names.items()}
-    assert states == {"echo": "done", "fail": "failed", "odd_text": "done", "leaves": "failed", "gone": "failed"}
+    assert states == {"echo": "DONE", "fail": "FAILED", "odd_text": "DONE", "leaves": "FAILED", "gone": "FAILED"}
     assert run_of(database, names["echo"]).outputs == {"x": 1}
     assert "there is no flow 'gone' any more" in run_of(database, names["gone"]).log[0]
 
@@ -540,7 +540,7 @@ def test_no_more_local_runs_at_once_than_the_cap(sqlite: Database, tmp_path: Pat
 
     with working(sqlite, configured(LOCAL), {"busy": busy}, data=tmp_path):
         ids = [start_run(sqlite, "busy") for _ in range(16)]
-        until(lambda: all(run_of(sqlite, one).state == "done" for one in ids), what="all runs' ends")
+        until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")
     assert 2 <= peak[0] <= 4
 
 
@@ -556,7 +556,7 @@ def test_a_run_under_way_when_the_worker_stops_is_finished(sqlite: Database, tmp
     with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
         assert begun.wait(5)
-    assert run_of(sqlite, run_id).state == "done"
+    assert run_of(sqlite, run_id).state == "DONE"
 
 
 def test_a_run_that_does_not_end_in_time_has_failed(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,7 +573,7 @@ def test_a_run_that_does_not_end_in_time_has_failed(sqlite: Database, tmp_path: 
         assert begun.wait(5)
     go.set()
     run = run_of(sqlite, run_id)
-    assert run.state == "failed"
+    assert run.state == "FAILED"
     assert "interrupted" in run.log[0]
 
 
@@ -589,6 +589,6 @@ def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Pa
     ids = [start_run(sqlite, "slow") for _ in range(12)]
     with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
         assert begun.wait(5)
-    assert {run_of(sqlite, one).state.value for one in ids} <= {"done", "queued"}
+    assert {run_of(sqlite, one).state.value for one in ids} <= {"DONE", "queued"}
     with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
-        until(lambda: all(run_of(sqlite, one).state == "done" for one in ids), what="all runs' ends")
+        until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")

@@ -13,7 +13,8 @@ In flows.py::
 The parameters are the Input nodes, the returned mapping holds the outputs.
 """
 
-from bridge.flows.function import FlowError, FlowFunction, Input, flow
+from bridge.flows.function import FlowError, FlowFunction, flow
 from bridge.flows.running import current, log, run_flow
+from bridge.model import Input
 
 __all__ = ["FlowError", "FlowFunction", "Input", "current", "flow", "log", "run_flow"]

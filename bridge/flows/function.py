@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, overload
 
 from bridge.errors import BridgeError
-from bridge.model import JSON
+from bridge.model import Input
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _KINDS: Final = {
@@ -20,16 +20,6 @@ _KINDS: Final = {
 
 class FlowError(BridgeError):
     """flows.py, or a flow in it, cannot be used; the text says where."""
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One Input node: a parameter of the function. `type` is the annotation as text, empty where there is none."""
-
-    name: str
-    type: str
-    required: bool
-    default: JSON = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import orjson
 
 from bridge.flows.function import FlowError, FlowFunction
 from bridge.logs import get_logger
-from bridge.model import JSON, RunResult, RunState
+from bridge.model import JSON, LocalState, RunResult
 
 LOG_LINES: Final = 1000
 LOG_LENGTH: Final = 2000  # characters
@@ -134,14 +134,14 @@ def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) 
     run = Current(flow.name, data_dir)
     token = _current.set(run)
     failure: BaseException | None = None
-    result = RunResult(state=RunState.FAILED)
+    result = RunResult(state=LocalState.FAILED)
     try:
         outputs = _outputs(flow.function(**_arguments(flow, inputs)))
-        result = RunResult(state=RunState.DONE, outputs=outputs, log=run.log.lines())
+        result = RunResult(state=LocalState.DONE, outputs=outputs, log=run.log.lines())
     except (Exception, SystemExit) as error:
         failure = error
         run.log.add(_last_line(error))
-        result = RunResult(state=RunState.FAILED, log=run.log.lines())
+        result = RunResult(state=LocalState.FAILED, log=run.log.lines())
     finally:
         _current.reset(token)
     if failure is not None and not isinstance(failure, FlowError):

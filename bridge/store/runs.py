@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, text, update
 
-from bridge.model import LocalRun, RunResult, RunState
+from bridge.model import LocalRun, LocalState, RunResult
 from bridge.store.database import Database
 from bridge.store.ledger import LEASE
 from bridge.store.rows import from_json, to_json
@@ -34,9 +34,10 @@ def start(connection: Connection, run: LocalRun) -> LocalRun:
             saved_item_id=run.saved_item_id,
             user_id=run.user_id,
             idempotency_key=run.idempotency_key,
-            state=run.state.upper(),
+            state=run.state,
             created_at=run.created_at,
             inputs=run.inputs,
+            body=run.body,
         )
         .on_conflict_do_nothing(index_elements=[columns.idempotency_key], index_where=columns.idempotency_key.is_not(None))
     )
@@ -78,7 +79,7 @@ def claim(connection: Connection, most: int, now: float, lease: str) -> list[Loc
             .where(columns.id.in_([row.id for row in rows]), columns.state == "QUEUED")
             .values(state="RUNNING", started_at=now, lease=lease, lease_until=now + LEASE)
         )
-    return [_to_run(row, state=RunState.RUNNING, started_at=now) for row in rows]
+    return [_to_run(row, state=LocalState.RUNNING, started_at=now) for row in rows]
 
 
 def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
@@ -112,14 +113,14 @@ def abandon_running(connection: Connection, now: float) -> list[str]:
     expired = select(columns.id).where(RUNNING, columns.lease_until < now).with_for_update(skip_locked=True)
     ids = list(connection.execute(expired).scalars())
     if ids:
-        failed = RunResult(state=RunState.FAILED, log=(INTERRUPTED,))
+        failed = RunResult(state=LocalState.FAILED, log=(INTERRUPTED,))
         connection.execute(update(local_run).where(columns.id.in_(ids), columns.state == "RUNNING").values(_ending(failed, now)))
     return ids
 
 
 def _ending(result: RunResult, now: float) -> dict[str, Any]:
     return {
-        "state": result.state.upper(),
+        "state": result.state,
         "outputs": to_json(dict(result.outputs)),
         "log": to_json(list(result.log)),
         "finished_at": now,
@@ -135,13 +136,14 @@ def _to_run(row: Row[Any], **changed: Any) -> LocalRun:
         saved_item_id=values["saved_item_id"],
         user_id=values["user_id"],
         inputs=values["inputs"],
-        state=RunState(values["state"].lower()),
+        state=LocalState(values["state"]),
         created_at=values["created_at"],
         idempotency_key=values["idempotency_key"],
         outputs=from_json(values["outputs"]) or {},
         log=tuple(from_json(values["log"]) or ()),
         started_at=values["started_at"],
         finished_at=values["finished_at"],
+        body=values["body"],
     )
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from bridge.model import RunState, Status
 
-HEAD = "0001"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+HEAD = "0002"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -155,7 +155,7 @@ local_run = Table(
     Column("saved_item_id", Text, nullable=False),
     Column("user_id", Text, nullable=False),
     Column("idempotency_key", Text),
-    Column("state", Text, nullable=False),  # the flow API's own words: QUEUED RUNNING DONE FAILED TERMINATED
+    Column("state", Text, nullable=False),  # a LocalState
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
@@ -164,6 +164,31 @@ local_run = Table(
     Column("inputs", Text, nullable=False),
     Column("outputs", Text),
     Column("log", Text),
+    Column("body", Text),
     _partial("ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
-    _partial("ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING')"),
+    _partial("ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"),
+    Index("ix_local_run_flow", "saved_item_id", "seq"),
+)
+
+local_flow = Table(
+    "local_flow",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workbook", Text, nullable=False),
+    Column("described", Text, nullable=False),  # a LocalFlow as JSON
+    Column("created_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+local_file = Table(
+    "local_file",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),  # empty: uploaded
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_local_file_blob", "sha256"),
+    sqlite_with_rowid=False,
 )

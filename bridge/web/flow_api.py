@@ -17,9 +17,9 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from bridge.errors import Refused, StoreError
-from bridge.flows import FlowFunction, Input
+from bridge.flows import FlowFunction
 from bridge.flows.ids import new_run_id
-from bridge.model import JSON, LocalRun, RunState
+from bridge.model import JSON, Input, LocalRun, LocalState
 
 WORKBOOK_ID: Final = "local"
 KEY_LENGTH: Final = 255  # characters of an Idempotency-Key
@@ -190,7 +190,7 @@ def _new_run(saved_item_id: str, user_id: str, inputs: dict[str, JSON], key: str
         text = orjson.dumps(inputs).decode()
     except orjson.JSONEncodeError:
         raise _bad("invalid_json", "the body is nested too deeply") from None
-    return LocalRun(id=new_run_id(), saved_item_id=saved_item_id, user_id=user_id, inputs=text, state=RunState.QUEUED,
+    return LocalRun(id=new_run_id(), saved_item_id=saved_item_id, user_id=user_id, inputs=text, state=LocalState.QUEUED,
                     created_at=now, idempotency_key=key)
 
 
@@ -208,7 +208,7 @@ def _report(run: LocalRun) -> dict[str, JSON]:
         "run_id": run.id,
         "user_id": run.user_id,
         "saved_item_id": run.saved_item_id,
-        "state": run.state.upper(),
+        "state": run.state,
         "outputs": dict(run.outputs),
         "log": list(run.log),
         "created_ts": _timestamp(run.created_at),

@@ -17,7 +17,7 @@ from bridge.deliver import Send, deliver, look
 from bridge.errors import StoreError
 from bridge.flows import FlowFunction, run_flow
 from bridge.logs import get_logger
-from bridge.model import Delivery, Kind, LocalRun, Outcome, RunReport, RunResult, RunState
+from bridge.model import Delivery, Kind, LocalRun, LocalState, Outcome, RunReport, RunResult
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Mode, Platform
 from bridge.settings import Settings
@@ -238,7 +238,7 @@ class Worker:
     def _execute(self, run: LocalRun) -> None:
         flow = self._flows.get(run.saved_item_id)
         if flow is None:
-            result = RunResult(state=RunState.FAILED, log=(f"there is no flow {run.saved_item_id!r} any more",))
+            result = RunResult(state=LocalState.FAILED, log=(f"there is no flow {run.saved_item_id!r} any more",))
         else:
             inputs = orjson.loads(run.inputs)
             result = run_flow(flow, inputs if isinstance(inputs, dict) else {}, data_dir=self._settings.data)
@@ -288,6 +288,6 @@ class Worker:
                 unknown = Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way")
                 self._ended.attempts.append((claim, unknown))
         for run in self._running.values():
-            self._ended.runs.append((run, RunResult(state=RunState.FAILED, log=("The run was interrupted: flowbridge was stopped.",))))
+            self._ended.runs.append((run, RunResult(state=LocalState.FAILED, log=("The run was interrupted: flowbridge was stopped.",))))
         now = time.time()
         note(self._database.write(lambda connection: self._turn(connection, now)))
