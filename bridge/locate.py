@@ -60,10 +60,27 @@ def compile_locator(text: str) -> Locator:
     return Locator(kind, name, path)
 
 
-def locate(texts: Sequence[str], request: Request, body: JSON) -> str | None:
-    """Return what the first of the alternatives `texts` that finds a non-empty text finds, or None."""
-    for text in texts:
-        if found := compile_locator(text)(request, body):
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several locators whose texts make one, joined by `by`. All must be there, except those that end in `?`."""
+
+    texts: tuple[str, ...]
+    by: str = ":"
+
+    def __call__(self, request: Request, body: JSON) -> str | None:
+        found = [(text, compile_locator(text.removesuffix("?"))(request, body)) for text in self.texts]
+        if any(value is None and not text.endswith("?") for text, value in found):
+            return None
+        return self.by.join(value for _, value in found if value)
+
+
+Place = str | Joined
+
+
+def locate(places: Sequence[Place], request: Request, body: JSON) -> str | None:
+    """Return what the first of the alternatives `places` that finds a non-empty text finds, or None."""
+    for place in places:
+        if found := (place if isinstance(place, Joined) else compile_locator(place))(request, body):
             return found
     return None
 

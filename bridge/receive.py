@@ -16,12 +16,13 @@ import orjson
 from bridge.bodies import Body, decode
 from bridge.errors import Refused
 from bridge.forms import field_errors, type_fields
-from bridge.locate import locate
-from bridge.model import Delivery, Event, Request
+from bridge.locate import dig, locate
+from bridge.model import JSON, Delivery, Event, Request
 from bridge.planning import masked, plan
-from bridge.providers import Reply
+from bridge.providers import Handshake, Probe, Reply
 from bridge.routes import Config, Source
 
+MAX_BATCH = 1000  # events in one request
 NAME_LENGTH = 200  # characters of a type and of a provider's id
 PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
@@ -42,41 +43,83 @@ class Kept(Protocol):
         """Whether it only repeats a known event."""
 
 
-Keep = Callable[[Event, Sequence[Delivery], Callable[[Event, str], Sequence[Delivery]]], Kept]
+Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
+Keep = Callable[[Arrivals, Callable[[Event, str], Sequence[Delivery]]], Sequence[Kept]]
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is answered, and what the log line says: the event (None for a handshake) and what was kept of it."""
+    """What is answered, and what the log lines say: the events with what was kept of each (none for a handshake)."""
 
     reply: Reply
-    event: Event | None = None
-    kept: Kept | None = None
+    kept: tuple[tuple[Event, Kept], ...] = ()
     fault: Exception | None = None
 
 
-def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, event_id: str) -> Received:
-    """Turn a request into a stored event and its answer.
+def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, new_id: Callable[[], str]) -> Received:
+    """Turn a request into stored events, nearly always one, and its answer.
 
     Raises `BadSignature` (401), `Refused` (its own status) and whatever `keep` raises when nothing could be kept (503).
     """
-    if request.method != "POST":
-        raise Refused(405, "method_not_allowed", "webhooks are sent with POST", headers={"Allow": "POST"})
-    shake = source.provider.handshake
-    body = read_body(source, request.headers.get("content-type", ""), request.body) if shake and not shake.signed else None
-    if body is not None and shake and (answer := shake.answer(request, body.value)):
-        return Received(answer)
+    shakes = [shake for shake in source.provider.handshakes if request.method in shake.methods]
+    if request.method != "POST" and not shakes:
+        allowed = sorted({"POST"}.union(*(shake.methods for shake in source.provider.handshakes)))
+        raise Refused(405, "method_not_allowed", "webhooks are sent with POST", headers={"Allow": ", ".join(allowed)})
+    body = None
+    if unsigned := [shake for shake in shakes if not shake.signed]:
+        body = read_body(source, request.headers.get("content-type", ""), request.body)
+        if answer := _answer(unsigned, request, source, body, now):
+            return Received(answer)
     source.scheme.verify(request, source.secrets, now)
     body = body or read_body(source, request.headers.get("content-type", ""), request.body)
-    if shake and shake.signed and (answer := shake.answer(request, body.value)):
+    if answer := _answer([shake for shake in shakes if shake.signed], request, source, body, now):
         return Received(answer)
+    if request.method != "POST":
+        raise Refused(405, "method_not_allowed", "this is no test of the URL, and webhooks are sent with POST", headers={"Allow": "POST"})
     _check_form(source, body)
-    event = _identify(request, source, body, config, now, event_id)
-    deliveries, fault = _plan(event, body, config, now)
-    if fault is not None:
-        event = replace(event, problem=PLANNING_FAILED)
-    kept = keep(event, deliveries, lambda known, nonce: replan(known, config, now, nonce))
-    return Received(source.provider.ack or _acknowledge(kept), event, kept, fault)
+    return _keep(split(request, source, body), source, config, keep, now, new_id)
+
+
+def _answer(shakes: Sequence[Handshake], request: Request, source: Source, body: Body, now: float) -> Reply | None:
+    if not shakes:
+        return None
+    secrets = tuple(secret.value for secret in source.secrets if secret.not_after is None or secret.not_after > now)
+    probe = Probe(request, body.value, secrets)
+    return next((answer for shake in shakes if (answer := shake.answer(probe))), None)
+
+
+def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config, keep: Keep, now: float,
+          new_id: Callable[[], str]) -> Received:  # fmt: skip
+    arrivals, fault = [], None
+    for request, body in parts:
+        event = _identify(request, source, body, config, now, new_id())
+        deliveries, failed = _plan(event, body, config, now)
+        if failed is not None:
+            event, fault = replace(event, problem=PLANNING_FAILED), failed
+        arrivals.append((event, deliveries))
+    kept = keep(arrivals, lambda known, nonce: replan(known, config, now, nonce))
+    reply = source.provider.ack or (_acknowledge(kept[0]) if len(kept) == 1 else _acknowledge_all(kept))
+    return Received(reply, tuple((event, one) for (event, _), one in zip(arrivals, kept, strict=True)), fault)
+
+
+def split(request: Request, source: Source, body: Body) -> list[tuple[Request, Body]]:
+    """Return what the request holds as requests of one event each: itself, or one for each element of the provider's batch.
+
+    An element's request has the element's JSON as its body. A batch that is empty, or too long to be taken apart, stays one event.
+    """
+    batch = source.provider.batch
+    whole = [(request, body)]
+    if batch is None or body.problem is not None:
+        return whole
+    items = dig(body.value, batch.at.split(".") if batch.at else ())
+    if not isinstance(items, list) or not items:
+        return whole
+    if len(items) > MAX_BATCH:
+        return [(request, replace(body, problem=f"a batch of {len(items)} events; at most {MAX_BATCH} are taken apart"))]
+    headers = {**request.headers, "content-type": "application/json"}
+    beside = {name: body.value[name] for name in batch.keep if isinstance(body.value, dict) and name in body.value}
+    parts = [beside | item if isinstance(item, dict) else item for item in items]
+    return [(replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part)) for part in parts]
 
 
 def read_body(source: Source, content_type: str, raw: bytes) -> Body:
@@ -114,10 +157,14 @@ def _check_form(source: Source, body: Body) -> None:
 
 #: What makes two requests of a source the same event, by its `dedup`.
 DEDUP: Mapping[str, Callable[[Source, Request, Body, str], str | None]] = {
-    "id": lambda source, request, body, _: locate(source.event_id, request, body.value),
+    "id": lambda source, request, body, digest: locate(source.event_id, request, body.value) or _by_body(source, digest),
     "body": lambda _source, _request, _body, digest: f"sha256:{digest}",
     "none": lambda *_: None,
 }
+
+
+def _by_body(source: Source, digest: str) -> str | None:
+    return f"sha256:{digest}" if source.provider.dedup_body else None
 
 
 def _identify(request: Request, source: Source, body: Body, config: Config, now: float, event_id: str) -> Event:
@@ -161,7 +208,18 @@ def _plan(event: Event, body: Body, config: Config, now: float) -> tuple[list[De
         return [], fault
 
 
-def _acknowledge(kept: Kept) -> Reply:
+def _said(kept: Kept) -> dict[str, JSON]:
     if kept.duplicate:
-        return Reply(200, body=orjson.dumps({"event_id": kept.event_id, "duplicate": True}))
-    return Reply(202, body=orjson.dumps({"event_id": kept.event_id, "deliveries": len(kept.deliveries)}))
+        return {"event_id": kept.event_id, "duplicate": True}
+    return {"event_id": kept.event_id, "deliveries": len(kept.deliveries)}
+
+
+def _acknowledge(kept: Kept) -> Reply:
+    return Reply(200 if kept.duplicate else 202, body=orjson.dumps(_said(kept)))
+
+
+def _acknowledge_all(kept: Sequence[Kept]) -> Reply:
+    """A batch: the first event stands for it, beside the list of all."""
+    deliveries = sum(len(one.deliveries) for one in kept)
+    said = {"event_id": kept[0].event_id, "deliveries": deliveries, "events": [_said(one) for one in kept]}
+    return Reply(200 if all(one.duplicate for one in kept) else 202, body=orjson.dumps(said))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from bridge.locate import Place
 from bridge.model import JSON, Retry
 from bridge.providers import Provider
 from bridge.signatures import Scheme, Secret
@@ -49,8 +50,8 @@ class Source:
     scheme: Scheme
     secrets: tuple[Secret, ...] = ()
     insecure: bool = False
-    event_type: tuple[str, ...] = ()  # locators, the first that finds something counts
-    event_id: tuple[str, ...] = ()
+    event_type: tuple[Place, ...] = ()  # the first that finds something counts
+    event_id: tuple[Place, ...] = ()
     credentials: frozenset[str] = frozenset()  # locators of what is masked before it is stored
     dedup: str = "id"
     max_body: int = 5 * 1024 * 1024
@@ -61,6 +62,19 @@ class Source:
     allowed_origins: tuple[str, ...] = ()
     schema: Validator | None = None
     schema_document: Mapping[str, JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalKey:
+    """A key of the embedded platform. `hash` is the SHA-256 of the key in hexadecimal digits; the key itself is nowhere.
+
+    `user_id` is null for the built-in user; `flows` are saved_item_ids, null for all.
+    """
+
+    name: str
+    hash: str = field(repr=False)
+    user_id: str | None = None
+    flows: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +90,21 @@ class Platform:
     max_concurrent_runs: int = 5
     timeout: float = 30.0
     flows: str | None = None
+    keys: tuple[LocalKey, ...] = ()
+    overflow: str = "queue"  # what a start beyond max_concurrent_runs meets: queue | reject
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A saved flow on a platform, under the name that routes use."""
+    """A saved flow on a platform, under the name that routes use. `time_limit` in seconds, `memory` in bytes; null: the flow's own."""
 
     name: str
     platform: str
     saved_item_id: str
+    time_limit: float | None = None
+    memory: int | None = None
 
 
 DEFAULT_RETRY = Retry()

@@ -14,7 +14,7 @@ from vectors import VECTORS
 from bridge import samples
 from bridge.locate import compile_locator, locate
 from bridge.model import Request
-from bridge.providers import CREDENTIALS, EVIDENCE, FORM, PROVIDERS, Provider, Sample, masked
+from bridge.providers import CREDENTIALS, EVIDENCE, FORM, PROVIDERS, Probe, Provider, Sample, masked
 from bridge.samples import sample, sample_types
 from bridge.signatures import HeaderSets, Token, scheme_of
 
@@ -118,9 +118,9 @@ def test_slack_names_its_three_kinds_of_request(body: dict[str, Any], form: bool
 
 
 def test_slack_challenge_is_answered_after_verification_and_nothing_else_is() -> None:
-    handshake = PROVIDERS["slack"].handshake
-    assert handshake is not None and handshake.signed
-    reply = handshake.answer(post(), {"type": "url_verification", "challenge": "3eZbrw1a"})
+    (handshake,) = PROVIDERS["slack"].handshakes
+    assert handshake.signed and handshake.methods == ("POST",)
+    reply = handshake.answer(Probe(post(), {"type": "url_verification", "challenge": "3eZbrw1a"}))
     assert reply is not None
     assert (reply.status, reply.content_type, json.loads(reply.body)) == (200, "application/json", {"challenge": "3eZbrw1a"})
     for body in (
@@ -131,9 +131,9 @@ def test_slack_challenge_is_answered_after_verification_and_nothing_else_is() ->
         {"type": "url_verification", "challenge": 1},
         {"challenge": "x"},
     ):
-        assert handshake.answer(post(), body) is None
+        assert handshake.answer(Probe(post(), body)) is None
     form = post(headers={"content-type": FORM})
-    assert handshake.answer(form, {"type": "url_verification", "challenge": "x"}) is None
+    assert handshake.answer(Probe(form, {"type": "url_verification", "challenge": "x"})) is None
 
 
 def test_svix_takes_its_id_from_the_set_that_was_verified() -> None:

@@ -17,9 +17,11 @@ from bridge import receive as module
 from bridge.config import load
 from bridge.errors import BadSignature, Refused, StoreError
 from bridge.ids import event_id
+from bridge.locate import query_value
 from bridge.model import Delivery, Event, Request, Status
+from bridge.providers import Batch, Handshake, Probe, Reply
 from bridge.receive import PLANNING_FAILED, Received, receive, replan
-from bridge.routes import Config
+from bridge.routes import Config, Source
 
 SECRET = "It's a Secret to Everybody"
 TOKEN = "a-long-random-token-of-ours"
@@ -68,7 +70,10 @@ class Store:
     events: list[Event] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
 
-    def keep(self, event: Event, deliveries: Any, _replan: Callable[..., Any]) -> Kept:
+    def keep(self, arrivals: Any, _replan: Callable[..., Any]) -> list[Kept]:
+        return [self._keep(event, deliveries) for event, deliveries in arrivals]
+
+    def _keep(self, event: Event, deliveries: Any) -> Kept:
         for known in self.events:
             if event.provider_id is not None and (known.source, known.provider_id) == (event.source, event.provider_id):
                 return Kept(known.id, (), duplicate=True)
@@ -98,7 +103,7 @@ class Bench:
         known = self.config.sources[source]
         if sign and known.provider.name in ("github", "slack"):
             request = known.scheme.sign(request, secret, now)
-        return receive(request, known, self.config, keep=self.store.keep, now=now, event_id=event_id(now))
+        return receive(request, known, self.config, keep=self.store.keep, now=now, new_id=lambda: event_id(now))
 
 
 @pytest.fixture
@@ -246,14 +251,95 @@ def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(bench: Benc
     assert first.provider_id != second.provider_id
 
 
+# -- batches
+
+
+def batch_of(config: Config, batch: Batch, **row: Any) -> Source:
+    known = config.sources["ids"]
+    return replace(known, provider=replace(known.provider, batch=batch, **row))
+
+
+def take(bench: Bench, source: Source, value: Any, **more: Any) -> Received:
+    request = Request(method="POST", path="/hooks/ids", headers={"content-type": "application/json", "x-kept": "1"},
+                      body=json.dumps(value).encode(), **more)  # fmt: skip
+    return receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+
+
+def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
+    source = batch_of(bench.config, Batch("events", keep=("account",)))
+    one, two = {"id": "1", "type": "a", "n": 1}, {"id": "2", "type": "b", "account": "own"}
+    status, said = answer(take(bench, source, {"account": "acme", "events": [one, two]}))
+    assert status == 202 and [each["deliveries"] for each in said["events"]] == [0, 0]
+    assert said["event_id"] == said["events"][0]["event_id"] != said["events"][1]["event_id"]
+    assert [(each.type, each.provider_id, json.loads(each.body)) for each in bench.store.events] == [
+        ("a", "1", {"account": "acme", **one}),
+        ("b", "2", two),
+    ]
+    assert all(each.headers["x-kept"] == "1" for each in bench.store.events)
+    assert replan(bench.store.events[0], bench.config, NOW, "") == []
+
+
+def test_a_redelivered_batch_with_one_new_element_is_one_event(bench: Bench) -> None:
+    source = batch_of(bench.config, Batch())
+    take(bench, source, [{"id": "1"}, {"id": "2"}])
+    status, said = answer(take(bench, source, [{"id": "2"}, {"id": "3"}, {"id": "3"}]))
+    assert status == 202 and [each.get("duplicate", False) for each in said["events"]] == [True, False, True]
+    assert [each.provider_id for each in bench.store.events] == ["1", "2", "3"]
+    status, said = answer(take(bench, source, [{"id": "2"}, {"id": "3"}]))
+    assert status == 200 and len(bench.store.events) == 3
+
+
+@pytest.mark.parametrize("value", [{"events": []}, {"other": 1}, {"events": {"id": "1"}}, [], "text"])
+def test_what_holds_no_batch_is_one_event(bench: Bench, value: Any) -> None:
+    received = take(bench, batch_of(bench.config, Batch("events")), value)
+    assert len(received.kept) == 1 and json.loads(bench.store.events[0].body) == value
+
+
+def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> None:
+    take(bench, batch_of(bench.config, Batch()), [1] * (module.MAX_BATCH + 1))
+    assert len(bench.store.events) == 1
+    assert bench.store.events[0].problem == f"a batch of {module.MAX_BATCH + 1} events; at most {module.MAX_BATCH} are taken apart"
+
+
+def test_without_an_id_the_body_is_one_only_where_the_row_says_so(bench: Bench) -> None:
+    known = batch_of(bench.config, Batch(), dedup_body=True)
+    assert take(bench, known, {"a": 1}).reply.status == 202
+    assert take(bench, known, {"a": 1}).reply.status == 200
+    assert take(bench, bench.config.sources["ids"], {"a": 2}).reply.status == 202
+    assert take(bench, bench.config.sources["ids"], {"a": 2}).reply.status == 202
+
+
 # -- handshakes
+
+
+def test_a_test_of_the_url_may_come_by_another_method_and_sees_the_secrets(bench: Bench) -> None:
+    def echo(probe: Probe) -> Reply | None:
+        asked = query_value(probe.request.query_string, "challenge")
+        return Reply(body=f"{asked} {len(probe.secrets)}".encode(), content_type="text/plain") if asked else None
+
+    known = bench.config.sources["github"]
+    source = replace(known, provider=replace(known.provider, handshakes=(Handshake(echo, signed=False, methods=("GET",)),)))
+
+    def get(query: str, method: str = "GET") -> Received:
+        request = Request(method=method, path="/hooks/github", headers={}, body=b"", query_string=query)
+        return receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+
+    assert get("challenge=abc").reply.body == b"abc 1"
+    with pytest.raises(BadSignature):
+        get("other=1")
+    with pytest.raises(BadSignature):
+        get("challenge=abc", "POST")
+    with pytest.raises(Refused, match="POST") as refused:
+        get("challenge=abc", "PUT")
+    assert refused.value.headers == {"Allow": "GET, POST"}
+    assert bench.store == Store()
 
 
 def test_slacks_test_of_the_url_is_answered_once_it_is_verified_and_not_kept(bench: Bench) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
     received = bench.post("slack", body)
     assert answer(received) == (200, {"challenge": "abc"})
-    assert (received.event, received.kept) == (None, None)
+    assert received.kept == ()
     assert bench.store == Store()
     with pytest.raises(BadSignature):
         bench.post("slack", body, sign=False)
@@ -370,7 +456,7 @@ def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
         assert bench.store == Store()
     else:
         assert received.fault is None
-        assert received.event is None or len(bench.store.events) == 1
+        assert len(bench.store.events) == len(received.kept) <= 1
         assert all(each.status in (Status.QUEUED, Status.DEAD) for each in bench.store.deliveries)
 
 

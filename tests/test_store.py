@@ -53,6 +53,37 @@ def test_an_event_without_a_provider_id_is_never_a_duplicate(database: Database)
     assert counted(database, tables.event) == 3
 
 
+def test_several_events_are_kept_together_and_each_known_one_is_counted(database: Database) -> None:
+    known = make_event("2")
+    events.add(database, known, [], lambda *_: [])
+    fresh = [make_event(name) for name in ("1", "2", "3", "3")]
+    added = events.add_all(database, [(event, [make_delivery(event)]) for event in fresh], lambda *_: [])
+    assert [(one.event_id, one.duplicate, len(one.deliveries)) for one in added] == [
+        (fresh[0].id, False, 1),
+        (known.id, False, 0),  # nothing of it ever started, so it was planned again: to nothing
+        (fresh[2].id, False, 1),
+        (fresh[2].id, True, 0),
+    ]
+    assert counted(database, tables.event) == counted(database, tables.delivery) + 1 == 3
+
+
+def test_of_several_events_one_bad_one_keeps_all_out(database: Database) -> None:
+    good, bad = make_event("1"), replace(make_event("2"), body=None)
+    with pytest.raises(Exception, match="body"):
+        events.add_all(database, [(good, [make_delivery(good)]), (bad, [])], never)
+    assert counted(database, tables.event) == counted(database, tables.delivery) == 0
+
+
+def test_a_thousand_events_come_in_at_once_beside_others(sqlite: Database) -> None:
+    many = [[(make_event(f"{name}-{number}"), []) for number in range(1000)] for name in "abc"]
+    threads = [threading.Thread(target=events.add_all, args=(sqlite, arrivals, never)) for arrivals in many]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counted(sqlite, tables.event) == 3000
+
+
 def test_the_same_id_from_another_source_is_another_event(database: Database) -> None:
     events.add(database, make_event("1"), [], never)
     assert not events.add(database, make_event("1", source="gitlab"), [], never).duplicate

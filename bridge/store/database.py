@@ -7,7 +7,7 @@ once. On SQLite both share their commits with others: see `group`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,11 +60,15 @@ class Database:
             return value
         return self._alone(work)
 
-    def append(self, appending: Appending[I], item: I) -> bool:
-        """Add the rows of `item`; return False, having added none, where `appending` finds them there already. Durable, as `write` is."""
+    def append(self, appending: Appending[I], items: Sequence[I]) -> list[bool]:
+        """Add the rows of all `items` or, where this fails, of none. Durable, as `write` is.
+
+        Return for each whether it was added: nothing of an item is where `appending` finds it there already.
+        """
         if self._group is not None:
-            return bool(self._group.write(Job(appending, item)))
-        return self._alone(lambda connection: appending.insert(connection, item))
+            added: list[bool] = self._group.write(Job(appending, items))
+            return added
+        return self._alone(lambda connection: [appending.insert(connection, item) for item in items])
 
     def _alone(self, work: Work[T]) -> T:
         try:

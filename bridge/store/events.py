@@ -41,9 +41,16 @@ def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan
     An event whose (source, provider_id) is known is a duplicate: it is counted. If nothing of the known one ever started and
     nothing of it waits to, it is planned again by `replan(known event, nonce)` in the same transaction, and those deliveries are kept.
     """
-    if database.append(ARRIVALS, (event, deliveries)):
-        return Added(event.id, tuple(deliveries))
-    return database.write(lambda connection: _add_duplicate(connection, event, replan))
+    return add_all(database, [(event, deliveries)], replan)[0]
+
+
+def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
+    """Keep several events with their deliveries in one durable transaction, as `add` does each."""
+    new = database.append(ARRIVALS, arrivals)
+    known = [event for (event, _), is_new in zip(arrivals, new, strict=True) if not is_new]
+    repeated = database.write(lambda connection: [_add_duplicate(connection, event, replan) for event in known]) if known else []
+    again = iter(repeated)
+    return [Added(event.id, tuple(planned)) if is_new else next(again) for (event, planned), is_new in zip(arrivals, new, strict=True)]
 
 
 class _Arrivals:

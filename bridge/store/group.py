@@ -26,6 +26,7 @@ from bridge.errors import StoreError
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
 BATCH = 64  # how much work shares one commit at most
+ROWS = 1000  # and how many items; a statement takes 32,766 parameters
 
 
 class Appending(Protocol[Item]):
@@ -45,12 +46,16 @@ class Appending(Protocol[Item]):
 
 
 class Job:
-    """One item waiting for its commit: work (`appending` is None) or rows. `done` is released when it is over or its caller must lead."""
+    """Work (`appending` is None), or items to append together, waiting for their commit.
 
-    __slots__ = ("appending", "done", "error", "item", "lead", "value")
+    `done` is released when it is over or its caller must lead.
+    """
+
+    __slots__ = ("appending", "done", "error", "item", "lead", "size", "value")
 
     def __init__(self, appending: Appending[Any] | None, item: Any) -> None:
         self.appending, self.item = appending, item
+        self.size = len(item) if appending is not None else 1
         self.value: Any = None
         self.error: BaseException | None = None
         self.lead = False
@@ -113,8 +118,10 @@ class Group:
 
     def _take(self, batch: list[Job]) -> None:
         with self._mutex:
-            while self._pending and len(batch) < BATCH:
+            items = 0
+            while self._pending and len(batch) < BATCH and items < ROWS:
                 batch.append(self._pending.popleft())
+                items += batch[-1].size
 
     def _follow(self, batch: list[Job]) -> None:
         """Hand the lead on, and let go of those whose jobs are done."""
@@ -163,7 +170,7 @@ def _transact(batch: list[Job], connection: Connection, raw: sqlite3.Connection)
 
 def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
     appending: Appending[Any] = jobs[0].appending  # type: ignore[assignment]
-    items = [job.item for job in jobs]
+    items = [item for job in jobs for item in job.item]
     before = raw.total_changes
     try:
         raw.execute(*appending.statement(items))
@@ -177,8 +184,9 @@ def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
             jobs[0].error = error
         return
     all_new = raw.total_changes - before == sum(map(appending.rows, items))
-    for job, added in zip(jobs, [True] * len(jobs) if all_new else appending.added(raw, items), strict=True):
-        job.value = added
+    added = iter([True] * len(items) if all_new else appending.added(raw, items))
+    for job in jobs:
+        job.value = [next(added) for _ in job.item]
 
 
 def _attempt(job: Job, connection: Connection, raw: sqlite3.Connection) -> None:

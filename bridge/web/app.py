@@ -36,7 +36,7 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    keep = lambda event, deliveries, replan: events.add(database, event, deliveries, replan)  # noqa: E731
+    keep = lambda arrivals, replan: events.add_all(database, arrivals, replan)  # noqa: E731
     receiving = hooks.Hooks(settings, config, keep, ring, Intake(), Limiter())
     if flows:
         credentials = settings.local_api_key, settings.local_user_id

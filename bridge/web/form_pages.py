@@ -50,7 +50,7 @@ def _wants_json(request: Request) -> bool:
 
 
 def _thanks(received: Received, source: Source, request: Request) -> Response:
-    kept = received.kept
+    kept = received.kept[0][1] if received.kept else None
     if _wants_json(request):
         answer = {"ok": True, "event_id": kept.event_id if kept else None, "deliveries": len(kept.deliveries) if kept else 0}
         return Response(orjson.dumps(answer), status=202, content_type="application/json")

@@ -66,7 +66,7 @@ class Hooks:
         try:
             with self.intake.body(environ, source.max_body) as body:
                 inbound = read_request(environ, body, self.settings.public_url, client)
-                received = receive(inbound, source, config, keep=self.keep, now=now, event_id=event_id(now))
+                received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now))
         except BadSignature as bad:
             log.warning("rejected", source=source.name, reason=bad.reason, client=client)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
@@ -79,7 +79,7 @@ class Hooks:
             log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
         _note(received, source, time.time() - now)
-        if received.kept and any(each.status is Status.QUEUED for each in received.kept.deliveries):
+        if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
             self.ring()
         return received
 
@@ -94,13 +94,12 @@ def _limit(limiter: Limiter, source: Source, client: str | None, now: float) -> 
 def _note(received: Received, source: Source, seconds: float) -> None:
     """One line per event: ids and counts, never a body or a header's value."""
     if received.fault is not None:
-        log.error("planning_failed", source=source.name, event_id=received.event and received.event.id, exc_info=received.fault)
-    if received.event is None or received.kept is None:
+        log.error("planning_failed", source=source.name, event_id=received.kept[-1][0].id, exc_info=received.fault)
+    if not received.kept:
         log.info("handshake", source=source.name)
-        return
-    event, kept = received.event, received.kept
-    log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id, bytes=len(event.body),
-             deliveries=len(kept.deliveries), duplicate=kept.duplicate, problem=event.problem, ms=round(seconds * 1000, 1))  # fmt: skip
+    for event, kept in received.kept:
+        log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id, bytes=len(event.body),
+                 deliveries=len(kept.deliveries), duplicate=kept.duplicate, problem=event.problem, ms=round(seconds * 1000, 1))  # fmt: skip
 
 
 def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None) -> Request:
@@ -145,7 +144,8 @@ def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _write(reply: Reply, start_response: StartResponse, headers: Mapping[str, str] | None = None) -> list[bytes]:
-    given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *(headers or {}).items()]
+    given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
+    given += [*reply.headers.items(), *(headers or {}).items()]
     start_response(f"{reply.status} {HTTP_STATUS_CODES.get(reply.status, 'Unknown')}", given)
     return [reply.body]
 

@@ -1,0 +1,15 @@
+"""Who sends: one row per provider. Pure.
+
+Adding a provider is a row in one of the modules here, a sample payload under `samples/` and its vectors under `tests/`. The sources of
+each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors.py` checks.
+"""
+
+from bridge.providers import code, general, messaging, payments
+from bridge.providers.record import CREDENTIALS, EVIDENCE, FORM, MIB, Batch, Handshake, Probe, Provider, Reply, Sample, masked
+
+__all__ = ["CREDENTIALS", "EVIDENCE", "FORM", "MIB", "PROVIDERS", "Batch", "Handshake", "Probe", "Provider", "Reply", "Sample", "masked"]
+
+#: Every row, by name; the order is that of the tables people see.
+PROVIDERS: dict[str, Provider] = {
+    row.name: row for module in (code, payments, messaging, general) for row in module.ROWS
+}

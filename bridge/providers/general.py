@@ -1,0 +1,115 @@
+"""Rows: standards, forms, and any sender that has no row of its own. Pure."""
+
+# ruff: noqa: S106 - secret_hint tells what a secret looks like
+
+from __future__ import annotations
+
+from bridge.providers.record import FORM, Provider, Sample
+from bridge.providers.standard import standard
+from bridge.signatures import Basic, HeaderSets, Token, Unsigned
+
+ROWS = (
+    Provider(
+        name="standard_webhooks",
+        title="Standard Webhooks",
+        scheme=standard("webhook-"),
+        event_type=("body:type",),
+        event_id=("header:webhook-id",),
+        secret_hint="whsec_… (shared) or whpk_… (the sender's public key), from the sender",
+        generates_secret=False,
+        setup=(
+            "In the sender's webhook settings add an endpoint with the URL and choose its events. Copy the signing secret "
+            "that it shows (whsec_…, or whpk_… where it signs with a key pair) and put it where routes.yaml names it."
+        ),
+        docs="https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+        evidence="vector",
+        retries=(
+            "The specification suggests 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an answer 410 switches the "
+            "endpoint off."
+        ),
+        samples=(Sample("invoice.paid", "invoice.paid.json", {"webhook-id": "msg_{id}"}),),
+    ),
+    Provider(
+        name="svix",
+        title="Svix",
+        # Both sets of names are sent by some; the first one present is verified, and the id below is taken from the same one.
+        scheme=HeaderSets(sets=(("svix-", standard("svix-")), ("webhook-", standard("webhook-")))),
+        event_type=("body:type",),
+        event_id=("header:svix-id", "header:webhook-id"),
+        secret_hint="whsec_… and base64, from the sender's portal",
+        generates_secret=False,
+        setup=(
+            "In the sender's Svix portal (App Portal → Endpoints) press Add Endpoint, paste the URL and choose its events. "
+            "Open the endpoint, copy its Signing Secret (whsec_…) and put it where routes.yaml names it."
+        ),
+        docs="https://docs.svix.com/receiving/verifying-payloads/how-manual",
+        evidence="vector",
+        retries=(
+            "The suggested waits are 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an answer 410 switches the "
+            "endpoint off."
+        ),
+        samples=(Sample("user.created", "user.created.json", {"svix-id": "msg_{id}", "user-agent": "Svix-Webhooks/1.0"}),),
+    ),
+    Provider(
+        name="form",
+        title="HTML form",
+        scheme=Unsigned(),
+        secret_hint="none: forms are public by nature",
+        generates_secret=False,
+        setup=(
+            "Write the URL as the form's action, with method post and a name on every field; flowbridge keeps what is sent. "
+            "allowed_origins, rate and schema in routes.yaml keep strangers and nonsense out."
+        ),
+        docs="https://developer.mozilla.org/en-US/docs/Learn_web_development/Extensions/Forms/Sending_and_retrieving_form_data",
+        evidence="docs",
+        retries="A browser sends once; the person sees the answer.",
+        samples=(Sample("submission", "submission.json", {"accept": "application/json"}, FORM),),
+    ),
+    Provider(
+        name="hmac",
+        title="Any sender that signs with an HMAC",
+        scheme=None,
+        secret_hint="any long random text; flowbridge makes one, the sender is told it",
+        generates_secret=True,
+        setup=(
+            "Give the sender the URL and the secret. In routes.yaml say under verify: where the signature stands, how it is "
+            "written and what is signed, and with event_type: and event_id: where those two stand."
+        ),
+        docs="https://www.rfc-editor.org/rfc/rfc2104",
+        evidence="vector",
+        retries="Whatever the sender does.",
+        samples=(Sample("order.created", "order.created.json"),),
+    ),
+    Provider(
+        name="token",
+        title="Any sender that shows a token",
+        scheme=Token(at="header:Authorization", prefix="Bearer "),
+        secret_hint="any long random text; flowbridge makes one, the sender is told it",
+        generates_secret=True,
+        setup=(
+            "Let the sender add the header “Authorization: Bearer SECRET” to its calls of the URL, or say under verify: in "
+            "routes.yaml which header or query parameter carries the token. A token does not prove that the body is the "
+            "sender's: use HTTPS."
+        ),
+        docs="https://www.rfc-editor.org/rfc/rfc6750",
+        evidence="docs",
+        retries="Whatever the sender does.",
+        samples=(Sample("order.created", "order.created.json"),),
+    ),
+    Provider(
+        name="basic",
+        title="Any sender that logs in with user and password",
+        scheme=Basic(),
+        secret_hint="user:password, both of your choice; flowbridge makes the password",
+        generates_secret=True,
+        setup=(
+            "Enter user and password in the sender's webhook settings, or write them into the URL: "
+            "https://user:password@HOST/hooks/NAME. The secret in routes.yaml is the two joined by a colon. They do not prove "
+            "that the body is the sender's: use HTTPS."
+        ),
+        docs="https://www.rfc-editor.org/rfc/rfc7617",
+        evidence="docs",
+        retries="Whatever the sender does.",
+        samples=(Sample("order.created", "order.created.json"),),
+    ),
+)

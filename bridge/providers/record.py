@@ -1,0 +1,114 @@
+"""What a row of the provider table says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.locate import Place
+from bridge.model import JSON, Request
+from bridge.signatures import Scheme
+
+FORM = "application/x-www-form-urlencoded"
+MIB = 1024 * 1024
+CREDENTIALS = ("header:authorization", "header:cookie", "header:proxy-authorization")
+EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # what shows that a row is right, best first
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered instead of the usual 202."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a handshake is answered from. `body` is the decoded body (None without one); `secrets` are those live now, newest first."""
+
+    request: Request
+    body: JSON
+    secrets: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How a sender tests a URL. `answer` returns None for what is no test; `signed`: it is answered only after verification.
+
+    `methods`: those that are tests; any but POST is never an event.
+    """
+
+    answer: Callable[[Probe], Reply | None]
+    signed: bool = True
+    methods: tuple[str, ...] = ("POST",)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request that holds many events: `at` is the dotted path of their list in the body, empty where the body is the list.
+
+    Each element becomes an event whose body it is; the row's `event_type` and `event_id` are looked up in it. With `keep`, what
+    stands at these paths beside the list is put into each element under the same name where it has none.
+    """
+
+    at: str = ""
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A realistic event: `payload` names a JSON file in `samples/<provider>/`, sent as `content_type`.
+
+    `{id}`, `{now}` and `{now_iso}` in headers and payload stand for what is fresh in each copy.
+    """
+
+    type: str
+    payload: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what is masked when stored.
+
+    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or `form_payload:FIELD`: a form may carry the JSON
+    in that field. `ack` replaces the 202. `generates_secret`: we make the secret and the sender is told it, not the reverse.
+    `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
+    `retry`: where the sender says how many times it has tried. `answer_within`: how long it waits for the answer, in words.
+    `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
+    """
+
+    name: str
+    title: str
+    scheme: Scheme | None
+    event_type: tuple[Place, ...] = ()
+    event_id: tuple[Place, ...] = ()
+    dedup_body: bool = False
+    batch: Batch | None = None
+    retry: tuple[Place, ...] = ()
+    body: str = "json"
+    handshakes: tuple[Handshake, ...] = ()
+    credentials: tuple[str, ...] = CREDENTIALS
+    max_body: int = 5 * MIB
+    ack: Reply | None = None
+    secret_hint: str
+    generates_secret: bool
+    setup: str
+    docs: str
+    evidence: str
+    retries: str
+    answer_within: str = ""
+    signs: str = ""
+    limits: str = ""
+    samples: tuple[Sample, ...]
+
+
+def masked(provider: Provider, scheme: Scheme) -> frozenset[str]:
+    """Return the locators (`header:…`, `query:…`, lower-case header names) of the static credentials of a source's requests."""
+    return frozenset(provider.credentials) | frozenset(scheme.credentials)
+
+
