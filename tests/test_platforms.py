@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import bridge
 from bridge.model import Answer, Delivery, Kind, RunState, Status
-from bridge.platforms import PLATFORMS, Polling, gumloop
-from bridge.platforms.answers import DETAIL_LENGTH, error_text, parse_time, printable, retry_after
+from bridge.platforms import PLATFORMS, Listing, Polling, gumloop
+from bridge.platforms.answers import DETAIL_LENGTH, error_text, load_beginning, parse_time, printable, retry_after
 from bridge.routes import Platform
 
 NOW = 1_700_000_000.0
@@ -319,24 +319,33 @@ def test_the_log_keeps_its_last_lines_each_cut() -> None:
     assert gumloop.read_run(answer(200, {"state": "FAILED", "log": "one text"})).log == ("one text",)
 
 
+@pytest.mark.parametrize("cut", [30, 45, 60, 200, 5000])
+def test_a_run_whose_outputs_or_log_are_too_long_is_seen_to_end_all_the_same(cut: int) -> None:
+    record = {"run_id": RUN, "state": "DONE", "outputs": {"a": "ü" * 20}, "log": ["x" * 1000] * 9, "finished_ts": None}
+    body = json.dumps(record, ensure_ascii=False, indent=cut % 2 or None).encode()
+    report = gumloop.read_run(Answer(status=200, body=body[:cut], truncated=True))
+    if b'"DONE",' not in body[:cut]:
+        assert report.state is None and "cut off" in report.detail
+    else:
+        assert (report.state, report.raw_state) == (RunState.DONE, "DONE")
+        assert report.log == (gumloop.CUT_OFF,) and report.outputs in ({}, {"a": "ü" * 20})
+
+
 @pytest.mark.parametrize(
-    ("given_answer", "detail", "gone"),
+    ("body", "found"),
     [
-        (answer(404, {"error": "not_found", "message": "run not found"}), "HTTP 404 not_found: run not found", True),
-        (answer(401, {"error": "unauthorized"}), "HTTP 401 unauthorized", False),
-        (answer(429), "HTTP 429", False),
-        (answer(500), "HTTP 500", False),
-        (answer(302), "HTTP 302", False),
-        (answer(200, b"<html>"), "not JSON", False),
-        (answer(200, {"outputs": {}}), "without a state", False),
-        (answer(200, {"state": None}), "without a state", False),
-        (answer(200, []), "without a state", False),
-        (Answer(status=200, body=b'{"sta', truncated=True), "cut off", False),
+        (b"", {}),
+        (b"[1,", {}),
+        (b'{"a":1', {}),  # it may be the beginning of 12
+        (b' {"a" : 1 , "b":"x"', {"a": 1}),
+        (b'{"a":{"b":[1]},"c":{"d"', {"a": {"b": [1]}}),
+        (b'{"a":"\xc3\xa4","b":"\xc3', {"a": "ä"}),
+        (b'{"a":1,"b":' + b"[" * 100_000, {"a": 1}),
+        (b'{"a":1}', {}),
     ],
 )
-def test_an_answer_that_does_not_tell_a_state_says_why(given_answer: Answer, detail: str, gone: bool) -> None:
-    report = gumloop.read_run(given_answer)
-    assert report.state is None and report.gone is gone and detail in report.detail
+def test_the_beginning_of_an_object_gives_the_members_that_are_whole(body: bytes, found: object) -> None:
+    assert load_beginning(body) == found
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2023-99-01", 5, None, [], {}, True, "x" * 99])
@@ -351,9 +360,10 @@ JSON_VALUES = st.recursive(
 )
 SHAPED = st.dictionaries(
     st.sampled_from(
-        ["run_id", "url", "state", "outputs", "log", "created_ts", "finished_ts", "error", "message", "detail", "code"]
+        ["run_id", "url", "state", "outputs", "log", "created_ts", "finished_ts", "error", "message", "detail", "code", "success",
+         "saved_items", "inputs"]
     ),
-    JSON_VALUES,
+    JSON_VALUES | st.lists(st.dictionaries(st.sampled_from(["run_id", "saved_item_id", "name", "created_ts"]), JSON_VALUES)),
 ).map(lambda value: json.dumps(value).encode())
 ANSWERS = st.builds(
     Answer,
@@ -373,6 +383,11 @@ def test_no_answer_makes_reading_fail(some: Answer) -> None:
         if row.read_run is not None:
             report = row.read_run(some)
             assert report.state is not None or report.detail
+        for question in (row.flows, row.inputs, row.runs):
+            if question is not None:
+                listing: Listing[object] = question.read(some)
+                assert listing.items is not None or listing.detail
+        assert row.kill is None or row.kill.read(some).accepted or row.kill.read(some).detail
 
 
 def test_a_deeply_nested_log_entry_is_not_written_out() -> None:

@@ -11,9 +11,10 @@ from typing import Final
 
 from bridge.model import Answer, Call, Delivery, Outcome, RunReport
 from bridge.platforms import gumloop, http, local
+from bridge.platforms.records import InputNode, KillReport, ListedRun, Listing, Question, SavedFlow
 from bridge.routes import Platform
 
-__all__ = ["PLATFORMS", "PlatformType", "Polling"]
+__all__ = ["PLATFORMS", "InputNode", "KillReport", "ListedRun", "Listing", "PlatformType", "Polling", "Question", "SavedFlow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,18 @@ class PlatformType:
     """One type of platform.
 
     `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to be harmless.
-    `on_unknown`, `base_url`: what holds where routes.yaml does not say. `build_run`, `read_run`, `polling`: null without runs.
+    `on_unknown`, `base_url`: what holds where routes.yaml does not say. What follows `read_start` is null for one without runs:
+    how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of a run.
     """
 
     build_start: Callable[[Platform, Delivery], Call]
     read_start: Callable[[Answer, float], Outcome]
     build_run: Callable[[Platform, str], Call] | None = None
     read_run: Callable[[Answer], RunReport] | None = None
+    flows: Question[[Platform], Listing[SavedFlow]] | None = None
+    inputs: Question[[Platform, str], Listing[InputNode]] | None = None
+    runs: Question[[Platform, str], Listing[ListedRun]] | None = None
+    kill: Question[[Platform, str], KillReport] | None = None
     polling: Polling | None = None
     idempotent: bool = False
     on_unknown: str = "reconcile"
@@ -58,6 +64,10 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         read_start=gumloop.read_start,
         build_run=gumloop.build_run,
         read_run=gumloop.read_run,
+        flows=Question(gumloop.build_list, gumloop.read_list),
+        inputs=Question(gumloop.build_inputs, gumloop.read_inputs),
+        runs=Question(gumloop.build_runs, gumloop.read_runs),
+        kill=Question(gumloop.build_kill, gumloop.read_kill),
         polling=Polling(first=1.0, growth=1.5, max=30.0),
         base_url=gumloop.BASE_URL,
     ),
@@ -66,6 +76,10 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         read_start=local.read_start,
         build_run=local.build_run,
         read_run=local.read_run,
+        flows=Question(local.build_list, local.read_list),
+        inputs=Question(local.build_inputs, local.read_inputs),
+        runs=Question(local.build_runs, local.read_runs),
+        kill=Question(local.build_kill, local.read_kill),
         polling=Polling(first=0.05, growth=1.6, max=2.0),
         idempotent=True,
         on_unknown="retry",

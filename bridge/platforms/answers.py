@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from json import JSONDecoder
 from json import dumps as dump_any
 from typing import Final
 
@@ -24,6 +25,8 @@ BY_STATUS: Final = {408: Kind.UNKNOWN, 425: Kind.REFUSED, 429: Kind.THROTTLED}
 #: repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes no sense, no status at all) may have started.
 BY_CLASS: Final = {3: Kind.REJECTED, 4: Kind.REJECTED}
 
+_DECODER = JSONDecoder()
+_BLANK = re.compile(r"[ \t\r\n]+")
 _TITLE = re.compile(r"<title[^>]*>(.{1,400}?)</title>", re.IGNORECASE | re.DOTALL)
 _CREDENTIAL = re.compile(r"(?i)(bearer\s+|api_key[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&}\]]+")
 
@@ -42,6 +45,34 @@ def load(body: bytes) -> JSON:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+
+
+def load_beginning(body: bytes) -> dict[str, JSON]:
+    """Return the members of a JSON object that was cut off: those that stand there whole. Empty where it is none.
+
+    A run's state comes before its outputs and its log, which may be larger than what is read of an answer.
+    """
+    text, found = body.decode("utf-8", "ignore"), {}
+    try:
+        place = _after(text, "{", 0)
+        while True:
+            name, place = _DECODER.raw_decode(text, place)
+            place = _after(text, ":", place)
+            value, end = _DECODER.raw_decode(text, place)
+            place = _after(text, ",", end)  # without it a number may be only half there
+            found[name] = value
+    except (ValueError, RecursionError):
+        return found
+
+
+def _after(text: str, mark: str, place: int) -> int:
+    """Return where what follows the mark begins; `ValueError` where the mark does not come next."""
+    blank = _BLANK.match(text, place)
+    place = blank.end() if blank else place
+    if not text.startswith(mark, place):
+        raise ValueError(mark)
+    blank = _BLANK.match(text, place + 1)
+    return blank.end() if blank else place + 1
 
 
 def not_started(answer: Answer, now: float) -> Outcome:

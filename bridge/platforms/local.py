@@ -14,6 +14,7 @@ BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
 
 read_start = gumloop.read_start
 read_run = gumloop.read_run
+read_list, read_inputs, read_runs, read_kill = gumloop.read_list, gumloop.read_inputs, gumloop.read_runs, gumloop.read_kill
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
@@ -25,6 +26,26 @@ def build_start(platform: Platform, delivery: Delivery) -> Call:
 def build_run(platform: Platform, run_id: str) -> Call:
     """Return the call that asks how a run is."""
     return gumloop.build_run(_here(platform), run_id)
+
+
+def build_list(platform: Platform) -> Call:
+    """Return the call that lists the flows."""
+    return gumloop.build_list(_here(platform))
+
+
+def build_inputs(platform: Platform, saved_item_id: str) -> Call:
+    """Return the call that lists a flow's inputs."""
+    return gumloop.build_inputs(_here(platform), saved_item_id)
+
+
+def build_runs(platform: Platform, saved_item_id: str) -> Call:
+    """Return the call that lists a flow's newest runs."""
+    return gumloop.build_runs(_here(platform), saved_item_id)
+
+
+def build_kill(platform: Platform, run_id: str) -> Call:
+    """Return the call that ends a run."""
+    return gumloop.build_kill(_here(platform), run_id)
 
 
 def _here(platform: Platform) -> Platform:
