@@ -81,6 +81,10 @@ class StoreError(BridgeError):
     """The store could not keep what it was given: nothing of it was kept, and the sender must be told so."""
 
 
+class Full(BridgeError):
+    """A run is not kept: as many as the local platform's cap are not over yet."""
+
+
 class NotFound(BridgeError):
     """No such event, delivery, route, flow or run."""
 

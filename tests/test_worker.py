@@ -589,6 +589,6 @@ def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Pa
     ids = [start_run(sqlite, "slow") for _ in range(12)]
     with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
         assert begun.wait(5)
-    assert {run_of(sqlite, one).state.value for one in ids} <= {"DONE", "queued"}
+    assert {run_of(sqlite, one).state.value for one in ids} <= {"DONE", "QUEUED"}
     with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
         until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")

@@ -134,7 +134,6 @@ def due(connection: Connection, now: float) -> bool:
     waiting = text(
         "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
         " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
-        " OR EXISTS (SELECT 1 FROM local_run WHERE state = 'QUEUED')"
     )
     return bool(connection.execute(waiting, {"now": now}).scalar())
 

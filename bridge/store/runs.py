@@ -1,31 +1,50 @@
 """The runs of the embedded local platform, kept in the same store as everything else.
 
 All functions take a connection; those that change something want one inside `Database.write`. A run is leased while it is
-executed: one whose lease ran out was interrupted, and is failed rather than run again, since half of it may have happened.
+executed: one whose lease ran out was interrupted. Half of it may have happened, so it has failed, unless its flow says that it is
+idempotent: then it is queued again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, case, func, select, text, update
 
-from bridge.model import LocalRun, LocalState, RunResult
+from bridge.errors import Full
+from bridge.model import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.store import local_files, local_flows
 from bridge.store.database import Database
 from bridge.store.ledger import LEASE
 from bridge.store.rows import from_json, to_json
 from bridge.store.tables import local_run
 
-# Written out, since an index on some rows is only used where the condition stands in the statement itself.
-QUEUED = text("local_run.state = 'QUEUED'")
-RUNNING = text("local_run.state = 'RUNNING'")
-INTERRUPTED = "The run was interrupted: the worker that executed it died."
+# Written out, since an index on some rows is only used where its very condition stands in the statement.
+OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
+QUEUED = text("local_run.state = 'QUEUED' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
+HELD = text("local_run.state IN ('RUNNING', 'TERMINATING') AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
+TERMINATING = text("local_run.state = 'TERMINATING' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
+COUNTING = 0x666C6F77  # PostgreSQL's advisory lock for those who count runs
+NEVER_BEGAN = "The run was terminated before it began."
+AGAIN = "It is run again."
+DIED = "the worker that executed it died"
+BEGINNINGS = 5  # an idempotent run that is interrupted is begun at most so often
 
 
-def start(connection: Connection, run: LocalRun) -> LocalRun:
-    """Keep a new run and return it, or the earlier one that has the same idempotency key, however it ended."""
+def start(connection: Connection, run: LocalRun, cap: int | None = None) -> LocalRun:
+    """Keep a new run and return it, or the earlier one that has the same idempotency key, however it ended.
+
+    `cap`: a new run is refused (`Full`) while so many are not over yet.
+    """
+    if cap is not None:
+        _alone(connection)
+        if run.idempotency_key and (known := find(connection, run.idempotency_key)):
+            return known
+        active = connection.execute(select(func.count()).select_from(local_run).where(OPEN)).scalar() or 0
+        if active >= cap:
+            raise Full(f"{active} runs are not over yet; at most {cap} are allowed at once")
     columns = local_run.c
     added = connection.execute(
         _insert(connection.dialect.name)(local_run)
@@ -34,7 +53,7 @@ def start(connection: Connection, run: LocalRun) -> LocalRun:
             saved_item_id=run.saved_item_id,
             user_id=run.user_id,
             idempotency_key=run.idempotency_key,
-            state=run.state,
+            state=run.state.value,
             created_at=run.created_at,
             inputs=run.inputs,
             body=run.body,
@@ -68,9 +87,14 @@ def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
     return None if row is None else _to_run(row)
 
 
-def claim(connection: Connection, most: int, now: float, lease: str) -> list[LocalRun]:
-    """Take up to `most` queued runs, oldest first, to execute them under `lease`."""
+def claim(connection: Connection, most: int, now: float, lease: str, cap: int | None = None) -> list[LocalRun]:
+    """Take up to `most` queued runs, oldest first, to execute them under `lease`; `cap` are under way at most, whoever holds them."""
     columns = local_run.c
+    if cap is not None:
+        _alone(connection)
+        most = min(most, cap - (connection.execute(select(func.count()).select_from(local_run).where(HELD)).scalar() or 0))
+    if most <= 0:
+        return []
     queued = select(local_run).where(QUEUED).order_by(columns.seq).limit(most).with_for_update(skip_locked=True)
     rows = connection.execute(queued).all()
     if rows:
@@ -82,45 +106,97 @@ def claim(connection: Connection, most: int, now: float, lease: str) -> list[Loc
     return [_to_run(row, state=LocalState.RUNNING, started_at=now) for row in rows]
 
 
-def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
-    """The heartbeat: keep the leases of runs under way."""
-    if leases:
-        held = local_run.c.lease.in_(leases) & RUNNING
-        connection.execute(update(local_run).where(held).values(lease_until=now + LEASE))
+def _alone(connection: Connection) -> None:
+    """Let nobody else count runs until the end of the transaction; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(COUNTING)))
 
 
-def hand_back(connection: Connection, ids: Sequence[str], lease: str) -> None:
-    """Return runs that were claimed under `lease` and never begun to the queue."""
+def waiting(connection: Connection) -> bool:
+    """Tell whether a run is queued."""
+    return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
+
+
+def extend(connection: Connection, lease: str, now: float, logs: Mapping[str, str]) -> None:
+    """The heartbeat: keep the lease of runs under way, and what they have written so far: by run id, as JSON."""
     columns = local_run.c
-    held = columns.id.in_(ids) & (columns.state == "RUNNING") & (columns.lease == lease)
-    connection.execute(update(local_run).where(held).values(state="QUEUED", started_at=None, lease=None, lease_until=None))
+    held = (columns.lease == lease) & HELD
+    connection.execute(update(local_run).where(held).values(lease_until=now + LEASE))
+    for run_id, lines in logs.items():
+        connection.execute(update(local_run).where(columns.id == run_id, held).values(log=lines))
+
+
+def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
+    """Return runs that were claimed under `lease` and never begun to the queue; one that is to be terminated is."""
+    for run_id in ids:
+        held = (local_run.c.id == run_id) & (local_run.c.lease == lease)
+        connection.execute(update(local_run).where(held, local_run.c.state == LocalState.RUNNING).values(_waiting_again()))
+        finish(connection, run_id, RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,)), now, lease)
 
 
 def finish(connection: Connection, run_id: str, result: RunResult, now: float, lease: str) -> bool:
-    """Record how a run ended. False, and nothing changes, where the run is no longer held under `lease`."""
+    """Record how a run ended: TERMINATED where that was asked for. False, and nothing changes, where it is not held under `lease`."""
     columns = local_run.c
+    asked = case((columns.state == LocalState.TERMINATING, LocalState.TERMINATED.value), else_=result.state.value)
     ended = connection.execute(
-        update(local_run)
-        .where(columns.id == run_id, columns.state == "RUNNING", columns.lease == lease)
-        .values(_ending(result, now))
+        update(local_run).where(columns.id == run_id, columns.lease == lease, HELD).values(_ending(result, now) | {"state": asked})
     )
     return ended.rowcount == 1
 
 
-def abandon_running(connection: Connection, now: float) -> list[str]:
-    """Fail every run whose lease ran out, with that reason in its log; return their ids."""
+def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
+    """End a queued run at once, ask for the end of a running one; return it as it is then. What is over stays as it is."""
     columns = local_run.c
-    expired = select(columns.id).where(RUNNING, columns.lease_until < now).with_for_update(skip_locked=True)
+    never = RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,))
+    mine = columns.id == run_id
+    connection.execute(update(local_run).where(mine, columns.state == LocalState.QUEUED).values(_ending(never, now)))
+    connection.execute(update(local_run).where(mine, columns.state == LocalState.RUNNING).values(state=LocalState.TERMINATING))
+    return get(connection, run_id)
+
+
+def terminating(connection: Connection, lease: str) -> list[str]:
+    """Return the ids of the runs held under `lease` whose end was asked for."""
+    return list(connection.execute(select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)).scalars())
+
+
+def abandon_running(connection: Connection, now: float) -> list[str]:
+    """Settle every run whose lease ran out (see `interrupt`); return their ids."""
+    columns = local_run.c
+    expired = select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)
     ids = list(connection.execute(expired).scalars())
-    if ids:
-        failed = RunResult(state=LocalState.FAILED, log=(INTERRUPTED,))
-        connection.execute(update(local_run).where(columns.id.in_(ids), columns.state == "RUNNING").values(_ending(failed, now)))
+    interrupt(connection, ids, DIED, now)
     return ids
+
+
+def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float) -> None:
+    """Settle runs that were cut off: TERMINATED where that was asked for, QUEUED where their flow is idempotent, else FAILED."""
+    for row in connection.execute(select(local_run).where(local_run.c.id.in_(ids), HELD)).all() if ids else []:
+        run = _to_run(row)
+        flow = local_flows.find(connection, run.saved_item_id)
+        begun = 1 + sum(line.endswith(AGAIN) for line in run.log)
+        if run.state is LocalState.TERMINATING:
+            values = _ending(RunResult(state=LocalState.TERMINATED, log=run.log), now)
+        elif flow is not None and flow.idempotent and begun < BEGINNINGS:
+            values = _waiting_again() | {"log": to_json([*run.log, f"The run was interrupted: {why}. {AGAIN}"])}
+        else:
+            values = _ending(RunResult(state=LocalState.FAILED, log=(*run.log, f"The run was interrupted: {why}.")), now)
+        connection.execute(update(local_run).where(local_run.c.id == run.id, local_run.c.state == run.state.value).values(values))
+
+
+def newest(connection: Connection, flow_ids: Sequence[str], user_id: str, most: int = 10) -> dict[str, list[LocalRun]]:
+    """Return the newest runs of each flow that the user started, newest first."""
+    columns = local_run.c
+    mine = select(local_run).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
+    return {one: [_to_run(row) for row in connection.execute(mine.where(columns.saved_item_id == one))] for one in flow_ids}
+
+
+def _waiting_again() -> dict[str, Any]:
+    return {"state": LocalState.QUEUED.value, "started_at": None, "lease": None, "lease_until": None}
 
 
 def _ending(result: RunResult, now: float) -> dict[str, Any]:
     return {
-        "state": result.state,
+        "state": result.state.value,
         "outputs": to_json(dict(result.outputs)),
         "log": to_json(list(result.log)),
         "finished_at": now,
@@ -154,9 +230,9 @@ class Runs:
     database: Database
     ring: Callable[[], None]
 
-    def start(self, run: LocalRun) -> LocalRun:
-        """Keep a new run, or return the earlier one that has its idempotency key."""
-        kept = self.database.write(lambda connection: start(connection, run))
+    def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
+        """Keep a new run, or return the earlier one that has its idempotency key. `Full` where `cap` runs are not over yet."""
+        kept = self.database.write(lambda connection: start(connection, run, cap))
         self.ring()
         return kept
 
@@ -169,3 +245,33 @@ class Runs:
         """Return the run that was started with this key."""
         with self.database.read() as connection:
             return find(connection, idempotency_key)
+
+    def newest(self, flow_ids: Sequence[str], user_id: str, most: int = 10) -> dict[str, list[LocalRun]]:
+        """Return the newest runs of each flow that the user started, newest first."""
+        with self.database.read() as connection:
+            return newest(connection, flow_ids, user_id, most)
+
+    def kill(self, run_id: str, now: float) -> LocalRun | None:
+        """End a queued run at once, ask for the end of a running one; return it as it is then, None where there is none."""
+        run = self.database.write(lambda connection: kill(connection, run_id, now))
+        self.ring()
+        return run
+
+    def flow(self, flow_id: str) -> LocalFlow | None:
+        """Return what is known of a flow."""
+        with self.database.read() as connection:
+            return local_flows.find(connection, flow_id)
+
+    def flows(self) -> list[LocalFlow]:
+        """Return what is known of all flows, by id."""
+        with self.database.read() as connection:
+            return local_flows.listed(connection)
+
+    def keep_file(self, file: LocalFile) -> None:
+        """Keep what is known of a file whose blob is there; one of the same user, run and name is replaced."""
+        self.database.write(lambda connection: local_files.keep_file(connection, file))
+
+    def file(self, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
+        """Return the file of that name: uploaded by the user, or kept by the run."""
+        with self.database.read() as connection:
+            return local_files.file(connection, user_id, name, run_id)

@@ -135,7 +135,7 @@ class Worker:
         if ended.attempts or ended.looks or ended.runs or now - self._beat_at >= BEAT:
             return True
         with self._database.read() as connection:
-            return ledger.due(connection, now)
+            return ledger.due(connection, now) or (bool(self._flows) and runs.waiting(connection))
 
     # -- one turn, inside one transaction
 
@@ -171,7 +171,7 @@ class Worker:
     def _beat(self, connection: Connection, now: float, taken: Taken) -> None:
         health.beat(connection, self.id, socket.gethostname(), os.getpid(), now)
         ledger.extend(connection, [claim.lease for claim in self._held.values()], now)
-        runs.extend(connection, [self.id], now)
+        runs.extend(connection, self.id, now, {})
         taken.reaped = ledger.reap(connection, now, random.random())
         runs.abandon_running(connection, now)
         self._beat_at = now
@@ -262,7 +262,7 @@ class Worker:
 
         def hand_back(connection: Connection) -> None:
             ledger.hand_back(connection, untouched)
-            runs.hand_back(connection, list(idle), self.id)
+            runs.hand_back(connection, list(idle), self.id, time.time())
 
         self._try(lambda: self._database.write(hand_back))  # else their leases run out
         until = time.monotonic() + DRAIN

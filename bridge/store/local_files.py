@@ -1,0 +1,27 @@
+"""The files of the embedded local platform by name: uploaded, or kept by a run. Their bytes are blobs; see `bridge.blobs`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
+
+from bridge.model import LocalFile
+from bridge.store.tables import local_file
+
+
+def keep_file(connection: Connection, file: LocalFile) -> None:
+    """Keep what is known of a file; one of the same user, run and name is replaced."""
+    connection.execute(delete(local_file).where(*_same(file.user_id, file.name, file.run_id)))
+    connection.execute(insert(local_file).values(asdict(file)))
+
+
+def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
+    """Return the file of that name: uploaded by the user, or kept by the run."""
+    row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
+    return None if row is None else LocalFile(**row._mapping)
+
+
+def _same(user_id: str, name: str, run_id: str) -> tuple[ColumnElement[bool], ...]:
+    columns = local_file.c
+    return columns.user_id == user_id, columns.run_id == run_id, columns.name == name
