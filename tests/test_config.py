@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import bridge.config
-from bridge.config import check, editor_schema, load, load_canonical, schema_text
+from bridge.config import amounts, check, editor_schema, load, load_canonical, schema_text
 from bridge.config.document import LATER, Document
 from bridge.errors import ConfigError
 from bridge.model import Retry
 from bridge.providers import PROVIDERS
-from bridge.routes import Mode, Rate
+from bridge.routes import LocalKey, Mode, Rate
 from bridge.signatures import Hmac, Pairs, Timestamp, Token, Unsigned
 
 ENV = {"SECRET": "0123456789abcdef0123", "OLD": "fedcba9876543210fedc", "KEY": "key-of-the-account", "USER": "user-1"}
@@ -465,3 +465,38 @@ def test_the_rate_of_a_form_may_name_addresses(write):
     sources = load(write(text), {}).sources
     assert (sources["a"].rate, sources["a"].rate_per_address) == (Rate(count=100, per=3600.0), Rate(count=5, per=60.0))
     assert (sources["b"].rate, sources["b"].rate_per_address) == (Rate(count=5, per=1.0), Rate(count=10, per=60.0))
+
+
+def test_a_local_platform_has_keys_and_its_flows_limits(write):
+    digest = "ab" * 32
+    text = f"""\
+version: 1
+platforms:
+  local:
+    type: local
+    overflow: reject
+    keys:
+      - {{name: website, hash: "sha256:{digest}", user_id: web, flows: [contact, echo]}}
+      - {{name: all, hash: "${{env:KEY_HASH}}"}}
+  gumloop: {{type: gumloop, api_key: k, user_id: u}}
+flows:
+  contact: {{platform: local, saved_item_id: send_email, time_limit: 1.5m, memory: 256MB}}
+  again: {{platform: local, saved_item_id: send_email, memory: 256000000}}
+  other: {{platform: gumloop, saved_item_id: send_email}}
+"""
+    config = load(write(text), {"KEY_HASH": "SHA256:" + "CD" * 32})
+    local, gumloop = config.platforms["local"], config.platforms["gumloop"]
+    assert (local.overflow, gumloop.overflow, gumloop.keys) == ("reject", "queue", ())
+    assert local.keys == (
+        LocalKey(name="website", hash=digest, user_id="web", flows=frozenset({"send_email", "echo"})),
+        LocalKey(name="all", hash="cd" * 32, user_id=None, flows=None),
+    )
+    assert digest not in repr(local)
+    limits = {name: (one.time_limit, one.memory) for name, one in config.flows.items()}
+    assert limits == {"contact": (90.0, 256_000_000), "again": (None, 256_000_000), "other": (None, None)}
+    assert load(write("version: 1\nplatforms: {l: {type: local}}\n"), {}).platforms["l"].overflow == "queue"
+
+
+@pytest.mark.parametrize(("text", "bytes_"), [("256MB", 256_000_000), ("1.5 GiB", 1_610_612_736), (2_000_000, 2_000_000), ("1024 gib", 1024**4)])
+def test_memory_is_a_size(text, bytes_):
+    assert amounts.memory(text) == bytes_

@@ -13,6 +13,8 @@ from bridge.errors import ConfigError, Problem
 
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n"
 LONG = "0123456789abcdef"
+HASH = "sha256:" + "5" * 64
+NO_KEY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 CASES: list[tuple[str, list[str]]] = [
     # the file
@@ -88,9 +90,33 @@ CASES: list[tuple[str, list[str]]] = [
         "2:64: platforms.l.max_concurrent_runs: must be at least 1, found 0",
     ]),
     ("version: 1\nplatforms: {l: {type: local, api_key: x}}\n", ["2:30: platforms.l.api_key: unknown key `api_key`; allowed: max_concurrent_runs, timeout"]),
-    ("version: 1\nplatforms: {l: {type: local, keys: x, overflow: queue}}\n", [
-        "2:30: platforms.l.keys: `keys` is not available in this version", "2:39: platforms.l.overflow: `overflow` is not available"
+    ("version: 1\nplatforms: {l: {type: local, keys: x, overflow: drop}}\n", [
+        "2:36: platforms.l.keys: needs a list, found text", "2:49: platforms.l.overflow: found `drop`; allowed: queue, reject"
     ]),
+    ("version: 1\nplatforms: {l: {type: local, keys: [{name: a}, {nam: a, hash: x}, KEY]}}\n", [
+        "2:37: platforms.l.keys.0.hash: `hash` is missing",
+        "2:48: platforms.l.keys.1.name: `name` is missing",
+        "2:49: platforms.l.keys.1.nam: unknown key `nam`; did you mean `name`? allowed: name, hash, user_id, flows",
+        "2:67: platforms.l.keys.2: needs a mapping, found text",
+    ]),
+    (f"version: 1\nplatforms: {{l: {{type: local, keys: [{{name: a, hash: {LONG}}}]}}}}\n", [
+        "2:53: platforms.l.keys.0.hash: needs sha256: and the 64 digits that `printf %s KEY | sha256sum` prints"
+    ]),
+    (f"version: 1\nplatforms: {{l: {{type: local, keys: [{{name: a, hash: '{HASH}'}}, {{name: a, hash: '{HASH}'}}]}}}}\n", [
+        "2:136: platforms.l.keys.1.name: the name `a` stands twice", "2:145: platforms.l.keys.1.hash: the same key as `a`"
+    ]),
+    (f"version: 1\nplatforms: {{l: {{type: local, keys: [{{name: a b, hash: '{NO_KEY}', user_id: 'a b', flows: []}}]}}}}\n", [
+        "2:153: platforms.l.keys.0.flows: needs at least one entry"
+    ]),
+    (f"version: 1\nplatforms: {{l: {{type: local, keys: [{{name: a b, hash: '{NO_KEY}', user_id: 'a b', flows: ['']}}]}}}}\n", [
+        "2:44: platforms.l.keys.0.name: `a b` is not a name; allowed: letters, digits, - _ .",
+        "2:55: platforms.l.keys.0.hash: this is the hash of an empty key",
+        "2:139: platforms.l.keys.0.user_id: needs 1 to 100 ASCII letters, digits or signs, without blanks",
+        "2:154: platforms.l.keys.0.flows.0: must not be empty",
+    ]),
+    (f"version: 1\nplatforms:\n  l: {{type: local, keys: [{{name: a, hash: '{HASH}', flows: [h, x]}}]}}\n  h: {{type: http, url: 'https://x'}}\n"
+     "flows: {h: {platform: h, saved_item_id: x}}\n", ["3:126: platforms.l.keys.0.flows.0: the flow `h` is of the platform `h`, not of `l`"]),
+    ("version: 1\nplatforms: {a: {type: local}, b: {type: local}}\n", ["2:31: platforms.b: `a` is of type local already; there can be one"]),
     ("version: 1\nplatforms: {'a b': {type: local}}\n", ["2:13: platforms.a b: `a b` is not a name"]),
     # sources
     ("version: 1\nsources: {g: {}}\n", ["2:11: sources.g.provider: `provider` is missing"]),
@@ -145,9 +171,21 @@ CASES: list[tuple[str, list[str]]] = [
     # flows
     (HEAD + "flows: {a: {platform: loca, saved_item_id: x}}\n", ["4:23: flows.a.platform: no platform `loca`; did you mean `local`? allowed: local"]),
     (HEAD + "flows: {a: {platform: local}}\n", ["4:9: flows.a.saved_item_id: `saved_item_id` is missing"]),
-    (HEAD + "flows: {a: {platform: local, saved_item_id: x, exclusive: true, time_limit: 1s, memory: 1}}\n", [
-        f"4:{column}: flows.a.{key}: `{key}` is not available in this version"
-        for column, key in ((48, "exclusive"), (65, "time_limit"), (81, "memory"))
+    (HEAD + "flows: {a: {platform: local, saved_item_id: x, exclusive: true}}\n", ["4:48: flows.a.exclusive: `exclusive` is not available in this version"]),
+    (HEAD + "flows: {a: {platform: local, saved_item_id: x, time_limit: 30, memory: 256XB}}\n", [
+        "4:60: flows.a.time_limit: `30` is not a duration; allowed: a number and a unit (ms s m h d), like 30s or 6h",
+        "4:72: flows.a.memory: `256XB` is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB MiB GiB), like 256MB",
+    ]),
+    (HEAD + "flows: {a: {platform: local, saved_item_id: x, memory: 1KB}, b: {platform: local, saved_item_id: x, memory: true}}\n", [
+        "4:56: flows.a.memory: `1KB` is out of range; allowed: 1 MiB to 1024 GiB", "4:109: flows.b.memory: `true` is not a size"
+    ]),
+    (HEAD + "flows:\n  a: {platform: local, saved_item_id: x, memory: 1GB}\n  b: {platform: local, saved_item_id: x, time_limit: 1s}\n"
+     "  c: {platform: local, saved_item_id: x, memory: 2GB, time_limit: 1s}\n", [
+        "7:50: flows.c.memory: `a` is the same saved flow and has another `memory`"
+    ]),
+    ("version: 1\nplatforms: {h: {type: http, url: 'https://x'}}\nflows: {a: {platform: h, saved_item_id: x, time_limit: 1s, memory: 1GB}}\n", [
+        "3:44: flows.a.time_limit: `time_limit` is only for flows of a platform of type local; `h` is of type http",
+        "3:60: flows.a.memory: `memory` is only for flows of a platform of type local",
     ]),
     # routes
     (HEAD + "routes:\n  - {}\n", [

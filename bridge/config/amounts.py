@@ -14,14 +14,16 @@ PERIODS = {
     for names, seconds in (("s sec second", 1.0), ("m min minute", 60.0), ("h hour", 3600.0), ("d day", 86400.0))
     for name in names.split()
 }
-SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
 
 DURATION = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"
 RATE = r"^\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)$"
 FORM_RATE = RATE[:-1] + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
 SIZE = r"^\d+(\.\d+)?\s*(B|KB|MB|KiB|MiB)$"
+MEMORY = r"^\d+(\.\d+)?\s*(KB|MB|GB|KiB|MiB|GiB)$"
 MAX_DURATION = 366 * 86400.0
 MAX_SIZE = 64 * 1024**2  # fits into what a receiver reads at once, with room for others
+MEMORIES = (1024**2, 1024**4)  # the least and the most that a run can be given
 
 
 def duration(text: Any) -> float:
@@ -53,13 +55,29 @@ def form_rate(text: Any) -> tuple[Rate, Rate | None]:
 
 def size(value: Any) -> int:
     """Return the bytes of `5 MiB`, `512 KiB`, `1000000`."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)", str(value).strip().lower())
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or match is None or (match[2] or "b") not in SIZES:
+    bytes_ = _bytes(value)
+    if bytes_ is None:
         raise ValueError(f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB MiB), like 5 MiB")
-    bytes_ = int(float(match[1]) * SIZES[match[2] or "b"])
     if not 1 <= bytes_ <= MAX_SIZE:
         raise ValueError(f"{_shown(value)} is out of range; allowed: 1 byte to 64 MiB")
     return bytes_
+
+
+def memory(value: Any) -> int:
+    """Return the bytes of `256MB`, `1 GiB`, `300000000`."""
+    bytes_ = _bytes(value)
+    if bytes_ is None:
+        raise ValueError(f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB MiB GiB), like 256MB")
+    if not MEMORIES[0] <= bytes_ <= MEMORIES[1]:
+        raise ValueError(f"{_shown(value)} is out of range; allowed: 1 MiB to 1024 GiB")
+    return bytes_
+
+
+def _bytes(value: Any) -> int | None:
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)\s*([a-z]*)", str(value).strip().lower())
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or match is None or (match[2] or "b") not in SIZES:
+        return None
+    return int(float(match[1]) * SIZES[match[2] or "b"])
 
 
 def moment(text: Any) -> float:
@@ -72,4 +90,5 @@ def moment(text: Any) -> float:
 
 
 def _shown(value: Any) -> str:
+    value = str(value).lower() if isinstance(value, bool) else value
     return f"`{value}`" if isinstance(value, (str, int, float)) and len(str(value)) <= 40 else "this"

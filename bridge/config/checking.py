@@ -146,7 +146,7 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-_SECRET = frozenset({"secret", "secrets", "api_key", "headers"})
+_SECRET = frozenset({"secret", "secrets", "api_key", "headers", "keys"})
 
 
 def _shown(value: Any, path: Path, report: Report) -> str:
@@ -203,5 +203,6 @@ def _below(model: type[BaseModel], key: str) -> type[BaseModel] | None:
         "retry": models.Retry,
         "secret": models.DatedSecret,
         "secrets": models.DatedSecret,
+        "keys": models.LocalKey,
     }
     return names.get(key) if key in model.model_fields else None

@@ -31,6 +31,11 @@ Size = Annotated[
     BeforeValidator(amounts.size),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": amounts.SIZE}]}),
 ]
+Memory = Annotated[
+    Any,
+    BeforeValidator(amounts.memory),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": amounts.MEMORIES[0]}, {"type": "string", "pattern": amounts.MEMORY}]}),
+]
 Texts = Annotated[
     Any,
     AfterValidator(_texts),
@@ -135,11 +140,26 @@ class Gumloop(_Platform):
     project_id: str | None = Field(None, description="The project of the flows.")
 
 
+class LocalKey(Written):
+    """A key that others call the embedded platform with, beside the built-in one."""
+
+    name: str = Field(description="Whose it is; stands in the log. Letters, digits, - _ .")
+    hash: str = Field(description="sha256: and what `printf %s KEY | sha256sum` prints. The key itself is written nowhere.")
+    user_id: str | None = Field(None, description="The user that it belongs to, who sees only the runs and files of that user.")
+    flows: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="The flows that it may start and see: names under `flows:`, or saved_item_ids."
+    )
+
+
 class Local(_Platform):
-    """The embedded platform: ready-made flows and the functions of a Python file."""
+    """The embedded platform: ready-made flows and the functions of a Python file. There can be one."""
 
     type: Literal["local"]
     flows: str | None = Field(None, description="The Python file with the flows.")
+    keys: Annotated[list[LocalKey], Field(max_length=100)] | None = Field(None, description="Further keys of its API.")
+    overflow: Literal["queue", "reject"] = Field(
+        "queue", description="What happens to a start beyond max_concurrent_runs: it waits, or is answered 429."
+    )
 
 
 class Http(_Platform):
@@ -159,6 +179,8 @@ class Flow(Written):
 
     platform: str = Field(description="The platform's name.")
     saved_item_id: str = Field(description="The flow's id on its platform.", min_length=1)
+    time_limit: Duration | None = Field(None, description="Local flows: how long a run may take before it is ended.")
+    memory: Memory | None = Field(None, description="Local flows: the memory that a run may use, in bytes or as 256MB.")
 
 
 class Retry(Written):
@@ -225,6 +247,5 @@ LATER: dict[str, frozenset[str]] = {  # keys of the design that this version doe
         ]
     ),
     "sources": frozenset(["split", "retention", "expect", "redact", "pins"]),
-    "platforms": frozenset(["keys", "overflow"]),
-    "flows": frozenset(["exclusive", "time_limit", "memory"]),
+    "flows": frozenset(["exclusive"]),
 }

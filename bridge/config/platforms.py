@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path as File
 from urllib.parse import urlsplit
 
 from bridge.config import document as models
 from bridge.config.checking import Usable
+from bridge.config.keys import build_keys
 from bridge.config.report import Path, Report, listed
 from bridge.expressions import near
 from bridge.routes import Flow, Platform
@@ -22,12 +24,17 @@ _OURS = frozenset({"content-length", "host", "transfer-encoding", "connection", 
 
 def build_platforms(document: Usable, folder: File, cpus: int, report: Report) -> dict[str, Platform]:
     """Return the platforms by name."""
-    platforms = {}
+    platforms: dict[str, Platform] = {}
     for name, written in document.platforms.items():
         path: Path = ("platforms", name)
         if not NAME.fullmatch(name):
             report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
         platforms[name] = _BUILDERS[written.type](name, written, folder, cpus, path, report)
+        if written.type == "local":
+            platforms[name] = replace(platforms[name], keys=build_keys(written, name, document.flows, report))
+    local = [name for name, one in platforms.items() if one.type == "local"]
+    for name in local[1:]:
+        report.add(("platforms", name), f"`{local[0]}` is of type local already; there can be one, as it is served under /api/v1", key=True)
     return platforms
 
 
@@ -53,6 +60,7 @@ def _local(name: str, written: models.Local, folder: File, cpus: int, _path: Pat
         name=name,
         type="local",
         flows=str(folder / written.flows) if written.flows else None,
+        overflow=written.overflow,
         max_concurrent_runs=written.max_concurrent_runs or 2 * cpus,
         timeout=float(written.timeout),
     )
@@ -116,8 +124,33 @@ def build_flows(document: Usable, platforms: dict[str, Platform], declared: list
         if written.platform not in declared:
             report.add((*path, "platform"), no_platform(written.platform, declared))
         elif written.platform in platforms:
-            flows[name] = Flow(name=name, platform=written.platform, saved_item_id=written.saved_item_id)
+            flows[name] = _flow(name, written, platforms[written.platform], path, report)
+    _check_limits(flows, report)
     return flows
+
+
+def _flow(name: str, written: models.Flow, platform: Platform, path: Path, report: Report) -> Flow:
+    for key in ("time_limit", "memory"):
+        if getattr(written, key) is not None and platform.type != "local":
+            problem = f"`{key}` is only for flows of a platform of type local; `{platform.name}` is of type {platform.type}"
+            report.add((*path, key), problem, key=True)
+    return Flow(
+        name=name,
+        platform=written.platform,
+        saved_item_id=written.saved_item_id,
+        time_limit=None if written.time_limit is None else float(written.time_limit),
+        memory=written.memory,
+    )
+
+
+def _check_limits(flows: dict[str, Flow], report: Report) -> None:
+    """Two names of one saved flow may not limit it differently."""
+    for key in ("time_limit", "memory"):
+        said: dict[tuple[str, str], str] = {}
+        for name, flow in flows.items():
+            first = said.setdefault((flow.platform, flow.saved_item_id), name) if getattr(flow, key) is not None else name
+            if getattr(flows[first], key) != getattr(flow, key):
+                report.add(("flows", name, key), f"`{first}` is the same saved flow and has another `{key}`")
 
 
 def no_platform(name: str, declared: list[str]) -> str:
