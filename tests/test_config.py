@@ -497,6 +497,9 @@ flows:
     assert load(write("version: 1\nplatforms: {l: {type: local}}\n"), {}).platforms["l"].overflow == "queue"
 
 
-@pytest.mark.parametrize(("text", "bytes_"), [("256MB", 256_000_000), ("1.5 GiB", 1_610_612_736), (2_000_000, 2_000_000), ("1024 gib", 1024**4)])
+SIZES = [("256MB", 256_000_000), ("1.5 GiB", 1_610_612_736), (2_000_000, 2_000_000), ("1024 gib", 1024**4)]
+
+
+@pytest.mark.parametrize(("text", "bytes_"), SIZES)
 def test_memory_is_a_size(text, bytes_):
     assert amounts.memory(text) == bytes_

@@ -41,6 +41,7 @@ ORDER = [
     "logs",
     "parent",
     "affinity",
+    "blobs",
     "store",
     "send",
     "flows",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from bridge.model import LocalFile
 from bridge.store.tables import local_file
@@ -20,6 +20,13 @@ def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> L
     """Return the file of that name: uploaded by the user, or kept by the run."""
     row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
     return None if row is None else LocalFile(**row._mapping)
+
+
+def uploaded(connection: Connection, user_id: str) -> int:
+    """Return how many bytes the files have that the user has uploaded."""
+    columns = local_file.c
+    total = select(func.coalesce(func.sum(columns.size), 0)).where(columns.user_id == user_id, columns.run_id == "")
+    return int(connection.execute(total).scalar_one())
 
 
 def _same(user_id: str, name: str, run_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -275,3 +275,8 @@ class Runs:
         """Return the file of that name: uploaded by the user, or kept by the run."""
         with self.database.read() as connection:
             return local_files.file(connection, user_id, name, run_id)
+
+    def uploaded(self, user_id: str) -> int:
+        """Return how many bytes the files have that the user has uploaded."""
+        with self.database.read() as connection:
+            return local_files.uploaded(connection, user_id)

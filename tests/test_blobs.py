@@ -1,0 +1,109 @@
+"""Blobs: bytes by their digest, whole or not there, readable by their owner alone."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bridge.blobs import Blobs
+
+DATA = b"a,b\n1,2\n"
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_bytes_are_kept_under_their_digest(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path / "data" / "blobs")
+    assert blobs.room() > 0, "also where nothing was kept yet"
+    assert blobs.keep(DATA) == SHA
+    path = tmp_path / "data" / "blobs" / SHA[:2] / SHA
+    assert blobs.path(SHA) == path and path.read_bytes() == blobs.read(SHA) == DATA
+    assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o077 == 0
+    with blobs.open(SHA) as file:
+        assert file.read(3) == b"a,b"
+    assert blobs.keep(b"") == hashlib.sha256(b"").hexdigest() and blobs.read(hashlib.sha256(b"").hexdigest()) == b""
+
+
+def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    blobs.keep(DATA)
+    before = blobs.path(SHA).stat()
+    blobs.keep(DATA)
+    after = blobs.path(SHA).stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns) and files(tmp_path) == [blobs.path(SHA)]
+
+
+def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
+    blobs, kept = Blobs(tmp_path), []
+    data = os.urandom(300_000)
+    threads = [threading.Thread(target=lambda: kept.append(blobs.keep(data))) for _ in range(16)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(kept) == 16 and len(set(kept)) == 1 and files(tmp_path) == [blobs.path(kept[0])] and blobs.read(kept[0]) == data
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n", f"/{'a' * 63}"])
+def test_only_a_digest_is_a_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="no SHA-256"):
+        Blobs(tmp_path).read(name)
+
+
+def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Blobs(tmp_path).open(SHA)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from bridge.blobs import Blobs
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    Blobs(Path(sys.argv[1])).keep(b"x" * 5000)
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """In a process whose files may not grow, as on a full disk."""
+    ended = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], check=False)
+    assert ended.returncode == errno.EFBIG and files(tmp_path) == []
+
+
+KEEP_FOR_EVER = """
+import os, sys
+from pathlib import Path
+from bridge.blobs import Blobs
+blobs = Blobs(Path(sys.argv[1]))
+while True:
+    print(blobs.keep(os.urandom(200_000)), flush=True)
+"""
+
+
+def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", KEEP_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = [process.stdout.readline().strip() for _ in range(20)]
+    process.send_signal(signal.SIGKILL)
+    said += process.stdout.read().split()
+    process.wait(10)
+    process.stdout.close()
+    blobs = Blobs(tmp_path)
+    named = [path for path in files(tmp_path) if "." not in path.name]
+    assert {path.name for path in named} >= {one for one in said if len(one) == 64}
+    assert all(hashlib.sha256(blobs.read(path.name)).hexdigest() == path.name for path in named)
