@@ -9,5 +9,14 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
 
 def event_id(now: float) -> str:
     """Return a new id such as `evt_01jd…`: 48 bits of milliseconds, 80 random bits."""
+    return "evt_" + _sortable(now)
+
+
+def reject_id(now: float) -> str:
+    """Return a new id such as `rej_01jd…`."""
+    return "rej_" + _sortable(now)
+
+
+def _sortable(now: float) -> str:
     number = int(now * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "evt_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -103,6 +103,32 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A bounded copy of a request that failed verification: it starts nothing unless it is verified again.
+
+    `reason` is BadSignature's word. `cut`: the body was too large, and only its beginning is here. Static credentials are masked.
+    `readmitted_at`: when it was let in after all, as the events `event_ids`.
+    """
+
+    id: str
+    source: str
+    provider: str
+    received_at: float
+    reason: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query_string: str
+    url: str
+    body: bytes
+    size: int
+    cut: bool = False
+    client: str | None = None
+    readmitted_at: float | None = None
+    event_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One event bound for one flow by one route. All that planning decided is frozen here.
 

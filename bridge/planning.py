@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_plus
@@ -127,12 +127,19 @@ def _kind(value: JSON) -> str:
 
 def masked(event: Event, locators: Collection[str]) -> Event:
     """Return `event` with what stands at these locators (`header:authorization`, `query:token`) replaced by a mask."""
-    hidden = [name for locator in locators if locator.startswith("header:") and (name := locator[7:]) in event.headers]
-    if not hidden and not event.query_string:
-        return event
-    query = "&".join(
-        f"{name}={MASK}" if f"query:{unquote_plus(name)}" in locators else pair
-        for pair in event.query_string.split("&")
-        for name in [pair.partition("=")[0]]
-    )
-    return replace(event, headers={**event.headers, **dict.fromkeys(hidden, MASK)}, query_string=query)
+    headers, query = hidden(event.headers, event.query_string, locators)
+    return event if headers is event.headers and query is event.query_string else replace(event, headers=headers, query_string=query)
+
+
+def hidden(headers: Mapping[str, str], query_string: str, locators: Collection[str]) -> tuple[Mapping[str, str], str]:
+    """Return headers and query with what stands at the locators replaced by a mask; the same objects where there is nothing."""
+    names = [name for locator in locators if locator.startswith("header:") and (name := locator[7:]) in headers]
+    if names:
+        headers = {**headers, **dict.fromkeys(names, MASK)}
+    if query_string:
+        query_string = "&".join(
+            f"{name}={MASK}" if f"query:{unquote_plus(name)}" in locators else pair
+            for pair in query_string.split("&")
+            for name in [pair.partition("=")[0]]
+        )
+    return headers, query_string

@@ -31,6 +31,8 @@ ORDER = [
     "retry",
     "platforms",
     "receive",
+    "rejects",
+    "diagnosis",
     "deliver",
     "shapes",
     "settings",

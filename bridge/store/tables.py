@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from bridge.model import RunState, Status
 
-HEAD = "0002"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+HEAD = "0003"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -44,6 +44,29 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
     # PostgreSQL's condition is the same; migrations/env.py says so there, since saying it here would load that dialect for everyone.
     return Index(name, *columns, unique=unique, sqlite_where=text(where))
 
+
+reject = Table(
+    "reject",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("source", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("query_string", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("cut", Boolean, nullable=False),
+    Column("client", Text),
+    Column("readmitted_at", Float),
+    Column("event_ids", Text),
+    Index("ix_reject_source", "source", "seq"),
+)
 
 config = Table(
     "config",

@@ -14,7 +14,7 @@ from bridge.flows import FlowFunction
 from bridge.logs import get_logger
 from bridge.routes import Config
 from bridge.settings import Settings
-from bridge.store import events, health
+from bridge.store import events, health, rejects
 from bridge.store.database import Database
 from bridge.store.runs import Runs
 from bridge.web import hooks
@@ -22,6 +22,7 @@ from bridge.web.faces import Faces
 from bridge.web.flow_api import flow_api
 from bridge.web.intake import Intake
 from bridge.web.rate import Limiter
+from bridge.web.turned_away import TurnedAway
 
 log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
@@ -37,7 +38,9 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     keep = lambda arrivals, replan: events.add_all(database, arrivals, replan)  # noqa: E731
-    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), Limiter())
+    limiter = Limiter()
+    turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter)
+    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away)
     if flows:
         credentials = settings.local_api_key, settings.local_user_id
         app.register_blueprint(flow_api(Runs(database, ring), flows, credentials))

@@ -25,6 +25,7 @@ from bridge.settings import Settings
 from bridge.web import form_pages
 from bridge.web.intake import Intake
 from bridge.web.rate import Limiter
+from bridge.web.turned_away import TurnedAway
 
 log = get_logger()
 PREFIX = "/hooks/"
@@ -44,6 +45,7 @@ class Hooks:
     ring: Callable[[], None]
     intake: Intake
     limiter: Limiter
+    turned_away: TurnedAway
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
@@ -68,7 +70,8 @@ class Hooks:
                 inbound = read_request(environ, body, self.settings.public_url, client)
                 received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now))
         except BadSignature as bad:
-            log.warning("rejected", source=source.name, reason=bad.reason, client=client)
+            kept = self.turned_away.note(inbound, source, bad.reason, now)
+            log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
         except StoreError as error:
             log.error("not_stored", source=source.name, error=str(error))

@@ -1,0 +1,219 @@
+"""Why a request failed: each way of going wrong is named, nothing secret is said, and only what verifies is let in, once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import NOW
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from serving import Bridge
+
+from bridge.config import load
+from bridge.diagnosis import diagnose
+from bridge.errors import BadSignature, NotFound
+from bridge.ids import event_id, reject_id
+from bridge.model import Reject, Request
+from bridge.rejects import MOST, obstacle, readmit, reject_of, request_of
+from bridge.routes import Config
+from bridge.store import events, rejects
+from bridge.store.database import Database
+
+NEW, OLD, OTHER = "new-secret-of-github", "old-secret-of-github", "secret-of-the-other-one"
+STRIPE, HEX, SVIX = "whsec_stripe_secret", "ab" * 16, "whsec_" + base64.b64encode(b"k" * 24).decode()
+SECRETS = {"NEW": NEW, "OLD": OLD, "OTHER": OTHER, "STRIPE": STRIPE, "SVIX": SVIX, "TOKEN": "a-long-random-token", "HEX": HEX}
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources:
+  github: {provider: github, secrets: ["${env:NEW}", {value: "${env:OLD}", not_after: 2020-01-01}]}
+  fork: {provider: github, secret: "${env:OTHER}"}
+  stripe: {provider: stripe, secret: "${env:STRIPE}"}
+  svix: {provider: svix, secret: "${env:SVIX}"}
+  token: {provider: token, secret: "${env:TOKEN}"}
+  crm: {provider: hmac, secret: "${env:HEX}", verify: {header: X-Sig, algorithm: sha256, encoding: hex}}
+routes:
+  - {name: all, on: github, inputs: {a: "${body.a}"}, flow: local/echo}
+"""
+BODY = b'{"a":1,"b":"\xc3\xa9"}'
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    path = tmp_path_factory.mktemp("config") / "routes.yaml"
+    path.write_text(ROUTES)
+    return load(path, SECRETS)
+
+
+def digest(secret: str | bytes, body: bytes = BODY, algorithm: str = "sha256") -> bytes:
+    return hmac.digest(secret if isinstance(secret, bytes) else secret.encode(), body, algorithm)
+
+
+def github(config: Config, headers: Mapping[str, str], body: bytes = BODY, source: str = "github", now: float = NOW) -> Reject:
+    given = {"content-type": "application/json", "x-github-event": "push", "x-github-delivery": "d-1", **headers}
+    request = Request(
+        method="POST", path=f"/hooks/{source}", headers=given, body=body, url=f"https://x/hooks/{source}", client="203.0.113.9"
+    )
+    with pytest.raises(BadSignature) as bad:
+        config.sources[source].scheme.verify(request, config.sources[source].secrets, now)
+    return reject_of(request, config.sources[source], bad.value.reason, now, reject_id(now))
+
+
+def b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def signed(secret: str, body: bytes = BODY, **more: Any) -> dict[str, str]:
+    return {"x-hub-signature-256": "sha256=" + digest(secret, body, **more).hex()}
+
+
+def stripe(at: float, secret: str = STRIPE) -> dict[str, str]:
+    return {"stripe-signature": f"t={int(at)},v1={digest(secret, f'{int(at)}.'.encode() + BODY).hex()}"}
+
+
+INDENTED = json.dumps(json.loads(BODY), indent=2, ensure_ascii=False).encode()
+SHA = hashlib.sha256(BODY).hexdigest()
+CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
+    "missing": ("github", {}, BODY, "The signature is missing: it is looked for in header:x-hub-signature-256, and nothing"),
+    "sha1 only": ("github", {"x-hub-signature": "sha1=00"}, BODY, "there is 'x-hub-signature'."),
+    "renamed": ("github", {"hub-signature-256": "sha256=00"}, BODY, "stands in the header 'hub-signature-256', not in header:x-hub-sig"),
+    "old secret": ("github", signed(OLD), BODY, "a secret of this source whose not_after had passed"),
+    "swapped": ("github", signed(OTHER), BODY, "signed with the secret of the source 'fork'"),
+    "line end added": ("github", signed(NEW), BODY + b"\n", "for the body without the line end it came with"),
+    "line end lost": ("github", signed(NEW, BODY + b"\n"), BODY, "for the body with a line end after it"),
+    "written anew": ("github", signed(NEW), json.dumps(json.loads(BODY)).encode(), "for the body written as compact JSON:"),
+    "indented": ("github", signed(NEW, INDENTED), BODY, "indented by 2"),
+    "base64": ("github", {"x-hub-signature-256": "sha256=" + b64(digest(NEW))}, BODY, "written as base64, "),
+    "sha1": ("github", {"x-hub-signature-256": "sha256=" + digest(NEW, BODY, "sha1").hex()}, BODY, "made with sha1, where sha256"),
+    "no prefix": ("github", {"x-hub-signature-256": digest(NEW).hex()}, BODY, "lacks the 'sha256=' before it"),
+    "hex key": ("crm", {"x-sig": digest(bytes.fromhex(HEX)).hex()}, BODY, "decoded from hexadecimal first (expected: "),
+    "stale": ("stripe", stripe(NOW - 900), BODY, "The signature is right, but was made 900 seconds before it came, and 300 are allowed"),
+    "fast": ("stripe", stripe(NOW + 901), BODY, "901 seconds after it came, and 300 are allowed: this machine's clock is slow"),
+    "stale and wrong": ("stripe", stripe(NOW - 900, "x"), BODY, "It says that it was signed 900 seconds before"),
+    "wrong sender": ("stripe", signed(NEW), BODY, "It is what the source 'github' (GitHub) takes: the sender has the wrong URL"),
+    "looks like": ("github", stripe(NOW, "x"), BODY, "It looks like Stripe: it has the header 'stripe-signature'"),
+    "whsec": ("svix", {"svix-id": "m", "svix-timestamp": str(int(NOW)), "svix-signature": "v1," + base64.b64encode(digest(
+        SVIX, f"m.{int(NOW)}.".encode() + BODY)).decode()}, BODY, "the secret is used as it is written (expected: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_way_of_going_wrong_is_named(config: Config, name: str) -> None:
+    source, headers, body, said = CASES[name]
+    found = diagnose(github(config, headers, body, source), config)
+    assert any(said in one for one in found), found
+    text = " ".join(found)
+    assert not any(secret in text for secret in SECRETS.values())
+    assert "sha256=" not in text.replace("'sha256='", "") and SHA not in text
+
+
+def test_the_body_is_nobodys_and_nothing_is_found(config: Config) -> None:
+    assert diagnose(github(config, signed("nobody's")), config) == []
+
+
+def test_what_verifies_now_is_said(config: Config) -> None:
+    reject = replace(github(config, {}), headers=signed(NEW))
+    assert diagnose(reject, config) == ["It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."]
+
+
+def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(config: Config) -> None:
+    big = github(config, signed(NEW), b"x" * (MOST + 1))
+    assert (len(big.body), big.size, big.cut) == (MOST, MOST + 1, True)
+    assert "only the first 65536 of its 65537 bytes are kept" in diagnose(big, config)[-1]
+    token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
+    assert token.headers["authorization"] == "***" and "credential is not kept" in (obstacle(token, config) or "")
+    gone = replace(big, source="gone")
+    assert diagnose(gone, config) == ["routes.yaml has no source 'gone' any more"]
+    for reject in (big, token, gone):
+        with pytest.raises(BadSignature):
+            readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
+
+
+@given(st.dictionaries(st.sampled_from(["x-hub-signature-256", "stripe-signature", "svix-signature", "x-sig"]), st.text(max_size=40)),
+       st.binary(max_size=60), st.sampled_from(["github", "stripe", "svix", "crm"]))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_no_request_crashes_the_diagnosis(config: Config, headers: dict[str, str], body: bytes, source: str) -> None:
+    request = Request(method="POST", path="/", headers=headers, body=body)
+    diagnose(reject_of(request, config.sources[source], "missing", NOW, "rej_x"), config)
+
+
+# -- the store, on SQLite and PostgreSQL
+
+
+def plain(number: int, source: str = "github", body: bytes = BODY) -> Reject:
+    return Reject(id=f"rej_{source}{number:05}", source=source, provider="github", received_at=NOW + number, reason="mismatch", method="POST",
+                  path="/hooks/x", headers={"a": "\xe9"}, query_string="", url="https://x", body=body, size=len(body))  # fmt: skip
+
+
+def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(database: Database) -> None:
+    rejects.add(database, plain(1))
+    rejects.add(database, plain(2, "fork"))
+    assert rejects.get(database, "rej_git") == plain(1)
+    assert [one.id for one in rejects.listed(database)] == ["rej_fork00002", "rej_github00001"]
+    assert [one.id for one in rejects.listed(database, source="github")] == ["rej_github00001"]
+    assert [one.id for one in rejects.listed(database, since=NOW + 2, limit=1)] == ["rej_fork00002"]
+    with pytest.raises(NotFound, match="several ids begin with 'rej_': rej_"):
+        rejects.get(database, "rej_")
+    with pytest.raises(NotFound, match="no reject has the id 'rej_x%'"):
+        rejects.get(database, "rej_x%")
+
+
+def test_each_source_keeps_its_newest_only(database: Database) -> None:
+    rejects.add(database, plain(0, "fork"))
+    for number in range(rejects.KEPT + 7):
+        rejects.add(database, plain(number, body=b"x"))
+    kept = [one.id for one in rejects.listed(database, source="github")]
+    assert len(kept) == rejects.KEPT and kept[-1] == "rej_github00007"
+    assert len(list(rejects.listed(database, source="fork"))) == 1
+
+
+def test_what_verifies_is_let_in_once_as_of_when_it_came(database: Database, config: Config) -> None:
+    right = replace(github(config, {}), headers={"x-github-event": "push", "x-github-delivery": "d-1", **signed(NEW)})
+    rejects.add(database, right)
+
+    def keep(arrivals: Any, replan: Any) -> Any:
+        return events.add_all(database, arrivals, replan)
+
+    assert rejects.claim(database, right.id, NOW + 50)
+    received = readmit(right, config, keep=keep, new_id=lambda: event_id(right.received_at))
+    ids = tuple(kept.event_id for _, kept in received.kept)
+    rejects.settle(database, right.id, ids)
+    assert events.get(database, ids[0]).received_at == NOW and len(events.deliveries_of(database, ids)[ids[0]]) == 1
+    assert rejects.get(database, right.id).event_ids == ids and list(rejects.listed(database, waiting=True)) == []
+    assert not rejects.claim(database, right.id, NOW + 5000), "only once"
+    assert readmit(right, config, keep=keep, new_id=lambda: event_id(NOW)).reply.status == 200, "and a second time it is a duplicate"
+
+
+def test_a_claim_that_came_to_nothing_is_free_again(database: Database) -> None:
+    rejects.add(database, plain(1))
+    assert rejects.claim(database, plain(1).id, NOW) and not rejects.claim(database, plain(1).id, NOW + 1)
+    rejects.settle(database, plain(1).id, None)
+    assert rejects.claim(database, plain(1).id, NOW + 2)
+    assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM + 1), "a readmission that was interrupted"
+
+
+def test_the_request_is_the_same_again(config: Config) -> None:
+    reject = github(config, signed("x"))
+    assert request_of(reject).body == BODY and request_of(reject).url == "https://x/hooks/github"
+
+
+# -- the edge
+
+
+def test_a_flood_leaves_a_few_copies_and_learns_nothing(tmp_path: Path) -> None:
+    with Bridge(tmp_path) as bridge:
+        answers = [bridge.post("/hooks/github", b"x" * 200_000, {"X-Hub-Signature-256": "sha256=" + "0" * 64}) for _ in range(35)]
+        assert {answer.status for answer in answers} == {401}
+        assert {answer.body for answer in answers} == {b'{"error":"unauthorized"}'}
+        assert bridge.count("reject") == 30 and bridge.count("reject", "cut AND size = 200000 AND length(body) = 65536") == 30
+        assert bridge.count("event") == 0
+        lines = [line for line in bridge.log if line["event"] == "rejected"]
+        assert [bool(line["reject_id"]) for line in lines] == [True] * 30 + [False] * 5
