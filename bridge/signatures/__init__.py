@@ -6,6 +6,7 @@ configuration, never by what was sent.
 
 from bridge.signatures.choice import AnyOf, HeaderSets
 from bridge.signatures.described import scheme_of
+from bridge.signatures.ecdsa import Ecdsa
 from bridge.signatures.ed25519 import Ed25519
 from bridge.signatures.envelope import Envelope
 from bridge.signatures.keyed import Hmac
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_SECRETS",
     "AnyOf",
     "Basic",
+    "Ecdsa",
     "Ed25519",
     "Envelope",
     "HeaderSets",

@@ -1,0 +1,35 @@
+"""ECDSA signatures on the curve P-256: the secret is the sender's public key (SendGrid). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.signatures import asymmetric
+from bridge.signatures.envelope import Envelope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ecdsa(Envelope):
+    """An ECDSA signature, P-256 and SHA-256, in DER form. The secret is the public key: PEM, a JWK, or base64 of its DER form.
+
+    `sign` takes the private key instead, in the same forms.
+    """
+
+    encoding: str = "base64"
+
+    def key_of(self, secret: str) -> bytes:
+        """Return the public key in DER form; ValueError if `secret` is none."""
+        return asymmetric.public_key(secret, "ec")
+
+    def signing_key(self, secret: str) -> bytes:
+        """Return the private key in DER form; ValueError if `secret` is none."""
+        return asymmetric.private_key(secret, "ec")
+
+    def check(self, key: bytes, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the public `key`."""
+        return any(asymmetric.verifies("ecdsa_sha256", key, message, signature) for signature in signatures)
+
+    def seal(self, key: bytes, message: bytes) -> bytes:
+        """Return the signature of `message` under the private `key`."""
+        return asymmetric.seal("ecdsa_sha256", key, message)
