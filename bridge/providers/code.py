@@ -27,7 +27,10 @@ ROWS = (
         ),
         docs="https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
         evidence="vector",
-        retries="GitHub waits 10 seconds for the answer and never redelivers by itself; a person can press Redeliver.",
+        answer_within="10 s (Enterprise Server: 30 s)",
+        signs="The body.",
+        limits="No time is signed: a copy of a request can be sent again, and is told by its delivery id.",
+        retries="GitHub never redelivers by itself; a person can press Redeliver, for three days.",
         samples=(
             Sample("issues", "issues.json", {"x-github-event": "issues", **GITHUB}),
             Sample("ping", "ping.json", {"x-github-event": "ping", **GITHUB}),

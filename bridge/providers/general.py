@@ -27,6 +27,8 @@ ROWS = (
             "The specification suggests 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an answer 410 switches the "
             "endpoint off."
         ),
+        signs="The id, the time and the body, joined by dots.",
+        answer_within="15 to 30 s, the specification advises",
         samples=(Sample("invoice.paid", "invoice.paid.json", {"webhook-id": "msg_{id}"}),),
     ),
     Provider(
@@ -48,6 +50,8 @@ ROWS = (
             "The suggested waits are 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h; an answer 410 switches the "
             "endpoint off."
         ),
+        signs="The id, the time and the body, joined by dots.",
+        answer_within="15 s",
         samples=(Sample("user.created", "user.created.json", {"svix-id": "msg_{id}", "user-agent": "Svix-Webhooks/1.0"}),),
     ),
     Provider(
@@ -63,6 +67,7 @@ ROWS = (
         docs="https://developer.mozilla.org/en-US/docs/Learn_web_development/Extensions/Forms/Sending_and_retrieving_form_data",
         evidence="docs",
         retries="A browser sends once; the person sees the answer.",
+        signs="Nothing: anyone may send.",
         samples=(Sample("submission", "submission.json", {"accept": "application/json"}, FORM),),
     ),
     Provider(
@@ -78,6 +83,7 @@ ROWS = (
         docs="https://www.rfc-editor.org/rfc/rfc2104",
         evidence="vector",
         retries="Whatever the sender does.",
+        signs="What verify: says under signed, the body if it says nothing.",
         samples=(Sample("order.created", "order.created.json"),),
     ),
     Provider(
@@ -88,12 +94,13 @@ ROWS = (
         generates_secret=True,
         setup=(
             "Let the sender add the header “Authorization: Bearer SECRET” to its calls of the URL, or say under verify: in "
-            "routes.yaml which header or query parameter carries the token. A token does not prove that the body is the "
-            "sender's: use HTTPS."
+            "routes.yaml which header or query parameter carries the token. Use HTTPS."
         ),
         docs="https://www.rfc-editor.org/rfc/rfc6750",
         evidence="docs",
         retries="Whatever the sender does.",
+        signs="Nothing: the token is shown, not used to sign.",
+        limits="A token does not prove that the body is the sender's, nor that the request is new.",
         samples=(Sample("order.created", "order.created.json"),),
     ),
     Provider(
@@ -104,12 +111,13 @@ ROWS = (
         generates_secret=True,
         setup=(
             "Enter user and password in the sender's webhook settings, or write them into the URL: "
-            "https://user:password@HOST/hooks/NAME. The secret in routes.yaml is the two joined by a colon. They do not prove "
-            "that the body is the sender's: use HTTPS."
+            "https://user:password@HOST/hooks/NAME. The secret in routes.yaml is the two joined by a colon. Use HTTPS."
         ),
         docs="https://www.rfc-editor.org/rfc/rfc7617",
         evidence="docs",
         retries="Whatever the sender does.",
+        signs="Nothing: user and password are shown, not used to sign.",
+        limits="A password does not prove that the body is the sender's, nor that the request is new.",
         samples=(Sample("order.created", "order.created.json"),),
     ),
 )

@@ -30,7 +30,10 @@ ROWS = (
         ),
         docs="https://docs.slack.dev/authentication/verifying-requests-from-slack",
         evidence="vector",
-        retries="Slack waits 3 seconds and retries an event about at once, after 1 minute and after 5 minutes.",
+        retry=("header:X-Slack-Retry-Num",),
+        retries="Slack retries an event about at once, after 1 minute and after 5 minutes; slash commands and clicks are not retried.",
+        answer_within="3 s",
+        signs="The version v0, the time and the body, joined by colons.",
         samples=(
             Sample("message", "message.json", SLACK),
             Sample("url_verification", "url_verification.json", SLACK),

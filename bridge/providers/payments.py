@@ -26,6 +26,7 @@ ROWS = (
         ),
         docs="https://docs.stripe.com/webhooks/signature",
         evidence="sdk",
+        signs="The time and the body, joined by a dot.",
         retries="In live mode Stripe tries for up to three days, with growing waits.",
         samples=(
             Sample("invoice.paid", "invoice.paid.json", STRIPE),

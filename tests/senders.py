@@ -1,0 +1,138 @@
+"""Every provider of the table as a sender: real requests by its samples, signed as its row says, and received as the edge does."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+from signing import NOW, WHPK, WHSK
+
+from bridge.model import Event, Request
+from bridge.providers import PROVIDERS, Provider, masked
+from bridge.receive import Received, receive
+from bridge.routes import Config, Source
+from bridge.samples import sample
+from bridge.signatures import AnyOf, Ed25519, HeaderSets, Hmac, Scheme, Secret, scheme_of
+
+KEY = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+OTHER = "b94d27b9934d3e08a52e5221b1f9c1c1c8c1ba2f3b2a6c8a9d1a2b3c4d5e6f70"
+ED25519 = (b64decode(WHPK[5:]).hex(), b64decode(WHSK[5:])[:32].hex())  # what verifies, what signs
+CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="", canonical="")
+
+
+@dataclass(frozen=True)
+class Kept:
+    event_id: str
+    deliveries: tuple[()] = ()
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A provider with a secret to verify and one to sign: the same, unless the keys are a pair."""
+
+    row: Provider
+    scheme: Scheme
+    secret: str
+    private: str
+
+    def request(self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW) -> Request:
+        """An unsigned sample, with what only this row's samples lack."""
+        return sample(self.row.name, type, now=now, new_id=new_id, url=f"https://example.com/hooks/{self.row.name}")
+
+    def sign(self, request: Request, now: float = NOW) -> Request:
+        return self.scheme.sign(request, self.private, now) if self.scheme.needs_secret else request
+
+    def signed(self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW) -> Request:
+        return self.sign(self.request(type, new_id, now), now)
+
+    def verify(self, request: Request, now: float = NOW, *others: str) -> None:
+        """Verify with the right secret, and `others` before it."""
+        self.scheme.verify(request, [Secret(value) for value in (*others, self.secret)], now)
+
+    def source(self, **more: Any) -> Source:
+        row = self.row
+        return Source(
+            name=row.name,
+            provider=row,
+            scheme=self.scheme,
+            secrets=(Secret(self.secret),),
+            event_type=row.event_type,
+            event_id=row.event_id,
+            credentials=masked(row, self.scheme),
+            **more,
+        )
+
+    def receive(self, request: Request, now: float = NOW, **more: Any) -> tuple[Received, list[Event]]:
+        """What the core makes of a request: its answer, and the events that would be stored."""
+        events: list[Event] = []
+        numbers = count(1)
+
+        def keep(arrivals: Any, _replan: Any) -> list[Kept]:
+            events.extend(event for event, _ in arrivals)
+            return [Kept(event.id) for event, _ in arrivals]
+
+        received = receive(request, self.source(**more), CONFIG, keep=keep, now=now, new_id=lambda: f"event-{next(numbers)}")
+        return received, events
+
+
+def leaves(scheme: Scheme) -> Iterator[Scheme]:
+    """The schemes that a scheme chooses from; itself where it is no choice."""
+    if isinstance(scheme, AnyOf):
+        for _, one in scheme.by_secret:
+            yield from leaves(one)
+    elif isinstance(scheme, HeaderSets):
+        for _, one in scheme.sets:
+            yield from leaves(one)
+    else:
+        yield scheme
+
+
+def secret_for(scheme: Scheme, key: str = KEY) -> str:
+    """A secret that the scheme can use, made of `key`: two keys give two secrets."""
+    raw = bytes.fromhex(key)
+    kinds = (key, f"whsec_{b64encode(raw).decode()}", f"flowbridge:{key}", b64encode(raw).decode())
+    return next(kind for kind in kinds if scheme.secret_problem(kind) is None)
+
+
+@lru_cache
+def sender(name: str) -> Sender:
+    """The sender of a provider's name."""
+    row = PROVIDERS[name]
+    scheme = row.scheme or scheme_of("hmac", {"header": "X-Signature"})
+    if not scheme.needs_secret:
+        return Sender(row, scheme, "", "")
+    if isinstance(scheme, Ed25519):
+        return Sender(row, scheme, *ED25519)
+    return Sender(row, scheme, secret_for(scheme), secret_for(scheme))
+
+
+def stranger(one: Sender) -> Sender:
+    """The same sender with a key that is not its own."""
+    if isinstance(one.scheme, Ed25519):
+        return replace(one, private=bytes(range(32)).hex())
+    wrong = secret_for(one.scheme, OTHER)
+    return replace(one, private=wrong)
+
+
+def covers_body(one: Sender) -> bool:
+    """Whether the signature changes with the body; a token does not."""
+    request = one.request()
+    longer = replace(request, body=request.body + b" ")
+    now, then = (one.sign(each) for each in (request, longer))
+    return (now.headers, now.query_string) != (then.headers, then.query_string)
+
+
+def tolerances(scheme: Scheme) -> list[float]:
+    """How far from now a request's time may be, in each scheme chosen from that looks at one."""
+    times = [getattr(leaf, "timestamp", None) for leaf in leaves(scheme)]
+    return [time.tolerance for time in times if time is not None and time.enforced]
+
+
+def templates(scheme: Scheme) -> int:
+    """How many texts may have to be hashed to find the right one."""
+    return max(len(leaf.compiled.signed) if isinstance(leaf, Hmac) else 1 for leaf in leaves(scheme))

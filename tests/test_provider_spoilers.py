@@ -1,0 +1,204 @@
+"""Whatever is spoiled in a request of any provider keeps it out, says nothing but BadSignature, and costs no more than a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from itsdangerous.signer import HMACAlgorithm
+from senders import Sender, covers_body, leaves, sender, stranger, templates, tolerances
+from signing import NOW
+
+from bridge.errors import BadSignature
+from bridge.model import Request
+from bridge.providers import PROVIDERS
+from bridge.signatures import Basic, Hmac, Pairs, Scheme, Secret
+
+GARBAGE = (
+    "",
+    " ",
+    "=",
+    ",",
+    "v1,",
+    "t=,v1=",
+    "Bearer ",
+    "Basic",
+    "Basic " + "!" * 20,
+    "é",
+    "😀",
+    "\udcff",
+    "\x00",
+    "sha256=" + "g" * 64,
+    "t=1,v1=" + "z" * 64,
+    "v1," * 900,
+    "a.b.c",
+    "x" * 100_000,
+)
+HOSTILE_BODIES = (b"", b"\x00", b"\xff" * 40, b"[" * 5000, b'{"a":', b"null", b"=&=&%zz", b"a=1;b=2" * 10_000)
+
+PROVEN = [name for name, row in PROVIDERS.items() if row.scheme is None or row.scheme.needs_secret]
+TIMED = [name for name in PROVEN if tolerances(sender(name).scheme)]
+COVERED = [name for name in PROVEN if covers_body(sender(name))]
+each = pytest.mark.parametrize("name", PROVEN)
+
+
+@pytest.fixture
+def digests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of keyed digests computed so far, as its only element."""
+    counted = [0]
+    real = HMACAlgorithm.get_signature
+
+    def counting(self: HMACAlgorithm, key: bytes, value: bytes) -> bytes:
+        counted[0] += 1
+        return real(self, key, value)
+
+    monkeypatch.setattr(HMACAlgorithm, "get_signature", counting)
+    return counted
+
+
+def spent(digests: list[int], one: Sender, request: Request, now: float = NOW) -> int:
+    """How many digests the refusal of a request took; fails where it is let in, or raises anything else."""
+    before = digests[0]
+    with pytest.raises(BadSignature):
+        one.verify(request, now)
+    return digests[0] - before
+
+
+def added(one: Sender) -> list[str]:
+    """The headers that signing adds to a sample."""
+    plain, signed = one.request(), one.signed()
+    return [name for name, value in signed.headers.items() if plain.headers.get(name) != value]
+
+
+def spoiled(one: Sender) -> Iterator[tuple[str, Request]]:
+    """Every way in which a request of the sender can be spoiled that has nothing to do with time."""
+    signed, plain = one.signed(), one.request()
+    yield "unsigned", plain
+    yield "wrong secret", stranger(one).signed()
+    yield "no headers at all", replace(signed, headers={}, query_string="", url="https://example.com/hooks/x", body=b"")
+    for name in added(one):
+        yield f"without {name}", replace(signed, headers={key: value for key, value in signed.headers.items() if key != name})
+        for value in GARBAGE:
+            if value != plain.headers.get(name):
+                yield f"{name}: {value[:12]!r}", replace(signed, headers={**signed.headers, name: value})
+    if signed.query_string != plain.query_string:
+        for value in GARBAGE:
+            yield f"?{value[:12]!r}", replace(signed, query_string=value, url=f"{plain.url}?{value}")
+    if covers_body(one) or signed.body != plain.body:
+        for body in HOSTILE_BODIES:
+            yield f"body {body[:12]!r}", replace(signed, body=body)
+    if covers_body(one):
+        yield "a byte more", replace(signed, body=signed.body + b"\n")
+        middle = len(signed.body) // 2
+        yield "a byte changed", replace(signed, body=signed.body[:middle] + b"~" + signed.body[middle + 1 :])
+
+
+@each
+def test_good_request_is_let_in_whatever_other_secrets_live_beside_its_own(name: str) -> None:
+    one = sender(name)
+    one.verify(one.signed())
+    if not isinstance(one.scheme, Basic):
+        one.verify(one.signed(), NOW, stranger(one).secret)
+
+
+@each
+def test_what_is_spoiled_is_refused_and_costs_no_more_digests_than_a_good_request(name: str, digests: list[int]) -> None:
+    one = sender(name)
+    one.verify(one.signed())
+    most = max(digests[0], templates(one.scheme) if digests[0] else 0)
+    for what, request in spoiled(one):
+        assert spent(digests, one, request) <= most, what
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_too_old_and_too_new_is_refused_before_anything_is_hashed(name: str, digests: list[int]) -> None:
+    one = sender(name)
+    late = max(tolerances(one.scheme)) + 2
+    for when in (NOW + late, NOW - late, NOW + 10 * 86400, NOW - 10 * 86400):
+        signed = one.signed(now=NOW)
+        before = digests[0]
+        with pytest.raises(BadSignature) as refused:
+            one.verify(signed, when)
+        assert refused.value.reason == ("stale" if when > NOW else "future")
+        assert digests[0] == before
+    one.verify(one.signed(), NOW + max(tolerances(one.scheme)) - 1)
+
+
+@each
+def test_no_secret_lets_nobody_in(name: str) -> None:
+    one = sender(name)
+    for secrets in ([], [Secret("")], [Secret(" ")], [Secret(one.secret, not_after=NOW)]):
+        with pytest.raises(BadSignature, match="no_secret"):
+            one.scheme.verify(one.signed(), secrets, NOW)
+
+
+def weaker(scheme: Scheme) -> Iterator[Scheme]:
+    """The same scheme as a weaker one: a short digest, or one without a key, or under the label of an older version."""
+    for leaf in leaves(scheme):
+        if isinstance(leaf, Hmac):
+            if leaf.algorithm != "sha1":
+                yield replace(leaf, algorithm="sha1")
+            if isinstance(leaf.parse, Pairs) and leaf.parse.label != "*":
+                yield replace(leaf, parse=replace(leaf.parse, label="v0"))
+            if not leaf.plain:
+                signed = (leaf.signed,) if isinstance(leaf.signed, str) else leaf.signed
+                yield replace(leaf, plain=True, signed=tuple("{secret}" + text for text in signed))
+
+
+@each
+def test_weaker_signature_by_the_right_secret_is_refused(name: str, digests: list[int]) -> None:
+    one = sender(name)
+    for scheme in weaker(one.scheme):
+        request = scheme.sign(one.request(), one.private, NOW)
+        if request != one.signed():
+            spent(digests, one, request)
+
+
+#: (provider, header): what it also sends, by a weaker digest or none, and what must never be enough.
+OFFERED = (
+    ("github", "x-hub-signature", "sha1"),
+    ("meta", "x-hub-signature", "sha1"),
+    ("gitea", "x-hub-signature", "sha1"),
+    ("square", "x-square-signature", "sha1"),
+)
+
+
+@pytest.mark.parametrize(("name", "header", "algorithm"), [row for row in OFFERED if row[0] in PROVIDERS])
+def test_older_header_beside_the_new_one_is_not_looked_at(name: str, header: str, algorithm: str, digests: list[int]) -> None:
+    one = sender(name)
+    old = Hmac(at=f"header:{header}", prefix=f"{algorithm}=", algorithm=algorithm)
+    offered = old.sign(one.request(), one.private, NOW)
+    spent(digests, one, offered)
+    wrong = stranger(one).signed()
+    spent(digests, one, old.sign(wrong, one.private, NOW))
+
+
+def kin(a: Scheme, b: Scheme) -> bool:
+    """Whether two schemes are one by design: they choose from an equal one."""
+    return any(one == other for one in leaves(a) for other in leaves(b))
+
+
+@each
+def test_requests_of_no_other_provider_are_let_in_unless_they_share_the_scheme(name: str) -> None:
+    one = sender(name)
+    for other in map(sender, PROVIDERS):
+        if kin(one.scheme, other.scheme):
+            continue
+        try:
+            request = replace(other, private=one.private).signed() if other.scheme.needs_secret else other.signed()
+        except ValueError:
+            continue  # the secret of one is no secret of the other
+        with pytest.raises(BadSignature):
+            one.verify(request)
+
+
+def test_the_scheme_that_has_no_proof_is_the_form_s_and_of_those_who_say_so() -> None:
+    open_to_all = [row for row in PROVIDERS.values() if row.scheme is not None and not row.scheme.needs_secret]
+    assert all(row.name == "form" or row.limits for row in open_to_all)
+
+
+@pytest.mark.parametrize("name", [name for name in PROVEN if name not in COVERED])
+def test_row_whose_signature_leaves_the_body_open_says_so(name: str) -> None:
+    row = PROVIDERS[name]
+    assert row.limits, "say under limits that the body is not signed"
