@@ -1,13 +1,40 @@
-"""Processes that end with their parent."""
+"""What a process asks of the kernel for itself: to end with its parent, to adopt orphans, to give way to others."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
+from contextlib import suppress
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+PR_SET_CHILD_SUBREAPER = 36  # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Ask the kernel to kill this process when its parent dies, however it dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, so that none gets out of sight."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children() -> list[int]:
+    """Return the children of this process, as far as its main thread has them: those it forked and those it adopted."""
+    try:
+        return [int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:  # a kernel without it
+        return []
+
+
+def new_session() -> None:
+    """Leave the terminal and the process group of the parent, and stay as low in priority as it was.
+
+    Where the kernel groups processes by session, niceness counts inside a group only, and the group has one of its own.
+    """
+    os.setsid()
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(os.nice(0)))

@@ -22,6 +22,9 @@ Address = tuple[str, int]
 FACES = frozenset({"api", "console", "admin", "metrics"})  # what FLOWBRIDGE_EXPOSE can put on the public face
 ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 SHORTEST = 32  # characters of a secret key
+#: What no flow gets to see in its environment.
+HIDDEN = frozenset({"FLOWBRIDGE_SECRET_KEY", "FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_ADMIN_TOKEN", "FLOWBRIDGE_DATABASE_URL",
+                    "FLOWBRIDGE_ENCRYPTION_KEYS"})  # fmt: skip
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -49,6 +52,17 @@ class Settings:
         host, port = self.private_bind or self.bind
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
         return f"http://{bracket(host)}:{port}/api/v1"
+
+    @property
+    def flow_environ(self) -> dict[str, str]:
+        """The environment that flows get: `environ` without what is flowbridge's own."""
+        return {name: value for name, value in self.environ.items() if name not in HIDDEN}
+
+
+def take_environ(environ: Mapping[str, str]) -> None:
+    """Make `environ` the environment of this process and those it starts."""
+    os.environ.clear()
+    os.environ.update(environ)
 
 
 def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind: str | None = None, secrets: bool = True) -> Settings:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bridge.flows import FlowError, current, flow, log, run_flow
+from bridge.flows import File, FlowError, WebhookInput, current, flow, log, run_flow, save_file
 from bridge.flows.ids import ALPHABET, new_run_id
 from bridge.flows.loading import load_flows
 from bridge.flows.ready import READY
-from bridge.flows.running import LOG_LENGTH, LOG_LINES
+from bridge.flows.tail import LOG_LENGTH, LOG_LINES, Tail
 from bridge.model import LocalState
 
 
@@ -254,3 +254,68 @@ def test_append_jsonl_follows_no_symbolic_link(tmp_path: Path) -> None:
 def test_run_ids_have_the_platforms_shape() -> None:
     ids = {new_run_id() for _ in range(2000)}
     assert len(ids) == 2000 and all(len(one) == 22 and set(one) <= set(ALPHABET) for one in ids) and len(ALPHABET) == 57
+
+
+# -- what is kept of a log ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096, 65536, 10**9])
+def test_the_tail_is_the_same_however_the_output_is_cut(size: int) -> None:
+    written = b"".join([b"x" * 9000 + b"\n", *(b"%d \xc3\xbc\xff\r\n" % n for n in range(2500)), b"\n" * 3, b"y" * 20_000])
+    if size == 1:
+        written = written[-3000:]
+    tail = Tail()
+    for at in range(0, len(written), size):
+        tail.feed(written[at : at + size])
+    whole = written.split(b"\n")
+    kept = whole[-999:]
+    expected = [line.decode("utf-8", "backslashreplace").rstrip("\r") for line in kept]
+    expected = [line if len(line) <= LOG_LENGTH else line[: LOG_LENGTH - 1] + "…" for line in expected]
+    dropped = len(whole) - len(kept)
+    assert list(tail.lines()) == ([f"({dropped} earlier lines are not kept)"] if dropped else []) + expected
+
+
+def test_the_tail_of_one_endless_line_is_its_beginning() -> None:
+    tail = Tail()
+    for _ in range(1000):
+        tail.feed(b"ab" * 50_000)
+    assert tail.lines() == ("ab" * 999 + "a…",)
+    tail.add("over")
+    assert tail.lines()[1:] == ("over",)
+
+
+# -- limits and special inputs -----------------------------------------------------------------------------------------
+
+
+def test_limits_are_numbers_or_amounts_and_are_described() -> None:
+    @flow(idempotent=True, time_limit=1.5, memory="256MB")
+    def careful(path: Path = Path("/tmp/x")) -> None:
+        """Takes care."""
+
+    described = careful.described("flows.py")
+    assert (described.id, described.workbook, described.idempotent) == ("careful", "flows.py", True)
+    assert (described.time_limit, described.memory) == (1.5, 256_000_000)
+    assert described.inputs[0].default == "PosixPath('/tmp/x')", "a default that is no JSON is shown as it is written"
+    for wrong in ({"time_limit": 0}, {"time_limit": True}, {"time_limit": "soon"}, {"memory": "much"}, {"memory": 5}):
+        with pytest.raises(FlowError, match=next(iter(wrong))):
+            flow(name="f", **wrong)(lambda: None)  # type: ignore[call-overload]
+
+
+def test_file_and_webhook_inputs_are_known_by_their_annotation(tmp_path: Path) -> None:
+    path = tmp_path / "flows.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "from bridge.flows import File, WebhookInput, flow\n"
+        "@flow\ndef one(payload: WebhookInput, image: File | None = None, text: Unheard = '', n: int = 1): ...\n"
+    )
+    assert [one.kind for one in load_flows(path)["one"].inputs] == ["body", "file", "text", "text"]
+    assert [one.kind for one in flow(name="f")(special).inputs] == ["file", "body"]
+
+
+def special(image: File, payload: WebhookInput) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a\0", "a\n", "ü" * 128, 7])
+def test_a_file_is_kept_under_a_plain_name_only(tmp_path: Path, name: Any) -> None:
+    result = run(flow(name="f")(lambda: save_file(name, b"x")), tmp_path)
+    assert result.state is LocalState.FAILED and "file's name" in result.log[-1]

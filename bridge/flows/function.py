@@ -6,12 +6,16 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, overload
+from typing import Any, Final, get_args, overload
+
+import orjson
 
 from bridge.errors import BridgeError
-from bridge.model import Input
+from bridge.model import Input, LocalFlow
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+TIME_LIMIT: Final = 3600.0  # seconds, of a flow that says nothing
+MEMORY: Final = 512 * 1000**2  # bytes, the same
 _KINDS: Final = {
     inspect.Parameter.POSITIONAL_ONLY: "positional-only parameters cannot be given by name",
     inspect.Parameter.VAR_POSITIONAL: "*args cannot be given by name",
@@ -31,18 +35,46 @@ class FlowFunction:
     inputs: tuple[Input, ...]
     description: str = ""
     takes_any: bool = False  #: it has **inputs: inputs without a parameter of their own are given to it, too
+    idempotent: bool = False  #: a run that was interrupted may be run again
+    time_limit: float | None = None  #: seconds; None: TIME_LIMIT
+    memory: int | None = None  #: bytes; None: MEMORY
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         return self.function(*args, **inputs)
+
+    def described(self, workbook: str) -> LocalFlow:
+        """Return what is to be known of the flow without its code. A default that is no JSON is shown as Python writes it."""
+        return LocalFlow(
+            id=self.name,
+            workbook=workbook,
+            description=self.description,
+            inputs=self.inputs,
+            takes_any=self.takes_any,
+            idempotent=self.idempotent,
+            time_limit=self.time_limit,
+            memory=self.memory,
+        )
 
 
 @overload
 def flow(function: Callable[..., Any], /) -> FlowFunction: ...
 @overload
-def flow(*, name: str | None = None) -> Callable[[Callable[..., Any]], FlowFunction]: ...
-def flow(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
-    """Make a function a flow, under its own name or another: `@flow` or `@flow(name="send-invoice")`."""
-    return _describe(function, None) if function is not None else lambda decorated: _describe(decorated, name)
+def flow(*, name: str | None = None, idempotent: bool = False, time_limit: float | None = None,
+         memory: int | str | None = None) -> Callable[[Callable[..., Any]], FlowFunction]: ...  # fmt: skip
+def flow(function: Callable[..., Any] | None = None, /, *, name: str | None = None, idempotent: bool = False,
+         time_limit: float | None = None, memory: int | str | None = None) -> Any:  # fmt: skip
+    """Make a function a flow: `@flow`, or `@flow(name="send-invoice", idempotent=True, time_limit=30, memory="256MB")`.
+
+    `idempotent`: a run that was interrupted is run again instead of failing. A run over `time_limit` (seconds; an hour) or `memory`
+    (bytes, or a text; 512 MB) fails.
+    """
+
+    def decorate(decorated: Callable[..., Any]) -> FlowFunction:
+        found = _describe(decorated, name)
+        limits = _time_limit(found.name, time_limit), _memory(found.name, memory)
+        return FlowFunction(found.name, decorated, found.inputs, found.description, found.takes_any, idempotent, *limits)
+
+    return decorate(function) if function is not None else decorate
 
 
 def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
@@ -58,13 +90,53 @@ def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             takes_any = True
         else:
-            inputs.append(_input(parameter))
+            inputs.append(_input(parameter, getattr(function, "__globals__", {})))
     return FlowFunction(name, function, tuple(inputs), inspect.getdoc(function) or "", takes_any)
 
 
-def _input(parameter: inspect.Parameter) -> Input:
+def _input(parameter: inspect.Parameter, names: dict[str, Any]) -> Input:
     annotation, default = parameter.annotation, parameter.default
     if annotation is parameter.empty:
         annotation = ""
-    kind = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    return Input(parameter.name, kind, default is parameter.empty, None if default is parameter.empty else default)
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    required = default is parameter.empty
+    return Input(parameter.name, text, required, None if required else _as_json(default), _kind(annotation, names))
+
+
+def _kind(annotation: Any, names: dict[str, Any]) -> str:
+    """Return what the input takes: see `Input`. An annotation in quotes, or under `from __future__ import annotations`, is looked up."""
+    from bridge.flows.files import File, WebhookInput
+
+    if isinstance(annotation, str) and annotation:
+        try:
+            annotation = eval(annotation, names)  # noqa: S307 - it is the operator's own program
+        except Exception:
+            return "text"
+    parts = (annotation, *get_args(annotation))
+    return "file" if File in parts else "body" if WebhookInput in parts else "text"
+
+
+def _as_json(default: Any) -> Any:
+    try:
+        return orjson.loads(orjson.dumps(default))
+    except TypeError:
+        return repr(default)[:200]
+
+
+def _time_limit(name: str, seconds: object) -> float | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 366 * 86400:
+        raise FlowError(f"flow {name!r}: time_limit: {seconds!r} was given; a number of seconds is wanted, more than 0, at most 366 days")
+    return float(seconds)
+
+
+def _memory(name: str, amount: int | str | None) -> int | None:
+    if amount is None:
+        return None
+    from bridge.config import amounts  # not at the top: flows.py would wait for all of it wherever it is imported
+
+    try:
+        return amounts.memory(amount)
+    except ValueError as error:
+        raise FlowError(f"flow {name!r}: memory: {error}") from None

@@ -1,58 +1,50 @@
-"""Runs one flow: inputs in, a result out, and a log of its own however many run at once."""
+"""Runs one flow: inputs in, a result out. What a flow may ask about its run, wherever that is executed."""
 
 from __future__ import annotations
 
 import io
 import sys
 import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from bridge.flows.files import check_name
 from bridge.flows.function import FlowError, FlowFunction
+from bridge.flows.tail import Tail
 from bridge.logs import get_logger
 from bridge.model import JSON, LocalState, RunResult
 
-LOG_LINES: Final = 1000
-LOG_LENGTH: Final = 2000  # characters
 MAX_OUTPUTS: Final = 1024 * 1024  # bytes of JSON
 
 logger = get_logger()
 
 
 class RunLog:
-    """The last LOG_LINES lines a run wrote, each at most LOG_LENGTH characters: how it ended matters more than how it began."""
+    """The log of a run that is executed in this process, by any of its threads."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=LOG_LINES - 1)  # one is kept for the note that some are gone
-        self._dropped = 0
-        self._open = ""  # what was printed without a line end so far
+        self._tail = Tail()
         self._lock = threading.Lock()
 
-    def add(self, text: str) -> None:
-        """Add whole lines."""
-        self.print(text + "\n")
-
     def print(self, text: str) -> None:
-        """Add text as it is printed; a line is a line once its end has come."""
+        """Add text as it is printed."""
         with self._lock:
-            *lines, rest = (self._open + text).split("\n")
-            for line in lines:
-                self._dropped += len(self._lines) == self._lines.maxlen
-                self._lines.append(_cut(line))
-            self._open = rest[: LOG_LENGTH + 1]
+            self._tail.feed(text.encode("utf-8", "backslashreplace"))
+
+    def add(self, line: str) -> None:
+        """Add a line, whatever was printed before it without an end."""
+        with self._lock:
+            self._tail.add(line)
 
     def lines(self) -> tuple[str, ...]:
         """Return what is kept, oldest first."""
         with self._lock:
-            lines = (*self._lines, _cut(self._open)) if self._open else tuple(self._lines)
-            lines = lines[-(LOG_LINES - 1) :]
-            return (f"({self._dropped} earlier lines are not kept)", *lines) if self._dropped else lines
+            return self._tail.lines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +53,28 @@ class Current:
 
     flow: str
     data_dir: Path
-    log: RunLog = field(default_factory=RunLog)
+    run_id: str = ""
+    log: RunLog | None = None  #: None in a process of its own: its output is the log
+    keep: Callable[[str, bytes], None] | None = None  #: takes a file of the run
 
 
 _current: ContextVar[Current | None] = ContextVar("bridge_current_run", default=None)
 _install = threading.Lock()
+_alone: list[Current] = []  # in a process of its own: the run that all threads belong to
+
+
+def enter(run: Current) -> None:
+    """Make this process, with all threads that it will have, that run's own."""
+    _alone[:] = [run]
+
+
+def _known() -> Current | None:
+    return _current.get() or (_alone[0] if _alone else None)
 
 
 def current() -> Current:
     """Return the run that is being executed here; FlowError outside one."""
-    run = _current.get()
+    run = _known()
     if run is None:
         raise FlowError("this works only inside a run of the local platform")
     return run
@@ -79,11 +83,22 @@ def current() -> Current:
 def log(*values: object) -> None:
     """Write a line to the run's log; outside a run, to stderr."""
     text = " ".join(map(str, values))
-    run = _current.get()
-    if run is not None:
-        run.log.add(text)
+    run = _known()
+    if run is not None and run.log is not None:
+        run.log.print(text + "\n")
     else:
-        sys.stderr.write(text + "\n")
+        (sys.stderr if run is None else sys.stdout).write(text + "\n")
+
+
+def save_file(name: str, data: bytes | str) -> str:
+    """Keep a file of this run, to be downloaded by its name, and return the name. Text is kept as UTF-8."""
+    run = current()
+    if run.keep is None:
+        raise FlowError("a file can be kept only by a run of the local platform")
+    if not isinstance(data, bytes | bytearray | memoryview | str):
+        raise FlowError(f"file {name!r}: {type(data).__name__} was given; bytes or a text is wanted")
+    run.keep(check_name(name), data.encode() if isinstance(data, str) else bytes(data))
+    return name
 
 
 class _Output(io.TextIOBase):
@@ -94,7 +109,7 @@ class _Output(io.TextIOBase):
 
     def write(self, text: str) -> int:
         run = _current.get()
-        if run is None:
+        if run is None or run.log is None:
             written: int = self.real.write(text)
             return written
         run.log.print(text)
@@ -124,29 +139,43 @@ class _Output(io.TextIOBase):
 
 
 def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) -> RunResult:
-    """Run a flow to its end and return how it ended. Nothing a flow does is raised, except KeyboardInterrupt.
+    """Run a flow to its end in this process and return how it ended. Nothing a flow does is raised, except KeyboardInterrupt.
 
     Inputs the flow has no parameter for are left out, as the public platform does; a missing one fails the run.
     """
     with _install:
         if not isinstance(sys.stdout, _Output):
             sys.stdout = _Output(sys.stdout)
-    run = Current(flow.name, data_dir)
-    token = _current.set(run)
+    written = RunLog()
+    token = _current.set(Current(flow.name, data_dir, log=written, keep=_keeper(data_dir)))
     failure: BaseException | None = None
     result = RunResult(state=LocalState.FAILED)
     try:
-        outputs = _outputs(flow.function(**_arguments(flow, inputs)))
-        result = RunResult(state=LocalState.DONE, outputs=outputs, log=run.log.lines())
+        outputs = call(flow, inputs)
+        result = RunResult(state=LocalState.DONE, outputs=outputs, log=written.lines())
     except (Exception, SystemExit) as error:
         failure = error
-        run.log.add(_last_line(error))
-        result = RunResult(state=LocalState.FAILED, log=run.log.lines())
+        written.add(last_line(error))
+        result = RunResult(state=LocalState.FAILED, log=written.lines())
     finally:
         _current.reset(token)
     if failure is not None and not isinstance(failure, FlowError):
-        logger.warning("flow failed", flow=flow.name, exc_info=failure)
+        logger.warning("flow_failed", flow=flow.name, exc_info=failure)
     return result
+
+
+def _keeper(data_dir: Path) -> Callable[[str, bytes], None]:
+    def keep(_name: str, data: bytes) -> None:
+        from bridge.blobs import Blobs
+
+        Blobs(data_dir / "blobs").keep(data)
+
+    return keep
+
+
+def call(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Call the flow's function and return its outputs. What it raises is raised; FlowError for inputs or outputs that cannot be."""
+    return _outputs(flow.function(**_arguments(flow, inputs)))
 
 
 def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -174,7 +203,7 @@ def _outputs(value: Any) -> dict[str, JSON]:
     return outputs
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     """Return the error as the last line of a traceback has it; our own say enough by themselves."""
     try:
         text = str(error).strip()
@@ -183,10 +212,3 @@ def _last_line(error: BaseException) -> str:
     if isinstance(error, FlowError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _cut(line: str) -> str:
-    line = line.rstrip("\r")
-    return line if len(line) <= LOG_LENGTH else line[: LOG_LENGTH - 1] + "…"
-
-
