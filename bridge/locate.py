@@ -74,13 +74,23 @@ class Joined:
         return self.by.join(value for _, value in found if value)
 
 
-Place = str | Joined
+@dataclass(frozen=True, slots=True)
+class KeyBeside:
+    """The first key of the body that is none of `names`, for senders that say what it is by where they put it (Telegram, X)."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, request: Request, body: JSON) -> str | None:  # noqa: ARG002 - as its siblings
+        return next((key for key in body if key not in self.names), None) if isinstance(body, dict) else None
+
+
+Place = str | Joined | KeyBeside
 
 
 def locate(places: Sequence[Place], request: Request, body: JSON) -> str | None:
     """Return what the first of the alternatives `places` that finds a non-empty text finds, or None."""
     for place in places:
-        if found := (place if isinstance(place, Joined) else compile_locator(place))(request, body):
+        if found := (compile_locator(place) if isinstance(place, str) else place)(request, body):
             return found
     return None
 

@@ -25,7 +25,7 @@ LATER = set(
     pagerduty pandadoc paypal plaid postmark qonto quickbooks razorpay revenuecat revenuecat_static sanity segment sendgrid sentry
     shopify square strava supabase_db tally telegram terraform_cloud trello twilio twitch typeform vercel webflow woocommerce
     workos x xero zendesk zoom
-    """.split()
+    """.split()  # noqa: SIM905 - shorter so
 )
 here = pytest.mark.skipif(not FILE.exists(), reason="the collected vectors are not beside this checkout")
 

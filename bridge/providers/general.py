@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from bridge.providers.record import FORM, Provider, Sample
-from bridge.providers.standard import standard
-from bridge.signatures import Basic, HeaderSets, Token, Unsigned
+from bridge.providers.standard import SVIX_ID, standard, svix
+from bridge.signatures import Basic, Token, Unsigned
 
 ROWS = (
     Provider(
@@ -34,10 +34,9 @@ ROWS = (
     Provider(
         name="svix",
         title="Svix",
-        # Both sets of names are sent by some; the first one present is verified, and the id below is taken from the same one.
-        scheme=HeaderSets(sets=(("svix-", standard("svix-")), ("webhook-", standard("webhook-")))),
+        scheme=svix(),
         event_type=("body:type",),
-        event_id=("header:svix-id", "header:webhook-id"),
+        event_id=SVIX_ID,
         secret_hint="whsec_… and base64, from the sender's portal",
         generates_secret=False,
         setup=(

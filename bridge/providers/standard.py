@@ -1,8 +1,17 @@
-"""Standard Webhooks, which many senders use under header names of their own. Pure."""
+"""Standard Webhooks, which many senders use under header names of their own, and what rows say in the same words. Pure."""
 
 from __future__ import annotations
 
-from bridge.signatures import AnyOf, Ed25519, Hmac, Pairs, Scheme, Timestamp
+from bridge.signatures import AnyOf, Ed25519, HeaderSets, Hmac, Pairs, Scheme, Timestamp
+
+COPIED = "No time is signed: a copy of a request can be sent again, and is told by its id."
+COPIED_BODY = "No time and no id is signed: a copy of a request can be sent again, and is told by its body."
+COPIED_UNTOLD = "No time and no id is signed: a copy of a request is a new event."
+SHOWN = "A token is shown, nothing is signed: it does not prove that the body is the sender's. Use HTTPS."
+IN_URL = "The token stands in the URL, which proxies and logs may keep; it does not prove that the body is the sender's. Use HTTPS."
+THREE_PARTS = "The id, the time and the body, joined by dots."
+WHSEC = "whsec_… and base64, from the sender"
+SVIX_RETRIES = "Retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h more."
 
 
 def standard(start: str) -> Scheme:
@@ -13,3 +22,11 @@ def standard(start: str) -> Scheme:
     public = Ed25519(at=at, parse=entries["v1a"], encoding="base64", signed=signed, timestamp=time)
     shared = Hmac(at=at, parse=entries["v1"], encoding="base64", key="whsec", signed=signed, timestamp=time)
     return AnyOf(by_secret=(("whpk_", public), ("whsk_", public), ("", shared)))
+
+
+def svix() -> Scheme:
+    """Standard Webhooks as Svix sends it: under two sets of names, the first of which counts where any of it is there."""
+    return HeaderSets(sets=(("svix-", standard("svix-")), ("webhook-", standard("webhook-"))))
+
+
+SVIX_ID = ("header:svix-id", "header:webhook-id")  # of the set that was verified, as in `svix`

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.errors import BadSignature
 from bridge.model import Request
+from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.scheme import Scheme, Secret, live
 
 
@@ -26,7 +27,7 @@ class AnyOf:
         names = [name for _, scheme in self.by_secret for name in scheme.credentials]
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
         groups: dict[int, list[Secret]] = {}
         for value in live(secrets, now):
@@ -35,7 +36,7 @@ class AnyOf:
         refusal = BadSignature("no_secret")
         for index, group in groups.items():
             try:
-                self.by_secret[index][1].verify(request, group, now)
+                self.by_secret[index][1].verify(request, group, now, keys)
             except BadSignature as error:
                 refusal = error
                 continue
@@ -65,10 +66,11 @@ class HeaderSets:
     """The same scheme under several sets of header names, told by their common start, never mixed.
 
     The first set of which any header is present is the one that is checked: so where the headers of an earlier set are there,
-    they are signed, and a row may take the event's id from the sets in the same order.
+    they are signed, and a row may take the event's id from the sets in the same order. `usual`: the place of the set to sign as.
     """
 
     sets: tuple[tuple[str, Scheme], ...]
+    usual: int = 0
     credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     needs_secret = True
@@ -77,17 +79,17 @@ class HeaderSets:
         names = [name for _, scheme in self.sets for name in scheme.credentials]
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
         for start, scheme in self.sets:
             if any(name.startswith(start) for name in request.headers):
-                return scheme.verify(request, secrets, now)
+                return scheme.verify(request, secrets, now, keys)
         live(secrets, now)
         raise BadSignature("missing")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed under the first set of names."""
-        return self.sets[0][1].sign(request, secret, now)
+        """Return `request` signed under the usual set of names."""
+        return self.sets[self.usual][1].sign(request, secret, now)
 
     def secret_problem(self, secret: str) -> str | None:
         """Return what makes `secret` unusable, without quoting it, or None."""
