@@ -47,7 +47,7 @@ class FakeRun:
 
 
 class FakePlatform:
-    """start_pipeline, get_pl_run, get_plrun_saved_item_map and kill_pipeline by the rules of the public documents.
+    """Starts, runs and lists of flows by the rules of the public documents.
 
     At the cap a start is refused with 429 and not queued. A flow called `always-fails` ends as FAILED; any other gives its
     inputs as outputs (`echoes`), as if each had a named Output node. `faults` are used up one a start:
@@ -62,6 +62,8 @@ class FakePlatform:
         self.starts: list[Start] = []
         self.runs: dict[str, FakeRun] = {}
         self.faults: list[int | float | str] = []
+        self.flows = {"echo": ["title", "labels"], "always-fails": []}  #: what is listed: saved_item_id -> names of inputs; others run too
+        self.looks = 0  #: calls to get_pl_run
         self.peak = 0  #: most runs ever active at once
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -102,7 +104,8 @@ class FakePlatform:
             start.status, value = self._start(start)
             return start.status, value
         endpoint = {"/api/v1/get_pl_run": self._run, "/api/v1/get_plrun_saved_item_map": self._map,
-                    "/api/v1/kill_pipeline": self._kill}.get(path)
+                    "/api/v1/kill_pipeline": self._kill, "/api/v1/list_saved_items": self._list,
+                    "/api/v1/get_inputs": self._inputs}.get(path)
         if endpoint is None:
             return 404, _error("not_found", "no such endpoint")
         given = query | {k: v for k, v in (_object(body) or {}).items() if isinstance(v, str)}
@@ -164,6 +167,7 @@ class FakePlatform:
     def _run(self, given: dict[str, str]) -> tuple[int, Any]:
         if "run_id" not in given:
             return 400, _error("bad_request", "run_id is required")
+        self.looks += 1
         run = self.runs.get(given["run_id"])
         return (200, self._report(run)) if run else (404, _error("not_found", "run not found"))
 
@@ -180,6 +184,16 @@ class FakePlatform:
         flow = given.get("saved_item_id", "")
         newest = sorted((r for r in list(self.runs.values()) if r.saved_item_id == flow), key=lambda r: -r.created_at)[:10]
         return 200, {flow: [self._report(run) for run in newest]}
+
+    def _list(self, _: dict[str, str]) -> tuple[int, Any]:
+        created = _stamp(1_700_000_000)
+        items = [{"saved_item_id": flow, "name": flow.title(), "description": None, "created_ts": created} for flow in self.flows]
+        return 200, {"saved_items": items}
+
+    def _inputs(self, given: dict[str, str]) -> tuple[int, Any]:
+        if given.get("saved_item_id") not in self.flows:
+            return 404, _error("not_found", "saved item not found")
+        return 200, {"inputs": [{"name": name, "data_type": "string", "description": None} for name in self.flows[given["saved_item_id"]]]}
 
     def _kill(self, given: dict[str, str]) -> tuple[int, Any]:
         if given.get("run_id") not in self.runs:

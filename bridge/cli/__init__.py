@@ -31,8 +31,9 @@ SECTIONS = {
         "events": ("bridge.cli.look", "List events."),
         "deliveries": ("bridge.cli.look", "List deliveries."),
         "show": ("bridge.cli.look", "Show one event with all that became of it."),
+        "rejects": ("bridge.cli.rejects", "List what failed verification, with the reason; let it in."),
         "tail": ("bridge.cli.tail", "Follow what comes in and what becomes of it."),
-        "flows": ("bridge.cli.flows", "List and run the flows of a platform."),
+        "flows": ("bridge.cli.flows", "The flows of a platform: list, run, kill."),
     },
     "Act": {
         "replay": ("bridge.cli.act", "Plan stored events again: new deliveries."),

@@ -75,21 +75,21 @@ def _look(config: str | None, found: Findings) -> None:
     if found.config is None:
         found.refused = True
     else:
-        _look_at_flows(settings, found.config, found)
+        _look_at_flows(found.config, found)
     _look_at_database(settings, found)
 
 
-def _look_at_flows(settings: Settings, config: Config, found: Findings) -> None:
+def _look_at_flows(config: Config, found: Findings) -> None:
     """Load flows.py, and see that the routes to the embedded platform lead to flows that it has."""
     from bridge.flows import FlowError
-    from bridge.start import load_all
+    from bridge.start import library_of
 
     try:
-        flows = load_all(settings).flows
+        library = library_of(config)
     except FlowError as error:
         found.wrong.append(str(error))
         return
-    found.problems += missing_flows(config, flows)
+    found.problems += missing_flows(config, library.flows if library else {})
 
 
 def missing_flows(config: Config, flows: Mapping[str, FlowFunction]) -> list[Problem]:

@@ -1,35 +1,42 @@
-"""flows: list and run the flows of a platform."""
+"""flows: the saved flows of a platform, their inputs and runs, by hand."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import click
 import orjson
 
-from bridge.cli import output
+from bridge.cli import asking, output
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, settings_of
+from bridge.cli.selection import AS_JSON
+from bridge.cli.waiting import INTERRUPTED, follow, word
 from bridge.errors import BridgeError
-from bridge.model import JSON, RUN_ENDED, Answer, Call, Delivery, Kind, Lost, Outcome, RunReport, RunState, Status
+from bridge.model import JSON, RUN_ENDED, Answer, Delivery, Kind, Outcome, RunReport, RunState, Status
+from bridge.shapes import iso
 
 if TYPE_CHECKING:
-    from bridge.platforms import PlatformType
-    from bridge.routes import Config, Platform
+    from bridge.platforms import KillReport, ListedRun, SavedFlow
+    from bridge.routes import Platform
 
-COLUMNS = (Column("platform", whole=True), Column("flow", whole=True), Column("name", spare=True), Column("description"))
-PATIENCE = 10  # looks in a row that may fail before the wait is given up
+FLOWS = (Column("platform", whole=True), Column("flow", whole=True), Column("name", spare=True), Column("description"))
+INPUTS = (Column("name", whole=True), Column("type"), Column("description", spare=True))
+RUNS = (Column("state", output.styled, whole=True), Column("started", whole=True), Column("took", whole=True), Column("run id", whole=True))
+NEWEST = 10  # runs that are listed; a platform has no more to tell
+WAIT = click.option("--wait", is_flag=True, help="Wait for the run's end and show what becomes of it.")
 
 
 @click.group()
 def flows() -> None:
-    """List and run the saved flows of a platform of routes.yaml."""
+    """The saved flows of a platform of routes.yaml: list them, see their inputs and runs, run one by hand, end a run.
+
+    FLOW is a name under `flows:` of routes.yaml, or PLATFORM/FLOW, such as local/echo. The local platform is asked where
+    `flowbridge serve` runs. A platform of type http has no list of flows and no runs.
+    """
 
 
 @flows.command("list")
@@ -37,181 +44,216 @@ def flows() -> None:
 @AS_JSON
 @click.pass_obj
 def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
-    """List the flows of a platform, or of all that have a list. The local platform's are asked of a running `flowbridge serve`.
+    """List the flows of a platform, or of all that have a list.
+
+    Exit code 1: a platform did not answer.
 
     \b
     flowbridge flows list
     flowbridge flows list gumloop --json
     """
-    found = _config(config)
-    asked = [_platform(found, platform)] if platform else list(found.platforms.values())
-    listed = [(one, item) for one in asked if platform or _kind(one).has_runs for item in _saved_items(one)]
+    found = asking.config_of(config)
+    asked = [asking.find_platform(found, platform)] if platform else [one for one in found.platforms.values() if asking.kind_of(one).flows]
+    listed: list[tuple[Platform, SavedFlow]] = []
+    problems: list[BridgeError] = []
+    for one in asked:
+        try:
+            listed += [(one, flow) for flow in asking.items(one, asking.list_flows(one))]
+        except BridgeError as error:
+            problems.append(error)
     if as_json:
-        for one, item in listed:
-            names = ("saved_item_id", "name", "description", "created_ts")
-            output.json_line({"platform": one.name} | {name: item.get(name) for name in names})
-        return
-    rows = ((one.name, item.get("saved_item_id"), item.get("name"), _first_line(item.get("description"))) for one, item in listed)
-    if output.print_table(COLUMNS, rows) == 0:
-        output.say("No flows. Save one on the platform, or write one into flows.py.")
+        for one, flow in listed:
+            told = {"name": flow.name, "description": flow.description or None, "created_at": iso(flow.created_at)}
+            output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
+    elif not output.print_table(FLOWS, ((one.name, flow.id, flow.name, _first_line(flow.description)) for one, flow in listed)):
+        output.say("" if problems else "No flows. Save one on the platform, or write one into flows.py.")
+    for problem in problems:
+        output.say(f"Error: {problem}")
+    sys.exit(1 if problems else 0)
 
 
-def _saved_items(platform: Platform) -> Iterator[Mapping[str, JSON]]:
-    """Yield the platform's flows as GET /list_saved_items lists them; `BridgeError` where it has no such list or is silent."""
-    kind = _kind(platform)
-    if kind.build_run is None:
-        raise BridgeError(f"the platform {platform.name!r} ({platform.type}) has no list of flows")
-    look = kind.build_run(platform, "-")  # for its headers: a list is asked for as a run is
-    parts = urlsplit(look.url)
-    query = {"user_id": platform.user_id} | ({"project_id": platform.project_id} if platform.project_id else {})
-    url = urlunsplit((*parts[:2], parts.path.rpartition("/")[0] + "/list_saved_items", urlencode(query), ""))
-    answer = _send(platform, replace(look, url=url))
-    try:
-        items = orjson.loads(answer.body)["saved_items"] if answer.status // 100 == 2 else None
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        items = None
-    if not isinstance(items, list):
-        raise BridgeError(f"{platform.name}: {_words(answer)}")
-    yield from (item for item in items if isinstance(item, dict))
+@flows.command()
+@click.argument("flow")
+@AS_JSON
+@click.pass_obj
+def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
+    """List the inputs of a flow: the names that a route's `inputs:` may have.
+
+    \b
+    flowbridge flows inputs local/append_jsonl
+    flowbridge flows inputs triage --json
+    """
+    platform, saved_item_id = asking.find_flow(asking.config_of(config), flow)
+    question = asking.kind_of(platform).inputs
+    if question is None:
+        raise asking.none_of(platform, "list of inputs")
+    nodes = asking.items(platform, question.read(asking.send(platform, question.build(platform, saved_item_id))), saved_item_id)
+    if as_json:
+        for node in nodes:
+            told = {"name": node.name, "type": node.type or None, "description": node.description or None}
+            output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | told)
+    elif not output.print_table(INPUTS, ((node.name, node.type, _first_line(node.description)) for node in nodes)):
+        output.say("It names no inputs.")
 
 
 @flows.command()
 @click.argument("flow")
 @click.option("--input", "pairs", metavar="NAME=VALUE", multiple=True, help="One input, as text; may be given many times.")
 @click.option("--json-input", metavar="OBJECT", help="Inputs as a JSON object; --input adds to them.")
-@click.option("--wait", is_flag=True, help="Wait for the run's end and print its outputs.")
+@WAIT
 @AS_JSON
 @click.pass_obj
 def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: str | None, wait: bool, as_json: bool) -> None:
-    """Start a flow by hand: the name of a flow in routes.yaml, or PLATFORM/FLOW. It is no delivery, and nothing of it is kept.
+    """Start a flow by hand. It is no delivery, and flowbridge keeps nothing of it.
 
-    Exit code 1: it did not start, or with --wait its run did not end as done.
+    With --wait its state and its log are shown as they come, and its outputs at the end; Ctrl-C ends the waiting, not the run.
+    Exit code 1: it did not start, or its run did not end as done.
 
     \b
     flowbridge flows run local/echo --input name=Ada --wait
     flowbridge flows run triage --json-input '{"title": "Broken", "labels": ["bug"]}'
     """
-    found = _config(config)
-    platform, saved_item_id = _flow(found, flow)
-    outcome = _start(platform, saved_item_id, _inputs(pairs, json_input))
-    report = RunReport(state=None)
+    platform, saved_item_id = asking.find_flow(asking.config_of(config), flow)
+    if wait and not asking.kind_of(platform).has_runs:
+        raise click.UsageError(f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for")
+    given = _inputs(pairs, json_input)
+    _say_misspelt(platform, saved_item_id, given)
+    outcome = _start(platform, saved_item_id, given)
     if not as_json:
-        said = outcome.kind.value + (f": {outcome.detail}" if outcome.detail else "")
-        output.say(" ".join(filter(None, (said, outcome.run_url))))
-    if outcome.kind is Kind.STARTED and wait and outcome.run_id:
-        report = _wait(platform, outcome.run_id)
+        _say_start(platform, saved_item_id, outcome)
+    report, interrupted = RunReport(state=None), False
+    if wait and outcome.run_id:
+        parting = f"The run goes on. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
+        report, interrupted = follow(platform, outcome.run_id, parting, quiet=as_json)
     if as_json:
         start = {"outcome": outcome.kind, "detail": outcome.detail or None, "run_id": outcome.run_id, "run_url": outcome.run_url}
         ended = {"run_state": report.state, "outputs": report.outputs, "log": list(report.log)}
         output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | start | ended)
-    else:
-        _print_run(outcome, report)
+    elif report.state in RUN_ENDED:
+        click.echo(output.indented(report.outputs))
+    if interrupted:
+        sys.exit(INTERRUPTED)
     sys.exit(0 if outcome.kind is Kind.STARTED and report.state in (None, RunState.DONE) else 1)
 
 
-def _print_run(outcome: Outcome, report: RunReport) -> None:
+def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None:
+    said = outcome.kind.value + (f": {outcome.detail}" if outcome.detail else "")
+    output.say(" ".join(filter(None, (said, outcome.run_url))))
     if outcome.run_id:
         output.answer(outcome.run_id)
-    if report.state is None:
-        return
-    for line in report.log:
-        output.say(f"  {line}")
-    click.echo(click.style(report.state.value, fg=output.styled(report.state)), err=True)
-    click.echo(output.indented(report.outputs))
+    elif outcome.kind is Kind.REJECTED and outcome.status_code in (400, 404) and (hint := asking.no_such_flow(platform, saved_item_id)):
+        output.say(f"Error: {hint}")
 
 
 def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
     try:
-        inputs = orjson.loads(text) if text is not None else {}
+        found = orjson.loads(text) if text is not None else {}
     except orjson.JSONDecodeError as error:
         raise click.UsageError(f"--json-input is not JSON: {error}") from None
-    if not isinstance(inputs, dict):
+    if not isinstance(found, dict):
         raise click.UsageError("--json-input must be an object, such as '{\"title\": \"Broken\"}'")
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise click.UsageError(f"--input {pair!r} is not NAME=VALUE")
-        inputs[name] = value
-    return inputs
+        found[name] = value
+    return found
 
 
-def _start(platform: Platform, saved_item_id: str, inputs: dict[str, JSON]) -> Outcome:
-    now = time.time()
-    by_hand = Delivery(id=f"run_{os.urandom(8).hex()}", event_id="", route="", flow="", platform=platform.name, config_hash="",
-                       saved_item_id=saved_item_id, inputs=inputs, status=Status.SENDING, created_at=now, due_at=now)  # fmt: skip
-    kind = _kind(platform)
-    return kind.read_start(_send(platform, kind.build_start(platform, by_hand)), time.time())
-
-
-def _wait(platform: Platform, run_id: str) -> RunReport:
-    kind = _kind(platform)
-    if kind.build_run is None or kind.read_run is None or kind.polling is None:
-        raise BridgeError(f"the platform {platform.name!r} ({platform.type}) has no runs to wait for")
-    failed = looks = 0
-    while True:
-        time.sleep(kind.polling.delay(looks))
-        looks += 1
-        report = kind.read_run(_send(platform, kind.build_run(platform, run_id)))
-        if report.state in RUN_ENDED:
-            return report
-        failed = failed + 1 if report.state is None else 0
-        if report.gone or failed >= PATIENCE:
-            raise BridgeError(f"run {run_id}: {report.detail}")
-
-
-# -- the platform
-
-
-def _config(config: str | None) -> Config:
-    from bridge.start import load_all
-
-    return load_all(settings_of(config, secrets=True)).config
-
-
-def _kind(platform: Platform) -> PlatformType:
-    from bridge.platforms import PLATFORMS
-
-    return PLATFORMS[platform.type]
-
-
-def _platform(config: Config, name: str) -> Platform:
+def _say_misspelt(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
+    """Say which names are no inputs of the flow but look like one: a platform takes no notice of them. It is no error."""
     from bridge.expressions import near
 
-    if name not in config.platforms:
-        known = ", ".join(config.platforms) or "none"
-        raise click.UsageError(f"routes.yaml has no platform {name!r}; {near(name, config.platforms)}it has: {known}")
-    return config.platforms[name]
+    question = asking.kind_of(platform).inputs
+    answer = asking.try_to_send(platform, question.build(platform, saved_item_id)) if question and given else None
+    nodes = question.read(answer).items if question and isinstance(answer, Answer) else None
+    names = [node.name for node in nodes or ()]
+    for name in given:
+        if name not in names and (hint := near(name, names)):
+            output.say(f"Note: the flow has no input {name!r}; {hint}".rstrip())
 
 
-def _flow(config: Config, name: str) -> tuple[Platform, str]:
-    if name in config.flows:
-        flow = config.flows[name]
-        return config.platforms[flow.platform], flow.saved_item_id
-    platform, slash, saved_item_id = name.partition("/")
-    if not slash or not saved_item_id:
-        known = ", ".join(config.flows) or "none"
-        raise click.UsageError(f"routes.yaml has no flow {name!r}; it has: {known}. PLATFORM/FLOW will do, too")
-    return _platform(config, platform), saved_item_id
+def _start(platform: Platform, saved_item_id: str, given: dict[str, JSON]) -> Outcome:
+    now = time.time()
+    by_hand = Delivery(id=f"run_{os.urandom(8).hex()}", event_id="", route="", flow="", platform=platform.name, config_hash="",
+                       saved_item_id=saved_item_id, inputs=given, status=Status.SENDING, created_at=now, due_at=now)  # fmt: skip
+    kind = asking.kind_of(platform)
+    return kind.read_start(asking.send(platform, kind.build_start(platform, by_hand)), time.time())
 
 
-def _send(platform: Platform, call: Call) -> Answer:
-    from bridge.send import Sender
+@flows.command()
+@click.argument("flow")
+@AS_JSON
+@click.pass_obj
+def runs(config: str | None, /, flow: str, as_json: bool) -> None:
+    """List the newest runs of a flow, however they were started: ten at most.
 
-    sender = Sender()
-    answer = sender.send(call, platform.timeout)
-    sender.close()
-    if isinstance(answer, Lost):
-        hint = " (its flows run inside `flowbridge serve`: is it running?)" if platform.type == "local" else ""
-        sent = " It was sent, so a run may exist." if answer.sent and call.method == "POST" else ""
-        raise BridgeError(f"{platform.name}: {answer.reason}{hint}{sent}")
-    return answer
+    \b
+    flowbridge flows runs local/echo
+    flowbridge flows runs triage --json | jq -r 'select(.run_state == "failed") | .run_id'
+    """
+    platform, saved_item_id = asking.find_flow(asking.config_of(config), flow)
+    question = asking.kind_of(platform).runs
+    if question is None:
+        raise asking.none_of(platform, "runs")
+    found = asking.items(platform, question.read(asking.send(platform, question.build(platform, saved_item_id))), saved_item_id)[:NEWEST]
+    if as_json:
+        for one in found:
+            told = {"run_state": one.report.state, "raw_state": one.report.raw_state, "outputs": one.report.outputs}
+            times = {"created_at": iso(one.report.created_at), "finished_at": iso(one.report.finished_at)}
+            output.json_line({"platform": platform.name, "saved_item_id": one.saved_item_id, "run_id": one.id} | told | times)
+    elif not output.print_table(RUNS, (_run_row(one, time.time()) for one in found)):
+        output.say(asking.no_such_flow(platform, saved_item_id) or "No run of it yet.")
 
 
-def _words(answer: Answer) -> str:
-    from bridge.platforms.answers import error_text
+def _run_row(run: ListedRun, now: float) -> Sequence[object]:
+    report = run.report
+    ended = report.finished_at or (None if report.state in RUN_ENDED else now)
+    took = None if report.created_at is None or ended is None else ended - report.created_at
+    so_far = "" if report.finished_at or took is None else "…"
+    return word(report), output.moment(report.created_at), output.span(took) + so_far, run.id
 
-    return error_text(answer) if answer.status // 100 != 2 else "the answer holds no list of flows"
+
+@flows.command()
+@click.argument("run_ids", metavar="RUN...", nargs=-1, required=True)
+@WAIT
+@AS_JSON
+@click.pass_obj
+def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: bool) -> None:
+    """End runs, each with all its subflow runs. RUN is PLATFORM/RUN_ID, or the id alone where only one platform has runs.
+
+    Without --wait it returns as soon as the platform has promised to. Exit code 1: a run could not be ended.
+
+    \b
+    flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
+    flowbridge flows kill gumloop/7Hq3bVtDnk2yXcN9wLpRsA --wait
+    """
+    found = asking.config_of(config)
+    chosen = [asking.find_run(found, name) for name in run_ids]
+    codes = [_kill(platform, run_id, wait=wait, as_json=as_json) for platform, run_id in chosen]
+    sys.exit(max(codes))
 
 
-def _first_line(text: JSON) -> str:
-    return text.strip().partition("\n")[0] if isinstance(text, str) else ""
+def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
+    """Ask for the end of a run, tell what came of it, and return the exit code."""
+    question = asking.kind_of(platform).kill
+    if question is None:
+        raise asking.none_of(platform, "runs")
+    killed: KillReport = question.read(asking.send(platform, question.build(platform, run_id)))
+    report, interrupted = RunReport(state=None), False
+    if killed.accepted and wait:
+        report, interrupted = follow(platform, run_id, "The platform was asked to end it.", quiet=as_json)
+    elif killed.accepted:
+        report = asking.look_at(platform, run_id)
+    if as_json:
+        head = {"platform": platform.name, "run_id": run_id, "killed": killed.accepted, "detail": killed.detail or None}
+        output.json_line(head | {"run_state": report.state, "raw_state": report.raw_state})
+    elif killed.accepted:
+        output.answer(f"{platform.name}/{run_id} {word(report)}")
+    else:
+        output.say(f"Error: {platform.name}/{run_id}: {killed.detail}")
+    return INTERRUPTED if interrupted else 0 if killed.accepted else 1
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

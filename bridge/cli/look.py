@@ -120,14 +120,19 @@ def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered
 @AS_JSON
 @click.pass_obj
 def show(config: str | None, /, id_: str, as_json: bool) -> None:
-    """Show one event with its deliveries, their attempts and runs, and what was sent.
+    """Show one event with its deliveries, their attempts and runs, and what was sent; or one reject, and why it failed.
 
-    ID is that of an event, of a delivery or of a run; its beginning will do.
+    ID is that of an event, of a delivery, of a run or of a reject; its beginning will do.
 
     \b
     flowbridge show evt_01jd2x
     flowbridge show dlv_01jd2x… --json | jq .deliveries
     """
+    if id_.startswith("rej_"):
+        from bridge.cli.rejects import show_reject
+
+        show_reject(config, id_, as_json=as_json)
+        return
     from bridge.shapes import whole_event_json
     from bridge.store import queries
 

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from bridge.cli import output
-from bridge.model import JSON, Attempt, Delivery, Event
+from bridge.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.shapes import iso
 from bridge.store.queries import Found
 
@@ -26,6 +26,23 @@ def print_event(found: Found) -> None:
         _print_delivery(delivery, found.attempts.get(delivery.id, ()), mark)
     click.echo()
     _print_request(found.event)
+
+
+def print_reject(reject: Reject, findings: Sequence[str]) -> None:
+    """Print all that is known of a request that failed verification, and why it did."""
+    click.secho(output.clean(reject.id), bold=True)
+    _line("source", reject.source if reject.source == reject.provider else f"{reject.source} ({reject.provider})")
+    _line("received", iso(reject.received_at))
+    _line("from", reject.client)
+    _line("refused", f"401 ({reject.reason})", "red")
+    for finding in findings:
+        _line("why", finding, "yellow")
+    if reject.event_ids:
+        _line("readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green")
+    if reject.cut:
+        _line("size", f"{reject.size} bytes; the first {len(reject.body)} are kept")
+    click.echo()
+    _print_request(reject)
 
 
 def _line(name: str, value: object, colour: str | None = None, *, indent: int = 0) -> None:
@@ -90,7 +107,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… ({len(text) - LONGEST} characters more: --json shows all)"
 
 
-def _print_request(event: Event) -> None:
+def _print_request(event: Event | Reject) -> None:
     click.secho("request", bold=True)
     for name, value in event.headers.items():
         click.echo(f"  {output.clean(name)}: {output.clean(value)}")

@@ -188,6 +188,17 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
+def span(seconds: float | None) -> str:
+    """Return how long something took: `0.31 s`, `42.0 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds is None:
+        return "-"
+    seconds = max(seconds, 0.0)
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def standing(delivery: Delivery) -> str:
     """Return a delivery's status and, once it was delivered, its run's state: `delivered, done`."""
     return f"{delivery.status}, {delivery.run_state}" if delivery.run_state else str(delivery.status)

@@ -24,4 +24,4 @@ def create() -> Callable[..., Any]:
     configure(settings.log)
     loaded = load_all(settings)
     prepare_in_child(settings, loaded)
-    return create_app(settings, lambda: loaded.config, Database(settings.database_url), Wake().ring, loaded.flows)
+    return create_app(settings, lambda: loaded.config, Database(settings.database_url), Wake().ring)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.model import Answer, Call, Delivery, Outcome, RunReport
 from bridge.platforms import gumloop, http, local
@@ -30,6 +30,12 @@ class Polling:
         return min(self.first * self.growth ** min(max(polls, 0), 64), self.max)
 
 
+class ReadRun(Protocol):
+    """Reads what a platform says about a run; of its log the last `lines`."""
+
+    def __call__(self, answer: Answer, lines: int = ..., /) -> RunReport: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformType:
     """One type of platform.
@@ -42,7 +48,7 @@ class PlatformType:
     build_start: Callable[[Platform, Delivery], Call]
     read_start: Callable[[Answer, float], Outcome]
     build_run: Callable[[Platform, str], Call] | None = None
-    read_run: Callable[[Answer], RunReport] | None = None
+    read_run: ReadRun | None = None
     flows: Question[[Platform], Listing[SavedFlow]] | None = None
     inputs: Question[[Platform, str], Listing[InputNode]] | None = None
     runs: Question[[Platform, str], Listing[ListedRun]] | None = None

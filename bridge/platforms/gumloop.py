@@ -64,14 +64,17 @@ def build_run(platform: Platform, run_id: str) -> Call:
     return _get(platform, "get_pl_run", run_id=run_id)
 
 
-def read_run(answer: Answer) -> RunReport:
-    """Return what the platform says about a run. A state we do not know is not an end; its name is kept."""
+def read_run(answer: Answer, lines: int = LOG_LINES) -> RunReport:
+    """Return what the platform says about a run, with the last `lines` of its log.
+
+    A state we do not know is not an end; its name is kept.
+    """
     if answer.status == 404:
         return RunReport(state=None, detail=error_text(answer), gone=True)
     if answer.status // 100 != 2:
         return RunReport(state=None, detail=error_text(answer))
     value = load_beginning(answer.body) if answer.truncated else load(answer.body)
-    report = _report(value)
+    report = _report(value, lines)
     if report.state is None:
         found = "cut off" if answer.truncated else "not JSON" if value is None else "without a state"
         return RunReport(state=None, detail=f"HTTP {answer.status}: the answer is {found}")
@@ -156,7 +159,7 @@ def _headers(platform: Platform) -> dict[str, str]:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def _report(value: JSON) -> RunReport:
+def _report(value: JSON, lines: int = LOG_LINES) -> RunReport:
     """Return what a run's record says; `state` is null where it has none."""
     if not isinstance(value, dict):
         return RunReport(state=None)
@@ -166,7 +169,7 @@ def _report(value: JSON) -> RunReport:
         state=STATES.get(raw.upper(), RunState.RUNNING) if raw else None,
         raw_state=printable(raw, 50) if raw else None,
         outputs={} if outputs is None else outputs,
-        log=_log(value.get("log")),
+        log=_log(value.get("log"), lines),
         created_at=parse_time(value.get("created_ts")),
         finished_at=parse_time(value.get("finished_ts")),
     )
@@ -216,12 +219,12 @@ def _link(value: JSON) -> str | None:
     return value if fit and value.isprintable() else None
 
 
-def _log(value: JSON) -> tuple[str, ...]:
-    """Return the last LOG_LINES lines, without colour codes, each cut to LOG_LENGTH characters."""
+def _log(value: JSON, most: int) -> tuple[str, ...]:
+    """Return the last `most` lines, without colour codes, each cut to LOG_LENGTH characters."""
     entries = value if isinstance(value, list) else [] if value is None else [value]
     lines: list[str] = []
     for entry in reversed(entries):
         lines += [line for line in reversed(_ANSI.sub("", as_text(entry)).splitlines()) if line.strip()]
-        if len(lines) >= LOG_LINES:
+        if len(lines) >= most:
             break
-    return tuple(printable(line, LOG_LENGTH) for line in reversed(lines[:LOG_LINES]))
+    return tuple(printable(line, LOG_LENGTH) for line in reversed(lines[:most]))
