@@ -32,7 +32,7 @@ def diagnose(reject: Reject, config: Config) -> list[str]:
     if source is None:
         return [obstacle(reject, config) or ""]
     request, now = request_of(reject), reject.received_at
-    if not obstacle(reject, config) and fits(source.scheme, request, source.secrets, now):
+    if verifies(reject, config):
         return ["It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."]
     found: list[str] = []
     for look in LOOKS:
@@ -40,6 +40,14 @@ def diagnose(reject: Reject, config: Config) -> list[str]:
     if reject.cut:
         found.append(f"{obstacle(reject, config)}, so the signature cannot be tried out.")
     return list(dict.fromkeys(found))
+
+
+def verifies(reject: Reject, config: Config) -> bool:
+    """Return whether the reject would pass under the present configuration, as of when it came."""
+    if obstacle(reject, config):
+        return False
+    source = config.sources[reject.source]
+    return fits(source.scheme, request_of(reject), source.secrets, reject.received_at)
 
 
 def fits(scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float) -> bool:

@@ -103,11 +103,11 @@ def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config,
 
 
 def split(request: Request, source: Source, body: Body) -> list[tuple[Request, Body]]:
-    """Return what the request holds as requests of one event each: itself, or one for each element of the provider's batch.
+    """Return what the request holds as requests of one event each: itself, or one for each element of its batch.
 
     An element's request has the element's JSON as its body. A batch that is empty, or too long to be taken apart, stays one event.
     """
-    batch = source.provider.batch
+    batch = source.batch
     whole = [(request, body)]
     if batch is None or body.problem is not None:
         return whole

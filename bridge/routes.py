@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bridge.locate import Place
 from bridge.model import JSON, Retry
-from bridge.providers import Provider
+from bridge.providers import Batch, Provider
 from bridge.signatures import Scheme, Secret
 
 
@@ -54,6 +54,7 @@ class Source:
     event_id: tuple[Place, ...] = ()
     credentials: frozenset[str] = frozenset()  # locators of what is masked before it is stored
     dedup: str = "id"
+    batch: Batch | None = None  # where the list stands in a request of several events
     max_body: int = 5 * 1024 * 1024
     max_depth: int = 100
     rate: Rate | None = None

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from bridge.model import JSON, Attempt, Delivery, Event
+from bridge.model import JSON, Attempt, Delivery, Event, Reject
 
 
 def iso(at: float | None) -> str | None:
@@ -32,6 +32,34 @@ def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
         "same_body_as": event.same_body_as,
         "duplicates": event.duplicates,
         "deliveries": [delivery_json(delivery) for delivery in deliveries],
+    }
+
+
+def reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
+    """Return a reject, with what was found of why it failed."""
+    return {
+        "id": reject.id,
+        "source": reject.source,
+        "provider": reject.provider,
+        "received_at": iso(reject.received_at),
+        "reason": reject.reason,
+        "diagnosis": list(diagnosis),
+        "client": reject.client,
+        "size": reject.size,
+        "cut": reject.cut,
+        "readmitted_at": iso(reject.readmitted_at),
+        "events": list(reject.event_ids),
+    }
+
+
+def whole_reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
+    """Return a reject with what was sent: `body` is text, or null beside `body_base64` where it is not UTF-8."""
+    return reject_json(reject, diagnosis) | {
+        "method": reject.method,
+        "path": reject.path,
+        "query_string": reject.query_string,
+        "headers": dict(reject.headers),
+        **_body(reject.body),
     }
 
 
@@ -71,6 +99,13 @@ def attempt_json(attempt: Attempt) -> dict[str, JSON]:
     }
 
 
+def _body(body: bytes) -> dict[str, JSON]:
+    try:
+        return {"body": body.decode(), "body_base64": None}
+    except UnicodeDecodeError:
+        return {"body": None, "body_base64": b64encode(body).decode()}
+
+
 def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, JSON]:
     """Return an event with all that is kept of it.
 
@@ -79,11 +114,7 @@ def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Map
     """
     shape = event_json(event, ())
     shape["deliveries"] = [_whole_delivery(one, attempts.get(one.id, ())) for one in deliveries]
-    shape |= {"headers": dict(event.headers), "query_string": event.query_string, "body": None, "body_base64": None}
-    try:
-        shape["body"] = event.body.decode()
-    except UnicodeDecodeError:
-        shape["body_base64"] = b64encode(event.body).decode()
+    shape |= {"headers": dict(event.headers), "query_string": event.query_string, **_body(event.body)}
     return shape
 
 

@@ -163,9 +163,12 @@ CASES: list[tuple[str, list[str]]] = [
         "2:115: sources.g.event_type: 'hdr:x' is no locator",
     ]),
     (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, rate: 5/s and 1/s per address}}}}\n", ["2:65: sources.g.rate: a rate per address is only for forms"]),
-    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: a, retention: 1d, expect: x, redact: [], pins: {{}}}}}}\n", [
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body, retention: 1d, expect: x, redact: [], pins: {{}}}}}}\n", [
         f"2:{column}: sources.g.{key}: `{key}` is not available in this version"
-        for column, key in ((59, "split"), (69, "retention"), (84, "expect"), (95, "redact"), (107, "pins"))
+        for column, key in ((72, "retention"), (87, "expect"), (98, "redact"), (110, "pins"))
+    ]),
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body:a..b}}}}\n", [
+        "2:66: sources.g.split: `body:a..b` is no place of a list; write body:PATH, or body where the body is the list"
     ]),
     ("version: 1\nsources: {'a/b': {provider: form}}\n", ["2:11: sources.a/b: `a/b` is not a name that can stand in a URL"]),
     # flows

@@ -149,8 +149,20 @@ def test_no_request_crashes_the_diagnosis(config: Config, headers: dict[str, str
 
 
 def plain(number: int, source: str = "github", body: bytes = BODY) -> Reject:
-    return Reject(id=f"rej_{source}{number:05}", source=source, provider="github", received_at=NOW + number, reason="mismatch", method="POST",
-                  path="/hooks/x", headers={"a": "\xe9"}, query_string="", url="https://x", body=body, size=len(body))  # fmt: skip
+    return Reject(
+        id=f"rej_{source}{number:05}",
+        source=source,
+        provider="github",
+        received_at=NOW + number,
+        reason="mismatch",
+        method="POST",
+        path="/hooks/x",
+        headers={"a": "\xe9"},
+        query_string="",
+        url="https://x",
+        body=body,
+        size=len(body),
+    )
 
 
 def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(database: Database) -> None:

@@ -256,7 +256,7 @@ def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(bench: Benc
 
 def batch_of(config: Config, batch: Batch, **row: Any) -> Source:
     known = config.sources["ids"]
-    return replace(known, provider=replace(known.provider, batch=batch, **row))
+    return replace(known, batch=batch, provider=replace(known.provider, **row))
 
 
 def take(bench: Bench, source: Source, value: Any, **more: Any) -> Received:

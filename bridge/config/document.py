@@ -113,6 +113,9 @@ class Source(Written):
     )
     event_type: Texts | None = Field(None, description="Where the type stands: header:NAME, query:NAME, form:NAME or body:PATH.")
     event_id: Texts | None = Field(None, description="Where the provider's id stands, written like event_type.")
+    split: str | None = Field(
+        None, description="Where the list stands in a request that holds several events: body:PATH, or body where it is the list."
+    )
     redirect: str | None = Field(None, description="Forms: the page that follows.")
     allowed_origins: list[str] | None = Field(None, description="Forms: the sites that may send it, as https://example.com.")
     schema_: SchemaOf | None = Field(
@@ -246,6 +249,6 @@ LATER: dict[str, frozenset[str]] = {  # keys of the design that this version doe
             "on_run_failed",
         ]
     ),
-    "sources": frozenset(["split", "retention", "expect", "redact", "pins"]),
+    "sources": frozenset(["retention", "expect", "redact", "pins"]),
     "flows": frozenset(["exclusive"]),
 }

@@ -13,7 +13,7 @@ from bridge.config.report import Path, Report
 from bridge.config.schemas import Schemas
 from bridge.expressions import near
 from bridge.locate import compile_locator
-from bridge.providers import PROVIDERS, Provider, masked
+from bridge.providers import PROVIDERS, Batch, Provider, masked
 from bridge.routes import Rate, Source
 from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned
 
@@ -93,6 +93,7 @@ def _source(written: _Written, schemas: Schemas) -> Source | None:
         event_id=_locators(written, "event_id") or provider.event_id,
         credentials=masked(provider, scheme),
         dedup=model.dedup,
+        batch=_batch(written),
         max_body=model.max_body or provider.max_body,
         max_depth=model.max_depth,
         rate=rate,
@@ -102,6 +103,18 @@ def _source(written: _Written, schemas: Schemas) -> Source | None:
         schema=schema,
         schema_document=schema.document if schema is not None else None,
     )
+
+
+def _batch(written: _Written) -> Batch | None:
+    """Return where the list of events stands: the source's `split`, or what the provider's row says."""
+    text = written.model.split
+    if text is None:
+        return written.provider.batch
+    path = text.removeprefix("body").removeprefix(":") if text == "body" or text.startswith("body:") else None
+    if path is None or (path and "" in path.split(".")):
+        written.add("split", f"`{text[:60]}` is no place of a list; write body:PATH, or body where the body is the list")
+        return None
+    return Batch(path)
 
 
 def _check_keys(written: _Written, is_form: bool) -> None:
