@@ -53,8 +53,9 @@ class SettingsError(BridgeError):
 class BadSignature(BridgeError):
     """The request is not proven to come from the source's provider.
 
-    `reason` is one word for our own log (`missing`, `malformed`, `mismatch`, `stale`, `future`, `no_secret`); the sender is
-    told none of it, and it never holds a signature or a secret.
+    `reason` is one word for our own log (`missing`, `malformed`, `mismatch`, `stale`, `future`, `no_secret`; `not_pinned`: not
+    whom or what the source pins; `no_key`: the sender's key could not be fetched); the sender is told none of it, and it never
+    holds a signature or a secret.
     """
 
     def __init__(self, reason: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from signing import BODY, NOW, post
 
 from bridge.model import Request
-from bridge.signatures import Ecdsa, Scheme
+from bridge.signatures import Ecdsa, Hmac, Scheme, Timestamp
 
 EC_PRIVATE = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghOWa9fz2eERttXq0fFnzL0LvndkZBZpuzslROf0fTrGhRANCAASp"
@@ -39,10 +39,17 @@ class Kind:
     body: bytes = BODY
 
 
+CONTENTFUL = Hmac(
+    at="header:X-Contentful-Signature",
+    signed="{method}\n{canonical_uri}\n{headers:X-Contentful-Signed-Headers,X-Contentful-Timestamp}\n{body}",
+    timestamp=Timestamp("header:X-Contentful-Timestamp", "ms", 30),
+)
+
 KINDS = {
     "ecdsa": Kind(
         Ecdsa(at="header:X-Sig", signed="{h:X-Time}{body}"), EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-sig"
     ),
+    "contentful": Kind(CONTENTFUL, "a" * 64, "a" * 64, "b" * 64, "x-contentful-signature"),
 }
 
 

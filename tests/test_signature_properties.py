@@ -167,4 +167,4 @@ def test_refusals_hold_one_of_the_known_words(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "BadSignature":
             words = {inner.value for inner in ast.walk(node.args[0]) if isinstance(inner, ast.Constant)}
-            assert words <= {"missing", "malformed", "mismatch", "stale", "future", "no_secret"}
+            assert words <= {"missing", "malformed", "mismatch", "stale", "future", "no_secret", "not_pinned", "no_key"}

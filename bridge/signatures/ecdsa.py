@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridge.signatures import asymmetric
 from bridge.signatures.envelope import Envelope
+from bridge.signatures.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,10 @@ class Ecdsa(Envelope):
         """Return the private key in DER form; ValueError if `secret` is none."""
         return asymmetric.private_key(secret, "ec")
 
-    def check(self, key: bytes, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the public `key`."""
-        return any(asymmetric.verifies("ecdsa_sha256", key, message, signature) for signature in signatures)
+    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the public key."""
+        return any(asymmetric.verifies("ecdsa_sha256", view.key, message, signature) for signature in signatures)
 
-    def seal(self, key: bytes, message: bytes) -> bytes:
-        """Return the signature of `message` under the private `key`."""
-        return asymmetric.seal("ecdsa_sha256", key, message)
+    def seal(self, view: View, message: bytes) -> bytes:
+        """Return the signature of `message` under the private key."""
+        return asymmetric.seal("ecdsa_sha256", view.key, message)

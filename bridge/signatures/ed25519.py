@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridge.signatures.encodings import unbase64, unhex
 from bridge.signatures.envelope import Envelope
+from bridge.signatures.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,24 +27,24 @@ class Ed25519(Envelope):
         """Return the 32 bytes of the private key's seed; ValueError if `secret` is none."""
         return _decode(secret.removeprefix("whsk_"), (32, 64))[:32]
 
-    def check(self, key: bytes, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the public `key`."""
+    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the public key."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
         for signature in signatures:
             try:
-                Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+                Ed25519PublicKey.from_public_bytes(view.key).verify(signature, message)
             except (InvalidSignature, ValueError):
                 continue
             return True
         return False
 
-    def seal(self, key: bytes, message: bytes) -> bytes:
-        """Return the signature of `message` under the private `key`."""
+    def seal(self, view: View, message: bytes) -> bytes:
+        """Return the signature of `message` under the private key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        return Ed25519PrivateKey.from_private_bytes(key).sign(message)
+        return Ed25519PrivateKey.from_private_bytes(view.key).sign(message)
 
 
 def _decode(text: str, sizes: tuple[int, ...]) -> bytes:

@@ -12,7 +12,9 @@ from bridge.errors import BadSignature
 from bridge.locate import Locator, compile_locator
 from bridge.model import Request
 from bridge.signatures.encodings import DECODE, ENCODE
+from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.offered import PLAIN, Parse
+from bridge.signatures.pins import Pin, Pinned, allowed
 from bridge.signatures.placing import place
 from bridge.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, Secret, live
 from bridge.signatures.signed import Signed
@@ -40,6 +42,7 @@ class Envelope(ABC):
     `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text that must stand before it.
     `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that the request must carry.
     `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the URL that carries it.
+    `pins`: what a source pins, `pinned`: to which values; `{pin:NAME}` in `signed` is one of them.
     """
 
     at: str | tuple[str, ...]
@@ -50,6 +53,8 @@ class Envelope(ABC):
     timestamp: Timestamp | None = None
     requires: tuple[tuple[str, str], ...] = ()
     body_sha256: str | None = None
+    pins: tuple[Pin, ...] = ()
+    pinned: Pinned = ()
     compiled: Compiled = field(init=False, repr=False, compare=False)
 
     needs_secret = True
@@ -60,12 +65,12 @@ class Envelope(ABC):
         """Return the key that `secret` stands for; ValueError if it is none."""
 
     @abstractmethod
-    def check(self, key: bytes, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under `key`."""
+    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the key of `view`."""
 
     @abstractmethod
-    def seal(self, key: bytes, message: bytes) -> bytes:
-        """Return the signature of `message` under a signing key."""
+    def seal(self, view: View, message: bytes) -> bytes:
+        """Return the signature of `message` under the key of `view`, a signing key."""
 
     def signing_key(self, secret: str) -> bytes:
         """Return the key to sign with; the same as `key_of` where the scheme is symmetric."""
@@ -91,15 +96,16 @@ class Envelope(ABC):
         object.__setattr__(self, "compiled", compiled)
         self._refuse_unsigned_time()
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
-        keys = self._keys(live(secrets, now))
+        held = self.held(secrets, now)
         view = View(request)
         signatures = self._open(view, now)
+        held = held or self.fetched(view, now, keys)
         for signed in self.compiled.signed:
             message = None if signed.needs_key else signed.build(view)
-            for view.key in keys:
-                if self.check(view.key, signed.build(view) if message is None else message, signatures):
+            for view.key in held:
+                if self.check(view, signed.build(view) if message is None else message, signatures):
                     return
         raise BadSignature("mismatch")
 
@@ -109,7 +115,8 @@ class Envelope(ABC):
         view = View(request)
         view.key, view.labels = self.signing_key(secret), labels
         view.timestamp = self._time(view) if self.timestamp else ""
-        signature = ENCODE[self.encoding](self.seal(view.key, self.compiled.signed[0].build(view)))
+        view.pins = allowed(self.pins, self.pinned) if self.pins else {}
+        signature = ENCODE[self.encoding](self.seal(view, self.compiled.signed[0].build(view)))
         return place(request, self.compiled.at[0], self.prefix + self.parse.write(signature, labels))
 
     def secret_problem(self, secret: str) -> str | None:
@@ -122,16 +129,21 @@ class Envelope(ABC):
             return str(error)
         return None
 
-    def _keys(self, secrets: Sequence[str]) -> list[bytes]:
-        keys = []
-        for secret in secrets:
+    def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
+        """Return the keys that the secrets hold, at least one."""
+        held = []
+        for secret in live(secrets, now):
             try:
-                keys.append(self.key_of(secret))
+                held.append(self.key_of(secret))
             except ValueError:
                 continue
-        if not keys:
+        if not held:
             raise BadSignature("no_secret")
-        return keys
+        return held
+
+    def fetched(self, view: View, now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for kinds that fetch
+        """Return the keys for the request of `view`, where the secrets hold none and everything cheaper has been checked."""
+        return []
 
     def _open(self, view: View, now: float) -> list[bytes]:
         """Return the offered signatures, decoded, after everything that is cheaper than hashing has been checked."""
@@ -153,6 +165,8 @@ class Envelope(ABC):
         if self.timestamp:
             view.timestamp = self._time(view)
             self.timestamp.check(view.timestamp, now)
+        if self.pins:
+            self._check_pins(view)
         return signatures
 
     def _values(self, view: View) -> list[str]:
@@ -183,6 +197,12 @@ class Envelope(ABC):
         if self.compiled.hash_at and view.request.content_type != URLENCODED:
             _same(view, self.compiled.hash_at, sha256(view.request.body).hexdigest())
 
+    def _check_pins(self, view: View) -> None:
+        view.pins = allowed(self.pins, self.pinned)
+        for pin in self.pins:
+            if pin.at and view.pins[pin.name] and view.find(compile_locator(pin.at)) not in view.pins[pin.name]:
+                raise BadSignature("not_pinned")
+
     def _prepare(self, request: Request, now: float) -> tuple[Request, dict[str, str]]:
         """Return `request` with all that is signed beside the body, and the labels that the signature value will carry."""
         labels = {}
@@ -194,10 +214,15 @@ class Envelope(ABC):
                 labels[self.compiled.time_label] = text
         for locator, text in self.compiled.requires:
             request = place(request, locator, text)
+        for pin in self.pins:
+            if pin.at and (values := dict(self.pinned).get(pin.name)):
+                request = place(request, compile_locator(pin.at), values[0])
         if self.compiled.hash_at and request.content_type != URLENCODED:
             request = place(request, self.compiled.hash_at, sha256(request.body).hexdigest())
         made_up = "msg_" + sha256(request.body).hexdigest()[:24]
         missing = {name: made_up for name in self.compiled.signed[0].headers if name not in request.headers}
+        for listing, must in self.compiled.signed[0].lists.items():
+            missing[listing] = ",".join(sorted({listing, *must, *(name for name in request.headers if name == "content-type")}))
         return replace(request, headers={**request.headers, **missing}), labels
 
     def _refuse_unsigned_time(self) -> None:
@@ -211,7 +236,8 @@ class Envelope(ABC):
         elif where.kind == "query":
             names |= {"url", "query", f"q:{where.name}"}
         for signed in self.compiled.signed:
-            if not names & signed.parts and not (where and where.kind == "header" and where.name in signed.headers):
+            covered = {*signed.headers, *(name for must in signed.lists.values() for name in must)}
+            if not names & signed.parts and not (where and where.kind == "header" and where.name in covered):
                 raise ValueError(f"signed {signed.text!r} does not cover the time that is checked: add {{timestamp}}")
 
 

@@ -12,6 +12,7 @@ from itsdangerous.signer import HMACAlgorithm, SigningAlgorithm
 
 from bridge.signatures.encodings import KEY, KEY_FORM
 from bridge.signatures.envelope import Envelope
+from bridge.signatures.view import View
 
 ALGORITHMS: dict[str, Callable[..., Any]] = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
@@ -61,13 +62,13 @@ class Hmac(Envelope):
             raise ValueError("the secret holds no key")
         return key
 
-    def check(self, key: bytes, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under `key`. The message is hashed once."""
+    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the key. The message is hashed once."""
         if len(signatures) == 1:
-            return self.compiled_algorithm.verify_signature(key, message, signatures[0])
-        expected = self.compiled_algorithm.get_signature(key, message)
+            return self.compiled_algorithm.verify_signature(view.key, message, signatures[0])
+        expected = self.compiled_algorithm.get_signature(view.key, message)
         return any(compare_digest(signature, expected) for signature in signatures)
 
-    def seal(self, key: bytes, message: bytes) -> bytes:
-        """Return the signature of `message` under `key`."""
-        return self.compiled_algorithm.get_signature(key, message)
+    def seal(self, view: View, message: bytes) -> bytes:
+        """Return the signature of `message` under the key."""
+        return self.compiled_algorithm.get_signature(view.key, message)

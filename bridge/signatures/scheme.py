@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bridge.errors import BadSignature
 from bridge.model import Request
+from bridge.signatures.keys import NO_KEYS, Keys
 
 MAX_SECRETS = 8  # live at once per source; config refuses more
 MAX_OFFERED = 16  # signatures looked at per request
@@ -23,18 +24,24 @@ class Secret:
 
 
 class Scheme(Protocol):
-    """How requests of a provider prove where they come from. A JWT, RSA or ECDSA kind is one more class with these members."""
+    """How requests of a provider prove where they come from.
+
+    A kind that reads pins has `pins` and `pinned` too: see `bridge.signatures.pins`.
+    """
 
     @property
     def needs_secret(self) -> bool:
-        """True where nothing can be verified without a secret."""
+        """True where nothing can be verified without a secret; False where none is used, or the keys are fetched."""
 
     @property
     def credentials(self) -> tuple[str, ...]:
         """Locators of the static credentials that a request carries; they are masked before it is stored."""
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
-        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not.
+
+        Where the scheme's keys are the sender's to publish, they are taken from `keys`, unless a secret holds one.
+        """
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` signed as the sender would; ValueError if `secret` is no usable one."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+from zlib import crc32
 
 from bridge.errors import BadSignature
 from bridge.locate import compile_locator
@@ -38,28 +39,42 @@ def _form_sorted(view: View) -> bytes:
     return sent("".join(key + value for key, value in sorted(set(view.form()))))
 
 
+def _canonical_uri(view: View) -> bytes:
+    """Path and query as Contentful signs them: JavaScript's encodeURI of the path and of the already escaped query."""
+    path, query = view.request.path, view.request.query_string.partition("?")[0]
+    escaped = quote(query, safe=JS_COMPONENT, errors="replace")
+    whole = f"{path}?{escaped}" if query else path
+    return quote(whole, safe=JS_URI, errors="replace").encode()
+
+
 FIXED: dict[str, Part] = {
     "body": lambda view: view.request.body,
     "body_sha256": lambda view: sha256(view.request.body).hexdigest().encode(),
+    "body_crc32": lambda view: str(crc32(view.request.body)).encode(),
     "timestamp": lambda view: sent(view.timestamp),
     "method": lambda view: _url(view.request.method),
     "url": lambda view: _url(view.request.url),
     "url_other_port": _url_other_port,
+    "canonical_uri": _canonical_uri,
     "path": lambda view: _url(view.request.path),
     "query": lambda view: _url(view.request.query_string),
     "form_sorted": _form_sorted,
     "secret": lambda view: view.key,
     "t": lambda view: _label(view, "t"),
 }
+JS_COMPONENT, JS_URI = "-_.!~*'()", "-_.!~*'();,/?:@&=+$#"  # beside letters and digits, what JavaScript leaves as it is
+MAX_LISTED = 50  # headers
 NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}  # {h:Name}; a `?` after the name: empty where absent
-ALLOWED = ", ".join(f"{{{name}}}" for name in FIXED) + ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}"
+ALLOWED = ", ".join(f"{{{name}}}" for name in FIXED) + (
+    ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}, {pin:NAME}, {headers:LIST,NAME,…}, {lines:PATH,PATH?,…}"
+)
 TOKEN = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
 
 
 class Signed:
     """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is one of them."""
 
-    __slots__ = ("_pieces", "headers", "needs_key", "parts", "text")
+    __slots__ = ("_pieces", "headers", "lists", "needs_key", "parts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -69,6 +84,9 @@ class Signed:
         self.parts = frozenset(names)
         self.needs_key = "secret" in self.parts
         self.headers = tuple(name[2:].lower() for name in names if name.startswith("h:") and not name.endswith("?"))
+        #: the header that lists the signed ones -> those that must be in it
+        listings = [name[8:].lower().split(",") for name in names if name.startswith("headers:")]
+        self.lists = {listing: tuple(must) for listing, *must in listings}
 
     def build(self, view: View) -> bytes:
         """Return the bytes to sign; BadSignature if the request lacks one of the parts."""
@@ -96,6 +114,8 @@ def _compile(piece: str, text: str) -> Part:
     kind, _, rest = name.partition(":")
     if kind == "label" and rest:
         return lambda view: _label(view, rest)
+    if kind in LISTS and rest:
+        return LISTS[kind](rest.split(","))
     if kind not in NAMED or not rest:
         raise ValueError(f"signed {text!r}: {piece} is unknown; allowed are {ALLOWED}")
     return _located(f"{NAMED[kind]}:{rest.removesuffix('?')}", optional=rest.endswith("?"))
@@ -111,6 +131,51 @@ def _located(text: str, optional: bool) -> Part:
         return found or b""
 
     return part
+
+
+def _pin(names: list[str]) -> Part:
+    """The value that the source pins."""
+
+    def part(view: View) -> bytes:
+        values = view.pins.get(names[0])
+        if not values:
+            raise BadSignature("not_pinned")
+        return values[0].encode("utf-8", "surrogatepass")
+
+    return part
+
+
+def _headers(names: list[str]) -> Part:
+    """The headers that another one lists, as `name:value;…` by name (Contentful). That one and those after it must be in the list."""
+    listing, *must = map(str.lower, names)
+
+    def part(view: View) -> bytes:
+        headers = view.request.headers
+        if not (text := headers.get(listing)):
+            raise BadSignature("missing")
+        listed = sorted({name.strip().lower() for name in text.split(",", MAX_LISTED)})
+        if len(listed) > MAX_LISTED or not {listing, *must} <= set(listed) or not headers.keys() >= set(listed):
+            raise BadSignature("malformed")
+        return ";".join(f"{name}:{headers[name].strip()}" for name in listed).encode("utf-8", "surrogatepass")
+
+    return part
+
+
+def _lines(paths: list[str]) -> Part:
+    """`Name\\nvalue\\n` for each of these fields of the body that is there (SNS); a `?` marks those that may be absent."""
+    located = [(path.removesuffix("?"), _located(f"body:{path.removesuffix('?')}", optional=False), path[-1] == "?") for path in paths]
+
+    def part(view: View) -> bytes:
+        document = view.json()
+        if not isinstance(document, dict):
+            raise BadSignature("malformed")
+        kept = [(path, find) for path, find, optional in located if not (optional and path not in document)]
+        return b"".join(path.encode() + b"\n" + find(view) + b"\n" for path, find in kept)
+
+    return part
+
+
+LISTS: dict[str, Callable[[list[str]], Part]] = {"pin": _pin, "headers": _headers, "lines": _lines}
 
 
 def _label(view: View, label: str) -> bytes:

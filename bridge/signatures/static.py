@@ -13,6 +13,7 @@ from bridge.errors import BadSignature
 from bridge.locate import Locator, compile_locator
 from bridge.model import Request
 from bridge.signatures.encodings import to_base64, unbase64
+from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.placing import place
 from bridge.signatures.scheme import MAX_SIGNATURE, Secret, live, utf8
 from bridge.signatures.view import View
@@ -36,14 +37,14 @@ class Token:
         object.__setattr__(self, "compiled", compiled)
         object.__setattr__(self, "credentials", tuple(map(str, compiled)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and nothing else, if not."""
-        keys = _usable(self, live(secrets, now))
+        usable = _usable(self, live(secrets, now))
         view = View(request)
         offered = [token for locator in self.compiled if (token := self._token(view, locator))]
         if not offered:
             raise BadSignature("missing")
-        if not any(compare_digest(token, utf8(key)) for token in offered for key in keys):
+        if not any(compare_digest(token, utf8(key)) for token in offered for key in usable):
             raise BadSignature("mismatch")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -70,7 +71,7 @@ class Basic:
     needs_secret = True
     credentials: tuple[str, ...] = field(default=("header:authorization",), init=False, repr=False, compare=False)
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and nothing else, if not."""
         pairs = [utf8(secret).partition(b":") for secret in _usable(self, live(secrets, now))]
         given = request.headers.get("authorization", "")
@@ -106,7 +107,7 @@ class Unsigned:
     needs_secret = False
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return: anyone may call."""
 
     def sign(self, request: Request, secret: str, now: float) -> Request:

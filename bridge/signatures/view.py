@@ -16,18 +16,19 @@ UNREAD = object()
 
 
 class View:
-    """One request while it is verified or signed: the `key` tried, the `labels` and `timestamp` found, and lazily parsed parts.
+    """One request while it is verified or signed: the `key` tried, the `labels` and `timestamp` found, lazily parsed parts.
 
     Form and query text is kept as latin-1, one character a byte, so that the exact bytes that were sent can be signed.
     """
 
-    __slots__ = ("_form", "_json", "_query", "key", "labels", "request", "timestamp")
+    __slots__ = ("_form", "_json", "_query", "key", "labels", "pins", "request", "timestamp")
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.labels: Mapping[str, str] = {}
         self.timestamp = ""
         self.key = b""
+        self.pins: Mapping[str, tuple[str, ...]] = {}
         self._json: JSON = UNREAD
         self._form: list[tuple[str, str]] | None = None
         self._query: list[tuple[str, str]] | None = None
