@@ -1,40 +1,45 @@
-"""What every process of flowbridge begins with: the configuration and the flows of the embedded platform, ready to use."""
+"""What every process of flowbridge begins with: the configuration, ready to use, and a store that knows the flows."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridge.config import load
 from bridge.errors import SettingsError
-from bridge.flows import FlowFunction
-from bridge.flows.loading import load_flows
-from bridge.flows.ready import READY
+from bridge.flows.library import Library, load_library
 from bridge.routes import Config, Platform
-from bridge.settings import Settings, is_loopback
-from bridge.store import events, migrate
+from bridge.settings import Settings, is_loopback, take_environ
+from bridge.store import events, local_flows, migrate
 from bridge.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The configuration, and the embedded platform's flows by name (empty where routes.yaml has no local platform)."""
+    """The configuration, with the embedded platform where it really is."""
 
     config: Config
-    flows: Mapping[str, FlowFunction]
 
 
 def load_all(settings: Settings) -> Loaded:
-    """Read routes.yaml and flows.py. Raises `ConfigError`, `FlowError` or `SettingsError`."""
+    """Read routes.yaml. Raises `ConfigError` or `SettingsError`. No flow's code is run."""
     config = load(settings.config, settings.environ)
     platforms = {name: _reachable(platform, settings) for name, platform in config.platforms.items()}
-    flows: dict[str, FlowFunction] = {}
-    for platform in platforms.values():
-        if platform.type == "local":
-            flows |= READY
-            flows |= load_flows(platform.flows) if platform.flows else {}
-    return Loaded(replace(config, platforms=platforms), flows)
+    return Loaded(replace(config, platforms=platforms))
+
+
+def local_platform(config: Config) -> Platform | None:
+    """Return the embedded platform, of which there is one at most."""
+    return next((one for one in config.platforms.values() if one.type == "local"), None)
+
+
+def library_of(config: Config) -> Library | None:
+    """Run flows.py and return the embedded platform's flows, None where there is none; `FlowError` says what is wrong.
+
+    The file can do anything, so this is for processes that may be lost.
+    """
+    platform = local_platform(config)
+    return None if platform is None else load_library(platform.flows)
 
 
 def _reachable(platform: Platform, settings: Settings) -> Platform:
@@ -56,12 +61,20 @@ def _reachable(platform: Platform, settings: Settings) -> Platform:
 
 
 def prepare_store(settings: Settings, config: Config) -> None:
-    """Bring the schema up to date and note the configuration; the store is closed again."""
+    """Bring the schema up to date, note the configuration and the flows; the store is closed again.
+
+    For a process of its own: flows.py is run, in the environment that flows get.
+    """
     database = Database(settings.database_url)
     try:
         migrate.upgrade(database)
     except OSError as error:
         raise SettingsError(f"the database cannot be kept in {database.path.parent}: {error.strerror}") from error
     events.remember_config(database, config.hash, config.canonical, time.time())
+    database.close()  # what flows.py starts has none of it
+    take_environ(settings.flow_environ)
+    library = library_of(config)
+    flows = [] if library is None else library.described()
+    database = Database(settings.database_url)
+    database.write(lambda connection: local_flows.replace(connection, flows, time.time()))
     database.close()
-

@@ -19,11 +19,13 @@ from types import FrameType
 
 from bridge.affinity import pin
 from bridge.errors import BridgeError, SettingsError
+from bridge.flows.host import start_host
+from bridge.flows.library import load_library
 from bridge.logs import get_logger
 from bridge.parent import die_with_parent
 from bridge.send import Sender
 from bridge.settings import Address, Settings
-from bridge.start import Loaded, prepare_store
+from bridge.start import Loaded, local_platform, prepare_store
 from bridge.store.database import Database
 from bridge.wake import Wake
 from bridge.web.app import create_app
@@ -33,6 +35,7 @@ from bridge.worker import Worker
 log = get_logger()
 
 M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
+PREPARED = "prepared"
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 STEADY = 60.0  # a process that lived this long is restarted at once
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -73,25 +76,46 @@ def reached_at(loaded: Loaded, before: str, now: str) -> Loaded:
 
 
 def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
-    """Migrate in a process of its own, so that Alembic's memory goes with it and the store stays unopened here."""
+    """Prepare the store in a process of its own: Alembic's memory goes with it, the store stays unopened here, and flows.py does no harm.
+
+    `SettingsError` with what was wrong: with the store, or with flows.py.
+    """
+    answers, told = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
-        _end(lambda: prepare_store(settings, loaded.config))
-    if os.waitpid(child, 0)[1] != 0:
-        raise SettingsError("the store could not be prepared; the reason is above")
+        os.close(answers)
+        os.dup2(2, 1)  # stdout holds a command's answer only
+        _end(lambda: _prepare(settings, loaded, told))
+    os.close(told)
+    with open(answers, "rb") as file:  # noqa: PTH123 - it is an open pipe
+        said = file.read(65536).decode("utf-8", "replace")
+    os.waitpid(child, 0)
+    if said != PREPARED:
+        raise SettingsError(said or "the process that prepared the store and loaded the flows ended without a word")
+
+
+def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
+    try:
+        prepare_store(settings, loaded.config)
+        said = PREPARED
+    except BridgeError as error:
+        said = str(error)
+    os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
 def receive_forever(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket]) -> None:
     """Be the receivers' parent process."""
     settings = as_bound(settings, sockets)
-    app = create_app(settings, lambda: loaded.config, Database(settings.database_url), wake.ring, loaded.flows)
+    app = create_app(settings, lambda: loaded.config, Database(settings.database_url), wake.ring)
     chosen = options(settings) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
     Receivers(app, chosen).run()
 
 
 def work_forever(settings: Settings, loaded: Loaded, wake: Wake) -> None:
-    """Be a worker process until SIGTERM or SIGINT."""
-    worker = Worker(settings, lambda: loaded.config, Database(settings.database_url), Sender().send, wake, loaded.flows)
+    """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are threads, a store, or one processor."""
+    platform = local_platform(loaded.config)
+    host = None if platform is None else start_host(lambda: load_library(platform.flows), settings.flow_environ)
+    worker = Worker(settings, lambda: loaded.config, Database(settings.database_url), Sender().send, wake, host)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     pin(0)

@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 from conftest import make_delivery, make_event
 from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, reset, respond, slow_headers
-from serving import until
+from serving import is_alive, until
 from sqlalchemy import select
 
-from bridge.errors import StoreError
+from bridge.errors import BridgeError, StoreError
 from bridge.flows import flow
+from bridge.flows.host import start_host
+from bridge.flows.library import Library
 from bridge.flows.ready import READY
 from bridge.model import Delivery, Retry, Status
 from bridge.platforms import PLATFORMS, Polling
@@ -56,7 +58,8 @@ def configured(*platforms: Platform, routes: tuple[Route, ...] = ()) -> Config:
 
 def made(database: Database, config: Config, flows: Mapping[str, Any] | None = None, **more: Any) -> Worker:
     settings: Settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))})
-    return Worker(settings, lambda: config, database, more.pop("send", None) or Sender().send, Wake(), flows or {})
+    host = start_host(lambda: Library(flows), {"PATH": os.environ["PATH"]}) if flows else None
+    return Worker(settings, lambda: config, database, more.pop("send", None) or Sender().send, Wake(), host)
 
 
 @contextmanager
@@ -526,69 +529,107 @@ def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: 
     assert "there is no flow 'gone' any more" in run_of(database, names["gone"]).log[0]
 
 
-def test_no_more_local_runs_at_once_than_the_cap(sqlite: Database, tmp_path: Path) -> None:
-    active, peak, mutex = [0], [0], threading.Lock()
+def peak(spans: list[tuple[float, float]]) -> int:
+    """How many of the spans there were at once at most."""
+    moments = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
+    counts = [sum(step for _, step in moments[: at + 1]) for at in range(len(moments))]
+    return max(counts)
+
+
+def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: Path) -> None:
+    """Two workers share the cap."""
 
     @flow
-    def busy() -> None:
-        with mutex:
-            active[0] += 1
-            peak[0] = max(peak[0], active[0])
+    def busy() -> dict[str, float]:
+        began = time.time()
         time.sleep(0.05)
-        with mutex:
-            active[0] -= 1
+        return {"began": began, "ended": time.time()}
 
-    with working(sqlite, configured(LOCAL), {"busy": busy}, data=tmp_path):
-        ids = [start_run(sqlite, "busy") for _ in range(16)]
-        until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")
-    assert 2 <= peak[0] <= 4
+    with working(database, configured(LOCAL), {"busy": busy}, data=tmp_path), working(
+        database, configured(LOCAL), {"busy": busy}, data=tmp_path
+    ):
+        ids = [start_run(database, "busy") for _ in range(24)]
+        until(lambda: all(run_of(database, one).state == "DONE" for one in ids), what="all runs' ends")
+    outputs = [run_of(database, one).outputs for one in ids]
+    assert 2 <= peak([(one["began"], one["ended"]) for one in outputs]) <= 4
+
+
+def slow_flow(folder: Path, seconds: float, name: str = "slow", **more: Any) -> Any:
+    """A flow that says by a file that it has begun."""
+
+    @flow(name=name, **more)
+    def slow() -> dict[str, int]:
+        (folder / f"begun-{os.getpid()}").touch()
+        time.sleep(seconds)
+        return {"a": 1}
+
+    return slow
+
+
+def begun(folder: Path) -> list[Path]:
+    return list(folder.glob("begun-*"))
 
 
 def test_a_run_under_way_when_the_worker_stops_is_finished(sqlite: Database, tmp_path: Path) -> None:
-    begun = threading.Event()
-
-    @flow
-    def slow() -> dict[str, int]:
-        begun.set()
-        time.sleep(0.4)
-        return {"a": 1}
-
-    with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
+    with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 0.4)}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
-        assert begun.wait(5)
+        until(lambda: begun(tmp_path), what="a run")
     assert run_of(sqlite, run_id).state == "DONE"
 
 
-def test_a_run_that_does_not_end_in_time_has_failed(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "DRAIN", 0.1)
-    begun, go = threading.Event(), threading.Event()
-
-    @flow
-    def stuck() -> None:
-        begun.set()
-        go.wait(10)
-
-    with working(sqlite, configured(LOCAL), {"stuck": stuck}, data=tmp_path):
-        run_id = start_run(sqlite, "stuck")
-        assert begun.wait(5)
-    go.set()
+    with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 60)}, data=tmp_path):
+        run_id = start_run(sqlite, "slow")
+        (found,) = until(lambda: begun(tmp_path), what="a run")
+    until(lambda: not is_alive(int(found.name.partition("-")[2])), 3, "the end of its process")
     run = run_of(sqlite, run_id)
-    assert run.state == "FAILED"
-    assert "interrupted" in run.log[0]
+    assert (run.state, run.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
+
+
+def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(sqlite: Database, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(loop, "DRAIN", 0.1)
+    flows = {"once": slow_flow(tmp_path, 60, "once"), "again": slow_flow(tmp_path, 60, "again", idempotent=True)}
+    with working(sqlite, configured(LOCAL), flows, data=tmp_path):
+        ids = {name: start_run(sqlite, name) for name in flows}
+        until(lambda: len(begun(tmp_path)) == 2, what="two runs")
+    once, again = run_of(sqlite, ids["once"]), run_of(sqlite, ids["again"])
+    assert (once.state, once.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
+    assert (again.state, again.log) == ("QUEUED", (f"The run was interrupted: flowbridge was stopped. {runs.AGAIN}",))
+    with working(sqlite, configured(LOCAL), {"again": slow_flow(tmp_path, 0, "again")}, data=tmp_path):
+        until(lambda: run_of(sqlite, ids["again"]).state == "DONE", what="the second time")
+    assert run_of(sqlite, ids["again"]).log == again.log, "its log says that it was run twice"
 
 
 def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Path) -> None:
     """More runs than the worker has begun: none is lost and none fails by the stop."""
-    begun = threading.Event()
-
-    @flow
-    def slow() -> None:
-        begun.set()
-        time.sleep(0.3)
-
+    flows = {"slow": slow_flow(tmp_path, 0.3)}
     ids = [start_run(sqlite, "slow") for _ in range(12)]
-    with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
-        assert begun.wait(5)
-    assert {run_of(sqlite, one).state.value for one in ids} <= {"DONE", "QUEUED"}
-    with working(sqlite, configured(LOCAL), {"slow": slow}, data=tmp_path):
+    with working(sqlite, configured(LOCAL), flows, data=tmp_path):
+        until(lambda: begun(tmp_path), what="a run")
+    assert {run_of(sqlite, one).state.value for one in ids} == {"DONE", "QUEUED"}
+    with working(sqlite, configured(LOCAL), flows, data=tmp_path):
         until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")
+
+
+def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(sqlite: Database, tmp_path: Path) -> None:
+    settings: Settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
+    host = start_host(lambda: Library({"slow": slow_flow(tmp_path, 0.5)}), {})
+    worker = Worker(settings, lambda: configured(LOCAL), sqlite, Sender().send, Wake(), host)
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            worker.run()
+        except BridgeError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    run_id = start_run(sqlite, "slow")
+    until(lambda: begun(tmp_path), what="a run")
+    os.kill(host.pid, signal.SIGKILL)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert "flow host died" in str(ended)
+    assert run_of(sqlite, run_id).state == "DONE", "what was under way was finished first"

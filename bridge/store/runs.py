@@ -117,13 +117,17 @@ def waiting(connection: Connection) -> bool:
     return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
 
 
-def extend(connection: Connection, lease: str, now: float, logs: Mapping[str, str]) -> None:
-    """The heartbeat: keep the lease of runs under way, and what they have written so far: by run id, as JSON."""
+def extend(connection: Connection, lease: str, now: float, logs: Mapping[str, str]) -> set[str]:
+    """The heartbeat: keep the lease of runs under way, and what they have written so far: by run id, as JSON.
+
+    Returns the ids of the runs that are still held under `lease`.
+    """
     columns = local_run.c
     held = (columns.lease == lease) & HELD
     connection.execute(update(local_run).where(held).values(lease_until=now + LEASE))
     for run_id, lines in logs.items():
         connection.execute(update(local_run).where(columns.id == run_id, held).values(log=lines))
+    return set(connection.execute(select(columns.id).where(held)).scalars())
 
 
 def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
@@ -168,9 +172,15 @@ def abandon_running(connection: Connection, now: float) -> list[str]:
     return ids
 
 
-def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float) -> None:
-    """Settle runs that were cut off: TERMINATED where that was asked for, QUEUED where their flow is idempotent, else FAILED."""
-    for row in connection.execute(select(local_run).where(local_run.c.id.in_(ids), HELD)).all() if ids else []:
+def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float, lease: str | None = None) -> None:
+    """Settle runs that were cut off: TERMINATED where that was asked for, QUEUED where their flow is idempotent, else FAILED.
+
+    `lease`: those that are not held under it any more are left alone.
+    """
+    cut_off = select(local_run).where(local_run.c.id.in_(ids), HELD)
+    if lease is not None:
+        cut_off = cut_off.where(local_run.c.lease == lease)
+    for row in connection.execute(cut_off).all() if ids else []:
         run = _to_run(row)
         flow = local_flows.find(connection, run.saved_item_id)
         begun = 1 + sum(line.endswith(AGAIN) for line in run.log)

@@ -6,18 +6,17 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from queue import Empty, SimpleQueue
 
-import orjson
 from sqlalchemy import Connection
 
 from bridge.deliver import Send, deliver, look
-from bridge.errors import StoreError
-from bridge.flows import FlowFunction, run_flow
+from bridge.errors import BridgeError, StoreError
+from bridge.flows.host import Host
 from bridge.logs import get_logger
-from bridge.model import Delivery, Kind, LocalRun, LocalState, Outcome, RunReport, RunResult
+from bridge.model import Delivery, Kind, Outcome, RunReport
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Mode, Platform
 from bridge.settings import Settings
@@ -25,6 +24,7 @@ from bridge.store import following, health, ledger, runs
 from bridge.store.database import Database
 from bridge.store.ledger import Claim, Settled
 from bridge.wake import Wake
+from bridge.worker.local import LocalRuns
 from bridge.worker.pool import Pool
 from bridge.worker.turn import Ended, Taken, note
 
@@ -43,37 +43,46 @@ def _polling(config: Config, platform: str) -> Polling | None:
 
 
 class Worker:
-    """One worker process. `send` makes the calls; `flows` are the embedded platform's, empty where it is not used."""
+    """One worker process. `send` makes the calls; `host` executes the embedded platform's runs, None where it is not used."""
 
     def __init__(self, settings: Settings, config: Callable[[], Config], database: Database, send: Send, wake: Wake,
-                 flows: Mapping[str, FlowFunction]) -> None:  # fmt: skip
-        self._settings, self._config, self._database, self._send, self._wake, self._flows = settings, config, database, send, wake, flows
+                 host: Host | None) -> None:  # fmt: skip
+        self._config, self._database, self._send, self._wake = config, database, send, wake
         self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self._done: SimpleQueue[Callable[[Ended], None]] = SimpleQueue()
         self._ended = Ended()
         self._held: dict[str, Claim] = {}  # by delivery id: calls under way
         self._looking: set[str] = set()
-        self._running: dict[str, LocalRun] = {}
         self._calls = Pool("call", CALLS, self._fault)
-        self._executors = Pool("run", max([2 * (os.cpu_count() or 1), *self._local_caps()]), self._fault)
+        self._local = LocalRuns(settings, config, host, self.id, self._report) if host else None
         self._turns = count()
         self._beat_at = 0.0
         self._look_at = 0.0  # when the next run that this worker follows is to be looked at
         self._grown_at = 0.0
-        self._waiting = False  # calls or runs wait for a thread
+        self._waiting = False  # calls wait for a thread
         self._stopping = False
 
     def run(self) -> None:
-        """Work until `stop` was called, then finish what is under way and hand back what is not."""
-        while not self._stopping:
+        """Work until `stop` was called, then finish what is under way and hand back what is not.
+
+        BridgeError where it cannot go on: a worker cannot make another flow host, since it has threads by now.
+        """
+        while not self._stopping and not self._is_lost:
             self._wait()
             self.step()
+        self._stopping = True
         self._drain()
+        if self._is_lost:
+            raise BridgeError("the flow host died; the worker has to be started again")
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._local is not None and self._local.is_lost
 
     def _wait(self) -> None:
         now = time.monotonic()
         if now - self._grown_at >= TICK:
-            self._waiting = self._calls.grow() | self._executors.grow()
+            self._waiting = self._calls.grow()
             self._grown_at = now
         until_look = self._look_at - time.time()
         self._wake.wait(TICK if self._waiting else until_look if 0 < until_look < IDLE else IDLE)
@@ -106,12 +115,7 @@ class Worker:
         A result that still fails is let go: its lease runs out, and its delivery is then settled as one whose answer was lost.
         """
         ended, self._ended = self._ended, Ended()
-        each = [
-            *(Ended(attempts=[one]) for one in ended.attempts),
-            *(Ended(looks=[one]) for one in ended.looks),
-            *(Ended(runs=[one]) for one in ended.runs),
-        ]
-        for self._ended in each:
+        for self._ended in ended.each():
             taken = Taken()
             try:
                 self._database.write(lambda connection, taken=taken: self._record(connection, self._config(), now, taken))  # type: ignore[misc]
@@ -131,11 +135,10 @@ class Worker:
                 return
 
     def _anything(self, now: float) -> bool:
-        ended = self._ended
-        if ended.attempts or ended.looks or ended.runs or now - self._beat_at >= BEAT:
+        if self._ended or now - self._beat_at >= BEAT:
             return True
         with self._database.read() as connection:
-            return ledger.due(connection, now) or (bool(self._flows) and runs.waiting(connection))
+            return ledger.due(connection, now) or (self._local is not None and self._local.anything(connection, now))
 
     # -- one turn, inside one transaction
 
@@ -145,6 +148,8 @@ class Worker:
         self._record(connection, config, now, taken)
         if now - self._beat_at >= BEAT:
             self._beat(connection, now, taken)
+        if self._local is not None:
+            self._local.look(connection, now, taken)
         if not self._stopping:
             self._take(connection, config, now, taken)
         return taken
@@ -165,13 +170,14 @@ class Worker:
             if following.record_run(connection, followed, report, now, next_poll=waits[-1]):
                 taken.over.append((followed, report))
         self._look_at = now + min(waits, default=0.0)
-        for run, result in self._ended.runs:
-            runs.finish(connection, run.id, result, now, self.id)
+        if self._local is not None:
+            self._local.record(connection, self._ended, now)
 
     def _beat(self, connection: Connection, now: float, taken: Taken) -> None:
         health.beat(connection, self.id, socket.gethostname(), os.getpid(), now)
         ledger.extend(connection, [claim.lease for claim in self._held.values()], now)
-        runs.extend(connection, self.id, now, {})
+        if self._local is not None:
+            self._local.beat(connection, now)
         taken.reaped = ledger.reap(connection, now, random.random())
         runs.abandon_running(connection, now)
         self._beat_at = now
@@ -185,12 +191,8 @@ class Worker:
         free -= len(taken.looks)
         if free > 0:
             taken.claims = ledger.claim(connection, caps=caps, paused=paused, most=free, now=now, lease=f"{self.id}:{turn}", turn=turn)
-        room = sum(self._local_caps()) - len(self._running)
-        if room > 0 and self._flows:
-            taken.runs = runs.claim(connection, room, now, self.id)
-
-    def _local_caps(self) -> list[int]:
-        return [each.max_concurrent_runs for each in self._config().platforms.values() if each.type == "local"]
+        if self._local is not None:
+            self._local.take(connection, now, taken)
 
     # -- the calls
 
@@ -205,10 +207,9 @@ class Worker:
         for followed, polls in taken.looks:
             self._looking.add(followed.id)
             self._calls.submit(f"look {followed.id}", lambda one=followed, polls=polls: self._look(one, polls, platforms[one.platform]))  # type: ignore[misc]
-        self._waiting = bool(self._waiting or taken.claims or taken.looks or taken.runs)
-        for run in taken.runs:
-            self._running[run.id] = run
-            self._executors.submit(run.id, lambda run=run: self._execute(run))  # type: ignore[misc]
+        self._waiting = bool(self._waiting or taken.claims or taken.looks)
+        if self._local is not None:
+            self._local.begin(taken)
 
     def _report(self, done: Callable[[Ended], None]) -> None:
         self._done.put(done)
@@ -235,20 +236,6 @@ class Worker:
 
         self._report(done)
 
-    def _execute(self, run: LocalRun) -> None:
-        flow = self._flows.get(run.saved_item_id)
-        if flow is None:
-            result = RunResult(state=LocalState.FAILED, log=(f"there is no flow {run.saved_item_id!r} any more",))
-        else:
-            inputs = orjson.loads(run.inputs)
-            result = run_flow(flow, inputs if isinstance(inputs, dict) else {}, data_dir=self._settings.data)
-
-        def done(ended: Ended) -> None:
-            self._running.pop(run.id, None)
-            ended.runs.append((run, result))
-
-        self._report(done)
-
     def _fault(self, error: BaseException) -> None:
         log.error("worker_fault", exc_info=error)
 
@@ -256,22 +243,17 @@ class Worker:
 
     def _drain(self) -> None:
         """Hand back what has not begun, let the calls under way end, and write down how; then say goodbye."""
-        cancelled, idle = self._calls.cancel(), self._executors.cancel()
-        untouched = [self._held.pop(key) for key in cancelled & self._held.keys()]
-        self._running = {key: run for key, run in self._running.items() if key not in idle}
-
-        def hand_back(connection: Connection) -> None:
-            ledger.hand_back(connection, untouched)
-            runs.hand_back(connection, list(idle), self.id, time.time())
-
-        self._try(lambda: self._database.write(hand_back))  # else their leases run out
+        untouched = [self._held.pop(key) for key in self._calls.cancel() & self._held.keys()]
+        self._try(lambda: self._database.write(lambda connection: ledger.hand_back(connection, untouched)))  # else their leases run out
         until = time.monotonic() + DRAIN
-        while (self._held or self._running) and time.monotonic() < until:
+        while (self._held or (self._local is not None and self._local.busy)) and time.monotonic() < until:
             self._wake.wait(0.1)
             self.step()
         self._try(self._cut_off)
         self._try(lambda: self._database.write(lambda connection: health.leave(connection, self.id)))
-        log.info("worker_stopped", handed_back=len(untouched) + len(idle))
+        if self._local is not None:
+            self._local.close()
+        log.info("worker_stopped", handed_back=len(untouched))
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
@@ -287,7 +269,11 @@ class Worker:
             if claim.delivery.id not in ended:
                 unknown = Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way")
                 self._ended.attempts.append((claim, unknown))
-        for run in self._running.values():
-            self._ended.runs.append((run, RunResult(state=LocalState.FAILED, log=("The run was interrupted: flowbridge was stopped.",))))
         now = time.time()
-        note(self._database.write(lambda connection: self._turn(connection, now)))
+
+        def settle(connection: Connection) -> Taken:
+            if self._local is not None:
+                self._local.cut_off(connection, now)
+            return self._turn(connection, now)
+
+        note(self._database.write(settle))

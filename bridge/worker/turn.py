@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bridge.flows.wire import Ended as RunEnded
+from bridge.flows.wire import Spec
 from bridge.logs import get_logger
-from bridge.model import Delivery, Kind, LocalRun, Outcome, RunReport, RunResult, Status
+from bridge.model import Delivery, Kind, LocalFlow, LocalRun, Outcome, RunReport, Status
 from bridge.store.ledger import Claim
 
 log = get_logger()
@@ -17,7 +19,23 @@ class Ended:
 
     attempts: list[tuple[Claim, Outcome]] = field(default_factory=list)
     looks: list[tuple[Delivery, int, RunReport]] = field(default_factory=list)
-    runs: list[tuple[LocalRun, RunResult]] = field(default_factory=list)
+    runs: list[tuple[LocalRun, RunEnded]] = field(default_factory=list)
+    returned: list[LocalRun] = field(default_factory=list)  # never begun
+    lost: list[LocalRun] = field(default_factory=list)  # cut off
+
+    def __bool__(self) -> bool:
+        """Whether anything has."""
+        return bool(self.attempts or self.looks or self.runs or self.returned or self.lost)
+
+    def each(self) -> list[Ended]:
+        """Return every one by itself."""
+        return [
+            *(Ended(attempts=[one]) for one in self.attempts),
+            *(Ended(looks=[one]) for one in self.looks),
+            *(Ended(runs=[one]) for one in self.runs),
+            *(Ended(returned=[one]) for one in self.returned),
+            *(Ended(lost=[one]) for one in self.lost),
+        ]
 
 
 @dataclass(slots=True)
@@ -26,7 +44,9 @@ class Taken:
 
     claims: list[Claim] = field(default_factory=list)
     looks: list[tuple[Delivery, int]] = field(default_factory=list)
-    runs: list[LocalRun] = field(default_factory=list)
+    runs: list[tuple[LocalRun, Spec]] = field(default_factory=list)
+    kills: list[str] = field(default_factory=list)
+    flows: list[LocalFlow] | None = None
     settled: list[tuple[Claim, Outcome, Status | None]] = field(default_factory=list)
     over: list[tuple[Delivery, RunReport]] = field(default_factory=list)
     reaped: list[tuple[Delivery, Status]] = field(default_factory=list)
