@@ -9,6 +9,8 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from signing import NOW, WHPK, WHSK
 
 from bridge.model import Event, Request
@@ -16,7 +18,7 @@ from bridge.providers import PROVIDERS, Provider, masked
 from bridge.receive import Received, receive
 from bridge.routes import Config, Source
 from bridge.samples import sample
-from bridge.signatures import AnyOf, Ed25519, HeaderSets, Hmac, Scheme, Secret, scheme_of
+from bridge.signatures import AnyOf, Ecdsa, Ed25519, HeaderSets, Hmac, Scheme, Secret, scheme_of
 
 KEY = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 OTHER = "b94d27b9934d3e08a52e5221b1f9c1c1c8c1ba2f3b2a6c8a9d1a2b3c4d5e6f70"
@@ -64,6 +66,7 @@ class Sender:
             event_type=row.event_type,
             event_id=row.event_id,
             credentials=masked(row, self.scheme),
+            batch=row.batch,
             **more,
         )
 
@@ -99,24 +102,71 @@ def secret_for(scheme: Scheme, key: str = KEY) -> str:
     return next(kind for kind in kinds if scheme.secret_problem(kind) is None)
 
 
+def keys_of(scheme: Scheme, key: str = KEY) -> list[tuple[str, str]]:
+    """(what verifies, what signs) for each kind of secret that the scheme tells apart; `key` stands for its own, OTHER for a stranger's."""
+    if not scheme.needs_secret:
+        return [("", "")]
+    if isinstance(scheme, HeaderSets):
+        return keys_of(scheme.sets[scheme.usual][1], key)
+    if isinstance(scheme, Ed25519):
+        return [ED25519 if key == KEY else (ED25519[0], key)]
+    if isinstance(scheme, Ecdsa):
+        return [ecdsa(key)]
+    if not isinstance(scheme, AnyOf):
+        return [(secret_for(scheme, key),) * 2]
+    made = []
+    for start, one in scheme.by_secret:
+        if start != "whsk_":  # the private half of whpk_
+            verifies, signs = keys_of(one, key)[-1]
+            made.append((WHPK, WHSK if key == KEY else f"whsk_{b64encode(bytes.fromhex(key)).decode()}") if start == "whpk_" else
+                        (start + verifies.removeprefix(start), start + signs.removeprefix(start)))  # fmt: skip
+    return made
+
+
 @lru_cache
-def sender(name: str) -> Sender:
-    """The sender of a provider's name."""
+def ecdsa(key: str) -> tuple[str, str]:
+    """A pair of keys on P-256, in PEM."""
+    private = ec.derive_private_key(int(key, 16) >> 8, ec.SECP256R1())
+    return (
+        private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    )
+
+
+@lru_cache
+def senders(name: str) -> tuple[Sender, ...]:
+    """The sender of a provider's name, once with each kind of secret it takes; the usual kind is the last."""
     row = PROVIDERS[name]
     scheme = row.scheme or scheme_of("hmac", {"header": "X-Signature"})
-    if not scheme.needs_secret:
-        return Sender(row, scheme, "", "")
-    if isinstance(scheme, Ed25519):
-        return Sender(row, scheme, *ED25519)
-    return Sender(row, scheme, secret_for(scheme), secret_for(scheme))
+    return tuple(Sender(row, scheme, *pair) for pair in keys_of(scheme))
+
+
+def sender(name: str) -> Sender:
+    """The sender of a provider's name with the usual kind of secret."""
+    return senders(name)[-1]
 
 
 def stranger(one: Sender) -> Sender:
     """The same sender with a key that is not its own."""
-    if isinstance(one.scheme, Ed25519):
-        return replace(one, private=bytes(range(32)).hex())
-    wrong = secret_for(one.scheme, OTHER)
-    return replace(one, private=wrong)
+    kind = keys_of(one.scheme).index((one.secret, one.private))
+    secret, private = keys_of(one.scheme, OTHER)[kind]
+    return replace(one, secret=secret, private=private)
+
+
+def chosen(one: Sender) -> list[Scheme]:
+    """The schemes that may be looked at with the sender's secret."""
+    schemes = [one.scheme]
+    while any(isinstance(each, AnyOf | HeaderSets) for each in schemes):
+        opened: list[Scheme] = []
+        for each in schemes:
+            if isinstance(each, HeaderSets):
+                opened += [inner for _, inner in each.sets]
+            elif isinstance(each, AnyOf):
+                opened.append(next(inner for start, inner in each.by_secret if one.secret.startswith(start)))
+            else:
+                opened.append(each)
+        schemes = opened
+    return schemes
 
 
 def covers_body(one: Sender) -> bool:
@@ -127,12 +177,12 @@ def covers_body(one: Sender) -> bool:
     return (now.headers, now.query_string) != (then.headers, then.query_string)
 
 
-def tolerances(scheme: Scheme) -> list[float]:
-    """How far from now a request's time may be, in each scheme chosen from that looks at one."""
-    times = [getattr(leaf, "timestamp", None) for leaf in leaves(scheme)]
+def tolerances(one: Sender) -> list[float]:
+    """How far from now a request's time may be, in each scheme that may be looked at and looks at one."""
+    times = [getattr(each, "timestamp", None) for each in chosen(one)]
     return [time.tolerance for time in times if time is not None and time.enforced]
 
 
-def templates(scheme: Scheme) -> int:
+def templates(one: Sender) -> int:
     """How many texts may have to be hashed to find the right one."""
-    return max(len(leaf.compiled.signed) if isinstance(leaf, Hmac) else 1 for leaf in leaves(scheme))
+    return max(len(each.compiled.signed) if isinstance(each, Hmac) else 1 for each in chosen(one))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class Vector:
     now: float = 0.0
     private_key: str = ""
     note: str = ""
+    request: Mapping[str, str] = field(default_factory=dict)  # what else of the request counts: url, query_string
 
 ADNANH = "https://github.com/adnanh/webhook/blob/8a2d3f85cd3e0b285239ce1d3d8ec0eddaceb89a/internal/hook/hook_test.go"
 CONVOY = "https://github.com/frain-dev/convoy/blob/2b60cc652e1d4babc1857280d5911817960e83e7/pkg/verifier/verifier_test.go"

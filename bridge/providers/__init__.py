@@ -1,15 +1,21 @@
 """Who sends: one row per provider. Pure.
 
 Adding a provider is a row in one of the modules here, a sample payload under `samples/` and its vectors under `tests/`. The sources of
-each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors.py` checks.
+each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors*.py` hold.
 """
 
-from bridge.providers import code, general, messaging, payments
+from bridge.providers import builds, code, general, messaging, monitoring, payments
 from bridge.providers.record import CREDENTIALS, EVIDENCE, FORM, MIB, Batch, Handshake, Probe, Provider, Reply, Sample, masked
 
 __all__ = ["CREDENTIALS", "EVIDENCE", "FORM", "MIB", "PROVIDERS", "Batch", "Handshake", "Probe", "Provider", "Reply", "Sample", "masked"]
 
+MODULES = (
+    code,
+    builds,
+    monitoring,
+    payments,
+    messaging,
+    general,
+)
 #: Every row, by name; the order is that of the tables people see.
-PROVIDERS: dict[str, Provider] = {
-    row.name: row for module in (code, payments, messaging, general) for row in module.ROWS
-}
+PROVIDERS: dict[str, Provider] = {row.name: row for module in MODULES for row in module.ROWS}
