@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from signing import BODY, NOW, post
 
 from bridge.model import Request
-from bridge.signatures import Ecdsa, Hmac, Scheme, Timestamp
+from bridge.signatures import Ecdsa, Hmac, Jwt, KeySet, Pin, Scheme, Timestamp, pinned
 
 EC_PRIVATE = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghOWa9fz2eERttXq0fFnzL0LvndkZBZpuzslROf0fTrGhRANCAASp"
@@ -20,6 +20,35 @@ EC_PUBLIC = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqRhREnFAGtd1LnMwK9gczyMFAZi5ROY
 EC_OTHER = (
     # the key that SendGrid's own tests use as a wrong one
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqTxd43gyp8IOEto2LdIfjRQrIbsd4SXZkLW6jDutdhXSJCWHw8REntlo7aNDthvj+y7GjUuFDb/R1NGe1OPzpA=="
+)
+
+RSA_PRIVATE = (
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC/B2WAb2HMvHkQStXKzKLqGzPI+tESsMSEIdiUdSZUlM5Nnx1UW4pZin3hTzoYsuwe+1OE"
+    "HFlS1aXJ2Y+nx8uTUHfXVcfKY+aA1/jxM7KgRn9yHn9jZfuzAeh+ICsUioxmJb8oG8j9OgYA3cIK0yZeZAylSTVm4Td4t+0fPPF42tYr7RJFo1nNHXUxhZ3v"
+    "AJ0STRSRXahosgkn+KA4gxg4CljrG/tzwKHWmU1DIs7S2QydaK9FmbE9MwVMjMvFs4+RDfG8PpbMc+hqXVGrTjF+oshoVmFzTXXnAiKGK1WNwt+vBZJK4Zfj"
+    "MaLY0aRa5PahQbE6eWmsVMjq7fYo4fNvAgMBAAECggEACBsrPnj7gHGa/Yr/aXyniSGgX+3sw0tG+4hoJVyXRM2Pt5GB8Bt2UnhjARWYlIW7KVFm6Ns/Gxm/"
+    "0EHwK6F5zQWEIFoegUMd++euQ6X69XwoWlJa+3/PX3g8QmXhDh0W+hqt8ujC7aPxr0W5vzXYkfbS5oylvHjgHrpHUKUIZiVoOaR/0IQf6LJRN/78nzq/d/Ia"
+    "0Dfa8H+TXCQqedjdhGPte8X1/atJRMkPTczBRifX+ztnt33QUvp8v809Kmfnc848WiauwxJh9msb6PfIGPrYpDYJJJI6URv+JGLHthQtJ/HGoIqhMBNvY3P0"
+    "G5wkbSa36PEiIybV592/+fKz0QKBgQD6Ts+MbQabcpSS2VF93kVBuiqwoNLAJWZw6be7lZgNGmsbp3o1HM6gUHhfDL9fGDGuCk5LhOFpljjv80iHp0hGt5uO"
+    "IXZJvVa1/CQWA/6guQ/aW+cO9E4+vr+Gbvt6FMRJeKVcovY9MJ+ur/D+LIhngbjys6Vf5NHlwAfFWAgOWQKBgQDDX3zwoF+UwxYaAgXbjs+LVQs3FHlPg5fT"
+    "63MBWxXQi9xfz8m/YK1umbSq7znSU4sYswKNdmJRtIaseTXRFcJ41fo+v2qZTTyVf4XiFCVmLE99XsKZC4cwOOSxOlvB/KQTq3lJmi4GlodTKz1LjIJMLGiF"
+    "HeI1BKMZyFeFzwonBwKBgAjbZw6yAOzZNhaoJ/ELP2oe+0m6txpjeGeAbabumS3FhIq692EPvuP/VPMQEWl9Aq0E4lZbwlopHaSn+CYMrksKTi/OUVA0qe/Q"
+    "lzpMM+NeCQiR/fAShv5DY6WPIcjlGTj8UuWfQpVRtiTJRv7HdqAq/+9emfh1sVOu4teB0O8pAoGAcbt5mP5TBd+XUyaQUGLPUPX95F+HyxD45oXu2gAzL8br"
+    "T98/O6hE7diOgt9mUpkNpSA4QS+ERroHmAmrmX7ISd2Oos59eKasuP6Waqh9qP/sejgaoktCtIC6KK2nUsMGpOiyX3Vgi7c/KdxG/17ZTwye/7cIwwJjDBRD"
+    "VwLSjysCgYEA3FOdMhEExMOEXfszSpQG/bwYKy6/iUqYdSrZei590U+bF1zt0ErFGRps+Cw3G56IadnR4Ma3wLehbquViDrVLpGFmvnuu0VfN9SCMUThdCx7"
+    "Q1jSA72mWnJ+bf3FwFMvH42Zb5cxmfS6kUXjGjv6+Az7kEMkZ6s2aTYrO09miZA="
+)
+RSA_PUBLIC = (
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAvwdlgG9hzLx5EErVysyi6hszyPrRErDEhCHYlHUmVJTOTZ8dVFuKWYp94U86GLLsHvtThBxZUtWl"
+    "ydmPp8fLk1B311XHymPmgNf48TOyoEZ/ch5/Y2X7swHofiArFIqMZiW/KBvI/ToGAN3CCtMmXmQMpUk1ZuE3eLftHzzxeNrWK+0SRaNZzR11MYWd7wCdEk0U"
+    "kV2oaLIJJ/igOIMYOApY6xv7c8Ch1plNQyLO0tkMnWivRZmxPTMFTIzLxbOPkQ3xvD6WzHPoal1Rq04xfqLIaFZhc0115wIihitVjcLfrwWSSuGX4zGi2NGk"
+    "WuT2oUGxOnlprFTI6u32KOHzbwIDAQAB"
+)
+RSA_OTHER = (
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAtVTsA87epkhzUZhLn8KyXqtqHy1LaBKxFmJe7WN7gEBzNtYCD9lSl8EOYjJkwxZFPQOUBo8lgRpv"
+    "vyzPCPq5CiJHoFD0saD4kKSal7DqREVppLdBHU06Z/zQ1rED1ASON0Hx50yax/4D4ZTVEWpRmt/gr1EfMSEw4mIpOHJt4nAr80odfqLDIai7ZECpcXqt4Wwt"
+    "Y41GsRM4Leebq8N1zzoNhto+rwV9HQJpbJq5v0elgvFLX9yWG9hrrd8EJggQy8okrOW+KGPphq+FXrWD+QzeZE611/M47AjBaCXBOvWRXenvREkmfBeiOCs/"
+    "zaojRpal8w835QB0MfobjVMFywIDAQAB"
 )
 
 
@@ -44,11 +73,42 @@ CONTENTFUL = Hmac(
     signed="{method}\n{canonical_uri}\n{headers:X-Contentful-Signed-Headers,X-Contentful-Timestamp}\n{body}",
     timestamp=Timestamp("header:X-Contentful-Timestamp", "ms", 30),
 )
+NETLIFY = Jwt(at="header:X-Webhook-Signature", algorithm="HS256", issuer=("netlify",), body_hash="sha256")
+MONDAY = Jwt(algorithm="HS256", expires=True, pins=(Pin("audience", "the URL of this source", at="aud", required=False),))
+PLAID = Jwt(
+    at="header:Plaid-Verification",
+    algorithm="ES256",
+    body_hash="request_body_sha256",
+    max_age=300,
+    keys=KeySet("https://{environment}.plaid.com/webhook_verification_key/get", ("client_id", "secret"), "key_id", "key"),
+    pins=(Pin("environment", "which of Plaid's", required=False, choices=("production", "sandbox")),),
+)
+PUBSUB = Jwt(
+    prefix="Bearer ",
+    algorithm="RS256",
+    expires=True,
+    issuer=("https://accounts.google.com", "accounts.google.com"),
+    claims=(("email_verified", True),),
+    keys=KeySet("https://www.googleapis.com/oauth2/v3/certs"),
+    pins=(Pin("audience", "the audience of the push subscription", at="aud"), Pin("email", "its service account", at="email")),
+)
+PUSHED = pinned(PUBSUB, {"audience": "https://example.com/hooks/x", "email": ["push@p.iam.gserviceaccount.com", "b@p"]})
 
 KINDS = {
-    "ecdsa": Kind(
-        Ecdsa(at="header:X-Sig", signed="{h:X-Time}{body}"), EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-sig"
+    "ecdsa": Kind(Ecdsa(at="header:X-Sig", signed="{h:X-Time}{body}"), EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-sig"),
+    "netlify": Kind(
+        NETLIFY, "a-shared-secret-of-a-site-for-tests", "a-shared-secret-of-a-site-for-tests", "another-secret", "x-webhook-signature"
     ),
+    "monday": Kind(
+        MONDAY,
+        "signing-secret-of-an-app-for-tests",
+        "signing-secret-of-an-app-for-tests",
+        "client-secret",
+        "authorization",
+        covers_body=False,
+    ),
+    "plaid": Kind(PLAID, EC_PUBLIC, EC_PRIVATE, EC_OTHER, "plaid-verification"),
+    "pubsub": Kind(PUSHED, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "authorization", covers_body=False),
     "contentful": Kind(CONTENTFUL, "a" * 64, "a" * 64, "b" * 64, "x-contentful-signature"),
 }
 

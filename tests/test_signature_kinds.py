@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hmac
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
-from kinds import CONTENTFUL, EC_PRIVATE, EC_PUBLIC, KINDS, kind_request
+from kinds import (
+    CONTENTFUL,
+    EC_PRIVATE,
+    EC_PUBLIC,
+    KINDS,
+    MONDAY,
+    NETLIFY,
+    PLAID,
+    PUBSUB,
+    PUSHED,
+    RSA_PRIVATE,
+    RSA_PUBLIC,
+    kind_request,
+)
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
 from bridge.model import Request
-from bridge.signatures import Ecdsa, Scheme, Secret
+from bridge.signatures import Ecdsa, Jwt, Scheme, Secret, Unsigned, pinned, pins_of
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
 MAIL = "X-Twilio-Email-Event-Webhook"
 ROWS: dict[str, Scheme] = {
     "sendgrid": Ecdsa(at=f"header:{MAIL}-Signature", signed=f"{{h:{MAIL}-Timestamp}}{{body}}"),
     "contentful": CONTENTFUL,
+    "netlify": NETLIFY,
+    "plaid": PLAID,
 }
 GARBAGE = ["", " ", "=", ".", "..", "...", "AAAA", "é", "\udcff", "\x00", "😀", "A" * 86, "a.b.c", "MEUC" * 20, "x" * 100_000]
 
@@ -64,10 +82,14 @@ class TestEveryKind:
     def test_wrong_key(self, name: str) -> None:
         assert refusal(KINDS[name].scheme, kind_request(name), KINDS[name].wrong) == "mismatch"
 
-    @pytest.mark.parametrize("values", [(), ("",), ("  ",), ("", "\n")])
+    @pytest.mark.parametrize("values", [("",), ("  ",), ("", "\n")])
     def test_no_usable_secret_lets_nothing_in(self, name: str, values: tuple[str, ...]) -> None:
         assert refusal(KINDS[name].scheme, kind_request(name), *values) == "no_secret"
         assert all(KINDS[name].scheme.secret_problem(value) for value in values)
+
+    def test_no_secret_and_no_keys_lets_nothing_in(self, name: str) -> None:
+        why = "no_secret" if KINDS[name].scheme.needs_secret else "no_key"
+        assert refusal(KINDS[name].scheme, kind_request(name)) == why
 
     def test_expired_secret_is_not_used(self, name: str) -> None:
         with pytest.raises(BadSignature, match="no_secret"):
@@ -178,3 +200,225 @@ class TestListedHeaders:
         request = kind_request("contentful")
         for spoiled in (replace(request, path="/hooks/y"), replace(request, method="PUT"), replace(request, query_string="a=1")):
             assert refusal(CONTENTFUL, spoiled, "a" * 64) == "mismatch"
+
+
+def token(claims: dict[str, Any], key: str = "signing-secret-of-an-app-for-tests", head: dict[str, Any] | None = None) -> Request:
+    """A request of monday's whose token was made by another library, or by hand where that one refuses."""
+    made = jwt.encode(claims, key, algorithm="HS256", headers=head)
+    return post(headers={"authorization": made})
+
+
+def by_hand(head: Any, claims: Any, key: bytes = b"signing-secret-of-an-app-for-tests") -> str:
+    message = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (head, claims))
+    mac = hmac.new(key, message, "sha256").digest()
+    return f"{message.decode()}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+GOOD = {"iat": int(NOW), "exp": int(NOW) + 300}
+HEAD = {"alg": "HS256", "typ": "JWT"}
+
+
+class TestJwt:
+    def test_another_library_reads_what_is_signed_here_and_the_reverse(self) -> None:
+        pem = written(EC_PUBLIC, "pem", private=False)
+        options = {"verify_aud": False, "verify_exp": False, "verify_iat": False}
+        for name, key, algorithm in (
+            ("monday", "signing-secret-of-an-app-for-tests", "HS256"),
+            ("netlify", "a-shared-secret-of-a-site-for-tests", "HS256"),
+            ("plaid", pem, "ES256"),
+        ):
+            made = kind_request(name).headers[KINDS[name].at]
+            assert jwt.decode(made, key, algorithms=[algorithm], options=options)["iat"] == NOW
+        MONDAY.verify(
+            token({**GOOD, "accountId": 1, "aud": "https://example.com/hooks/x"}), secrets("signing-secret-of-an-app-for-tests"), NOW
+        )
+        claims = {"iat": int(NOW), "request_body_sha256": sha256(post().body).hexdigest()}
+        theirs = jwt.encode(claims, written(EC_PRIVATE, "pem", private=True), algorithm="ES256", headers={"kid": "x"})
+        PLAID.verify(post(headers={"plaid-verification": theirs}), secrets(EC_PUBLIC), NOW)
+
+    def test_algorithm_is_the_rows_and_never_the_tokens(self) -> None:
+        for head in ({"alg": "none"}, {"alg": "None"}, {"alg": "HS512"}, {"alg": "hs256"}, {"alg": ["HS256"]}, {"typ": "JWT"}, {}):
+            assert (
+                refusal(MONDAY, post(headers={"authorization": by_hand(head, GOOD)}), "signing-secret-of-an-app-for-tests") == "malformed"
+            )
+        made = by_hand({"alg": "none"}, GOOD).rpartition(".")[0] + "."
+        assert refusal(MONDAY, post(headers={"authorization": made}), "signing-secret-of-an-app-for-tests") == "malformed"
+
+    def test_public_key_is_never_used_as_a_shared_one(self) -> None:
+        for key in (EC_PUBLIC.encode(), base64.b64decode(EC_PUBLIC), written(EC_PUBLIC, "pem", private=False).encode()):
+            claims = {"iat": int(NOW), "request_body_sha256": sha256(post().body).hexdigest()}
+            for head in (HEAD, {"alg": "ES256"}):
+                forged = post(headers={"plaid-verification": by_hand(head, claims, key)})
+                assert refusal(PLAID, forged, EC_PUBLIC) in {"malformed", "mismatch"}
+
+    def test_extensions_that_must_be_understood_are_not(self) -> None:
+        assert refusal(MONDAY, post(headers={"authorization": by_hand(HEAD | {"crit": ["b64"], "b64": False}, GOOD)}), "x") == "malformed"
+
+    def test_kid_is_short_printable_text(self) -> None:
+        for kid in ("k" * 201, "a\nb", "\x00", 1, None, ["x"], {}):
+            assert (
+                refusal(MONDAY, post(headers={"authorization": by_hand(HEAD | {"kid": kid}, GOOD)}), "signing-secret-of-an-app-for-tests")
+                == "malformed"
+            )
+        MONDAY.verify(
+            post(headers={"authorization": by_hand(HEAD | {"kid": "k" * 200}, GOOD)}), secrets("signing-secret-of-an-app-for-tests"), NOW
+        )
+
+    @pytest.mark.parametrize(
+        ("claims", "why"),
+        [
+            ({"exp": NOW + 1}, None),
+            ({"exp": NOW - 59}, None),
+            ({"exp": NOW - 60}, "stale"),
+            ({"exp": NOW + 1, "nbf": NOW + 60}, None),
+            ({"exp": NOW + 1, "nbf": NOW + 61}, "future"),
+            ({"exp": NOW + 100, "iat": NOW + 61}, "future"),
+            ({"iat": NOW}, "malformed"),
+            ({}, "malformed"),
+            ({"exp": True}, "malformed"),
+            ({"exp": str(NOW + 1)}, "malformed"),
+            ({"exp": [NOW + 1]}, "malformed"),
+            ({"exp": 1e300}, "malformed"),
+            ({"exp": 10**400}, "malformed"),
+            ({"exp": NOW + 1, "nbf": "soon"}, "malformed"),
+        ],
+    )
+    def test_times(self, claims: dict[str, Any], why: str | None) -> None:
+        request = post(headers={"authorization": by_hand(HEAD, claims)})
+        if why is None:
+            MONDAY.verify(request, secrets("signing-secret-of-an-app-for-tests"), NOW)
+        else:
+            assert refusal(MONDAY, request, "signing-secret-of-an-app-for-tests") == why
+
+    def test_no_time_of_ours_lets_everything_in(self) -> None:
+        for now in (float("nan"), float("inf"), float("-inf")):
+            assert refusal(MONDAY, kind_request("monday"), "signing-secret-of-an-app-for-tests", now=now) in {"stale", "future"}
+            assert refusal(PLAID, kind_request("plaid"), EC_PUBLIC, now=now) in {"stale", "future"}
+
+    def test_age(self) -> None:
+        for late, why in ((300, None), (301, "stale"), (-60, None), (-61, "future")):
+            if why is None:
+                PLAID.verify(kind_request("plaid"), secrets(EC_PUBLIC), NOW + late)
+            else:
+                assert refusal(PLAID, kind_request("plaid"), EC_PUBLIC, now=NOW + late) == why
+
+    def test_issuer_and_claims(self) -> None:
+        for claims in ({"iss": "netlify2"}, {}, {"iss": ["netlify"]}, {"iss": None}):
+            made = by_hand(HEAD, claims | {"sha256": sha256(post().body).hexdigest()}, b"s")
+            assert refusal(NETLIFY, post(headers={"x-webhook-signature": made}), "s") == "mismatch"
+        for spoiled in ({"email_verified": False}, {"email_verified": "true"}, {"email_verified": 1}, {"iss": "https://evil.example"}):
+            assert refusal(PUSHED, pushed(**spoiled), RSA_PUBLIC) == "mismatch"
+
+    def test_body_hash_must_be_there_and_whole(self) -> None:
+        for said in (None, "", 1, [], "é" * 64, "0" * 63, sha256(b"").hexdigest(), "0" * 64):
+            made = by_hand(HEAD, {"iss": "netlify", "sha256": said}, b"s")
+            assert refusal(NETLIFY, post(headers={"x-webhook-signature": made}), "s") in {"malformed", "mismatch"}
+
+    def test_pins(self) -> None:
+        PUSHED.verify(pushed(), secrets(RSA_PUBLIC), NOW)
+        PUSHED.verify(pushed(email="b@p", aud=["x", "https://example.com/hooks/x"]), secrets(RSA_PUBLIC), NOW)
+        for spoiled in (
+            {"aud": "https://example.com/hooks/y"},
+            {"aud": None},
+            {"aud": []},
+            {"email": "c@p"},
+            {"email": ["c@p", 1]},
+            {"aud": {}},
+        ):
+            assert refusal(PUSHED, pushed(**spoiled), RSA_PUBLIC) == "not_pinned"
+        assert refusal(PUBSUB, pushed(), RSA_PUBLIC) == "not_pinned", "without pins nobody gets in"
+
+    def test_pin_that_is_not_required(self) -> None:
+        bound = pinned(MONDAY, {"audience": "https://example.com/a"})
+        bound.verify(token({**GOOD, "aud": "https://example.com/a"}), secrets("signing-secret-of-an-app-for-tests"), NOW)
+        assert refusal(bound, token({**GOOD, "aud": "https://example.com/b"}), "signing-secret-of-an-app-for-tests") == "not_pinned"
+        assert refusal(bound, token(GOOD), "signing-secret-of-an-app-for-tests") == "not_pinned"
+
+    @pytest.mark.parametrize("spoil", ["{0}=", "{0}.", ".{0}", "{0} ", " {0}", "Bearer {0}", "{0}.{0}", "{0}\n", "{0}A"])
+    def test_token_has_one_spelling(self, spoil: str) -> None:
+        made = kind_request("monday").headers["authorization"]
+        assert refusal(MONDAY, post(headers={"authorization": spoil.format(made)}), "signing-secret-of-an-app-for-tests") in {
+            "malformed",
+            "mismatch",
+        }
+
+    def test_deep_and_huge_tokens(self) -> None:
+        deep = base64.urlsafe_b64encode(b"[" * 3000).decode()
+        for text in (f"{deep}.{deep}.", "a" * 9000, "." * 8000, f"{'e30' * 2000}.e30.AA"):
+            assert refusal(MONDAY, post(headers={"authorization": text}), "signing-secret-of-an-app-for-tests") == "malformed"
+
+    def test_bearer_has_no_case(self) -> None:
+        request = pushed()
+        lower = request.headers["authorization"].replace("Bearer", "bearer")
+        PUSHED.verify(replace(request, headers={"authorization": lower}), secrets(RSA_PUBLIC), NOW)
+
+    def test_tokens_that_cover_no_body_are_credentials(self) -> None:
+        assert MONDAY.credentials == PUBSUB.credentials == ("header:authorization",)
+        assert NETLIFY.credentials == PLAID.credentials == ()
+
+    @pytest.mark.parametrize(
+        "bad", [{"algorithm": "none"}, {"algorithm": "RS512"}, {"algorithm": "HS256"}, {"keys": PUBSUB.keys, "expires": True}]
+    )
+    def test_row_that_could_not_protect_is_refused_when_it_is_made(self, bad: dict[str, Any]) -> None:
+        with pytest.raises(ValueError):
+            Jwt(**{"algorithm": "HS256", **bad})
+
+    def test_weak_keys(self) -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec, rsa
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        for key in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP384R1())):  # noqa: S505 - that is the point
+            weak = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+            assert "RSA key of 2048" in (PUSHED.secret_problem(weak) or "")
+            assert "P-256" in (PLAID.secret_problem(weak) or "")
+            assert refusal(PUSHED, pushed(), weak) == "no_secret"
+
+    def test_secret_that_serves_to_fetch(self) -> None:
+        assert PLAID.secret_problem("client:secret") is None
+        assert "client_id:secret" in (PLAID.secret_problem("neither") or "")
+        assert refusal(PLAID, kind_request("plaid"), "client:secret") == "no_key"
+        assert PLAID.needs_secret
+        assert not PUBSUB.needs_secret
+
+
+def pushed(**claims: Any) -> Request:
+    """A request of Pub/Sub's with claims that may be other than they should."""
+    good = {"iss": "https://accounts.google.com", "aud": "https://example.com/hooks/x", "email": "push@p.iam.gserviceaccount.com",
+            "email_verified": True, **GOOD}  # fmt: skip
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    loaded: Any = load_der_private_key(base64.b64decode(RSA_PRIVATE), None)
+    kept = {name: value for name, value in (good | claims).items() if value is not None}
+    message = jwt.PyJWS().encode(json.dumps(kept).encode(), loaded, algorithm="RS256", headers={"kid": "one"})
+    return post(headers={"authorization": f"Bearer {message}"})
+
+
+class TestPins:
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({}, "needs audience: the audience of"),
+            ({"audience": "a"}, "needs email"),
+            ({"audience": "a", "email": " "}, "email must be text"),
+            ({"audience": "a", "email": []}, "needs email"),
+            ({"audience": "a", "email": ["b"] * 101}, "at most 100"),
+            ({"audience": "a", "email": "b", "topic_arn": "c"}, "'topic_arn' cannot be pinned; allowed: audience, email"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, given: dict[str, Any], said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            pinned(PUBSUB, given)
+
+    def test_choices(self) -> None:
+        assert pinned(PLAID, {}) == pinned(PLAID, {"environment": "production"})
+        with pytest.raises(ValueError, match="one of production, sandbox"):
+            pinned(PLAID, {"environment": "development"})
+        with pytest.raises(ValueError, match="has one value"):
+            pinned(PLAID, {"environment": ["production", "sandbox"]})
+
+    def test_scheme_without_pins(self) -> None:
+        assert pinned(NETLIFY, {}) is NETLIFY
+        assert pinned(KINDS["ecdsa"].scheme, {}) is KINDS["ecdsa"].scheme
+        with pytest.raises(ValueError, match="allowed: nothing"):
+            pinned(KINDS["ecdsa"].scheme, {"audience": "x"})
+        assert pins_of(None) == pins_of(Unsigned()) == ()

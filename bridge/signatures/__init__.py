@@ -9,22 +9,32 @@ from bridge.signatures.described import scheme_of
 from bridge.signatures.ecdsa import Ecdsa
 from bridge.signatures.ed25519 import Ed25519
 from bridge.signatures.envelope import Envelope
+from bridge.signatures.jwt import Jwt
 from bridge.signatures.keyed import Hmac
+from bridge.signatures.keys import NO_KEYS, Ask, Keys
+from bridge.signatures.keysets import KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional
+from bridge.signatures.pins import Pin, pinned, pins_of
 from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
 from bridge.signatures.static import Basic, Token, Unsigned
 from bridge.signatures.timestamps import Timestamp
 
 __all__ = [
     "MAX_SECRETS",
+    "NO_KEYS",
     "AnyOf",
+    "Ask",
     "Basic",
     "Ecdsa",
     "Ed25519",
     "Envelope",
     "HeaderSets",
     "Hmac",
+    "Jwt",
+    "KeySet",
+    "Keys",
     "Pairs",
+    "Pin",
     "Plain",
     "Positional",
     "Scheme",
@@ -32,5 +42,7 @@ __all__ = [
     "Timestamp",
     "Token",
     "Unsigned",
+    "pinned",
+    "pins_of",
     "scheme_of",
 ]

@@ -80,6 +80,15 @@ def jwk_key(document: JSON) -> Any:
     raise ValueError("not a JWK of a kind that is known")
 
 
+def kid_of(text: str) -> str:
+    """Return the `kid` of a key that is written as a JWK, or one that stands for none."""
+    try:
+        kid = orjson.loads(text).get("kid")
+    except (ValueError, AttributeError):
+        return "sample"
+    return kid if isinstance(kid, str) and kid else "sample"
+
+
 def public_der(key: Any, kind: str) -> bytes:
     """Return the DER form of a public key of `cryptography`; ValueError if it is not of `kind`, or too weak."""
     return _checked(key, kind)

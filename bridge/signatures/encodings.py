@@ -59,7 +59,7 @@ KEY: dict[str, Callable[[str], bytes]] = {
     "hex": unhex,
     "base64": unbase64,
     "whsec": _whsec,  # Standard Webhooks and Svix; Stripe's whsec_ is "utf8", whole
-    "sha1": lambda secret: sha1(utf8(secret), usedforsecurity=False).digest(),  # Braintree
+    "sha1": lambda secret: sha1(utf8(secret.rpartition("|")[2]), usedforsecurity=False).digest(),  # Braintree: [PUBLIC|]PRIVATE
 }
 KEY_FORM = {
     "utf8": "any text",
