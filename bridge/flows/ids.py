@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 from uuid import uuid4
 
@@ -10,7 +11,16 @@ ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 def new_run_id() -> str:
     """Return a new id such as `B7uiXDngvzFvUWxHRKQFAD`: 122 random bits."""
-    number, text = uuid4().int, ""
+    return _written(uuid4().int)
+
+
+def workbook_id(name: str) -> str:
+    """Return the id of the workbook of that name, always the same."""
+    return _written(int.from_bytes(hashlib.sha256(b"workbook " + name.encode("utf-8", "surrogatepass")).digest()[:16], "big"))
+
+
+def _written(number: int) -> str:
+    text = ""
     for _ in range(22):
         number, digit = divmod(number, len(ALPHABET))
         text += ALPHABET[digit]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from flask import Flask, Response
+from werkzeug.exceptions import MethodNotAllowed
 
+from bridge.blobs import Blobs
 from bridge.errors import BridgeError
-from bridge.flows import FlowFunction
 from bridge.logs import get_logger
 from bridge.routes import Config
 from bridge.settings import Settings
+from bridge.start import local_platform
 from bridge.store import events, health, rejects
 from bridge.store.database import Database
 from bridge.store.runs import Runs
 from bridge.web import hooks
 from bridge.web.faces import Faces
-from bridge.web.flow_api import flow_api
+from bridge.web.flow_api import Served, flow_api
 from bridge.web.intake import Intake
 from bridge.web.rate import Limiter
 from bridge.web.turned_away import TurnedAway
@@ -28,9 +30,8 @@ log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
 
 
-def create_app(settings: Settings, config: Callable[[], Config], database: Database, ring: Callable[[], None],
-               flows: Mapping[str, FlowFunction]) -> Flask:  # fmt: skip
-    """Return the application. `config` gives the configuration of the moment; `ring` wakes the worker; `flows` are the local platform's.
+def create_app(settings: Settings, config: Callable[[], Config], database: Database, ring: Callable[[], None]) -> Flask:
+    """Return the application. `config` gives the configuration of the moment; `ring` wakes the worker.
 
     Nothing is opened here, so the app may be created before a fork.
     """
@@ -41,15 +42,20 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     limiter = Limiter()
     turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter)
     receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away)
-    if flows:
-        credentials = settings.local_api_key, settings.local_user_id
-        app.register_blueprint(flow_api(Runs(database, ring), flows, credentials))
+    credentials = settings.local_api_key, settings.local_user_id
+    app.register_blueprint(flow_api(Served(Runs(database, ring), Blobs(settings.data / "blobs"), lambda: local_platform(config()), credentials)))
     _add_health(app, database)
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
-    app.register_error_handler(405, lambda _: _json(405, b'{"error":"method_not_allowed","message":"not with this method"}'))
+    app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
     app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]
     return app
+
+
+def _not_with_this_method(error: MethodNotAllowed) -> Response:
+    response = _json(405, b'{"error":"method_not_allowed","message":"not with this method"}')
+    response.allow.update(error.valid_methods or ())
+    return response
 
 
 def _by_path(receiving: hooks.Hooks, inner: Any, faces: Faces) -> Any:

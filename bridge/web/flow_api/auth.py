@@ -1,0 +1,80 @@
+"""Who asks: a key that is known, and a user id that is the key's. Fails closed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bridge.errors import Refused
+from bridge.model import JSON
+from bridge.routes import LocalKey
+
+BUILT_IN = "built-in"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a key speaks for. `key` is its name; `flows` are the saved_item_ids that it may use, null for all."""
+
+    key: str
+    user_id: str
+    flows: frozenset[str] | None = None
+
+    def may(self, saved_item_id: str) -> bool:
+        """Tell whether the key may start and see this flow."""
+        return self.flows is None or saved_item_id in self.flows
+
+
+def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]) -> Caller:
+    """Return who the key `given` speaks for, or refuse with 401.
+
+    Keys are compared by their hashes, each in constant time and all of them whichever fits, so that the time an answer takes says
+    nothing of a key.
+    """
+    api_key, user_id = credentials
+    known = [LocalKey(name=BUILT_IN, hash=_hash(api_key)), *keys] if api_key and user_id else list(keys)
+    mine, found = _hash(given), None
+    for key in known:
+        if hmac.compare_digest(mine, key.hash):
+            found = key
+    user = user_id if found is None or found.user_id is None else found.user_id
+    if found is None or not given or not user:
+        raise Refused(401, "unauthorized", "the API key is missing or unknown", headers={"WWW-Authenticate": "Bearer"})
+    return Caller(found.name, user, found.flows)
+
+
+def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
+    """Return the key of a request, empty where it has none: `Authorization: Bearer`, or else `api_key` of the query.
+
+    Another kind of Authorization, and two keys in the query, are none.
+    """
+    if authorization is None:
+        return api_keys[0] if len(api_keys) == 1 else ""
+    scheme, _, bearer = authorization.partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else ""
+
+
+def check_user(caller: Caller, users: Iterable[JSON], projects: Iterable[JSON]) -> None:
+    """Refuse with 403 whoever does not say, or wrongly says, which user the key belongs to.
+
+    There are no projects here: beside a user id a project id says nothing, and without one it stands for the user's and has to be it.
+    """
+    said = list(users) or [one for one in projects if one is not None]
+    if not said:
+        raise Refused(403, "forbidden", "the user id is missing: x-auth-key, or user_id in the body or the query")
+    if not all(isinstance(one, str) and _same(one, caller.user_id) for one in said):
+        raise Refused(403, "forbidden", "the API key does not match the user id")
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(_bytes(key)).hexdigest()
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(_bytes(one), _bytes(other))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,149 @@
+"""Files: uploaded by name as Base64 in JSON, downloaded as bytes or as a zip."""
+
+from __future__ import annotations
+
+import binascii
+import unicodedata
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from flask import Response, request
+from werkzeug.wsgi import wrap_file
+
+from bridge.errors import Refused, StoreError
+from bridge.logs import get_logger
+from bridge.model import JSON, LocalFile
+from bridge.web.flow_api import answers
+from bridge.web.flow_api.asked import Asked, bad
+from bridge.web.flow_api.served import Served
+from bridge.web.flow_api.starting import run_of
+from bridge.web.flow_api.zipping import zipped
+
+MIB = 1024 * 1024
+MAX_FILE = 25 * MIB
+MAX_FILES = 50  # in one call
+MAX_UPLOADED = 1024 * MIB  # of one user
+SPARE = 256 * MIB  # of the disk is left to the database
+NAME_BYTES = 255  # of a file's name in UTF-8
+#: A download is never shown, run or guessed at by a browser.
+SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "no-store"}
+
+log = get_logger()
+
+
+def upload_file(served: Served, asked: Asked) -> Response:
+    """Keep one file under its name; one that the user has of that name is replaced."""
+    name = _keep(served, asked, asked.fields)
+    return answers.answer(200, {"success": True, "file_name": name})
+
+
+def upload_files(served: Served, asked: Asked) -> Response:
+    """Keep several, each for itself: 200 where all could be, 207 where some could, the first one's error where none could."""
+    kept: list[str] = []
+    failed: list[tuple[str, Refused]] = []
+    for entry in asked.listed("files", MAX_FILES):
+        try:
+            fields = entry if isinstance(entry, dict) else {}
+            if fields.get("file_name") in kept:
+                raise bad("invalid_parameter", "the name stands twice")
+            kept.append(_keep(served, asked, fields))
+        except Refused as refused:
+            name = fields.get("file_name")
+            failed.append((name[:NAME_BYTES] if isinstance(name, str) else "", refused))
+    if not failed:
+        return answers.answer(200, {"success": True, "uploaded_files": kept})
+    if not kept:
+        name, first = failed[0]
+        raise Refused(first.status, first.code, f"no file was kept; {name[:100]!r}: {first.message}", headers=first.headers)
+    reasons = [{"file_name": name, "error": why.code, "message": why.message} for name, why in failed]
+    names = [name for name, _ in failed]
+    return answers.answer(207, {"partial_success": True, "uploaded_files": kept, "failed_files": names, "errors": reasons})
+
+
+def download_file(served: Served, asked: Asked) -> Response:
+    """The bytes of a file that a run kept, or that its user uploaded."""
+    file = _files_of_run(served, asked, [asked.fields.get("file_name")])[0]
+    opened = served.blobs.open(file.sha256)
+    headers = {**SAFE, "Content-Length": str(file.size), "Content-Disposition": disposition(file.name)}
+    return Response(wrap_file(request.environ, opened), 200, headers, mimetype="application/octet-stream", direct_passthrough=True)
+
+
+def download_files(served: Served, asked: Asked) -> Response:
+    """Several files as a zip, which is made while it is sent. All of them, or an error."""
+    files = _files_of_run(served, asked, asked.listed("file_names", MAX_FILES))
+    headers = {**SAFE, "Content-Disposition": disposition("files.zip")}
+    return Response(zipped(served.blobs, files), 200, headers, mimetype="application/zip")
+
+
+def disposition(name: str) -> str:
+    """Return a Content-Disposition that no name can break out of (RFC 6266)."""
+    plain = "".join(one if one.isascii() and (one.isalnum() or one in "._- ") else "_" for one in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+
+
+def name_problem(name: JSON) -> str | None:
+    """Return what is wrong with the name of a file that is to be kept: it is one name, not a path, and can be shown."""
+    if not isinstance(name, str) or not name:
+        return "file_name: a string that is not empty is wanted"
+    if name in (".", "..") or "/" in name or "\\" in name:
+        return "file_name: a name without a folder is wanted"
+    if any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") for one in name) or name != name.strip():
+        return "file_name: control characters, invisible ones and blanks at its ends are not allowed"
+    if len(name.encode()) > NAME_BYTES:
+        return f"file_name: at most {NAME_BYTES} bytes are allowed"
+    return None
+
+
+def _keep(served: Served, asked: Asked, fields: JSON) -> str:
+    name, user_id = fields.get("file_name"), asked.caller.user_id
+    if problem := name_problem(name):
+        raise bad("missing_parameter" if name is None else "invalid_parameter", problem)
+    data = _decoded(fields.get("file_content"))
+    if len(data) > MAX_FILE:
+        raise Refused(413, "too_large", f"the file has {len(data)} bytes; at most {MAX_FILE} are allowed")
+    try:
+        before = served.runs.file(user_id, name)
+        total = served.runs.uploaded(user_id) - (before.size if before else 0) + len(data)
+        if total > MAX_UPLOADED:
+            raise Refused(507, "storage_full", f"the files of this user would have {total} bytes; at most {MAX_UPLOADED} are allowed")
+        if served.blobs.room() < SPARE + len(data):
+            raise Refused(507, "storage_full", "the disk is nearly full")
+        sha256 = served.blobs.keep(data)
+        served.runs.keep_file(LocalFile(user_id=user_id, name=name, sha256=sha256, size=len(data), created_at=asked.now))
+    except (OSError, StoreError) as error:
+        log.error("file_not_kept", key=asked.caller.key, error=str(error))
+        raise Refused(503, "unavailable", "the file could not be kept", headers={"Retry-After": "5"}) from error
+    log.info("file_kept", key=asked.caller.key, bytes=len(data))
+    return str(name)
+
+
+def _decoded(content: JSON) -> bytes:
+    """Return the bytes of Base64 text, which may be broken into lines."""
+    if not isinstance(content, str):
+        raise bad("missing_parameter" if content is None else "invalid_parameter", "file_content: Base64 text is wanted")
+    try:
+        if content.endswith("==="):  # strict mode lets more pass than there can be
+            raise ValueError
+        return binascii.a2b_base64("".join(content.split()) if "\n" in content else content, strict_mode=True)
+    except ValueError:
+        raise bad("invalid_parameter", "file_content: this is not Base64") from None
+
+
+def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[LocalFile]:
+    """Return the files of those names: of the run, or else uploaded by its user. All are there, or it is refused."""
+    run_id, saved_item_id = asked.id("run_id"), asked.maybe_id("saved_item_id")
+    if problem := next((f"{name_problem(name)}" for name in names if name_problem(name)), None):
+        raise bad("missing_parameter" if names == [None] else "invalid_parameter", problem)
+    run = run_of(served, asked, run_id)
+    if saved_item_id not in (None, run.saved_item_id):
+        raise bad("conflicting_parameters", "the run is of another flow than saved_item_id")
+    files = []
+    for name in dict.fromkeys(map(str, names)):
+        file = served.runs.file(run.user_id, name, run.id) or served.runs.file(run.user_id, name)
+        if file is None:
+            raise Refused(404, "file_not_found", f"there is no file {name[:100]!r} of this run or of this user")
+        if not served.blobs.path(file.sha256).is_file():
+            log.error("file_lost", sha256=file.sha256)
+            raise Refused(500, "file_lost", f"the bytes of {name[:100]!r} are not on this machine")
+        files.append(file)
+    return files
