@@ -21,11 +21,13 @@ SECTIONS = {
         "check": ("bridge.cli.check", "Check routes.yaml, flows.py and the database."),
         "schema": ("bridge.cli.check", "Print the schema of routes.yaml for editors."),
         "sample": ("bridge.cli.sample", "Make a signed, realistic event."),
+        "doctor": ("bridge.cli.doctor", "Prove that bad requests stay out of the running bridge."),
     },
     "Run": {
         "serve": ("bridge.cli.processes", "Run everything: receivers and a worker."),
         "web": ("bridge.cli.processes", "Run receivers only."),
         "work": ("bridge.cli.processes", "Run a worker only."),
+        "platform": ("bridge.cli.platform", "Run the local platform alone, to rehearse failures."),
     },
     "Look": {
         "events": ("bridge.cli.look", "List events."),

@@ -248,7 +248,8 @@ def _send(settings: Settings, story: Story) -> None:
 
 def sample_request(settings: Settings, source: str, type_: str, *, forged: bool = False) -> Request:
     """Return a signed sample for a source of the demo."""
-    from bridge.cli.sample import Signer, make
+    from bridge.cli.forging import Signer
+    from bridge.cli.sample import make
     from bridge.config import load
 
     known = load(settings.config, settings.environ).sources[source]

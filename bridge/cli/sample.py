@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shlex
 import sys
 import time
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from bridge.cli import output
+from bridge.cli.forging import KINDS, Signer, forge
 from bridge.errors import BridgeError, ConfigError
 from bridge.model import Lost, Request
 
 if TYPE_CHECKING:
-    from bridge.providers import Provider
     from bridge.routes import Source
-    from bridge.signatures import Scheme
 
-OLD = 2 * 86400.0  # seconds; older than any tolerance may be
-KINDS = ("body", "secret", "timestamp", "header", "encoding")
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Who is to have sent the event: a source of routes.yaml, or a provider alone."""
-
-    source: str
-    provider: Provider
-    scheme: Scheme
-    secret: str
 
 
 @click.command()
@@ -44,7 +29,7 @@ class Signer:
 @click.argument("type_", metavar="[TYPE]", required=False)
 @click.option("--to", metavar="URL", help="Send it there; the path /hooks/SOURCE is added if there is none.")
 @click.option("--secret", metavar="SECRET", help="Sign with this (default: the source's in routes.yaml).")
-@click.option("--tamper", type=click.Choice(KINDS), help="Make it a forgery that must be refused.")
+@click.option("--tamper", type=click.Choice(list(KINDS)), help="Make it a forgery that must be refused.")
 @click.pass_obj
 def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None,
            tamper: str | None) -> None:  # fmt: skip
@@ -133,64 +118,6 @@ def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: f
         return signer.scheme.sign(request, signer.secret, now) if signer.scheme.needs_secret else request
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-
-
-def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:
-    """Return the request as someone without the secret would send it; ValueError where a forgery of this kind proves nothing."""
-    scheme = signer.scheme
-    if not scheme.needs_secret:
-        raise ValueError(f"a {signer.provider.title} is not signed, so there is nothing to tamper with")
-    signed = scheme.sign(request, signer.secret, now)
-    added = {name: value for name, value in signed.headers.items() if request.headers.get(name) != value}
-    match kind:
-        case "body":
-            if scheme.sign(replace(request, body=request.body + b" "), signer.secret, now).headers == signed.headers:
-                raise ValueError(f"the signature of {signer.source} does not cover the body: nothing would be noticed")
-            return replace(signed, body=_changed(signed.body))
-        case "secret":
-            return scheme.sign(request, _other(scheme, signer.secret), now)
-        case "timestamp":
-            old = scheme.sign(request, signer.secret, now - OLD)
-            if old.headers == signed.headers and old.body == signed.body:
-                raise ValueError(f"{signer.source} signs no time, so an old request cannot be told from a new one")
-            return old
-        case "header":
-            return replace(request, headers={name: value for name, value in signed.headers.items() if name not in added})
-    recoded = {name: _recoded(value) for name, value in added.items()}
-    if recoded == added:
-        raise ValueError(f"{signer.source} shows no signature that could be written in another encoding")
-    return replace(signed, headers={**signed.headers, **recoded})
-
-
-def _changed(body: bytes) -> bytes:
-    """Return the body with one letter or digit of it changed, so that it can still be read."""
-    later = range(len(body) // 2, len(body))
-    at = next((place for place in later if chr(body[place]).isalnum() and body[place] < 128), len(body) - 1)
-    return body[:at] + (b"x" if body[at : at + 1] != b"x" else b"y") + body[at + 1 :]
-
-
-def _other(scheme: Scheme, secret: str) -> str:
-    from bridge.cli.env_file import new_secret
-
-    made = new_secret(scheme)
-    return made if scheme.secret_problem(made) is None else secret[:-4] + ("AAAA" if secret[-4:] != "AAAA" else "BBBB")
-
-
-def _recoded(value: str) -> str:
-    """Return a header's value with its signature in base64 where it was hexadecimal, and the reverse."""
-
-    def hex_to_base64(found: re.Match[str]) -> str:
-        return b64encode(bytes.fromhex(found[0])).decode()
-
-    def base64_to_hex(found: re.Match[str]) -> str:
-        try:
-            return b64decode(found[0], validate=True).hex()
-        except ValueError:
-            return found[0]
-
-    recode: Callable[[re.Match[str]], str] = base64_to_hex
-    text, count = re.subn(r"(?<![0-9a-zA-Z+/])(?:[0-9a-f]{2}){20,}(?![0-9a-zA-Z+/=])", hex_to_base64, value)
-    return text if count else re.sub(r"[A-Za-z0-9+/]{26,}={0,2}", recode, value)
 
 
 def curl(request: Request) -> str:

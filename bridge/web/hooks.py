@@ -8,23 +8,26 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 from werkzeug.http import HTTP_STATUS_CODES
 
+from bridge import dry
+from bridge.dry import is_dry
 from bridge.errors import BadSignature, Refused, StoreError
 from bridge.ids import event_id
 from bridge.logs import get_logger
 from bridge.model import Request, Status
 from bridge.providers import Reply
-from bridge.receive import Keep, Received, receive
+from bridge.receive import Arrivals, Keep, Received, receive
 from bridge.routes import Config, Source
 from bridge.settings import Settings
+from bridge.store.events import Added
 from bridge.web import form_pages
 from bridge.web.intake import Intake
-from bridge.web.rate import Limiter
+from bridge.web.rate import Limiter, Unlimited
 from bridge.web.turned_away import TurnedAway
 
 log = get_logger()
@@ -44,8 +47,8 @@ class Hooks:
     keep: Keep
     ring: Callable[[], None]
     intake: Intake
-    limiter: Limiter
-    turned_away: TurnedAway
+    limiter: Limiter | Unlimited
+    turned_away: TurnedAway | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
@@ -55,9 +58,21 @@ class Hooks:
             return _refuse(UNKNOWN_SOURCE, start_response)
         if source.provider.name == "form":
             return form_pages.answer(source, environ, lambda: self._take(environ, source, config))(environ, start_response)
+        if is_dry(environ.get("HTTP_X_FLOWBRIDGE_DRY", ""), self.settings.secret_key, source.name):
+            return self._try_out(environ, source, config, start_response)
         try:
             return _write(self._take(environ, source, config).reply, start_response)
         except Refused as refused:
+            return _refuse(refused, start_response)
+
+    def _try_out(self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse) -> Iterable[bytes]:
+        """Do all that is done for a request, and keep nothing of it: no event, no reject, no count against a rate."""
+        noted = {dry.HEADER: dry.DONE}
+        nothing = replace(self, keep=_keep_nothing, ring=lambda: None, limiter=Unlimited(), turned_away=None)
+        try:
+            return _write(nothing._take(environ, source, config).reply, start_response, noted)
+        except Refused as refused:
+            refused.headers |= noted
             return _refuse(refused, start_response)
 
     def _take(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
@@ -70,7 +85,7 @@ class Hooks:
                 inbound = read_request(environ, body, self.settings.public_url, client)
                 received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now))
         except BadSignature as bad:
-            kept = self.turned_away.note(inbound, source, bad.reason, now)
+            kept = self.turned_away.note(inbound, source, bad.reason, now) if self.turned_away else None
             log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
         except StoreError as error:
@@ -87,7 +102,11 @@ class Hooks:
         return received
 
 
-def _limit(limiter: Limiter, source: Source, client: str | None, now: float) -> None:
+def _keep_nothing(arrivals: Arrivals, _replan: object) -> list[Added]:
+    return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
+
+
+def _limit(limiter: Limiter | Unlimited, source: Source, client: str | None, now: float) -> None:
     for rate, key in ((source.rate, source.name), (source.rate_per_address, f"{source.name} {client}")):
         wait = limiter.wait(key, rate, now) if rate else 0.0
         if wait:

@@ -1,0 +1,205 @@
+"""doctor: prove on the running bridge that good requests get in and bad ones stay out, with nothing kept of either."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from bridge import dry
+from bridge.cli import output
+from bridge.cli.forging import KINDS, Signer, forge
+from bridge.cli.output import Column
+from bridge.cli.selection import AS_JSON, settings_of
+from bridge.errors import BridgeError
+from bridge.model import Answer, Call, Lost, Request
+
+if TYPE_CHECKING:
+    from bridge.routes import Source
+    from bridge.send import Sender
+    from bridge.settings import Settings
+
+COLUMNS = (
+    Column("check", whole=True),
+    Column("of", whole=True),
+    Column("result", style=output.styled, whole=True),
+    Column("found", spare=True),
+)
+CLOCK = 5.0  # seconds that two clocks may differ
+EXPIRES = 14 * 86400.0  # seconds before its end that a certificate is pointed out
+PATIENCE = 15.0  # seconds for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was tried, of which source, `ok`, `warning` or `error`, and what was found."""
+
+    check: str
+    of: str
+    result: str
+    found: str
+
+
+@click.command()
+@click.option("--to", metavar="URL", help="The bridge to try (default: FLOWBRIDGE_PUBLIC_URL, else the address it is bound to).")
+@AS_JSON
+@click.pass_obj
+def doctor(config: str | None, /, to: str | None, as_json: bool) -> None:
+    """Prove that bad requests stay out: each source of the running bridge gets a good sample and forgeries of it, in a dry mode.
+
+    Nothing is kept of them. Beside that it looks at the public URL, its certificate, the clock, and the size of body that a proxy lets
+    through. The exit code is 1 where something is wrong.
+
+    \b
+    flowbridge doctor
+    flowbridge doctor --to https://hooks.example.com
+    """
+    from bridge.config import load
+    from bridge.send import Sender
+
+    settings = settings_of(config, secrets=True)
+    sources = load(settings.config, settings.environ).sources
+    target = (to or settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}").rstrip("/")
+    sender = Sender()
+    findings: list[Finding] = []
+    try:
+        for finding in examine(sender, target, settings, list(sources.values())):
+            findings.append(finding)
+            if as_json:
+                output.json_line({"check": finding.check, "of": finding.of, "result": finding.result, "found": finding.found})
+    finally:
+        sender.close()
+    if not as_json:
+        output.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in findings))
+    bad = sum(one.result == "error" for one in findings)
+    output.say(f"{len(findings)} checks at {target}: " + (f"{bad} went wrong" if bad else "bad requests stay out, good ones get in"))
+    sys.exit(1 if bad else 0)
+
+
+def examine(sender: Sender, target: str, settings: Settings, sources: list[Source]) -> Iterator[Finding]:
+    """Yield all findings. `BridgeError` where the bridge cannot be reached, or does not know dry requests of this secret key."""
+    yield from _reachable(sender, target, settings)
+    for source in sources:
+        if not source.scheme.needs_secret:
+            what = "a form is public by nature" if source.provider.name == "form" else "insecure: anyone may send to it"
+            yield Finding("verified", source.name, "ok" if source.provider.name == "form" else "warning", what)
+            continue
+        yield from _tried(sender, target, settings.secret_key, source)
+    if (largest := max((one for one in sources if one.scheme.needs_secret), key=lambda one: one.max_body, default=None)) is not None:
+        yield _size(sender, target, settings.secret_key, largest)
+
+
+# -- the way there
+
+
+def _reachable(sender: Sender, target: str, settings: Settings) -> Iterator[Finding]:
+    before = time.time()
+    answer = _ask(sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b""))
+    if answer.status != 200:
+        raise BridgeError(f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy pass /healthz on?")
+    yield Finding("reached", target, "ok", f"/healthz answers 200 in {(time.time() - before) * 1000:.0f} ms")
+    if not settings.public_url:
+        yield Finding("public URL", "-", "warning", "FLOWBRIDGE_PUBLIC_URL is not set: senders that sign the URL cannot be verified")
+    elif urlsplit(settings.public_url).scheme != "https":
+        yield Finding("public URL", settings.public_url, "warning", "it is not https: tokens and payloads travel in clear")
+    if urlsplit(target).scheme == "https":
+        yield _certificate(target)
+    if "date" in answer.headers:
+        yield _clock(answer.headers["date"], before)
+
+
+def _certificate(target: str) -> Finding:
+    """Connections of the sender verified it already; here is how long it lasts."""
+    parts = urlsplit(target)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        context = ssl.create_default_context()
+        with socket.create_connection((host, port), PATIENCE) as plain, context.wrap_socket(plain, server_hostname=host) as tls:
+            ends = ssl.cert_time_to_seconds(str((tls.getpeercert() or {})["notAfter"]))
+    except (OSError, ValueError, KeyError) as error:
+        return Finding("certificate", host, "error", str(error))
+    days = (ends - time.time()) / 86400
+    return Finding("certificate", host, "ok" if days * 86400 > EXPIRES else "warning", f"valid for {days:.0f} more days")
+
+
+def _clock(date: str, now: float) -> Finding:
+    try:
+        apart = abs(parsedate_to_datetime(date).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return Finding("clock", "-", "warning", "the answer's Date cannot be read")
+    if apart <= CLOCK:
+        return Finding("clock", "-", "ok", "this machine's clock and the server's agree")
+    return Finding("clock", "-", "error", f"this machine's clock and the server's are {apart:.0f} seconds apart: signed times will not fit")
+
+
+# -- what gets in
+
+
+def _tried(sender: Sender, target: str, secret_key: str, source: Source) -> Iterator[Finding]:
+    """A forgery comes first: one that is not known as dry shows it, and no good request is sent to leave an event behind."""
+    from bridge.samples import sample
+
+    signer = Signer(source.name, source.provider, source.scheme, next(one.value for one in source.secrets))
+    url, now = f"{target}/hooks/{source.name}", time.time()
+    request = sample(source.provider.name, None, now=now, new_id=secrets.token_hex(8), path=f"/hooks/{source.name}", url=url)
+    try:
+        good = source.scheme.sign(request, signer.secret, now)
+    except ValueError as error:
+        yield Finding("good", source.name, "warning", f"no sample can be signed here: {error}")
+        return
+    marks = {dry.HEADER.lower(): dry.token(secret_key, source.name)}
+    for kind in ("header", *(kind for kind in KINDS if kind != "header")):
+        try:
+            forgery = forge(signer, request, kind, now)
+        except ValueError as reason:
+            yield Finding(f"forged {kind}", source.name, "-", str(reason))
+            continue
+        answer = _send(sender, forgery, marks)
+        fine = answer.status == 401
+        found = "stays out (401)" if fine else f"answered {answer.status}, not 401"
+        yield Finding(f"forged {kind}", source.name, "ok" if fine else "error", found)
+    answer = _send(sender, good, marks)
+    fine = answer.status // 100 == 2
+    yield Finding("good", source.name, "ok" if fine else "error", f"gets in ({answer.status})" if fine else f"answered {answer.status}")
+
+
+def _send(sender: Sender, request: Request, marks: dict[str, str]) -> Answer:
+    headers = {**request.headers, **marks}
+    answer = _ask(sender, Call(method="POST", url=request.url, headers=headers, body=request.body))
+    if answer.headers.get(dry.HEADER.lower()) != dry.DONE and answer.status != 413:
+        raise BridgeError(
+            f"{request.url} answers {answer.status} and does not take the request as dry: it has another FLOWBRIDGE_SECRET_KEY "
+            "(or <data>/secret_key), another routes.yaml or an older flowbridge, or a proxy answers in its place. Nothing more was sent."
+        )
+    return answer
+
+
+def _size(sender: Sender, target: str, secret_key: str, source: Source) -> Finding:
+    """Whether a body as large as the largest that is allowed gets through, or a proxy refuses it first."""
+    path = f"/hooks/{source.name}"
+    request = Request(method="POST", path=path, headers={"content-type": "text/plain"}, body=b"x" * source.max_body, url=target + path)
+    mib = f"{source.max_body / 1024 / 1024:.0f} MiB"
+    try:
+        answer = _send(sender, replace(request), {dry.HEADER.lower(): dry.token(secret_key, source.name)})
+    except BridgeError as error:
+        return Finding("largest body", source.name, "error", f"{mib} (max_body) do not get through: {error}")
+    if answer.status == 413:
+        found = f"a proxy refuses {mib} (max_body): raise its limit (client_max_body_size in nginx)"
+        return Finding("largest body", source.name, "error", found)
+    return Finding("largest body", source.name, "ok", f"{mib} (max_body) get through")
+
+
+def _ask(sender: Sender, call: Call) -> Answer:
+    answer = sender.send(call, PATIENCE)
+    if isinstance(answer, Lost):
+        raise BridgeError(f"{call.url}: {answer.reason} (is `flowbridge serve` running?)")
+    return answer

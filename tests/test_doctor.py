@@ -1,0 +1,90 @@
+"""doctor: the running bridge is tried out with nothing kept, and only by who has the secret key."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import itsdangerous.timed
+import pytest
+from processes import call
+from serving import Bridge, github
+
+from bridge import dry
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources:
+  github: {provider: github, secret: "${env:GITHUB_SECRET}", max_body: 100 KiB}
+  stripe: {provider: stripe, secret: whsec_a_secret_of_stripe}
+  token: {provider: token, secret: a-long-token-of-ours}
+  contact: {provider: form}
+  open: {provider: hmac, insecure: true, verify: {header: X-Sig}}
+routes: [{name: all, on: github, inputs: {a: "${body.action}"}, flow: local/echo}]
+"""
+KEY = "k" * 40
+
+
+def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = dry.token(KEY, "github")
+    assert dry.is_dry(token, KEY, "github")
+    assert not dry.is_dry(token, KEY, "stripe") and not dry.is_dry(token, "j" * 40, "github") and not dry.is_dry(token, "", "github")
+    assert not any(dry.is_dry(text, KEY, "github") for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000))
+    later = time.time() + dry.LASTS + 2
+    monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: later)
+    assert not dry.is_dry(token, KEY, "github")
+
+
+@pytest.fixture
+def bridge(tmp_path: Path):
+    with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_SECRET_KEY": KEY}) as bridge:
+        yield bridge
+
+
+def doctor(bridge: Bridge, *arguments: str, **more: str):
+    target = f"http://127.0.0.1:{bridge.port}"
+    return call(bridge.folder, "doctor", "--to", target, *arguments, environ={**bridge.environ, **more})
+
+
+def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) -> None:
+    result = doctor(bridge, "--json")
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = {(one["check"], one["of"]): one["result"] for one in map(json.loads, result.stdout.splitlines())}
+    for source in ("github", "stripe", "token"):
+        assert found["good", source] == found["forged secret", source] == found["forged header", source] == "ok"
+    assert found["forged body", "github"] == found["forged timestamp", "stripe"] == found["largest body", "stripe"] == "ok"
+    assert found["forged body", "token"] == found["forged timestamp", "github"] == "-", "what proves nothing is not claimed"
+    assert (found["verified", "contact"], found["verified", "open"]) == ("ok", "warning")
+    assert bridge.count("event") == bridge.count("reject") == bridge.count("delivery") == 0
+    table = doctor(bridge)
+    assert "gets in (202)" in table.stdout and "bad requests stay out, good ones get in" in table.stderr
+
+
+def test_without_the_key_nothing_good_is_sent(bridge: Bridge) -> None:
+    result = doctor(bridge, FLOWBRIDGE_SECRET_KEY="another-key-of-32-characters-or-more")
+    assert result.returncode == 1 and "does not take the request as dry" in result.stderr
+    assert bridge.count("event") == 0
+
+
+def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None:
+    result = doctor(bridge, GITHUB_SECRET="not-what-the-running-one-has")
+    assert result.returncode == 1
+    assert "answered 401" in next(line for line in result.stdout.splitlines() if line.startswith("good") and "github" in line)
+
+
+def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
+    body = b'{"action":"opened"}'
+    answer = bridge.post("/hooks/github", body, {**github(body), dry.HEADER: dry.token("x" * 40, "github")})
+    assert answer.status == 202 and dry.HEADER.lower() not in {name.lower() for name in answer.headers}
+    assert bridge.count("event") == 1, "it is an event like any other"
+
+
+def test_what_is_no_bridge_is_said(tmp_path: Path) -> None:
+    with Bridge(tmp_path, "web", routes=ROUTES) as bridge:
+        bridge.stop()
+        result = doctor(bridge)
+    assert result.returncode == 1 and "is `flowbridge serve` running?" in result.stderr
+
+
