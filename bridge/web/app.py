@@ -43,7 +43,8 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter)
     receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away)
     credentials = settings.local_api_key, settings.local_user_id
-    app.register_blueprint(flow_api(Served(Runs(database, ring), Blobs(settings.data / "blobs"), lambda: local_platform(config()), credentials)))
+    served = Served(Runs(database, ring), Blobs(settings.data / "blobs"), lambda: local_platform(config()), credentials)
+    app.register_blueprint(flow_api(served))
     _add_health(app, database)
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
