@@ -29,6 +29,7 @@ from bridge.start import Loaded, local_platform, prepare_store
 from bridge.store.database import Database
 from bridge.wake import Wake
 from bridge.web.app import create_app
+from bridge.web.faults import Fault, Faults
 from bridge.web.serving import Receivers, options
 from bridge.worker import Worker
 
@@ -103,10 +104,12 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
-def receive_forever(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket]) -> None:
-    """Be the receivers' parent process."""
+def receive_forever(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket], faults: Sequence[Fault] = ()) -> None:
+    """Be the receivers' parent process. With `faults` the flow API misbehaves as they say."""
     settings = as_bound(settings, sockets)
     app = create_app(settings, lambda: loaded.config, Database(settings.database_url), wake.ring)
+    if faults:
+        app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
     chosen = options(settings) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
     Receivers(app, chosen).run()
 
@@ -134,11 +137,12 @@ class Child:
     restart_at: float | None = field(default=0.0)
 
 
-def everything(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket]) -> list[Child]:
+def everything(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket],
+               faults: Sequence[Fault] = ()) -> list[Child]:  # fmt: skip
     """Return what `serve` runs: the receivers and a worker."""
     loaded = reached_at(loaded, settings.local_base_url, as_bound(settings, sockets).local_base_url)
     return [
-        Child("web", lambda: receive_forever(settings, loaded, wake, sockets)),
+        Child("web", lambda: receive_forever(settings, loaded, wake, sockets, faults)),
         Child("work", lambda: work_forever(settings, loaded, wake)),
     ]
 

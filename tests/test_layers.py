@@ -74,6 +74,7 @@ DOORS = {
     "click": {"cli"},
     "rich": {"cli"},
     "pytest": {"testing"},
+    "pytest": {"testing"},
     "ruamel.yaml": {"config", "cli"},
     "pydantic": {"config"},
     "jmespath": {"expressions", "functions"},

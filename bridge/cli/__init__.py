@@ -28,6 +28,7 @@ SECTIONS = {
         "web": ("bridge.cli.processes", "Run receivers only."),
         "work": ("bridge.cli.processes", "Run a worker only."),
         "platform": ("bridge.cli.platform", "Run the local platform alone, to rehearse failures."),
+        "platform": ("bridge.cli.platform", "Run the local platform alone, to rehearse failures."),
     },
     "Look": {
         "events": ("bridge.cli.look", "List events."),

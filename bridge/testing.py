@@ -1,0 +1,147 @@
+"""For tests: pytest's fixture `flow_platform`, a flow platform on loopback that behaves, or misbehaves as told.
+
+    pytest_plugins = ["bridge.testing"]
+
+    def test_a_full_platform_is_asked_again(flow_platform):
+        platform = flow_platform("start_pipeline=429:1*2")
+        ...  # point what you test at platform.base_url, with platform.api_key and platform.user_id
+
+Each call of the fixture starts `flowbridge platform` in a process of its own; all of them end with the test.
+"""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+import pytest
+
+from bridge.model import Call, Lost, RunReport
+from bridge.parent import die_with_parent
+from bridge.platforms import PLATFORMS
+from bridge.routes import Platform
+from bridge.send import Sender
+
+PATIENCE = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlatform:
+    """A running platform. `log` is the file to which it logs, a line of JSON for each fault that happened."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    user_id: str
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    @property
+    def entry(self) -> dict[str, str]:
+        """What stands under `platforms:` of a routes.yaml that uses it."""
+        return {"type": "gumloop", "base_url": self.base_url, "api_key": self.api_key, "user_id": self.user_id}
+
+    def runs(self, flow: str) -> dict[str, RunReport]:
+        """Return the newest runs of a flow (ten at most), the newest first, by their ids."""
+        question = PLATFORMS["gumloop"].runs
+        assert question is not None  # noqa: S101 - for the type checker
+        listing = question.read(self._send(question.build(self._as_platform(), flow)))
+        return {run.id: run.report for run in listing.items or ()}
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return which faults have happened, in their order: `endpoint`, `fault` as it was written, and its `number`, from 1."""
+        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
+        return [{key: line[key] for key in ("endpoint", "fault", "number")} for line in lines if line.get("event") == "fault"]
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it; with SIGKILL as a crash would."""
+        self.process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(PATIENCE / 4)
+        self.process.kill()
+        self.process.wait()
+
+    def _as_platform(self) -> Platform:
+        return Platform(name="flow_platform", type="gumloop", base_url=self.base_url, api_key=self.api_key, user_id=self.user_id)
+
+    def _send(self, call: Call) -> Any:
+        sender = Sender()
+        answer = sender.send(call, PATIENCE)
+        sender.close()
+        if isinstance(answer, Lost):
+            raise ConnectionError(answer.reason)
+        return answer
+
+
+class StartPlatform(Protocol):
+    """Starts a platform; see `flowbridge platform --help` for what the arguments mean.
+
+    `flows` is a flows.py: its path, or its text. With the same `data` and `port` the next one takes up where the last has stopped.
+    """
+
+    def __call__(self, *faults: str, flows: str | Path | None = None, max_concurrent_runs: int | None = None,
+                 overflow: str | None = None, data: Path | None = None, port: int = 0) -> FlowPlatform: ...  # fmt: skip
+
+
+@pytest.fixture
+def flow_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPlatform]:
+    """A function that starts a flow platform on loopback: `flow_platform("start_pipeline=429*3", flows=TEXT)`."""
+    started: list[FlowPlatform] = []
+
+    def start(*faults: str, flows: str | Path | None = None, max_concurrent_runs: int | None = None, overflow: str | None = None,
+              data: Path | None = None, port: int = 0) -> FlowPlatform:  # fmt: skip
+        folder = tmp_path_factory.mktemp("flow_platform")
+        options = {"port": port, "flows": _file(flows, folder), "max-concurrent-runs": max_concurrent_runs, "overflow": overflow,
+                   "data": data}  # fmt: skip
+        given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        started.append(_start([*given, *(f"--fault={fault}" for fault in faults)], folder))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def _file(flows: str | Path | None, folder: Path) -> Path | None:
+    if not isinstance(flows, str):
+        return flows
+    path = folder / "flows.py"
+    path.write_text(flows, "utf-8")
+    return path
+
+
+def _start(options: list[str], folder: Path) -> FlowPlatform:
+    log = folder / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "bridge", "platform", "--json", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            preexec_fn=_end_with_us,  # noqa: PLW1509 - it takes no lock
+        )
+    line = _first_line(process)
+    if not line:
+        process.kill()
+        process.wait()
+        raise RuntimeError(f"flowbridge platform did not start: {log.read_text('utf-8', 'replace').strip()}")
+    told: Mapping[str, str] = orjson.loads(line)
+    return FlowPlatform(told["base_url"], told["api_key"], told["user_id"], log, process)
+
+
+_end_with_us: Callable[[], None] = lambda: die_with_parent(signal.SIGTERM)  # noqa: E731
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> bytes:
+    """Return the line that says where it is; nothing where it ended, or says nothing for long."""
+    assert process.stdout is not None  # noqa: S101 - for the type checker
+    with selectors.DefaultSelector() as selector, process.stdout:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline() if selector.select(PATIENCE) else b""
