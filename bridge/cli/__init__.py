@@ -18,6 +18,7 @@ SECTIONS = {
         "demo": ("bridge.cli.demo", "See everything work, with nothing prepared."),
         "init": ("bridge.cli.project", "Write routes.yaml, .env and flows.py."),
         "add": ("bridge.cli.project", "Add a source and a route to routes.yaml."),
+        "providers": ("bridge.cli.providers", "List the senders that are known, and how to set each up."),
         "check": ("bridge.cli.check", "Check routes.yaml, flows.py and the database."),
         "schema": ("bridge.cli.check", "Print the schema of routes.yaml for editors."),
         "sample": ("bridge.cli.sample", "Make a signed, realistic event."),
@@ -27,7 +28,6 @@ SECTIONS = {
         "serve": ("bridge.cli.processes", "Run everything: receivers and a worker."),
         "web": ("bridge.cli.processes", "Run receivers only."),
         "work": ("bridge.cli.processes", "Run a worker only."),
-        "platform": ("bridge.cli.platform", "Run the local platform alone, to rehearse failures."),
         "platform": ("bridge.cli.platform", "Run the local platform alone, to rehearse failures."),
     },
     "Look": {

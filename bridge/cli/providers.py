@@ -1,0 +1,119 @@
+"""providers: who can send, how each is verified and set up, and what shows that this is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli import output
+from bridge.cli.output import Column
+from bridge.cli.selection import AS_JSON
+from bridge.model import JSON
+
+if TYPE_CHECKING:
+    from bridge.locate import Place
+    from bridge.providers import Provider
+
+COLUMNS = (Column("provider", whole=True), Column("who", spare=True), Column("evidence", whole=True), Column("signed", spare=True))
+EVIDENCE = {
+    "vector": "published signatures are among the tests",
+    "sdk": "checked against the sender's own library",
+    "docs": "as the sender documents it",
+    "unconfirmed": "not confirmed: try it before you rely on it",
+}
+NAME = 16  # columns of a name
+
+
+@click.command()
+@click.argument("name", required=False)
+@AS_JSON
+def providers(name: str | None, as_json: bool) -> None:
+    """List the senders that flowbridge knows, or show one: how to set it up, what it signs, what to expect of it.
+
+    Any other sender works too, as hmac, token or basic with a `verify:` of its own in routes.yaml.
+
+    \b
+    flowbridge providers
+    flowbridge providers stripe
+    """
+    from bridge.providers import PROVIDERS
+
+    if name is not None:
+        row = _named(name)
+        output.json_line(provider_json(row)) if as_json else _print(row)
+        return
+    if as_json:
+        for row in PROVIDERS.values():
+            output.json_line(provider_json(row))
+        return
+    output.print_table(COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in PROVIDERS.values()))
+    proven = sum(row.evidence != "unconfirmed" for row in PROVIDERS.values())
+    output.say(f"{len(PROVIDERS)} providers, {proven} of them confirmed. One of them: flowbridge providers NAME")
+
+
+def provider_json(row: Provider) -> dict[str, JSON]:
+    """Return a provider's row as JSON; every key is always there."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "evidence": row.evidence,
+        "signs": row.signs,
+        "limits": row.limits,
+        "setup": row.setup,
+        "secret": row.secret_hint,
+        "generates_secret": row.generates_secret,
+        "event_type": [_place(one) for one in row.event_type],
+        "event_id": [_place(one) for one in row.event_id],
+        "dedup_body": row.dedup_body,
+        "batch": row.batch is not None,
+        "handshake": bool(row.handshakes),
+        "max_body": row.max_body,
+        "answer_within": row.answer_within,
+        "retries": row.retries,
+        "samples": [one.type for one in row.samples],
+        "docs": row.docs,
+    }
+
+
+def _named(name: str) -> Provider:
+    from bridge.expressions import near
+    from bridge.providers import PROVIDERS
+
+    if name not in PROVIDERS:
+        other = "`flowbridge providers` lists all; any other sender works as hmac or token"
+        raise click.UsageError(f"there is no provider {name!r}; {near(name, PROVIDERS)}{other}")
+    return PROVIDERS[name]
+
+
+def _print(row: Provider) -> None:
+    click.secho(f"{row.title} ({row.name})", bold=True)
+    click.echo()
+    click.echo(click.wrap_text(row.setup, 100))
+    click.echo()
+    ids = ", else ".join(_place(one) for one in row.event_id)
+    facts = {
+        "signed": row.signs,
+        "evidence": EVIDENCE[row.evidence],
+        "secret": row.secret_hint,
+        "event type": ", else ".join(_place(one) for one in row.event_type) or "what event_type: of the source names",
+        "duplicates": f"known by {ids}" if ids else "the same body is the same event" if row.dedup_body else "it gives no id: none are known",
+        "batches": "each element of a request is an event of its own" if row.batch else "",
+        "test of the URL": "answered by itself" if row.handshakes else "",
+        "answer within": row.answer_within,
+        "retries": row.retries,
+        "good to know": row.limits,
+        "its docs": row.docs,
+    }
+    for name, value in facts.items():
+        if value:
+            text = click.wrap_text(value, 100, initial_indent="", subsequent_indent=" " * NAME)
+            click.echo(click.style(name.ljust(NAME), dim=True) + text)
+    click.echo()
+    output.answer(f"flowbridge add {row.name}")
+    for sample in row.samples:
+        output.answer(f"flowbridge sample {row.name} {sample.type}")
+
+
+def _place(place: Place) -> str:
+    return place if isinstance(place, str) else " + ".join(place.texts)

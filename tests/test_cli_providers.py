@@ -1,0 +1,33 @@
+"""providers: the table for people and programs, and how to set one up."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import lines, run
+
+from bridge.providers import EVIDENCE, PROVIDERS
+
+
+def test_every_row_is_listed_with_its_evidence() -> None:
+    listed = lines(run("providers", "--json"))
+    assert [one["name"] for one in listed] == list(PROVIDERS)
+    assert all(one["evidence"] in EVIDENCE and one["setup"] and one["docs"].startswith("https://") for one in listed)
+    assert len({frozenset(one) for one in listed}) == 1, "every key is always there"
+    table = run("providers")
+    assert all(f"\n{name} " in f"\n{table.stdout}" for name in PROVIDERS)
+    assert f"{len(PROVIDERS)} providers" in table.stderr
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_one_says_how_to_set_it_up(name: str) -> None:
+    shown = run("providers", name)
+    assert shown.exit_code == 0 and PROVIDERS[name].title in shown.stdout
+    assert " ".join(shown.stdout.split()).count(" ".join(PROVIDERS[name].setup.split())) == 1
+    assert f"flowbridge add {name}" in shown.stdout and PROVIDERS[name].docs in shown.stdout
+    (as_json,) = lines(run("providers", name, "--json"))
+    assert as_json["name"] == name
+
+
+def test_a_near_miss_is_named() -> None:
+    result = run("providers", "gitlb")
+    assert result.exit_code == 2 and "did you mean `gitlab`?" in result.stderr
