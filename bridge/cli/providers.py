@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -89,15 +90,16 @@ def _named(name: str) -> Provider:
 def _print(row: Provider) -> None:
     click.secho(f"{row.title} ({row.name})", bold=True)
     click.echo()
-    click.echo(click.wrap_text(row.setup, 100))
+    click.echo(_wrapped(row.setup))
     click.echo()
     ids = ", else ".join(_place(one) for one in row.event_id)
+    unknown = "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
     facts = {
         "signed": row.signs,
         "evidence": EVIDENCE[row.evidence],
         "secret": row.secret_hint,
         "event type": ", else ".join(_place(one) for one in row.event_type) or "what event_type: of the source names",
-        "duplicates": f"known by {ids}" if ids else "the same body is the same event" if row.dedup_body else "it gives no id: none are known",
+        "duplicates": f"known by {ids}" if ids else unknown,
         "batches": "each element of a request is an event of its own" if row.batch else "",
         "test of the URL": "answered by itself" if row.handshakes else "",
         "answer within": row.answer_within,
@@ -107,12 +109,16 @@ def _print(row: Provider) -> None:
     }
     for name, value in facts.items():
         if value:
-            text = click.wrap_text(value, 100, initial_indent="", subsequent_indent=" " * NAME)
-            click.echo(click.style(name.ljust(NAME), dim=True) + text)
+            click.echo(click.style(name.ljust(NAME), dim=True) + _wrapped(value, NAME))
     click.echo()
     output.answer(f"flowbridge add {row.name}")
     for sample in row.samples:
         output.answer(f"flowbridge sample {row.name} {sample.type}")
+
+
+def _wrapped(text: str, indent: int = 0) -> str:
+    """Return a text in lines of at most a hundred characters; names with hyphens and URLs stay whole."""
+    return textwrap.fill(text, 100, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
 
 
 def _place(place: Place) -> str:
