@@ -4,7 +4,7 @@ Adding a provider is a row in one of the modules here, a sample payload under `s
 each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors*.py` hold.
 """
 
-from bridge.providers import builds, code, general, messaging, monitoring, payments
+from bridge.providers import ai, banking, billing, builds, code, commerce, general, identity, messaging, monitoring, payments, social
 from bridge.providers.record import CREDENTIALS, EVIDENCE, FORM, MIB, Batch, Handshake, Probe, Provider, Reply, Sample, masked
 
 __all__ = ["CREDENTIALS", "EVIDENCE", "FORM", "MIB", "PROVIDERS", "Batch", "Handshake", "Probe", "Provider", "Reply", "Sample", "masked"]
@@ -13,8 +13,14 @@ MODULES = (
     code,
     builds,
     monitoring,
+    identity,
+    ai,
     payments,
     messaging,
+    social,
+    banking,
+    billing,
+    commerce,
     general,
 )
 #: Every row, by name; the order is that of the tables people see.

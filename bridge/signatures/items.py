@@ -10,6 +10,7 @@ import orjson
 from bridge.errors import BadSignature
 from bridge.locate import dig
 from bridge.model import JSON, Request
+from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.scheme import Scheme, Secret, live
 
 MAX_ITEMS = 1000
@@ -28,7 +29,7 @@ class Items:
 
     needs_secret = True
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float) -> None:
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if every element is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
         live(secrets, now)
         for item in self._items(request):
@@ -36,7 +37,7 @@ class Items:
                 body = orjson.dumps(item)
             except TypeError:  # nested too deeply
                 raise BadSignature("malformed") from None
-            self.scheme.verify(replace(request, body=body), secrets, now)
+            self.scheme.verify(replace(request, body=body), secrets, now, keys)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with every element signed."""

@@ -1,0 +1,61 @@
+"""How payment services, shops and bookkeeping test a URL before they use it. Pure."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from hashlib import sha1
+
+import orjson
+
+from bridge.locate import query_value
+from bridge.model import JSON
+from bridge.providers.record import FORM, Probe, Reply
+
+PLAIN = {"X-Content-Type-Options": "nosniff"}
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+def word(value: JSON) -> str | None:
+    """Return a short text of letters, digits, `_` and `-`, which may be written back to whoever sent it; None for anything else."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+def braintree_challenge(probe: Probe) -> Reply | None:
+    """Spec: https://developer.paypal.com/braintree/docs/guides/webhooks/create
+
+    `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is `PUBLIC|PRIVATE`.
+    """
+    challenge = word(query_value(probe.request.query_string, "bt_challenge"))
+    public, bar, private = next((secret for secret in probe.secrets if "|" in secret), "").partition("|")
+    if challenge is None or not bar or word(public) is None:
+        return None
+    key = sha1(private.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
+    return Reply(200, "text/plain", f"{public}|{hmac.digest(key, challenge.encode(), 'sha1').hex()}".encode(), PLAIN)
+
+
+def woocommerce_ping(probe: Probe) -> Reply | None:
+    """Spec: WC_Webhook::deliver_ping of https://github.com/woocommerce/woocommerce: an unsigned form with `webhook_id=N` alone."""
+    request = probe.request
+    if request.content_type != FORM or "x-wc-webhook-topic" in request.headers or not isinstance(probe.body, dict):
+        return None
+    number = probe.body.get("webhook_id")
+    is_ping = len(probe.body) == 1 and isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20
+    return Reply(200, "text/plain", b"OK") if is_ping else None
+
+
+def xero_intent(probe: Probe) -> Reply | None:
+    """Spec: https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/
+
+    “Intent to receive” is a signed batch without events, answered with an empty 200; a wrong signature has had its 401 before.
+    """
+    is_intent = isinstance(probe.body, dict) and probe.body.get("events") == []
+    return Reply(200, "text/plain") if is_intent else None
+
+
+def tebex_validation(probe: Probe) -> Reply | None:
+    """Spec: https://docs.tebex.io/developers/webhooks/overview: `validation.webhook` wants its id back."""
+    if not isinstance(probe.body, dict) or probe.body.get("type") != "validation.webhook":
+        return None
+    id_ = word(probe.body.get("id"))
+    return Reply(body=orjson.dumps({"id": id_})) if id_ else None
