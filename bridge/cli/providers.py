@@ -10,6 +10,7 @@ import click
 from bridge.cli import output
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON
+from bridge.locate import Joined
 from bridge.model import JSON
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def _wrapped(text: str, indent: int = 0) -> str:
 
 
 def _place(place: Place) -> str:
-    return place if isinstance(place, str) else " + ".join(place.texts)
+    return " + ".join(place.texts) if isinstance(place, Joined) else str(place)
