@@ -74,7 +74,6 @@ DOORS = {
     "click": {"cli"},
     "rich": {"cli"},
     "pytest": {"testing"},
-    "pytest": {"testing"},
     "ruamel.yaml": {"config", "cli"},
     "pydantic": {"config"},
     "jmespath": {"expressions", "functions"},
