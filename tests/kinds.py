@@ -5,12 +5,13 @@ The keys here were made for these tests and protect nothing.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from signing import BODY, NOW, post
 
 from bridge.model import Request
-from bridge.signatures import Ecdsa, Hmac, Jwt, KeySet, Pin, Scheme, Timestamp, pinned
+from bridge.signatures import Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, pinned
 
 EC_PRIVATE = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghOWa9fz2eERttXq0fFnzL0LvndkZBZpuzslROf0fTrGhRANCAASp"
@@ -94,7 +95,47 @@ PUBSUB = Jwt(
 )
 PUSHED = pinned(PUBSUB, {"audience": "https://example.com/hooks/x", "email": ["push@p.iam.gserviceaccount.com", "b@p"]})
 
+SNS = Rsa(
+    at="body:Signature",
+    signed="{lines:Message,MessageId,Subject?,SubscribeURL?,Timestamp,Token?,TopicArn,Type}",
+    version_at="body:SignatureVersion",
+    versions=(("1", "sha1"), ("2", "sha256")),
+    certificate=Certificate(
+        at="body:SigningCertURL",
+        url=r"https://sns\.[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}\.amazonaws\.com(\.cn)?/SimpleNotificationService-[\w-]{1,64}\.pem",
+    ),
+    pins=(Pin("topic_arn", "the ARN of the topic", at="body:TopicArn"),),
+)
+TOPIC = "arn:aws:sns:us-west-2:123456789012:MyTopic"
+SUBSCRIBED = pinned(SNS, {"topic_arn": TOPIC})
+PAYPAL = Rsa(
+    at="header:PAYPAL-TRANSMISSION-SIG",
+    signed="{h:PAYPAL-TRANSMISSION-ID}|{h:PAYPAL-TRANSMISSION-TIME}|{pin:webhook_id}|{body_crc32}",
+    requires=(("header:PAYPAL-AUTH-ALGO", "SHA256withRSA"),),
+    certificate=Certificate(
+        at="header:PAYPAL-CERT-URL",
+        url=r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}",
+        names=("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com"),
+    ),
+    pins=(Pin("webhook_id", "the webhook's id, as PayPal shows it"),),
+)
+PAID = pinned(PAYPAL, {"webhook_id": "96605875FF6516633"})
+SNS_BODY = json.dumps(
+    {
+        "Type": "Notification",
+        "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+        "TopicArn": TOPIC,
+        "Message": "Hello Zo\u00eb",
+        "Timestamp": "2023-11-14T22:13:20.000Z",
+        "SigningCertURL": "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-test.pem",
+    }
+).encode()
+
 KINDS = {
+    "rsa": Kind(Rsa(at="header:X-Sig"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"),
+    "rsa_sha1": Kind(Rsa(at="header:X-Sig", algorithm="sha1"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"),
+    "aws_sns": Kind(SUBSCRIBED, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "", covers_body=False, body=SNS_BODY),
+    "paypal": Kind(PAID, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "paypal-transmission-sig"),
     "ecdsa": Kind(Ecdsa(at="header:X-Sig", signed="{h:X-Time}{body}"), EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-sig"),
     "netlify": Kind(
         NETLIFY, "a-shared-secret-of-a-site-for-tests", "a-shared-secret-of-a-site-for-tests", "another-secret", "x-webhook-signature"

@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 import pytest
+from authorities import Authority, certificate
 from kinds import (
     CONTENTFUL,
     EC_PRIVATE,
@@ -20,18 +21,24 @@ from kinds import (
     KINDS,
     MONDAY,
     NETLIFY,
+    PAID,
+    PAYPAL,
     PLAID,
     PUBSUB,
     PUSHED,
     RSA_PRIVATE,
     RSA_PUBLIC,
+    SNS,
+    SNS_BODY,
+    SUBSCRIBED,
+    TOPIC,
     kind_request,
 )
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
 from bridge.model import Request
-from bridge.signatures import Ecdsa, Jwt, Scheme, Secret, Unsigned, pinned, pins_of
+from bridge.signatures import Ask, Ecdsa, Jwt, Scheme, Secret, Unsigned, pinned, pins_of
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
 MAIL = "X-Twilio-Email-Event-Webhook"
@@ -40,6 +47,8 @@ ROWS: dict[str, Scheme] = {
     "contentful": CONTENTFUL,
     "netlify": NETLIFY,
     "plaid": PLAID,
+    "aws_sns": SUBSCRIBED,
+    "paypal": PAID,
 }
 GARBAGE = ["", " ", "=", ".", "..", "...", "AAAA", "é", "\udcff", "\x00", "😀", "A" * 86, "a.b.c", "MEUC" * 20, "x" * 100_000]
 
@@ -48,6 +57,20 @@ def refusal(scheme: Scheme, request: Request, *values: str, now: float = NOW) ->
     with pytest.raises(BadSignature) as caught:
         scheme.verify(request, secrets(*values), now)
     return caught.value.reason
+
+
+class Served:
+    """Keys as a test has them, and what was asked for."""
+
+    def __init__(self, roots: bytes = b"", **documents: bytes) -> None:
+        self.documents, self.asked, self.trusted = documents, [], roots
+
+    def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
+        self.asked.append((ask, again))
+        return self.documents.get(ask.url)
+
+    def roots(self) -> bytes:
+        return self.trusted
 
 
 def vectors() -> list[dict[str, Any]]:
@@ -64,11 +87,25 @@ def test_every_vector_on_file_is_judged_right_by_a_row(vector: dict[str, Any]) -
     url = vector.get("url", "https://example.com/hooks/x")
     path, _, query = url.removeprefix("https://example.com").partition("?")
     request = replace(post(body, vector["headers"], url=url, query_string=query), path=path)
-    scheme, now = ROWS[vector["provider"]], vector.get("now", NOW)
-    if vector["valid"]:
-        scheme.verify(request, secrets(vector["secret"]), now)
-    else:
-        refusal(scheme, request, vector["secret"], now=now)
+    scheme, now, held, keys = ROWS[vector["provider"]], vector.get("now", NOW), [vector["secret"]], Served()
+    if vector["provider"] == "aws_sns":
+        held, keys = [], Served(**{json.loads(body)["SigningCertURL"]: vector["certificate_pem"].encode()})
+    if vector["provider"] == "paypal":
+        scheme, held, now = pinned(PAYPAL, {"webhook_id": vector["secret"]}), [vector["certificate_pem"]], 1_490_904_245
+    try:
+        scheme.verify(request, secrets(*held), now, keys)
+        accepted = True
+    except BadSignature:
+        accepted = False
+    assert accepted is vector["valid"]
+
+
+def with_signature(name: str, request: Request, text: str) -> Request:
+    """`request` with another text where its signature stands."""
+    if KINDS[name].at:
+        return replace(request, headers={**request.headers, KINDS[name].at: text})
+    body = json.dumps({**json.loads(request.body), "Signature": text}).encode("utf-8", "surrogatepass")
+    return replace(request, body=body)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -88,20 +125,20 @@ class TestEveryKind:
         assert all(KINDS[name].scheme.secret_problem(value) for value in values)
 
     def test_no_secret_and_no_keys_lets_nothing_in(self, name: str) -> None:
-        why = "no_secret" if KINDS[name].scheme.needs_secret else "no_key"
-        assert refusal(KINDS[name].scheme, kind_request(name)) == why
+        why = {"no_secret"} if KINDS[name].scheme.needs_secret else {"no_key", "missing"}  # missing: the URL of a certificate
+        assert refusal(KINDS[name].scheme, kind_request(name)) in why
 
     def test_expired_secret_is_not_used(self, name: str) -> None:
         with pytest.raises(BadSignature, match="no_secret"):
             KINDS[name].scheme.verify(kind_request(name), [Secret(KINDS[name].secret, NOW)], NOW)
 
     def test_bare_request_is_missing_its_signature(self, name: str) -> None:
-        assert refusal(KINDS[name].scheme, post(), KINDS[name].secret) == "missing"
+        assert refusal(KINDS[name].scheme, post(KINDS[name].body), KINDS[name].secret) == "missing"
 
     @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
     def test_garbage_for_a_signature_is_refused(self, name: str, garbage: str) -> None:
         request = kind_request(name)
-        spoiled = replace(request, headers={**request.headers, KINDS[name].at: garbage})
+        spoiled = with_signature(name, request, garbage)
         assert refusal(KINDS[name].scheme, spoiled, KINDS[name].secret) in {"missing", "malformed", "mismatch"}
 
     def test_no_other_kinds_signature_is_accepted(self, name: str) -> None:
@@ -422,3 +459,262 @@ class TestPins:
         with pytest.raises(ValueError, match="allowed: nothing"):
             pinned(KINDS["ecdsa"].scheme, {"audience": "x"})
         assert pins_of(None) == pins_of(Unsigned()) == ()
+
+
+def refused(scheme: Scheme, request: Request, keys: Served, now: float = NOW) -> str:
+    with pytest.raises(BadSignature) as caught:
+        scheme.verify(request, [], now, keys)
+    return caught.value.reason
+
+
+KID = "key-one"
+PRIVATE_JWK = json.dumps({**json.loads(written(EC_PRIVATE, "jwk", private=True)), "kid": KID})
+PLAID_URL = "https://production.plaid.com/webhook_verification_key/get"
+
+
+def plaid_answer(**more: Any) -> bytes:
+    return json.dumps({"key": {**json.loads(written(EC_PUBLIC, "jwk", private=False)), "kid": KID, "expired_at": None, **more}}).encode()
+
+
+def google_answer(*kids: str, key: str = RSA_PUBLIC, **more: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    numbers: Any = load_der_public_key(base64.b64decode(key)).public_numbers()  # type: ignore[union-attr]
+    size = {"n": 256, "e": 3}
+    text = {name: base64.urlsafe_b64encode(getattr(numbers, name).to_bytes(size[name], "big")).decode().rstrip("=") for name in size}
+    return json.dumps({"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": kid, **text, **more} for kid in kids]}).encode()
+
+
+class TestFetchedKeys:
+    """What is asked for, and when nothing is."""
+
+    url = "https://www.googleapis.com/oauth2/v3/certs"
+
+    def test_key_set_by_kid(self) -> None:
+        keys = Served(**{self.url: google_answer("zero", "one")})
+        PUSHED.verify(pushed(), [], NOW, keys)
+        assert keys.asked == [(Ask(self.url, self.url), False)]
+
+    def test_unknown_kid_is_asked_for_once_more(self) -> None:
+        keys = Served(**{self.url: google_answer("zero")})
+        assert refused(PUSHED, pushed(), keys) == "no_key"
+        assert [again for _, again in keys.asked] == [False, True]
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b'{"keys": 1}',
+            b'{"keys": [1, {}, {"kid": "one"}, {"kid": "one", "kty": "RSA", "n": "AA", "e": "AQAB"}, {"kid": ["one"], "kty": "RSA"}]}',
+            google_answer("one", use="enc"),
+            google_answer("one", kty="oct", k="AA"),
+            google_answer("one", n="A" * 5000),
+            google_answer(*(f"k{n}" for n in range(100)), "one"),
+        ],
+    )
+    def test_document_without_a_usable_key(self, document: bytes) -> None:
+        assert refused(PUSHED, pushed(), Served(**{self.url: document})) == "no_key"
+
+    def test_another_key_under_the_kid(self) -> None:
+        assert refused(PUSHED, pushed(), Served(**{self.url: google_answer("one", key=KINDS["pubsub"].wrong)})) == "mismatch"
+
+    def test_nothing_is_fetched_for_what_could_not_be_good(self) -> None:
+        keys = Served()
+        for spoiled in ({"aud": "x"}, {"email": "x"}, {"iss": "x"}, {"exp": NOW - 100}, {"iat": NOW + 100}, {"email_verified": False}):
+            refused(PUSHED, pushed(**spoiled), keys)
+        refused(PUBSUB, pushed(), keys)
+        refused(PUSHED, post(headers={"authorization": "Bearer " + by_hand({"alg": "HS256", "kid": "one"}, GOOD)}), keys)
+        refused(PUSHED, post(headers={"authorization": "Bearer " + by_hand({"alg": "RS256"}, {})}), keys)
+        for spoiled in (post(b"other", kind_request("plaid").headers), post(), post(headers={"plaid-verification": "a.b.c"})):
+            with pytest.raises(BadSignature):
+                PLAID.verify(spoiled, secrets("client:secret"), NOW, keys)
+        with pytest.raises(BadSignature):
+            PLAID.verify(kind_request("plaid"), secrets("client:secret"), NOW + 301, keys)
+        assert keys.asked == []
+
+    def test_pinned_key_needs_no_other(self) -> None:
+        keys = Served()
+        PUSHED.verify(pushed(), secrets(RSA_PUBLIC), NOW, keys)
+        with pytest.raises(BadSignature, match="mismatch"):
+            PUSHED.verify(pushed(), secrets(KINDS["pubsub"].wrong), NOW, Served(**{self.url: google_answer("one")}))
+        assert keys.asked == []
+
+    def test_service_that_is_asked_for_one_key(self) -> None:
+        request = PLAID.sign(post(), PRIVATE_JWK, NOW)
+        keys = Served(**{PLAID_URL: plaid_answer()})
+        PLAID.verify(request, secrets("client:se:cret"), NOW, keys)
+        ((ask, _),) = keys.asked
+        assert json.loads(ask.body) == {"client_id": "client", "secret": "se:cret", "key_id": KID}
+        assert "se:cret" not in repr(ask)
+        assert "se:cret" not in ask.group
+        sandbox = pinned(PLAID, {"environment": "sandbox"})
+        with pytest.raises(BadSignature, match="no_key"):
+            sandbox.verify(request, secrets("client:secret"), NOW, keys)
+        assert keys.asked[-1][0].url == PLAID_URL.replace("production", "sandbox")
+
+    @pytest.mark.parametrize("spoiled", [{"expired_at": 1}, {"kid": "other"}, {"x": "AA"}, {"crv": "P-384"}, {"kty": "RSA"}])
+    def test_answer_with_another_key(self, spoiled: dict[str, Any]) -> None:
+        with pytest.raises(BadSignature, match="no_key"):
+            keys = Served(**{PLAID_URL: plaid_answer(**spoiled)})
+            PLAID.verify(PLAID.sign(post(), PRIVATE_JWK, NOW), secrets("client:secret"), NOW, keys)
+
+
+class TestSns:
+    def signed(self, **fields: Any) -> Request:
+        body = {name: value for name, value in (json.loads(SNS_BODY) | fields).items() if value is not None}
+        return SUBSCRIBED.sign(post(json.dumps(body).encode()), RSA_PRIVATE, NOW)
+
+    def test_versions_and_kinds_of_message(self) -> None:
+        for fields in (
+            {"SignatureVersion": "1"},
+            {"SignatureVersion": "2", "Subject": "s\nMessageId"},
+            {"Type": "SubscriptionConfirmation", "Token": "t", "SubscribeURL": "https://sns.us-west-2.amazonaws.com/?x"},
+        ):
+            SUBSCRIBED.verify(self.signed(**fields), secrets(RSA_PUBLIC), NOW)
+
+    def test_fields_added_or_taken_or_changed(self) -> None:
+        good = json.loads(self.signed(Subject="s").body)
+        for change in (
+            {"Subject": None},
+            {"Subject": "t"},
+            {"Token": "t"},
+            {"SubscribeURL": "u"},
+            {"Type": "Subscription"},
+            {"Message": "m"},
+        ):
+            body = {name: value for name, value in (good | change).items() if value is not None}
+            assert refusal(SUBSCRIBED, post(json.dumps(body).encode()), RSA_PUBLIC) == "mismatch"
+        for lacking in ("Message", "Type", "MessageId", "Timestamp"):
+            body = {name: value for name, value in good.items() if name != lacking}
+            assert refusal(SUBSCRIBED, post(json.dumps(body).encode()), RSA_PUBLIC) == "missing"
+
+    @pytest.mark.parametrize("version", ["3", "", None, 1, "sha1", ["1"], {}])
+    def test_unknown_version(self, version: Any) -> None:
+        body = json.loads(self.signed().body) | {"SignatureVersion": version}
+        if version == 1:
+            return  # a number reads as its text
+        keys = Served()
+        assert refusal(SUBSCRIBED, post(json.dumps(body).encode()), RSA_PUBLIC) == "malformed"
+        assert refused(SUBSCRIBED, post(json.dumps(body).encode()), keys) == "malformed"
+        assert keys.asked == []
+
+    def test_topic_is_pinned(self) -> None:
+        other = pinned(SNS, {"topic_arn": [TOPIC + "2", TOPIC]})
+        other.verify(self.signed(), secrets(RSA_PUBLIC), NOW)
+        keys = Served()
+        assert refusal(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), RSA_PUBLIC) == "not_pinned"
+        assert refused(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), keys) == "not_pinned"
+        assert refusal(SNS, self.signed(), RSA_PUBLIC) == "not_pinned"
+        assert keys.asked == []
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+            "HTTPS://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+            "https://sns.us-west-2.amazonaws.com.evil.example/SimpleNotificationService-a.pem",
+            "https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+            "https://sns.s3.amazonaws.com/SimpleNotificationService-a.pem",
+            "https://evil.example/sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+            "https://sns.us-west-2.amazonaws.com@evil.example/SimpleNotificationService-a.pem",
+            "https://evil.example#@sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+            "https://evil.example\\@sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+            "https://sns.us-west-2.amazonaws.com:8443/SimpleNotificationService-a.pem",
+            "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem?x=.pem",
+            "https://sns.us-west-2.amazonaws.com/../SimpleNotificationService-a.pem",
+            "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem\n",
+            "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-é.pem",
+            "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-" + "a" * 300 + ".pem",
+            "https://sns.us-west-2.amazonaws.com/?Action=Publish",
+            "file:///etc/passwd",
+            "https://127.0.0.1/SimpleNotificationService-a.pem",
+        ],
+    )
+    def test_certificate_of_another_host_is_not_asked_for(self, url: str) -> None:
+        keys = Served()
+        assert refused(SUBSCRIBED, self.signed(SigningCertURL=url), keys) == "not_pinned"
+        assert refused(SUBSCRIBED, self.signed(SigningCertURL=None), keys) == "missing"
+        assert keys.asked == []
+
+    def test_certificate_counts_while_it_is_in_force(self) -> None:
+        url = json.loads(SNS_BODY)["SigningCertURL"]
+        pem = certificate("sns.amazonaws.com", begins=NOW - 100, ends=NOW + 100)
+        keys = Served(**{url: pem})
+        for now in (NOW - 100, NOW, NOW + 100):
+            SUBSCRIBED.verify(self.signed(), [], now, keys)
+            SUBSCRIBED.verify(self.signed(), secrets(pem.decode()), now)
+        for now in (NOW - 101, NOW + 101, float("nan"), float("inf"), -1.0, 1e18):
+            assert refused(SUBSCRIBED, self.signed(), keys, now) == "no_key"
+            assert refusal(SUBSCRIBED, self.signed(), pem.decode(), now=now) == "no_secret"
+
+    @pytest.mark.parametrize("document", [b"", b"x", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\xff" * 100])
+    def test_what_is_no_certificate(self, document: bytes) -> None:
+        url = json.loads(SNS_BODY)["SigningCertURL"]
+        assert refused(SUBSCRIBED, self.signed(), Served(**{url: document})) == "no_key"
+
+
+class TestPayPal:
+    url = "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270"
+    name = "messageverificationcerts.paypal.com"
+
+    def signed(self) -> Request:
+        request = kind_request("paypal")
+        return replace(request, headers={**request.headers, "paypal-cert-url": self.url})
+
+    def test_chain_to_a_trusted_root(self) -> None:
+        root, middle = Authority("Root"), Authority("Middle")
+        middle.signed_by(root)
+        pem = certificate(self.name, by=middle) + middle.pem
+        PAID.verify(self.signed(), [], NOW, Served(root.pem, **{self.url: pem}))
+        elsewhere = Authority("Root")
+        for trusted in (b"", b"x", elsewhere.pem):
+            assert refused(PAID, self.signed(), Served(trusted, **{self.url: pem})) == "no_key"
+        assert refused(PAID, self.signed(), Served(root.pem, **{self.url: certificate(self.name, by=middle)})) == "no_key", "no middle"
+        assert refused(PAID, self.signed(), Served(root.pem, **{self.url: certificate(self.name)})) == "no_key", "signed by itself"
+
+    @pytest.mark.parametrize("name", ["paypal.com", "messageverificationcerts.paypal.com.evil.example", "evil.example", "*.paypal.com"])
+    def test_certificate_of_another_name(self, name: str) -> None:
+        root = Authority("Root")
+        pem = certificate(name, by=root)
+        good = name.startswith("*")  # a wildcard of PayPal's own covers it, as it would for a host
+        if good:
+            PAID.verify(self.signed(), [], NOW, Served(root.pem, **{self.url: pem}))
+        else:
+            assert refused(PAID, self.signed(), Served(root.pem, **{self.url: pem})) == "no_key"
+
+    def test_dates(self) -> None:
+        root = Authority("Root")
+        keys = Served(root.pem, **{self.url: certificate(self.name, by=root, begins=NOW - 100, ends=NOW + 100)})
+        for now in (NOW - 100, NOW + 100):
+            PAID.verify(self.signed(), [], now, keys)
+        for now in (NOW - 101, NOW + 101):
+            assert refused(PAID, self.signed(), keys, now) == "no_key"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://www.paypal.com/v1/notifications/certs/CERT-1",
+            "https://api.paypal.com.evil.example/v1/notifications/certs/CERT-1",
+            "https://api.paypal.com/v1/notifications/certs/../../x",
+            "https://apixpaypal.com/v1/notifications/certs/CERT-1",
+            "http://api.paypal.com/v1/notifications/certs/CERT-1",
+            "https://api.paypal.com/v1/notifications/certs/CERT-1?x",
+            "",
+        ],
+    )
+    def test_certificate_of_another_host_is_not_asked_for(self, url: str) -> None:
+        request, keys = self.signed(), Served()
+        assert refused(PAID, replace(request, headers={**request.headers, "paypal-cert-url": url}), keys) in {"not_pinned", "missing"}
+        assert keys.asked == []
+
+    def test_what_is_signed(self) -> None:
+        request = self.signed()
+        for name in ("paypal-transmission-id", "paypal-transmission-time"):
+            spoiled = replace(request, headers={**request.headers, name: "x"})
+            assert refusal(PAID, spoiled, RSA_PUBLIC) == "mismatch"
+        spoiled = replace(request, headers={**request.headers, "paypal-auth-algo": "SHA1withRSA"})
+        assert refusal(PAID, spoiled, RSA_PUBLIC) == "mismatch"
+        assert refusal(pinned(PAYPAL, {"webhook_id": "x"}), request, RSA_PUBLIC) == "mismatch"
+        assert refusal(PAYPAL, request, RSA_PUBLIC) == "not_pinned"

@@ -4,6 +4,7 @@ Raw bytes only, constant-time comparison only, and without a usable secret nothi
 configuration, never by what was sent.
 """
 
+from bridge.signatures.certificates import Certificate
 from bridge.signatures.choice import AnyOf, HeaderSets
 from bridge.signatures.described import scheme_of
 from bridge.signatures.ecdsa import Ecdsa
@@ -15,6 +16,7 @@ from bridge.signatures.keys import NO_KEYS, Ask, Keys
 from bridge.signatures.keysets import KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional
 from bridge.signatures.pins import Pin, pinned, pins_of
+from bridge.signatures.rsa import Rsa
 from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
 from bridge.signatures.static import Basic, Token, Unsigned
 from bridge.signatures.timestamps import Timestamp
@@ -25,6 +27,7 @@ __all__ = [
     "AnyOf",
     "Ask",
     "Basic",
+    "Certificate",
     "Ecdsa",
     "Ed25519",
     "Envelope",
@@ -37,6 +40,7 @@ __all__ = [
     "Pin",
     "Plain",
     "Positional",
+    "Rsa",
     "Scheme",
     "Secret",
     "Timestamp",

@@ -36,6 +36,7 @@ def public_key(text: str, kind: str) -> bytes:
     return _checked(_public(_trimmed(text)), kind)
 
 
+@lru_cache(maxsize=16)
 def private_key(text: str, kind: str) -> bytes:
     """Return the DER form of the private key that `text` holds; ValueError if it is none of `kind`."""
     from cryptography.hazmat.primitives import serialization as forms

@@ -57,8 +57,12 @@ class Envelope(ABC):
     pinned: Pinned = ()
     compiled: Compiled = field(init=False, repr=False, compare=False)
 
-    needs_secret = True
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether nothing can be verified without a secret: True, unless a kind can fetch its keys."""
+        return True
 
     @abstractmethod
     def key_of(self, secret: str) -> bytes:
