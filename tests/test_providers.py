@@ -62,7 +62,7 @@ def test_row_is_whole(row: Provider) -> None:
     assert set(CREDENTIALS) <= set(row.credentials)
     assert row.samples and len(set(sample_types(row.name))) == len(row.samples)
     for place in (*row.event_type, *row.event_id, *row.retry):
-        for text in place.texts if isinstance(place, Joined) else (place,):
+        for text in place.texts if isinstance(place, Joined) else (place,) if isinstance(place, str) else ():
             compile_locator(text.removesuffix("?"))
     for text in row.credentials:
         compile_locator(text)

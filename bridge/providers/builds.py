@@ -62,7 +62,8 @@ ROWS = (
         generates_secret=False,
         setup=(
             "In the team's Settings → Webhooks choose the events and projects, paste the URL, and create the webhook. Vercel shows its "
-            "secret once: put it where routes.yaml names it. Webhooks of an integration are signed with the integration's Client Secret."
+            "secret once: put it where routes.yaml names it. Webhooks of an integration are signed with the integration's Client "
+            "Secret."
         ),
         docs="https://vercel.com/docs/webhooks/webhooks-api",
         evidence="docs",
@@ -81,8 +82,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Heroku is told it",
         generates_secret=True,
         setup=(
-            "Run `heroku webhooks:add --include api:release --level notify --secret SECRET --url URL -a APP`, with the entities you want "
-            "behind --include. With --level sync Heroku tries again where the answer is no 2xx; with notify it does not."
+            "Run `heroku webhooks:add --include api:release --level notify --secret SECRET --url URL -a APP`, with the entities you "
+            "want behind --include. With --level sync Heroku tries again where the answer is no 2xx; with notify it does not."
         ),
         docs="https://devcenter.heroku.com/articles/app-webhooks",
         evidence="docs",
@@ -118,8 +119,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Terraform is told it as Token",
         generates_secret=True,
         setup=(
-            "In the workspace open Settings → Notifications → Create a notification, choose Webhook, paste the URL, and enter the secret "
-            "as Token. Choose the triggers and enable it: Terraform sends an event of type verification at once, which needs a 2xx."
+            "In the workspace open Settings → Notifications → Create a notification, choose Webhook, paste the URL, and enter the "
+            "secret as Token. Choose the triggers and enable it: Terraform sends an event of type verification at once, which needs a "
+            "2xx."
         ),
         docs="https://developer.hashicorp.com/terraform/cloud-docs/api-docs/notification-configurations",
         evidence="docs",

@@ -23,9 +23,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, GitHub is told it",
         generates_secret=True,
         setup=(
-            "In the repository (or organization) open Settings → Webhooks → Add webhook. Paste the URL as Payload URL and the "
-            "secret as Secret, choose content type application/json, and pick the events under “Let me select individual "
-            "events”. GitHub sends a ping at once, which shows up as an event of type ping."
+            "In the repository (or organization) open Settings → Webhooks → Add webhook. Paste the URL as Payload URL and the secret "
+            "as Secret, choose content type application/json, and pick the events under “Let me select individual events”. GitHub "
+            "sends a ping at once, which shows up as an event of type ping."
         ),
         docs="https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
         evidence="vector",
@@ -50,8 +50,8 @@ ROWS = (
         generates_secret=True,
         setup=(
             "In the project (or group) open Settings → Webhooks → Add new webhook, paste the URL, and enter the secret as Secret "
-            "token. Where your GitLab offers a signing token, use that instead: it begins with whsec_, goes into .env likewise, "
-            "and then the body is signed. Choose the triggers, save, and press Test."
+            "token. Where your GitLab offers a signing token, use that instead: it begins with whsec_, goes into .env likewise, and "
+            "then the body is signed. Choose the triggers, save, and press Test."
         ),
         docs="https://docs.gitlab.com/user/project/integrations/webhooks/",
         evidence="docs",
@@ -95,8 +95,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Bitbucket is told it",
         generates_secret=True,
         setup=(
-            "In the repository (or project) open Settings → Webhooks → Create webhook, paste the URL, enter the secret, and choose "
-            "the events. Test connection sends an event of type diagnostics:ping, which may come unsigned and is then refused."
+            "In the repository (or project) open Settings → Webhooks → Create webhook, paste the URL, enter the secret, and choose the "
+            "events. Test connection sends an event of type diagnostics:ping, which may come unsigned and is then refused."
         ),
         docs="https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html",
         evidence="docs",
@@ -117,8 +117,8 @@ ROWS = (
         generates_secret=True,
         setup=(
             "In the repository open Settings → Webhooks → Add Webhook → Gitea (or Forgejo), paste the URL as Target URL, leave POST "
-            "and the content type application/json, and enter the secret. Without a secret Gitea sends an empty signature, which "
-            "is refused."
+            "and the content type application/json, and enter the secret. Without a secret Gitea sends an empty signature, which is "
+            "refused."
         ),
         docs="https://docs.gitea.com/usage/repository/webhooks",
         evidence="sdk",
@@ -137,8 +137,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
         generates_secret=True,
         setup=(
-            "In the repository on Docker Hub open Webhooks, name the webhook, and paste the URL with ?token=SECRET added to it. "
-            "Docker Hub signs nothing: who knows the URL can send."
+            "In the repository on Docker Hub open Webhooks, name the webhook, and paste the URL with ?token=SECRET added to it. Docker "
+            "Hub signs nothing: who knows the URL can send."
         ),
         docs="https://docs.docker.com/docker-hub/repos/manage/webhooks/",
         evidence="docs",

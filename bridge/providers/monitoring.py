@@ -68,10 +68,12 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Grafana is told it",
         generates_secret=True,
         setup=(
-            "In Grafana (12 or later) open Alerting → Contact points, add one of type Webhook with the URL, and under HMAC signature enter "
-            "the secret, leave the header X-Grafana-Alerting-Signature, and name X-Grafana-Alerting-Timestamp as timestamp header."
+            "In Grafana (12 or later) open Alerting → Contact points, add one of type Webhook with the URL, and under HMAC signature "
+            "enter the secret, leave the header X-Grafana-Alerting-Signature, and name X-Grafana-Alerting-Timestamp as timestamp "
+            "header."
         ),
         docs=(
+            ""
             "https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/"
         ),
         evidence="docs",
@@ -88,8 +90,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it goes into alertmanager.yml",
         generates_secret=True,
         setup=(
-            "In alertmanager.yml give a receiver `webhook_configs: [{url: URL, http_config: {authorization: {credentials: SECRET}}}]` and "
-            "route alerts to it. credentials_file keeps the secret in a file of its own."
+            "In alertmanager.yml give a receiver `webhook_configs: [{url: URL, http_config: {authorization: {credentials: SECRET}}}]` "
+            "and route alerts to it. credentials_file keeps the secret in a file of its own."
         ),
         docs="https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
         evidence="docs",
@@ -106,9 +108,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it goes into a custom header",
         generates_secret=True,
         setup=(
-            "In Datadog open Integrations → Webhooks → New, paste the URL, and under Custom Headers write "
-            '{"Authorization": "Bearer SECRET"}. Name @webhook-NAME in the monitors that shall call it; leave the payload as it is, or '
-            "keep event_type in it."
+            'In Datadog open Integrations → Webhooks → New, paste the URL, and under Custom Headers write {"Authorization": "Bearer '
+            'SECRET"}. Name @webhook-NAME in the monitors that shall call it; leave the payload as it is, or keep event_type in it.'
         ),
         docs="https://docs.datadoghq.com/integrations/webhooks/",
         evidence="docs",
@@ -127,8 +128,8 @@ ROWS = (
         secret_hint="tskey-webhook-…, shown once when the webhook is made",
         generates_secret=False,
         setup=(
-            "In the admin console open Settings → Webhooks → Add endpoint, paste the URL, and choose the events. Copy the secret, which is "
-            "shown once, to where routes.yaml names it; Test endpoint sends an event of type test."
+            "In the admin console open Settings → Webhooks → Add endpoint, paste the URL, and choose the events. Copy the secret, "
+            "which is shown once, to where routes.yaml names it; Test endpoint sends an event of type test."
         ),
         docs="https://tailscale.com/kb/1213/webhooks",
         evidence="docs",
@@ -146,8 +147,8 @@ ROWS = (
         secret_hint="the automation's secret, shown when it is made",
         generates_secret=False,
         setup=(
-            "In Langfuse open Prompts → Automations → Create Automation, choose Webhook, paste the URL, and choose the actions. Copy the "
-            "secret to where routes.yaml names it."
+            "In Langfuse open Prompts → Automations → Create Automation, choose Webhook, paste the URL, and choose the actions. Copy "
+            "the secret to where routes.yaml names it."
         ),
         docs="https://langfuse.com/docs/prompt-management/features/webhooks-slack-integrations",
         evidence="docs",
