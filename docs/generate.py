@@ -191,6 +191,10 @@ DEFAULTS = {
     ("Source", "event_id"): "the provider's",
     ("Source", "secret"): "one of the two is needed, unless `insecure` or a form",
     ("Source", "secrets"): "",
+    ("LocalKey", "user_id"): "the built-in one",
+    ("LocalKey", "flows"): "all",
+    ("Flow", "time_limit"): "the flow's own; else 1h",
+    ("Flow", "memory"): "the flow's own; else 512 MB",
     ("Route", "on"): "this or `source` is needed",
     ("Route", "inputs"): "forms `${form}`; else needed",
     ("Route", "match"): "every event",
@@ -200,7 +204,7 @@ DEFAULTS = {
     **{(kind, "max_concurrent_runs"): cap for kind, cap in
        (("Gumloop", platforms.CAPS["gumloop"]), ("Http", platforms.CAPS["http"]), ("Local", "2 for each core"))},
 }  # fmt: skip
-FORMATS = {amounts.DURATION: "duration", amounts.SIZE: "size", amounts.FORM_RATE: "rate"}
+FORMATS = {amounts.DURATION: "duration", amounts.SIZE: "size", amounts.MEMORY: "size", amounts.FORM_RATE: "rate"}
 
 
 def keys(name: str) -> str:
@@ -358,7 +362,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "transitions": transitions_table,
     "limits": limits_table,
 }
-MODELS = ("Document", "Gumloop", "Local", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry")
+MODELS = ("Document", "Gumloop", "Local", "LocalKey", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry")
 
 
 def part(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from hypothesis import HealthCheck, settings
 from local_platform import Local
 from serving import Bridge
 
+import bridge as bridge_package
 from bridge.model import LocalState
 from bridge.store.database import Database
-from bridge.web.flow_api import ENDPOINTS, files, reading, starting
+from bridge.web.flow_api import ENDPOINTS, asked, files, reading, served, starting
 from bridge.web.flow_api import api as module
 
+ROOT = Path(bridge_package.__file__).parent
+APP, INTAKE, PAGE = ROOT / "web" / "app.py", ROOT / "web" / "intake.py", ROOT.parent / "docs" / "flow-api.md"
 DOCUMENT = json.loads(module.OPENAPI.read_text())
 
 
@@ -59,6 +63,28 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
     for size in (module.START // mib, module.UPLOAD // mib, files.MAX_FILE // mib):
         assert f"{size} MiB" in text
     assert files.MAX_UPLOADED // mib == 1024 and "1 GiB" in text
+
+
+def test_the_page_for_people_says_the_same() -> None:
+    page = PAGE.read_text("utf-8")
+    calls = {tuple(one.split(" /")) for one in re.findall(r"^\| `((?:GET|POST) /\w+)` \|", page, re.MULTILINE)}
+    assert calls == {(method, one.path) for one in ENDPOINTS for method in one.methods if method != "HEAD"}
+    code = "".join(path.read_text() for path in [*module.OPENAPI.parent.glob("*.py"), APP, INTAKE])
+    codes = set(re.findall(r'(?:Refused|bad|answers\.error)\((?:\d+, )?"([a-z_]+)"', code)) | set(re.findall(r'"error":"([a-z_]+)"', code))
+    codes |= {"missing_parameter", "invalid_parameter"}  # where one of them is chosen
+    table = page.partition("### Errors")[2].partition("\n## ")[0]
+    assert codes == {one for one in re.findall(r"`([a-z_]+)`", table) if "_" in one or one in codes}
+    states = page.partition("States are ")[2].partition(".")[0]
+    assert set(re.findall(r"`([A-Z]+)`", states)) == {state.value for state in LocalState}
+    mib = module.MIB
+    for row in (
+        f"| {module.START // mib} MiB; {module.UPLOAD // mib} MiB; {module.SMALL // mib} MiB |",
+        f"| {files.MAX_FILE // mib} MiB; {files.MAX_FILES}; {files.MAX_UPLOADED // mib // 1024} GiB |",
+        f"| {files.SPARE // mib} MiB |",
+        f"| {served.IN_FLIGHT // mib} MiB, apart",
+        f"| {asked.ID_LENGTH} and {starting.KEY_LENGTH} printable",
+    ):
+        assert row in page
 
 
 # -- schemathesis, if it is there

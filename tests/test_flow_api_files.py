@@ -75,6 +75,18 @@ def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> No
         assert local.download("download_file", {"file_name": "a.txt", "run_id": run.id}).data == data
 
 
+@pytest.mark.parametrize("name", ["a ", " ", "a\u202eb", "a\x7f", "\ufeff", "x" * 255])
+def test_whatever_name_a_run_gave_a_file_it_comes_back(local: Local, name: str) -> None:
+    run = local.started({"saved_item_id": "echo"})
+    digest = Blobs(local.blobs).keep(b"abc")
+    local.runs.keep_file(LocalFile(user_id=USER, name=name, sha256=digest, size=3, created_at=NOW, run_id=run.id))
+    answer = local.download("download_file", {"file_name": name, "run_id": run.id})
+    assert answer.data == b"abc" and answer.headers["Content-Disposition"].isprintable()
+    answer = local.download("download_files", {"file_names": [name], "run_id": run.id})
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert archive.namelist() == [name] and archive.read(name) == b"abc"
+
+
 @pytest.mark.parametrize("content", ["YWJj", "YW\nJj\n", "YW\r\n Jj"])
 def test_base64_may_be_broken_into_lines(local: Local, content: str) -> None:
     run = local.started({"saved_item_id": "echo"})
@@ -96,8 +108,8 @@ def test_names_that_are_refused(local: Local, name: Any) -> None:
     assert answer.status_code == 400 and answer.json["error"] in ("invalid_parameter", "missing_parameter")
     assert answer.json["message"].startswith("file_name: ") and blobs(local) == [] and local.runs.uploaded(USER) == 0
     run = local.started({"saved_item_id": "echo"})
-    assert local.post("download_file", {"file_name": name, "run_id": run.id}).status_code == 400
-    assert local.post("download_files", {"file_names": [name], "run_id": run.id}).status_code == 400
+    for path, names in (("download_file", {"file_name": name}), ("download_files", {"file_names": [name]})):
+        assert local.post(path, {**names, "run_id": run.id}).status_code in (400, 404)
 
 
 GOOD_NAMES = ["a", "...", "a..b", ".env", "x" * 255, "ü" * 127, "a b", "%2e%2e%2fa", "a;b", 'a"b', "a'b", "emoji 🎉.png", "日本語.txt"]

@@ -81,12 +81,19 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
 
-def name_problem(name: JSON) -> str | None:
-    """Return what is wrong with the name of a file that is to be kept: it is one name, not a path, and can be shown."""
+def path_problem(name: JSON) -> str | None:
+    """Return why this can be no file's name: it is no name, or a path. Runs may keep files under any other."""
     if not isinstance(name, str) or not name:
         return "file_name: a string that is not empty is wanted"
-    if name in (".", "..") or "/" in name or "\\" in name:
+    if name in (".", "..") or any(one in "/\\" or one < " " for one in name):
         return "file_name: a name without a folder is wanted"
+    return None
+
+
+def name_problem(name: JSON) -> str | None:
+    """Return what is wrong with the name of a file that is to be uploaded: it is one name, not a path, and can be shown."""
+    if problem := path_problem(name):
+        return problem
     if any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") for one in name) or name != name.strip():
         return "file_name: control characters, invisible ones and blanks at its ends are not allowed"
     if len(name.encode()) > NAME_BYTES:
@@ -132,7 +139,7 @@ def _decoded(content: JSON) -> bytes:
 def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[LocalFile]:
     """Return the files of those names: of the run, or else uploaded by its user. All are there, or it is refused."""
     run_id, saved_item_id = asked.id("run_id"), asked.maybe_id("saved_item_id")
-    if problem := next((f"{name_problem(name)}" for name in names if name_problem(name)), None):
+    if problem := next(filter(None, map(path_problem, names)), None):
         raise bad("missing_parameter" if names == [None] else "invalid_parameter", problem)
     run = run_of(served, asked, run_id)
     if saved_item_id not in (None, run.saved_item_id):
