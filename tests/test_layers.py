@@ -47,6 +47,7 @@ ORDER = [
     "blobs",
     "store",
     "send",
+    "keyring",
     "flows",
     "start",
     "worker",
