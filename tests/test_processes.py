@@ -31,10 +31,17 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 
 
 def web_and_work(bridge: Bridge) -> tuple[int, int]:
-    """The gunicorn parent and the worker: the parent is the one with children."""
-    first, second = until(lambda: len(found := children_of(bridge.pid)) == 2 and found, what="two children")
-    parent = until(lambda: next((one for one in (first, second) if children_of(one)), None), what="receivers")
-    return parent, second if parent == first else first
+    """The gunicorn parent and the worker: the worker is the one whose beats are in the store."""
+
+    def found() -> tuple[int, int] | None:
+        pids = children_of(bridge.pid)
+        with bridge.database.read() as connection:
+            workers = [row[0] for row in connection.exec_driver_sql("SELECT pid FROM worker ORDER BY started_at DESC")]
+        worker = next((one for one in workers if one in pids), None)
+        parent = next((one for one in pids if one != worker and children_of(one)), None)
+        return (parent, worker) if len(pids) == 2 and parent and worker else None
+
+    return until(found, what="receivers and a worker") or (0, 0)
 
 
 def flows(bridge: Bridge, seconds: float = 15.0) -> None:
@@ -99,7 +106,7 @@ def test_a_killed_worker_comes_back(bridge: Bridge) -> None:
 
 def test_a_killed_receiver_comes_back(bridge: Bridge) -> None:
     parent, _ = web_and_work(bridge)
-    before = children_of(parent)
+    before = until(lambda: len(found := children_of(parent)) == min(2, os.cpu_count() or 1) and found, what="all receivers") or []
     os.kill(before[0], signal.SIGKILL)
     flows(bridge)
     until(lambda: len(children_of(parent)) == len(before) and before[0] not in children_of(parent), what="another receiver")
@@ -130,9 +137,7 @@ def test_a_worker_that_dies_at_once_is_not_started_all_the_time(tmp_path: Path) 
     with Bridge(tmp_path, constants=SHORT) as bridge:
         killed = set()
         for _ in range(3):
-            worker = until(
-                lambda: next((one for one in children_of(bridge.pid) if one not in killed and not children_of(one)), None), 20, "a worker"
-            )
+            worker = until(lambda: (found := web_and_work(bridge)[1]) not in killed and found, 20, "a worker")
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
         until(lambda: len([line for line in bridge.log if line["event"] == "process_ended"]) >= 3, what="three ends")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -34,6 +35,7 @@ from bridge.store.rows import to_json
 
 log = get_logger()
 
+SPARE_PROCESSES: Final = 64  # of those that our user may have, kept from runs
 NICE: Final = 10  # how much lower than the bridge's the priority of flows is
 LOADED, BROKEN = b"loaded", b"broken"  # what a generation says of itself, once
 FORKED, FAILED = b"forked", b"failed"  # what the host answers to LOAD; with FORKED come the generation's socket and its report
@@ -178,7 +180,7 @@ class _Generation:
             return
         os.pwrite(self._report, text.encode(), 0)
         os.close(self._report)
-        processes = _tasks() + PROCESSES
+        processes = _processes()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are nobody's to wait for
         gc.collect()
         gc.freeze()
@@ -208,11 +210,13 @@ def _keep(library: Library, run: int, written: int, processes: int) -> None:
     keep_run(library.flows.get(spec.flow), spec, socket.socket(fileno=run), processes)
 
 
-def _tasks() -> int:
-    """Return how many processes and threads our user has."""
-    found = 0
+def _processes() -> int:
+    """Return up to how many processes and threads of our user a run may start more: some of what is allowed is the bridge's own."""
+    now = 0
     for one in Path("/proc").iterdir():
         if one.name.isdecimal():
             with suppress(OSError):
-                found += sum(1 for _ in (one / "task").iterdir()) if one.stat().st_uid == os.getuid() else 0
-    return found
+                now += sum(1 for _ in (one / "task").iterdir()) if one.stat().st_uid == os.getuid() else 0
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = now + PROCESSES
+    return most if allowed == resource.RLIM_INFINITY else max(now + SPARE_PROCESSES, min(most, allowed - SPARE_PROCESSES))

@@ -1,0 +1,211 @@
+"""A flows.py full of flows that do what flows should not: what `test_flow_processes` has served."""
+
+# ruff: noqa: T201, S605, PTH115, PTH123, PTH208 - they are what they are
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from bridge.flows import File, WebhookInput, current, flow, log, save_file
+
+
+@flow
+def ends_process(code: int = 3) -> None:
+    os._exit(code)
+
+
+@flow
+def leaves() -> None:
+    sys.exit("gone")
+
+
+@flow
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+@flow
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@flow
+def breaks() -> None:
+    print("so far", end="")
+    raise KeyError("nope")
+
+
+@flow(time_limit=0.5)
+def endless() -> None:
+    while True:
+        pass
+
+
+@flow(time_limit=0.5)
+def stops_itself() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@flow(memory="64MB")
+def greedy() -> dict:
+    return {"size": len(bytearray(10 * 1000**3))}
+
+
+@flow(memory="64MB")
+def leaky() -> None:
+    kept = []
+    while True:
+        kept.append("x" * 10**5 + str(len(kept)))
+
+
+@flow(memory="64MB")
+def careful() -> dict:
+    return {"size": len(bytearray(20 * 1000**2))}
+
+
+@flow
+def flood(megabytes: int) -> dict:
+    piece = (b"x" * 99 + b"\n") * 10_000
+    for _ in range(megabytes):
+        os.write(1, piece)
+    print("the end")
+    return {"megabytes": megabytes}
+
+
+@flow
+def endless_line(megabytes: int) -> None:
+    for _ in range(megabytes):
+        os.write(2, b"y" * 1000**2)
+
+
+@flow
+def threads(daemon: bool) -> dict:
+    threading.Thread(target=lambda: time.sleep(3600), daemon=daemon).start()
+    return {"threads": threading.active_count()}
+
+
+@flow
+def leaves_children() -> dict:
+    own = subprocess.Popen(["sleep", "3600"])
+    away = subprocess.Popen(["sleep", "3600"], start_new_session=True)
+    orphan = subprocess.run(["sh", "-c", "setsid sleep 3600 >/dev/null & echo $!"], stdout=subprocess.PIPE, check=True)
+    return {"pids": [own.pid, away.pid, int(orphan.stdout)]}
+
+
+@flow
+def looks() -> dict:
+    def target(name: str) -> str:
+        try:
+            return os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            return ""
+
+    files = {name: target(name) for name in os.listdir("/proc/self/fd")}
+    return {
+        "pid": os.getpid(),
+        "session": os.getsid(0),
+        "group": os.getpgid(0),
+        "files": files,
+        "stdin": sys.stdin.read(),
+        "environ": dict(os.environ),
+        "passed_on": subprocess.run(["env"], capture_output=True, text=True, check=True).stdout,
+        "nice": os.nice(0),
+        "processors": len(os.sched_getaffinity(0)),
+        "oom": int(open("/proc/self/oom_score_adj").read()),
+        "core": list(resource.getrlimit(resource.RLIMIT_CORE)),
+        "run_id": current().run_id,
+        "signals": [str(signal.getsignal(one)) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)],
+    }
+
+
+@flow
+def talks() -> None:
+    print("printed")
+    sys.stderr.write("to stderr\n")
+    log("logged", 1)
+    logging.getLogger("mine").warning("warned")
+    os.system("echo a program; echo its complaint >&2")
+    print("not \udcff UTF-8")
+    sys.stdout.write("no end")
+
+
+@flow
+def mutters(seconds: float) -> None:
+    print("begun", flush=True)
+    time.sleep(seconds)
+
+
+@flow
+def limited() -> None:
+    time.sleep(60)
+
+
+@flow
+def deaf() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("cannot hear", flush=True)
+    time.sleep(3600)
+
+
+@flow
+def tidies_up(file: str) -> None:
+    def end(*_: object) -> None:
+        with open(file, "w") as written:
+            written.write("tidied up")
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    print("ready", flush=True)
+    time.sleep(3600)
+
+
+def _stamp(file: str, what: str, number: int) -> None:
+    with open(file, "a") as written:
+        written.write(f"{what} {number} {os.getpid()} {time.time()}\n")
+
+
+@flow
+def stamps(file: str, number: int, seconds: float = 0.02) -> dict:
+    _stamp(file, "begins", number)
+    time.sleep(seconds)
+    _stamp(file, "ends", number)
+    return {"number": number}
+
+
+@flow(idempotent=True)
+def stamps_again(file: str, number: int, seconds: float = 0.02) -> dict:
+    return stamps(file, number, seconds)
+
+
+@flow(time_limit=2)
+def storm() -> None:
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            time.sleep(0.001)
+
+
+@flow
+def copies(document: File, other: File | None = None) -> dict:
+    name = save_file(f"copy of {document.name}", document.read_bytes())
+    save_file("note.txt", "ü")
+    return {"name": name, "text": document.read_text(), "size": document.size, "other": None if other is None else other.name}
+
+
+@flow
+def saves_and_dies() -> None:
+    save_file("saved.txt", b"in time")
+    os._exit(1)
+
+
+@flow
+def whole(payload: WebhookInput) -> dict:
+    return {"payload": payload, "type": type(payload).__mro__[1].__name__}

@@ -1,0 +1,484 @@
+"""Flows in processes of their own: whatever one does, its run ends with the reason, and nobody else is any the worse for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from serving import Bridge, is_alive, until
+
+FLOWS = Path(__file__).with_name("hostile_flows.py")
+KEY, USER = "k" * 32, "u" * 28
+SECRETS = {
+    "FLOWBRIDGE_LOCAL_API_KEY": KEY,
+    "FLOWBRIDGE_SECRET_KEY": "hidden" * 8,
+    "FLOWBRIDGE_ADMIN_TOKEN": "hidden-too",
+    "FLOWBRIDGE_ENCRYPTION_KEYS": "hidden-as-well",
+}
+SHORT = {
+    "bridge.store.ledger.LEASE": 2.0,
+    "bridge.store.runs.LEASE": 2.0,
+    "bridge.worker.loop.BEAT": 0.3,
+    "bridge.store.health.FRESH": 3.0,
+}
+ROUTES = """
+version: 1
+platforms:
+  local: {type: local, flows: flows.py, max_concurrent_runs: %d, overflow: %s}
+flows:
+  quick: {platform: local, saved_item_id: limited, time_limit: 300ms}
+"""
+OVER = ("DONE", "FAILED", "TERMINATED")
+
+
+class Served(Bridge):
+    """A `serve` with a flows.py, and its flow API."""
+
+    def __init__(self, folder: Path, *arguments: str, cap: int = 4, overflow: str = "queue", flows: str | None = None, **more: Any) -> None:
+        (folder / "flows.py").write_text(FLOWS.read_text() if flows is None else flows)
+        environ = {**SECRETS, "FLOWBRIDGE_LOCAL_USER_ID": USER, "SHOWN": "to flows", **more.pop("environ", {})}
+        super().__init__(folder, *arguments, routes=ROUTES % (cap, overflow), environ=environ, constants=SHORT, **more)
+
+    def api(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        target = f"/api/v1/{path}?{urlencode({'user_id': USER, **query})}"
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        return self.get(target, headers) if method == "GET" else self.post(target, json.dumps(body or {}).encode(), headers)
+
+    def begin(self, flow: str, **inputs: Any) -> str:
+        answer = self.api("POST", "start_pipeline", inputs, saved_item_id=flow)
+        assert answer.status == 200, answer
+        return answer.json["run_id"]
+
+    def look(self, run_id: str) -> dict[str, Any]:
+        return self.api("GET", "get_pl_run", run_id=run_id).json
+
+    def wait(self, run_id: str, seconds: float = 20.0) -> dict[str, Any]:
+        return until(lambda: (run := self.look(run_id))["state"] in OVER and run, seconds, "the end of a run")
+
+    def run_flow(self, name: str, **inputs: Any) -> dict[str, Any]:
+        return self.wait(self.begin(name, **inputs))
+
+    def running(self, run_id: str, line: str) -> None:
+        """Wait until a run has written a line."""
+        until(lambda: line in self.look(run_id)["log"], what=f"the line {line!r}")
+
+    @property
+    def worker(self) -> int:
+        """The process of the newest worker."""
+        with self.database.read() as connection:
+            return connection.exec_driver_sql("SELECT pid FROM worker ORDER BY started_at DESC LIMIT 1").scalar() or 0
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with Served(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def bystander(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a flow does, the next one runs, and by the same worker."""
+    if "served" not in request.fixturenames:
+        yield
+        return
+    served = request.getfixturevalue("served")
+    before = served.worker
+    yield
+    assert served.run_flow("echo", a=1)["outputs"] == {"a": 1}
+    assert served.worker == before
+
+
+# -- how a run ends
+
+
+@pytest.mark.parametrize(
+    ("flow", "words"),
+    [
+        ("ends_process", "The flow's process ended with code 3 and no result"),
+        ("leaves", "SystemExit: gone"),
+        ("segfault", "The flow's process died: SIGSEGV"),
+        ("killed", "The flow's process died: SIGKILL"),
+        ("breaks", "KeyError: 'nope'"),
+        ("endless", "The run was over its time limit of 0.5 s."),
+        ("stops_itself", "The run was over its time limit of 0.5 s."),
+        ("greedy", "MemoryError: over its memory limit of 64 MB"),
+        ("leaky", "MemoryError: over its memory limit of 64 MB"),
+    ],
+)
+def test_a_run_that_cannot_end_well_has_failed_and_its_log_says_why(served: Served, flow: str, words: str) -> None:
+    run = served.run_flow(flow)
+    assert (run["state"], run["outputs"]) == ("FAILED", {})
+    assert run["log"][-1].startswith(words)
+    assert "Traceback" not in str(run["log"])
+
+
+def test_the_traceback_is_in_our_own_log(served: Served) -> None:
+    run = served.run_flow("breaks")
+    assert run["log"] == ["so far", "KeyError: 'nope'"]
+    (found,) = until(lambda: [each for each in served.log if each["event"] == "flow_failed" and each["run_id"] == run["run_id"]])
+    assert 'raise KeyError("nope")' in found["traceback"]
+
+
+def test_an_ordinary_amount_of_memory_is_there(served: Served) -> None:
+    assert served.run_flow("careful")["outputs"] == {"size": 20 * 1000**2}
+
+
+def test_routes_yaml_sets_other_limits(served: Served) -> None:
+    assert served.run_flow("limited")["log"] == ["The run was over its time limit of 0.3 s."]
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_thread_that_never_ends_does_not_keep_a_run(served: Served, daemon: bool) -> None:
+    run = served.run_flow("threads", daemon=daemon)
+    assert (run["state"], run["outputs"]) == ("DONE", {"threads": 2})
+
+
+def test_nothing_that_a_run_started_outlives_it(served: Served) -> None:
+    run = served.run_flow("leaves_children")
+    assert len(run["outputs"]["pids"]) == 3
+    assert not any(map(is_alive, run["outputs"]["pids"]))
+
+
+# -- what a run has
+
+
+def test_a_run_has_nothing_of_the_bridge(served: Served, tmp_path: Path) -> None:
+    run_id = served.begin("looks")
+    found = served.wait(run_id)["outputs"]
+    assert found["session"] == found["group"] == found["pid"]
+    targets = list(found["files"].values())
+    assert not any(target.startswith("socket:") or str(served.folder / "data") in target for target in targets)
+    assert found["files"]["0"] == "/dev/null"
+    assert found["stdin"] == ""
+    assert (found["nice"], found["oom"], found["core"], found["run_id"]) == (10, 1000, [0, 0], run_id)
+    assert found["processors"] == len(os.sched_getaffinity(0))
+    assert found["signals"] == ["0", "<built-in function default_int_handler>", "0", "0"]
+
+
+def test_a_run_has_the_environment_without_our_secrets(served: Served) -> None:
+    found = served.run_flow("looks")["outputs"]
+    assert (found["environ"]["SHOWN"], found["environ"]["FLOWBRIDGE_DATA"]) == ("to flows", str(served.folder / "data"))
+    assert "SHOWN=to flows" in found["passed_on"]
+    for name in (*SECRETS, "FLOWBRIDGE_DATABASE_URL"):
+        assert name not in found["environ"]
+        assert name not in found["passed_on"]
+
+
+def test_everything_it_writes_is_in_its_log(served: Served) -> None:
+    assert served.run_flow("talks")["log"] == [
+        "printed",
+        "to stderr",
+        "logged 1",
+        "warned",
+        "a program",
+        "its complaint",
+        "not \\udcff UTF-8",
+        "no end",
+    ]
+
+
+def test_files_come_and_go_by_name(served: Served) -> None:
+    from bridge.blobs import Blobs
+    from bridge.model import LocalFile
+    from bridge.store.runs import Runs
+
+    blobs, runs = Blobs(served.folder / "data" / "blobs"), Runs(served.database, lambda: None)
+    file = LocalFile(user_id=USER, name="a.txt", sha256=blobs.keep(b"content"), size=7, created_at=time.time())
+    runs.keep_file(file)
+    run = served.run_flow("copies", document="a.txt")
+    assert run["outputs"] == {"name": "copy of a.txt", "text": "content", "size": 7, "other": None}
+    copy, note = (runs.file(USER, name, run["run_id"]) for name in ("copy of a.txt", "note.txt"))
+    assert copy is not None
+    assert note is not None
+    assert (copy.sha256, blobs.read(note.sha256).decode()) == (file.sha256, "ü")
+    for inputs, words in (({"document": "b.txt"}, "document: there is no uploaded file 'b.txt'"), ({}, "required inputs are missing")):
+        assert words in served.run_flow("copies", **inputs)["log"][-1]
+    died = served.run_flow("saves_and_dies")
+    assert (died["state"], runs.file(USER, "saved.txt", died["run_id"]).size) == ("FAILED", 7)  # type: ignore[union-attr]
+
+
+def test_a_webhook_input_has_the_whole_body_as_it_came(served: Served) -> None:
+    answer = served.api("POST", "start_pipeline", {"b": [1, {"c": "ü"}]}, saved_item_id="whole")
+    found = served.wait(answer.json["run_id"])["outputs"]
+    assert (json.loads(found["payload"]), found["type"]) == ({"b": [1, {"c": "ü"}]}, "str")
+
+
+# -- floods
+
+
+def peak_memory(pid: int) -> int:
+    """The most memory that a process ever had, in megabytes."""
+    line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+
+@pytest.mark.slow
+def test_a_gigabyte_of_output_costs_the_run_alone(served: Served) -> None:
+    before = peak_memory(served.worker)
+    run_id = served.begin("flood", megabytes=1000)
+    others = [served.run_flow("echo", n=number)["state"] for number in range(5)]
+    run = served.wait(run_id, 60)
+    assert others == ["DONE"] * 5
+    assert (run["state"], len(run["log"]), run["log"][-1]) == ("DONE", 1000, "the end")
+    assert run["log"][0] == f"({1000 * 10_000 + 1 - 999} earlier lines are not kept)"
+    assert set(run["log"][1:-1]) == {"x" * 99}
+    assert peak_memory(served.worker) - before < 20
+
+
+def test_a_line_without_an_end_is_cut(served: Served) -> None:
+    run = served.run_flow("endless_line", megabytes=50)
+    assert run["log"] == ["y" * 1999 + "…"]
+
+
+def test_a_log_is_seen_while_the_run_goes_on(served: Served) -> None:
+    run_id = served.begin("mutters", seconds=60)
+    served.running(run_id, "begun")
+    assert served.look(run_id)["state"] == "RUNNING"
+    served.api("POST", "kill_pipeline", {"run_id": run_id})
+    assert served.wait(run_id)["log"] == ["begun"]
+
+
+# -- runs that are told to end
+
+
+def test_a_running_run_is_terminated(served: Served) -> None:
+    run_id = served.begin("deaf")
+    served.running(run_id, "cannot hear")
+    assert served.api("POST", "kill_pipeline", {"run_id": run_id}).json == {"success": True, "run_id": run_id}
+    assert served.look(run_id)["state"] == "TERMINATING"
+    asked = time.monotonic()
+    assert served.wait(run_id)["state"] == "TERMINATED"
+    assert 1.5 < time.monotonic() - asked < 6, "by force, after SIGTERM was ignored for two seconds"
+
+
+def test_a_run_may_tidy_up_before_it_is_terminated(served: Served, tmp_path: Path) -> None:
+    run_id = served.begin("tidies_up", file=str(tmp_path / "tidy"))
+    served.running(run_id, "ready")
+    asked = time.monotonic()
+    served.api("POST", "kill_pipeline", {"run_id": run_id})
+    assert served.wait(run_id)["state"] == "TERMINATED"
+    assert time.monotonic() - asked < 1.5
+    assert (tmp_path / "tidy").read_text() == "tidied up"
+
+
+def test_a_queued_run_is_terminated_and_never_begins(served: Served, tmp_path: Path) -> None:
+    busy = [served.begin("mutters", seconds=60) for _ in range(4)]
+    until(lambda: [served.look(one)["state"] for one in busy] == ["RUNNING"] * 4, what="a full platform")
+    queued = served.begin("stamps", file=str(tmp_path / "stamps"), number=1)
+    assert served.look(queued)["state"] == "QUEUED"
+    for one in (queued, *busy):
+        served.api("POST", "kill_pipeline", {"run_id": one})
+    assert [served.wait(one)["state"] for one in (queued, *busy)] == ["TERMINATED"] * 5
+    assert not (tmp_path / "stamps").exists()
+
+
+def test_a_run_takes_milliseconds(served: Served) -> None:
+    taken = []
+    for _ in range(10):
+        started = time.monotonic()
+        served.run_flow("echo")
+        taken.append(time.monotonic() - started)
+    assert min(taken) < 0.2
+
+
+# -- crashes
+
+
+def spans(file: Path, killed_at: float) -> list[tuple[float, float]]:
+    """From when to when each process of a run was at work; one that was cut off was until then."""
+    begins, ends = {}, {}
+    for line in file.read_text().splitlines():
+        what, _, pid, at = line.split()
+        (begins if what == "begins" else ends)[pid] = float(at)
+    return [(start, ends.get(pid, killed_at)) for pid, start in begins.items()]
+
+
+def peak(found: list[tuple[float, float]]) -> int:
+    moments = sorted([(start, 1) for start, _ in found] + [(end, -1) for _, end in found])
+    most = now = 0
+    for _, step in moments:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_says_so(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        file = tmp_path / "stamps"
+        once = served.begin("stamps", file=str(file), number=1, seconds=60)
+        again = served.begin("stamps_again", file=str(file), number=2, seconds=3)
+        until(lambda: file.exists() and len(file.read_text().splitlines()) == 2, what="two runs")
+        pids = [int(line.split()[2]) for line in file.read_text().splitlines()]
+        os.kill(served.worker, signal.SIGKILL)
+        until(lambda: not any(map(is_alive, pids)), 2, "the end of their processes")
+        failed, done = served.wait(once), served.wait(again, 30)
+        assert (failed["state"], failed["log"]) == ("FAILED", ["The run was interrupted: the worker that executed it died."])
+        assert (done["state"], done["outputs"]) == ("DONE", {"number": 2})
+        assert "It is run again." in done["log"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overflow", ["queue", "reject"])
+def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -> None:
+    """Every start that was acknowledged reaches an end, and never do more run at once than the cap."""
+    cap, file = 8, tmp_path / "stamps"
+    with Served(tmp_path, cap=cap, overflow=overflow) as served:
+        most_open, stop = [0], threading.Event()
+
+        def watch() -> None:
+            while not stop.is_set():
+                most_open[0] = max(most_open[0], served.count("local_run", "state IN ('QUEUED', 'RUNNING', 'TERMINATING')"))
+
+        def start(number: int) -> tuple[int, Any]:
+            flow = "stamps" if number % 2 else "stamps_again"
+            answer = served.api("POST", "start_pipeline", {"file": str(file), "number": number}, saved_item_id=flow)
+            return answer.status, answer.json
+
+        def kill() -> float:
+            until(lambda: file.exists() and len(file.read_text().splitlines()) > 10, what="some runs")
+            os.kill(served.worker, signal.SIGKILL)
+            return time.time()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        with ThreadPoolExecutor(33) as pool:
+            killing = pool.submit(kill)
+            answers = list(pool.map(start, range(500)))
+        killed_at = killing.result()
+        ids = [body["run_id"] for status, body in answers if status == 200]
+        refused = [body for status, body in answers if status != 200]
+        until(lambda: served.count("local_run", "state IN ('DONE', 'FAILED')") == len(ids), 90, "the end of every run")
+        stop.set()
+        watcher.join()
+        assert served.count("local_run") == len(set(ids)) == len(ids)
+        assert {one["error"] for one in refused} <= {"rate_limit"}
+        assert served.count("local_run", "state = 'FAILED' AND log NOT LIKE '%interrupted%'") == 0
+        assert served.count("local_run", "state = 'FAILED' AND saved_item_id = 'stamps_again'") == 0
+        assert served.count("local_run", "state = 'FAILED'") <= cap
+        assert peak(spans(file, killed_at + 0.2)) <= cap
+        if overflow == "queue":
+            assert len(ids) == 500
+        else:
+            assert most_open[0] <= cap
+            assert refused
+
+
+# -- flows.py while it changes
+
+
+def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+    first = "from bridge.flows import flow\nimport time\n@flow\ndef version(): return {'version': 1}\n@flow\ndef gone(): time.sleep(0.5)\n"
+    second = first.replace("1}", "2}").replace("def gone", "def added")
+
+    def ids() -> set[str]:
+        return {one["saved_item_id"] for one in served.api("GET", "list_saved_items").json["saved_items"]}
+
+    with Served(tmp_path, flows=first) as served:
+        assert served.run_flow("version")["outputs"] == {"version": 1}
+        under_way = served.begin("gone")
+        (tmp_path / "flows.py").write_text("import nothing_like_it\n")
+        until(lambda: [line for line in served.log if line["event"] == "flows_not_loaded"], what="a complaint")
+        assert served.run_flow("version")["outputs"] == {"version": 1}
+        (tmp_path / "flows.py").write_text(second)
+        until(lambda: "added" in ids(), what="the new flow")
+        assert "gone" not in ids()
+        assert {"echo", "version"} <= ids()
+        assert served.run_flow("version")["outputs"] == {"version": 2}
+        assert served.wait(under_way)["state"] == "DONE", "it went on as it had begun"
+        complaints = [line["error"] for line in served.log if line["event"] == "flows_not_loaded"]
+        assert len(complaints) == 1
+        assert "flows.py:1: ModuleNotFoundError" in complaints[0]
+        assert served.api("POST", "start_pipeline", {}, saved_item_id="gone").status == 400
+
+
+def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:
+    flows = "from bridge.flows import flow\n@flow\ndef gone(): ...\n"
+    with Served(tmp_path, "web", flows=flows) as served:
+        run_id = served.begin("gone")
+        served.kill()
+        (tmp_path / "flows.py").write_text("")
+        served.arguments = ("serve",)
+        served.start()
+        assert served.wait(run_id)["log"] == ["there is no flow 'gone' any more"]
+
+
+@pytest.mark.parametrize(
+    ("flows", "words"),
+    [
+        ("x = 1\nx = (\n", "flows.py:2: SyntaxError"),
+        ("import os\nos._exit(0)\n", "ended without a word"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "ended without a word"),
+    ],
+)
+def test_a_flows_py_that_cannot_be_loaded_stops_the_start_with_2(tmp_path: Path, flows: str, words: str) -> None:
+    for command in ("serve", "web", "work"):
+        code, said = Served(tmp_path, command, flows=flows).run()
+        assert code == 2
+        assert words in said
+        assert "Traceback" not in said
+
+
+def test_flows_py_is_never_loaded_by_the_bridge_itself(tmp_path: Path) -> None:
+    flows = "import os\nopen('loaded', 'a').write(f'{os.getpid()}\\n')\nfrom bridge.flows import flow\n@flow\ndef f(): ...\n"
+    with Served(tmp_path, flows=flows) as served:
+        assert served.run_flow("f")["state"] == "DONE"
+        loaded = set((tmp_path / "loaded").read_text().split())
+        with served.database.read() as connection:
+            receivers = {str(served.pid), str(served.worker)}
+            assert connection.exec_driver_sql("SELECT count(*) FROM local_flow WHERE id = 'f'").scalar() == 1
+        assert loaded
+        assert not loaded & receivers
+
+
+# -- a storm
+
+
+class Limited(Served):
+    """A `serve` of a user of its own that may have so many processes and threads. It may read everything, since Python may be in a home."""
+
+    def _command(self) -> list[str]:
+        rights = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+        user = ["setpriv", "--reuid=64321", "--regid=64321", "--clear-groups", *rights]
+        return [*user, "prlimit", "--nproc=250", *super()._command()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can run a bridge as another user, with a bound on its processes")
+@pytest.mark.skipif(not (shutil.which("setpriv") and shutil.which("prlimit")), reason="setpriv or prlimit is not installed")
+def test_a_fork_storm_blows_over() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="flowbridge-storm-"))
+    try:
+        os.chown(folder, 64321, 64321)
+        with Limited(folder) as served:
+            storm = served.begin("storm")
+            until(lambda: len(processes_of(64321)) > 100, what="a storm")
+            during = [served.run_flow("echo", n=1)["state"] for _ in range(3)]
+            assert during == ["DONE"] * 3
+            run = served.wait(storm)
+            assert run["log"][-1] == "The run was over its time limit of 2 s."
+            assert served.run_flow("echo", n=2)["outputs"] == {"n": 2}
+            assert len(processes_of(64321)) < 20
+    finally:
+        shutil.rmtree(folder)
+
+
+def processes_of(user: int) -> list[int]:
+    found = []
+    for one in Path("/proc").iterdir():
+        try:
+            if one.name.isdecimal() and one.stat().st_uid == user:
+                found.append(int(one.name))
+        except OSError:
+            continue
+    return found
