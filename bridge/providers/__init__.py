@@ -4,7 +4,22 @@ Adding a provider is a row in one of the modules here, a sample payload under `s
 each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors*.py` hold.
 """
 
-from bridge.providers import ai, banking, billing, builds, code, commerce, general, identity, messaging, monitoring, payments, social
+from bridge.providers import (
+    ai,
+    banking,
+    billing,
+    builds,
+    code,
+    commerce,
+    general,
+    identity,
+    mail,
+    messaging,
+    monitoring,
+    payments,
+    phone,
+    social,
+)
 from bridge.providers.record import CREDENTIALS, EVIDENCE, FORM, MIB, Batch, Handshake, Probe, Provider, Reply, Sample, masked
 
 __all__ = ["CREDENTIALS", "EVIDENCE", "FORM", "MIB", "PROVIDERS", "Batch", "Handshake", "Probe", "Provider", "Reply", "Sample", "masked"]
@@ -17,6 +32,8 @@ MODULES = (
     ai,
     payments,
     messaging,
+    mail,
+    phone,
     social,
     banking,
     billing,
