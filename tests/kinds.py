@@ -5,13 +5,17 @@ The keys here were made for these tests and protect nothing.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
+from typing import Any
 
-from signing import BODY, NOW, post
+import pytest
+from signing import BODY, NOW, post, secrets
 
+from bridge.errors import BadSignature
 from bridge.model import Request
-from bridge.signatures import Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, pinned
+from bridge.signatures import Ask, Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, pinned
 
 EC_PRIVATE = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghOWa9fz2eERttXq0fFnzL0LvndkZBZpuzslROf0fTrGhRANCAASp"
@@ -158,3 +162,52 @@ def kind_request(name: str, body: bytes | None = None, now: float = NOW) -> Requ
     """A request that the kind `name` accepts at `now`."""
     kind = KINDS[name]
     return kind.scheme.sign(post(kind.body if body is None else body), kind.private, now)
+
+
+def refusal(scheme: Scheme, request: Request, *values: str, now: float = NOW) -> str:
+    with pytest.raises(BadSignature) as caught:
+        scheme.verify(request, secrets(*values), now)
+    return caught.value.reason
+
+
+class Served:
+    """Keys as a test has them, and what was asked for."""
+
+    def __init__(self, roots: bytes = b"", **documents: bytes) -> None:
+        self.documents, self.asked, self.trusted = documents, [], roots
+
+    def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
+        self.asked.append((ask, again))
+        return self.documents.get(ask.url)
+
+    def roots(self) -> bytes:
+        return self.trusted
+
+
+def written(key: str, form: str, *, private: bool) -> str:
+    """`key` (base64 of DER) in another form."""
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
+
+    raw = base64.b64decode(key)
+    if form == "jwk":
+        if private:
+            numbers = load_der_private_key(raw, None).private_numbers()  # type: ignore[union-attr]
+            return json.dumps(jwk(numbers.public_numbers) | {"d": b64url(numbers.private_value)})  # type: ignore[union-attr]
+        return json.dumps(jwk(load_der_public_key(raw).public_numbers()))  # type: ignore[union-attr]
+    label = "PRIVATE KEY" if private else "PUBLIC KEY"
+    pem = f"-----BEGIN {label}-----\n{base64.encodebytes(raw).decode()}-----END {label}-----\n"
+    return pem if form == "pem" else pem.replace("\n", "\\n")
+
+
+def jwk(numbers: Any) -> dict[str, str]:
+    return {"kty": "EC", "crv": "P-256", "x": b64url(numbers.x), "y": b64url(numbers.y)}
+
+
+def b64url(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).decode().rstrip("=")
+
+
+def refused(scheme: Scheme, request: Request, keys: Served, now: float = NOW) -> str:
+    with pytest.raises(BadSignature) as caught:
+        scheme.verify(request, [], now, keys)
+    return caught.value.reason

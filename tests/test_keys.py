@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 from authorities import Authority, certificate, private_pem
 from cryptography.hazmat.primitives.asymmetric import ec
-from kinds import EC_PRIVATE, EC_PUBLIC, PAYPAL, PLAID, RSA_PRIVATE, SNS_BODY, SUBSCRIBED
+from kinds import EC_PRIVATE, EC_PUBLIC, PAYPAL, PLAID, RSA_PRIVATE, SNS_BODY, SUBSCRIBED, written
 from servers import Misbehaving, Reply, cut_off, drip_body, drop, huge, redirect, respond, slow_headers
 from signing import NOW, post, secrets
-from test_signature_kinds import written
 
 from bridge.errors import BadSignature
 from bridge.keyring import MAX_REMEMBERED, MOST, Keyring

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from bridge.signatures.view import View
 
 MAX_CHAIN = 10  # certificates of one document
 STEP = 3600  # seconds for which a verified chain is believed without another look; the certificate's own dates are always checked
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -104,10 +106,16 @@ def _leads_to(leaf: Any, others: Sequence[Any], name: str, roots: bytes, moment:
 
 @lru_cache(maxsize=4)
 def _store(roots: bytes) -> Any:
+    """Return what `cryptography` keeps trusted certificates in, or None without any; one that it cannot read is left out."""
     from cryptography import x509
     from cryptography.x509.verification import Store
 
-    try:
-        return Store(x509.load_pem_x509_certificates(roots))
-    except ValueError:
-        return None
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some old authorities have odd serial numbers
+        for pem in PEM.findall(roots):
+            try:
+                found.append(x509.load_pem_x509_certificate(pem))
+            except ValueError:
+                continue
+    return Store(found) if found else None
