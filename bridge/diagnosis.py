@@ -18,7 +18,7 @@ from bridge.model import Reject, Request
 from bridge.providers import PROVIDERS
 from bridge.rejects import obstacle, request_of
 from bridge.routes import Config, Source
-from bridge.signatures import AnyOf, HeaderSets, Hmac, Scheme, Secret
+from bridge.signatures import NO_KEYS, AnyOf, HeaderSets, Hmac, Keys, Scheme, Secret
 from bridge.signatures.envelope import Envelope
 from bridge.signatures.timestamps import READ
 from bridge.signatures.view import View
@@ -26,13 +26,13 @@ from bridge.signatures.view import View
 SHOWN = 60  # characters of a header's name
 
 
-def diagnose(reject: Reject, config: Config) -> list[str]:
+def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
     """Return what is found, the most telling first; never a secret, a signature or a part of the body. Empty: nothing was found."""
     source = config.sources.get(reject.source)
     if source is None:
         return [obstacle(reject, config) or ""]
     request, now = request_of(reject), reject.received_at
-    if verifies(reject, config):
+    if verifies(reject, config, keys):
         return ["It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."]
     found: list[str] = []
     for look in LOOKS:
@@ -42,18 +42,18 @@ def diagnose(reject: Reject, config: Config) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def verifies(reject: Reject, config: Config) -> bool:
+def verifies(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> bool:
     """Return whether the reject would pass under the present configuration, as of when it came."""
     if obstacle(reject, config):
         return False
     source = config.sources[reject.source]
-    return fits(source.scheme, request_of(reject), source.secrets, reject.received_at)
+    return fits(source.scheme, request_of(reject), source.secrets, reject.received_at, keys)
 
 
-def fits(scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float) -> bool:
+def fits(scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> bool:
     """Return whether the request is signed with one of the secrets."""
     try:
-        scheme.verify(request, secrets, now)
+        scheme.verify(request, secrets, now, keys)
     except BadSignature:
         return False
     return True

@@ -21,6 +21,7 @@ from bridge.model import JSON, Delivery, Event, Request
 from bridge.planning import masked, plan
 from bridge.providers import Handshake, Probe, Reply
 from bridge.routes import Config, Source
+from bridge.signatures import NO_KEYS, Keys
 
 MAX_BATCH = 1000  # events in one request
 NAME_LENGTH = 200  # characters of a type and of a provider's id
@@ -56,8 +57,9 @@ class Received:
     fault: Exception | None = None
 
 
-def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, new_id: Callable[[], str]) -> Received:
-    """Turn a request into stored events, nearly always one, and its answer.
+def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, new_id: Callable[[], str],
+            keys: Keys = NO_KEYS) -> Received:  # fmt: skip
+    """Turn a request into stored events, nearly always one, and its answer. `keys` gets those that senders publish.
 
     Raises `BadSignature` (401), `Refused` (its own status) and whatever `keep` raises when nothing could be kept (503).
     """
@@ -70,7 +72,7 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
         body = read_body(source, request.headers.get("content-type", ""), request.body)
         if answer := _answer(unsigned, request, source, body, now):
             return Received(answer)
-    source.scheme.verify(request, source.secrets, now)
+    source.scheme.verify(request, source.secrets, now, keys)
     body = body or read_body(source, request.headers.get("content-type", ""), request.body)
     if answer := _answer([shake for shake in shakes if shake.signed], request, source, body, now):
         return Received(answer)

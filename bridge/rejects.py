@@ -9,6 +9,7 @@ from bridge.model import Reject, Request
 from bridge.planning import MASK, hidden
 from bridge.receive import Keep, Received, receive
 from bridge.routes import Config, Source
+from bridge.signatures import NO_KEYS, Keys
 
 MOST = 64 * 1024  # bytes of a body that are kept
 HEADERS = 16 * 1024  # characters of names and values of headers that are kept
@@ -57,7 +58,7 @@ def obstacle(reject: Reject, config: Config) -> str | None:
     return None
 
 
-def readmit(reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], str]) -> Received:
+def readmit(reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], str], keys: Keys = NO_KEYS) -> Received:
     """Verify a reject under the present configuration as of when it was received, and only then make it events.
 
     Raises `BadSignature` where it still fails, with the present reason, and what `receive` raises.
@@ -65,4 +66,4 @@ def readmit(reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], 
     if obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
-    return receive(request_of(reject), source, config, keep=keep, now=reject.received_at, new_id=new_id)
+    return receive(request_of(reject), source, config, keep=keep, now=reject.received_at, new_id=new_id, keys=keys)

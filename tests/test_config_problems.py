@@ -165,10 +165,13 @@ CASES: list[tuple[str, list[str]]] = [
     (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, rate: 5/s and 1/s per address}}}}\n", ["2:65: sources.g.rate: a rate per address is only for forms"]),
     (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body, retention: 1d, expect: x, redact: [], pins: {{}}}}}}\n", [
         f"2:{column}: sources.g.{key}: `{key}` is not available in this version"
-        for column, key in ((72, "retention"), (87, "expect"), (98, "redact"), (110, "pins"))
+        for column, key in ((72, "retention"), (87, "expect"), (98, "redact"))
     ]),
     (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body:a..b}}}}\n", [
         "2:66: sources.g.split: `body:a..b` is no place of a list; write body:PATH, or body where the body is the list"
+    ]),
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, pins: {{topic: x}}}}}}\n", [
+        "2:65: sources.g.pins: 'topic' cannot be pinned; allowed: nothing"
     ]),
     ("version: 1\nsources: {'a/b': {provider: form}}\n", ["2:11: sources.a/b: `a/b` is not a name that can stand in a URL"]),
     # flows

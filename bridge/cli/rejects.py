@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from bridge.errors import BadSignature, BridgeError, NotFound
 if TYPE_CHECKING:
     from bridge.model import Reject
     from bridge.routes import Config
+    from bridge.signatures import Keys
     from bridge.store.database import Database
 
 COLUMNS = (
@@ -133,7 +135,7 @@ def _chosen(database: Database, config: Config, ids: tuple[str, ...], source: st
 
     if ids:
         return list({one.id: one for one in (kept.get(database, text) for text in ids)}.values())
-    return [one for one in kept.listed(database, source=source, since=since, waiting=True) if verifies(one, config)][::-1]
+    return [one for one in kept.listed(database, source=source, since=since, waiting=True) if verifies(one, config, _keys())][::-1]
 
 
 def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) -> bool:
@@ -150,7 +152,7 @@ def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) 
     else:
         try:
             received = let_in(one, config, keep=lambda arrivals, replan: events.add_all(database, arrivals, replan),
-                              new_id=lambda: event_id(one.received_at))  # fmt: skip
+                              new_id=lambda: event_id(one.received_at), keys=_keys())  # fmt: skip
             ids = tuple(kept_one.event_id for _, kept_one in received.kept)
             kept.settle(database, one.id, ids)
         except BridgeError as error:
@@ -176,5 +178,12 @@ def _routes(config: str | None) -> Config:
 def _findings(one: Reject, config: Config) -> list[str]:
     from bridge.diagnosis import diagnose
 
-    return diagnose(one, config)
+    return diagnose(one, config, _keys())
+
+
+@cache
+def _keys() -> Keys:
+    from bridge.keyring import Keyring
+
+    return Keyring()
 

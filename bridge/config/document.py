@@ -113,6 +113,9 @@ class Source(Written):
     )
     event_type: Texts | None = Field(None, description="Where the type stands: header:NAME, query:NAME, form:NAME or body:PATH.")
     event_id: Texts | None = Field(None, description="Where the provider's id stands, written like event_type.")
+    pins: dict[str, Texts] | None = Field(
+        None, description="What a signature alone does not tell, such as audience, topic_arn or webhook_id: see the provider."
+    )
     split: str | None = Field(
         None, description="Where the list stands in a request that holds several events: body:PATH, or body where it is the list."
     )
@@ -249,6 +252,6 @@ LATER: dict[str, frozenset[str]] = {  # keys of the design that this version doe
             "on_run_failed",
         ]
     ),
-    "sources": frozenset(["retention", "expect", "redact", "pins"]),
+    "sources": frozenset(["retention", "expect", "redact"]),
     "flows": frozenset(["exclusive"]),
 }

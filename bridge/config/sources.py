@@ -15,7 +15,7 @@ from bridge.expressions import near
 from bridge.locate import compile_locator
 from bridge.providers import PROVIDERS, Batch, Provider, masked
 from bridge.routes import Rate, Source
-from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned
+from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned, pinned
 
 SHORT = 16  # characters of a secret that can be guessed
 FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
@@ -143,7 +143,7 @@ def _scheme(written: _Written) -> Scheme | None:
         if has_secret:
             written.add("insecure", "either a secret or `insecure: true`: with both, anyone could send", key=True)
         return Unsigned()
-    if not has_secret:
+    if not has_secret and (provider.scheme is None or provider.scheme.needs_secret):
         written.report.add(
             written.path, "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure: true`", key=True
         )
@@ -158,7 +158,21 @@ def _scheme(written: _Written) -> Scheme | None:
         written.report.add(
             written.path, f"the provider {provider.name} needs `verify`: where the signature stands and what is signed", key=True
         )
-    return provider.scheme
+    return _pinned(written, provider.scheme) if provider.scheme is not None else None
+
+
+def _pinned(written: _Written, scheme: Scheme) -> Scheme | None:
+    """Return the scheme with the source's `pins`: what a good signature alone does not tell."""
+    if written.is_settled("pins"):
+        return scheme
+    try:
+        return pinned(scheme, written.model.pins or {})
+    except ValueError as error:
+        if written.model.pins is None:
+            written.report.add(written.path, f"the provider {written.provider.name} {error}; say it under `pins:`", key=True)
+        else:
+            written.add("pins", str(error))
+        return None
 
 
 def _place(verify: models.Verify | models.Timestamp, *more: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from bridge.blobs import Blobs
 from bridge.errors import BridgeError
+from bridge.keyring import Keyring
 from bridge.logs import get_logger
 from bridge.routes import Config
 from bridge.settings import Settings
@@ -41,7 +43,7 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     keep = lambda arrivals, replan: events.add_all(database, arrivals, replan)  # noqa: E731
     limiter = Limiter()
     turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter)
-    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away)
+    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, cache(Keyring))
     credentials = settings.local_api_key, settings.local_user_id
     served = Served(Runs(database, ring), Blobs(settings.data / "blobs"), lambda: local_platform(config()), credentials)
     app.register_blueprint(flow_api(served))

@@ -24,6 +24,7 @@ from bridge.providers import Reply
 from bridge.receive import Arrivals, Keep, Received, receive
 from bridge.routes import Config, Source
 from bridge.settings import Settings
+from bridge.signatures import NO_KEYS, Keys
 from bridge.store.events import Added
 from bridge.web import form_pages
 from bridge.web.intake import Intake
@@ -49,6 +50,7 @@ class Hooks:
     intake: Intake
     limiter: Limiter | Unlimited
     turned_away: TurnedAway | None = None
+    keys: Callable[[], Keys] = lambda: NO_KEYS  # asked after the fork
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
@@ -83,7 +85,7 @@ class Hooks:
         try:
             with self.intake.body(environ, source.max_body) as body:
                 inbound = read_request(environ, body, self.settings.public_url, client)
-                received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now))
+                received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now), keys=self.keys())
         except BadSignature as bad:
             kept = self.turned_away.note(inbound, source, bad.reason, now) if self.turned_away else None
             log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
