@@ -17,6 +17,12 @@ SQUARE = (
     "tests/integration/test_webhooks_helper.py"
 )
 QONTO = "https://docs.qonto.com/api-reference/onboarding-api/webhooks"
+HUBSPOT = (
+    "https://github.com/HubSpot/hubspot-api-ruby/blob/75a9afa65e9789fbe6ff711066d798ca0c10f432/"
+    "spec/helpers/signature_spec.rb"
+)
+BOX = "https://github.com/box/box-python-sdk/blob/656e9bbb24de3384c766aa77d8182a5114b19d0d/test/webhooks.py"
+SANITY = "https://github.com/sanity-io/webhook-toolkit/blob/649f5adcd8e9d45f73172b05870863b299ba9bc9/test/signature.test.ts"
 ADYEN = "https://github.com/Adyen/adyen-python-api-library/blob/b6f49792b79c23e2674b35c04dd045aa07daf599/test/UtilTest.py"
 AUTHORIZE_NET = (
     "https://github.com/stymiee/authnetjson/blob/0aa29416c9ab7d6a883ae592b28269d5cf41d85d/tests"
@@ -90,6 +96,115 @@ VECTORS = (
             'egistration","resource_id":"525817f7-93e8-4f31-a83d-20319778b4b0","created_at":"2022-08-29T13:17:32Z'
             '"}'
         ),
+    ),
+    Vector(
+        id="hubspot-v3", provider="hubspot", source=HUBSPOT, now=1700000300,
+        request={"url": "https://www.example.com/webhook_uri"},
+        secret="yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy",
+        headers={
+            "X-HubSpot-Signature-v3": "RnbPH7+UMKVkbV32P8bz450N4M56aPmcru1+D3kSDtw=",
+            "X-HubSpot-Request-Timestamp": "1700000300000",
+        },
+        body="{'example_field':'example_value'}",
+    ),
+    Vector(
+        id="hubspot-v3-stale", provider="hubspot", source=HUBSPOT, valid=False, now=1700000601,
+        note="clock moved here",
+        request={"url": "https://www.example.com/webhook_uri"},
+        secret="yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy",
+        headers={
+            "X-HubSpot-Signature-v3": "RnbPH7+UMKVkbV32P8bz450N4M56aPmcru1+D3kSDtw=",
+            "X-HubSpot-Request-Timestamp": "1700000300000",
+        },
+        body="{'example_field':'example_value'}",
+    ),
+    Vector(
+        id="box-primary", provider="box", source=BOX, now=1577862000,
+        secret="SamplePrimaryKey",
+        headers={
+            "Box-Delivery-Id": "f96bb54b-ee16-4fc5-aa65-8c2d9e5b546f",
+            "Box-Delivery-Timestamp": "2020-01-01T00:00:00-07:00",
+            "Box-Signature-Algorithm": "HmacSHA256",
+            "Box-Signature-Primary": "6TfeAW3A1PASkgboxxA5yqHNKOwFyMWuEXny/FPD5hI=",
+            "Box-Signature-Version": "1",
+        },
+        body=(
+            '{"type":"webhook_event","webhook":{"id":"1234567890"},"trigger":"FILE.UPLOADED","source":{"id":"1234'
+            '567890","type":"file","name":"Test.txt"}}'
+        ),
+    ),
+    Vector(
+        id="box-secondary-only-key-known", provider="box", source=BOX, now=1577862000,
+        note="primary signature left in place",
+        secret="SampleSecondaryKey",
+        headers={
+            "Box-Delivery-Id": "f96bb54b-ee16-4fc5-aa65-8c2d9e5b546f",
+            "Box-Delivery-Timestamp": "2020-01-01T00:00:00-07:00",
+            "Box-Signature-Algorithm": "HmacSHA256",
+            "Box-Signature-Primary": "6TfeAW3A1PASkgboxxA5yqHNKOwFyMWuEXny/FPD5hI=",
+            "Box-Signature-Secondary": "v+1CD1Jdo3muIcbpv5lxxgPglOqMfsNHPV899xWYydo=",
+            "Box-Signature-Version": "1",
+        },
+        body=(
+            '{"type":"webhook_event","webhook":{"id":"1234567890"},"trigger":"FILE.UPLOADED","source":{"id":"1234'
+            '567890","type":"file","name":"Test.txt"}}'
+        ),
+    ),
+    Vector(
+        id="box-wrong-key", provider="box", source=BOX, valid=False, now=1577862000,
+        secret="IncorrectKey",
+        headers={
+            "Box-Delivery-Id": "f96bb54b-ee16-4fc5-aa65-8c2d9e5b546f",
+            "Box-Delivery-Timestamp": "2020-01-01T00:00:00-07:00",
+            "Box-Signature-Algorithm": "HmacSHA256",
+            "Box-Signature-Primary": "6TfeAW3A1PASkgboxxA5yqHNKOwFyMWuEXny/FPD5hI=",
+            "Box-Signature-Secondary": "v+1CD1Jdo3muIcbpv5lxxgPglOqMfsNHPV899xWYydo=",
+            "Box-Signature-Version": "1",
+        },
+        body=(
+            '{"type":"webhook_event","webhook":{"id":"1234567890"},"trigger":"FILE.UPLOADED","source":{"id":"1234'
+            '567890","type":"file","name":"Test.txt"}}'
+        ),
+    ),
+    Vector(
+        id="box-unicode-escaped", provider="box", source=BOX, now=1577862000,
+        secret="SamplePrimaryKey",
+        headers={
+            "Box-Delivery-Id": "f96bb54b-ee16-4fc5-aa65-8c2d9e5b546f",
+            "Box-Delivery-Timestamp": "2020-01-01T00:00:00-07:00",
+            "Box-Signature-Algorithm": "HmacSHA256",
+            "Box-Signature-Primary": "LV2uCu+5NJtIHrCXDYgZ0v/PP5THGRuegw3RtdnEyuE=",
+            "Box-Signature-Secondary": "v+1CD1Jdo3muIcbpv5lxxgPglOqMfsNHPV899xWYydo=",
+            "Box-Signature-Version": "1",
+        },
+        body=(
+            '{"webhook":{"id":"1234567890"},"trigger":"FILE.UPLOADED","source":{"id":"1234567890","type":"file","'
+            'name":"\\u30b9\\u30af\\u30ea\\u30fc\\u30f3\\u30b7\\u30e7\\u30c3\\u30c8 2020-08-05.txt"}}'
+        ),
+    ),
+    Vector(
+        id="sanity-valid", provider="sanity", source=SANITY,
+        secret="test",
+        headers={"sanity-webhook-signature": "t=1633519811129,v1=tLa470fx7qkLLEcMOcEUFuBbRSkGujyskxrNXcoh0N0"},
+        body='{"_id":"resume"}',
+    ),
+    Vector(
+        id="sanity-valid-2", provider="sanity", source=SANITY,
+        secret="try-me",
+        headers={"sanity-webhook-signature": "t=1633518820676,v1=e7C9h2sfbFfc4V7TEz7PSOp4IoNzl0UdVsBV-1wgdeA"},
+        body='{"title":"GROQ-Hooks are neat"}',
+    ),
+    Vector(
+        id="sanity-bad-timestamp", provider="sanity", source=SANITY, valid=False,
+        secret="test",
+        headers={"sanity-webhook-signature": "t=1633519811128,v1=tLa470fx7qkLLEcMOcEUFuBbRSkGujyskxrNXcoh0N0"},
+        body='{"_id":"resume"}',
+    ),
+    Vector(
+        id="sanity-bad-payload", provider="sanity", source=SANITY, valid=False,
+        secret="test",
+        headers={"sanity-webhook-signature": "t=1633519811129,v1=tLa470fx7qkLLEcMOcEUFuBbRSkGujyskxrNXcoh0N0"},
+        body='{"_id":"structure"}',
     ),
     Vector(
         id="adyen-standard", provider="adyen", source=ADYEN,

@@ -9,8 +9,13 @@ from bridge.providers import (
     banking,
     billing,
     builds,
+    cloud,
     code,
     commerce,
+    content,
+    crm,
+    documents,
+    forms,
     general,
     identity,
     mail,
@@ -19,6 +24,7 @@ from bridge.providers import (
     payments,
     phone,
     social,
+    work,
 )
 from bridge.providers.record import CREDENTIALS, EVIDENCE, FORM, MIB, Batch, Handshake, Probe, Provider, Reply, Sample, masked
 
@@ -28,6 +34,7 @@ MODULES = (
     code,
     builds,
     monitoring,
+    cloud,
     identity,
     ai,
     payments,
@@ -38,6 +45,11 @@ MODULES = (
     banking,
     billing,
     commerce,
+    forms,
+    crm,
+    work,
+    documents,
+    content,
     general,
 )
 #: Every row, by name; the order is that of the tables people see.

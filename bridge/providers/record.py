@@ -10,6 +10,8 @@ from bridge.model import JSON, Request
 from bridge.signatures import Scheme
 
 FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
+XML = "text/xml"
 MIB = 1024 * 1024
 CREDENTIALS = ("header:authorization", "header:cookie", "header:proxy-authorization")
 EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # what shows that a row is right, best first
@@ -47,6 +49,28 @@ class Handshake:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a request teaches: the `secret` that all later ones are signed with, and what is answered to it."""
+
+    secret: str = field(repr=False)
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """How a sender tells its secret: once, in a request that nothing proves.
+
+    `read` returns None for a request that teaches nothing. It is asked only while someone lets the source learn, and what it returns
+    is taken once; at any other time such a request is refused like every unsigned one. `ask`: what a person does to make the sender
+    send it. `shown`: the sender wants the secret typed in, so the person must see it.
+    """
+
+    read: Callable[[Probe], Lesson | None]
+    ask: str
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One request that holds many events: `at` is the dotted path of their list in the body, empty where the body is the list.
 
@@ -80,6 +104,7 @@ class Provider:
     `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
     `retry`: where the sender says how many times it has tried. `answer_within`: how long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
+    `learn`: where the sender makes the secret and tells it by a request.
     """
 
     name: str
@@ -92,6 +117,7 @@ class Provider:
     retry: tuple[Place, ...] = ()
     body: str = "json"
     handshakes: tuple[Handshake, ...] = ()
+    learn: Learn | None = None
     credentials: tuple[str, ...] = CREDENTIALS
     max_body: int = 5 * MIB
     ack: Reply | None = None

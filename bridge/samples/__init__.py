@@ -12,6 +12,7 @@ import orjson
 
 from bridge.model import JSON, Request
 from bridge.providers import FORM, PROVIDERS, Sample
+from bridge.providers.record import MULTIPART, XML
 
 HOLE = re.compile(r"\{(id|now|now_iso)\}")
 
@@ -32,7 +33,7 @@ def sample(provider: str, type: str | None = None, *, now: float, new_id: str, p
         method="POST",
         path=path or f"/hooks/{provider}",
         headers={"content-type": row.content_type, **headers},
-        body=ENCODE[row.content_type](payload),
+        body=ENCODE.get(row.content_type.partition(";")[0], orjson.dumps)(payload),
         url=url,
     )
 
@@ -66,7 +67,15 @@ def _fill(text: str, fills: dict[str, str]) -> str:
     return HOLE.sub(lambda hole: fills[hole[1]], text)
 
 
+def _multipart(payload: JSON) -> bytes:
+    boundary = MULTIPART.partition("boundary=")[2]
+    parts = (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in payload.items())
+    return "".join([*parts, f"--{boundary}--\r\n"]).encode()
+
+
+#: By media type; JSON where there is none.
 ENCODE: dict[str, Callable[[JSON], bytes]] = {
-    "application/json": orjson.dumps,
     FORM: lambda payload: urlencode(payload).encode(),
+    MULTIPART.partition(";")[0]: _multipart,
+    XML: lambda payload: str(payload).encode(),  # the payload's file holds one text
 }
