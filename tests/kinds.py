@@ -15,7 +15,7 @@ from signing import BODY, NOW, post, secrets
 
 from bridge.errors import BadSignature
 from bridge.model import Request
-from bridge.signatures import Ask, Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, pinned
+from bridge.signatures import Ask, Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, Wrapped, pinned
 
 EC_PRIVATE = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghOWa9fz2eERttXq0fFnzL0LvndkZBZpuzslROf0fTrGhRANCAASp"
@@ -135,7 +135,10 @@ SNS_BODY = json.dumps(
     }
 ).encode()
 
+EBAY = Ecdsa(at="header:X-EBAY-SIGNATURE", parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))), digest="sha1")
+
 KINDS = {
+    "ebay": Kind(EBAY, EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-ebay-signature"),
     "rsa": Kind(Rsa(at="header:X-Sig"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"),
     "rsa_sha1": Kind(Rsa(at="header:X-Sig", algorithm="sha1"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"),
     "aws_sns": Kind(SUBSCRIBED, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "", covers_body=False, body=SNS_BODY),
@@ -196,7 +199,7 @@ def written(key: str, form: str, *, private: bool) -> str:
         return json.dumps(jwk(load_der_public_key(raw).public_numbers()))  # type: ignore[union-attr]
     label = "PRIVATE KEY" if private else "PUBLIC KEY"
     pem = f"-----BEGIN {label}-----\n{base64.encodebytes(raw).decode()}-----END {label}-----\n"
-    return pem if form == "pem" else pem.replace("\n", "\\n")
+    return pem if form == "pem" else pem.replace("\n", "\\n" if form == "one_line_pem" else "")
 
 
 def jwk(numbers: Any) -> dict[str, str]:

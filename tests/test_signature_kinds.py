@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kinds import (
     CONTENTFUL,
+    EBAY,
     EC_PRIVATE,
     EC_PUBLIC,
     KINDS,
@@ -125,7 +126,7 @@ class TestEveryKind:
 
 
 class TestKeysAsText:
-    @pytest.mark.parametrize("form", ["pem", "one_line_pem", "jwk"])
+    @pytest.mark.parametrize("form", ["pem", "one_line_pem", "joined_pem", "jwk"])
     def test_every_way_to_write_a_key(self, form: str) -> None:
         Ecdsa(at="header:X-Sig").verify(
             Ecdsa(at="header:X-Sig").sign(post(), written(EC_PRIVATE, form, private=True), NOW),
@@ -217,3 +218,38 @@ class TestPins:
         with pytest.raises(ValueError, match="allowed: nothing"):
             pinned(KINDS["ecdsa"].scheme, {"audience": "x"})
         assert pins_of(None) == pins_of(Unsigned()) == ()
+
+
+class TestWrapped:
+    """eBay: the header is an object in base64. The values are of the tests of event-notification-nodejs-sdk, test/test.json."""
+
+    key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZhhxXKtR+TOvtDbgTPCkSof02qgBB7IsYOyf76ilExJ/upAa/vKIKheOoCyOpcLmi4t0b4uepb7LLjmMr90FUg=="
+    signature = (
+        "eyJhbGciOiJlY2RzYSIsImtpZCI6Ijk5MzYyNjFhLTdkN2ItNDYyMS1hMGYxLTk2Y2NiNDI4YWY0OSIsInNpZ25hdHVyZSI6Ik1FWUNJUUNmeGZJV3V4bVdjSUJRSjljNS9Y"
+        "N2lHREpxczJSQ0dzQkVhQWppbnlycmZBSWhBSVY2d0djVGlCdVY1S0pVaWYyaG9reXJMK1E5c3NIa2FkK214Mm5FRTI1dyIsImRpZ2VzdCI6IlNIQTEifQ=="
+    )
+    body = (
+        b'{"metadata":{"topic":"MARKETPLACE_ACCOUNT_DELETION","schemaVersion":"1.0","deprecated":false},"notification":{"notificationId":'
+        b'"49feeaeb-4982-42d9-a377-9645b8479411_33f7e043-fed8-442b-9d44-791923bd9a6d","eventDate":"2021-03-19T20:43:59.462Z","publishDate":'
+        b'"2021-03-19T20:43:59.679Z","publishAttemptCount":1,"data":{"username":"test_user","userId":"ma8vp1jySJC","eiasToken":'
+        b'"nY+sHZ2PrBmdj6wVnY+sEZ2PrA2dj6wJnY+gAZGEpwmdj6x9nY+seQ=="}}}'
+    )
+
+    def test_published_values(self) -> None:
+        request = post(self.body, {"X-EBAY-SIGNATURE": self.signature})
+        for key in (self.key, f"-----BEGIN PUBLIC KEY-----{self.key}-----END PUBLIC KEY-----"):
+            EBAY.verify(request, secrets(key), NOW)
+        assert refusal(EBAY, replace(request, body=self.body.replace(b'"1.0"', b"null")), self.key) == "mismatch"
+
+    @pytest.mark.parametrize(
+        "change", [{"digest": "SHA256"}, {"digest": None}, {"alg": "none"}, {"alg": ["ecdsa"]}, {"signature": None}, {"signature": 1}]
+    )
+    def test_object_says_what_it_must(self, change: dict[str, Any]) -> None:
+        said = {name: value for name, value in (json.loads(base64.b64decode(self.signature)) | change).items() if value is not None}
+        spoiled = post(self.body, {"X-EBAY-SIGNATURE": base64.b64encode(json.dumps(said).encode()).decode()})
+        assert refusal(EBAY, spoiled, self.key) in {"malformed", "missing"}
+
+    @pytest.mark.parametrize("text", [b"", b"[]", b"1", b"{", b"null", b"[" * 2000])
+    def test_what_is_no_object(self, text: bytes) -> None:
+        spoiled = post(self.body, {"X-EBAY-SIGNATURE": base64.b64encode(text).decode()})
+        assert refusal(EBAY, spoiled, self.key) in {"malformed", "missing"}

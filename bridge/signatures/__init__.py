@@ -14,7 +14,7 @@ from bridge.signatures.jwt import Jwt
 from bridge.signatures.keyed import Hmac
 from bridge.signatures.keys import NO_KEYS, Ask, Keys
 from bridge.signatures.keysets import KeySet
-from bridge.signatures.offered import Pairs, Plain, Positional
+from bridge.signatures.offered import Pairs, Plain, Positional, Wrapped
 from bridge.signatures.pins import Pin, pinned, pins_of
 from bridge.signatures.rsa import Rsa
 from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
@@ -46,6 +46,7 @@ __all__ = [
     "Timestamp",
     "Token",
     "Unsigned",
+    "Wrapped",
     "pinned",
     "pins_of",
     "scheme_of",

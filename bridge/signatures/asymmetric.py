@@ -7,6 +7,7 @@ imported when the first signature of a kind is checked: most sources need none o
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -20,9 +21,11 @@ MAX_KEY = 16 * 1024  # characters of a key's text
 RSA_BITS = range(2048, 8193)
 FORM = {"ec": "a P-256 key", "rsa": "an RSA key of 2048 to 8192 bits"}
 WRITTEN = "as PEM, a JWK, or base64 of its DER form"
+LABEL = re.compile("-----(?:BEGIN|END) [A-Z ]{1,40}-----")
 #: algorithm -> (kind of key, digest)
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
     "ecdsa_sha256": ("ec", "SHA256"),  # the signature in DER form
+    "ecdsa_sha1": ("ec", "SHA1"),
     "ES256": ("ec", "SHA256"),  # the same as two numbers of 32 bytes, as JWTs have it
     "rsa_sha1": ("rsa", "SHA1"),
     "rsa_sha256": ("rsa", "SHA256"),
@@ -98,7 +101,8 @@ def public_der(key: Any, kind: str) -> bytes:
 def _trimmed(text: str) -> str:
     if len(text) > MAX_KEY:
         raise ValueError(f"the secret is longer than {MAX_KEY} characters")
-    return text.strip().replace("\\n", "\n")  # PEM that had to fit into one line of an environment file
+    text = text.strip().replace("\\n", "\n")  # PEM that had to fit into one line of an environment file
+    return LABEL.sub("\n\\g<0>\n", text).strip() if text.startswith("-----BEGIN") and "\n" not in text else text
 
 
 def _public(text: str) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import orjson
+
 from bridge.errors import BadSignature
+from bridge.signatures.encodings import to_base64, unbase64
 
 Offered = tuple[list[str], Mapping[str, str]]  # the signatures, and the other values by label
 
@@ -72,5 +75,29 @@ class Positional:
         return self.separator.join([*labels.values(), signature])
 
 
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """Base64 of a JSON object, in which the signature stands under `label` (eBay). Every one of `fixed` must be in it as it is here."""
+
+    label: str = "signature"
+    fixed: tuple[tuple[str, str], ...] = ()
+
+    def read(self, text: str) -> Offered:
+        """Return the one signature, and the other texts by name."""
+        try:
+            found = orjson.loads(unbase64(text))
+        except ValueError:
+            raise BadSignature("malformed") from None
+        if not isinstance(found, dict) or any(found.get(name) != wanted for name, wanted in self.fixed):
+            raise BadSignature("malformed")
+        texts = {name: value for name, value in found.items() if isinstance(value, str)}
+        signature = texts.pop(self.label, None)
+        return [signature] if signature else [], texts
+
+    def write(self, signature: str, labels: Mapping[str, str]) -> str:
+        """Return the value that carries `signature` beside `labels`."""
+        return to_base64(orjson.dumps({**dict(self.fixed), **labels, self.label: signature}))
+
+
 PLAIN = Plain()
-Parse = Plain | Pairs | Positional
+Parse = Plain | Pairs | Positional | Wrapped
