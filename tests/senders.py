@@ -9,8 +9,9 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from kinds import RSA_OTHER, RSA_PRIVATE, RSA_PUBLIC
 from signing import NOW, WHPK, WHSK
 
 from bridge.model import Event, Request
@@ -18,11 +19,17 @@ from bridge.providers import PROVIDERS, Provider, masked
 from bridge.receive import Received, receive
 from bridge.routes import Config, Source
 from bridge.samples import sample
-from bridge.signatures import AnyOf, Ecdsa, Ed25519, HeaderSets, Hmac, Scheme, Secret, scheme_of
+from bridge.signatures import AnyOf, HeaderSets, Hmac, Jwt, Scheme, Secret, Unsigned, pinned, pins_of, scheme_of
 
 KEY = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 OTHER = "b94d27b9934d3e08a52e5221b1f9c1c1c8c1ba2f3b2a6c8a9d1a2b3c4d5e6f70"
 ED25519 = (b64decode(WHPK[5:]).hex(), b64decode(WHSK[5:])[:32].hex())  # what verifies, what signs
+PINS = {
+    "topic_arn": "arn:aws:sns:eu-central-1:123456789012:garden",
+    "audience": "https://example.com/hooks/google_pubsub",
+    "email": "push@garden.iam.gserviceaccount.com",
+    "webhook_id": "96605875FF6516633",
+}
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="", canonical="")
 
 
@@ -47,7 +54,12 @@ class Sender:
         return sample(self.row.name, type, now=now, new_id=new_id, url=f"https://example.com/hooks/{self.row.name}")
 
     def sign(self, request: Request, now: float = NOW) -> Request:
-        return self.scheme.sign(request, self.private, now) if self.scheme.needs_secret else request
+        return self.scheme.sign(request, self.private, now) if self.is_proven else request
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its requests prove anything."""
+        return not isinstance(self.scheme, Unsigned)
 
     def signed(self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW) -> Request:
         return self.sign(self.request(type, new_id, now), now)
@@ -62,7 +74,7 @@ class Sender:
             name=row.name,
             provider=row,
             scheme=self.scheme,
-            secrets=(Secret(self.secret),),
+            secrets=(Secret(self.secret),) if self.is_proven else (),
             event_type=row.event_type,
             event_id=row.event_id,
             credentials=masked(row, self.scheme),
@@ -103,24 +115,33 @@ def secret_for(scheme: Scheme, key: str = KEY) -> str:
 
 
 def keys_of(scheme: Scheme, key: str = KEY) -> list[tuple[str, str]]:
-    """(what verifies, what signs) for each kind of secret that the scheme tells apart; `key` stands for its own, OTHER for a stranger's."""
-    if not scheme.needs_secret:
-        return [("", "")]
+    """(what verifies, what signs) for each kind of secret that the scheme tells apart; `key` is KEY, or OTHER for a stranger's."""
     if isinstance(scheme, HeaderSets):
         return keys_of(scheme.sets[scheme.usual][1], key)
-    if isinstance(scheme, Ed25519):
-        return [ED25519 if key == KEY else (ED25519[0], key)]
-    if isinstance(scheme, Ecdsa):
-        return [ecdsa(key)]
     if not isinstance(scheme, AnyOf):
-        return [(secret_for(scheme, key),) * 2]
+        return [pair_of(scheme, key)]
     made = []
     for start, one in scheme.by_secret:
-        if start != "whsk_":  # the private half of whpk_
+        if start == "whpk_":
+            made.append((WHPK, WHSK if key == KEY else f"whsk_{b64encode(bytes.fromhex(key)).decode()}"))
+        elif start != "whsk_":  # the private half of whpk_
             verifies, signs = keys_of(one, key)[-1]
-            made.append((WHPK, WHSK if key == KEY else f"whsk_{b64encode(bytes.fromhex(key)).decode()}") if start == "whpk_" else
-                        (start + verifies.removeprefix(start), start + signs.removeprefix(start)))  # fmt: skip
+            made.append((start + verifies.removeprefix(start), start + signs.removeprefix(start)))
     return made
+
+
+def pair_of(scheme: Scheme, key: str) -> tuple[str, str]:
+    """(what verifies, what signs) for a scheme that is no choice."""
+    kind = scheme.algorithm if isinstance(scheme, Jwt) else type(scheme).__name__
+    pairs = {
+        "Unsigned": lambda: ("", ""),
+        "Ed25519": lambda: ED25519 if key == KEY else (ED25519[0], key),
+        "Ecdsa": lambda: ecdsa(key),
+        "ES256": lambda: ecdsa(key),
+        "Rsa": lambda: rsa_pair(key),
+        "RS256": lambda: rsa_pair(key),
+    }
+    return pairs[kind]() if kind in pairs else (secret_for(scheme, key),) * 2
 
 
 @lru_cache
@@ -134,10 +155,20 @@ def ecdsa(key: str) -> tuple[str, str]:
 
 
 @lru_cache
+def rsa_pair(key: str) -> tuple[str, str]:
+    """A pair of RSA keys; that of a stranger is made anew."""
+    if key == KEY:
+        return RSA_PUBLIC, RSA_PRIVATE
+    private = rsa.generate_private_key(65537, 2048)
+    return RSA_OTHER, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@lru_cache
 def senders(name: str) -> tuple[Sender, ...]:
     """The sender of a provider's name, once with each kind of secret it takes; the usual kind is the last."""
     row = PROVIDERS[name]
     scheme = row.scheme or scheme_of("hmac", {"header": "X-Signature"})
+    scheme = pinned(scheme, {pin.name: PINS[pin.name] for pin in pins_of(scheme) if pin.required})
     return tuple(Sender(row, scheme, *pair) for pair in keys_of(scheme))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.record import Provider, Sample
 from bridge.providers.standard import COPIED, THREE_PARTS, WHSEC, standard
-from bridge.signatures import Hmac, Pairs, Timestamp
+from bridge.signatures import Hmac, Jwt, Pairs, Timestamp
 
 ROWS = (
     Provider(
@@ -72,6 +72,25 @@ ROWS = (
         signs="The body.",
         limits=COPIED,
         samples=(Sample("deployment.succeeded", "deployment.succeeded.json"),),
+    ),
+    Provider(
+        name="netlify",
+        title="Netlify",
+        scheme=Jwt(at="header:X-Webhook-Signature", algorithm="HS256", issuer=("netlify",), body_hash="sha256"),
+        event_type=("header:X-Netlify-Event", "body:state"),
+        dedup_body=True,
+        secret_hint="any long random text; flowbridge makes one, Netlify is told it as JWS secret token",
+        generates_secret=True,
+        setup=(
+            "In the site's configuration open Notifications → Emails and webhooks → Add notification → HTTP POST request. Choose the "
+            "event, paste the URL, and enter the secret as JWS secret token."
+        ),
+        docs="https://docs.netlify.com/deploy/deploy-notifications/",
+        evidence="docs",
+        retries="Not documented; a notification that keeps failing is switched off.",
+        signs="The body, by its SHA-256 in a token.",
+        limits="No time and no id is signed: a copy of a request is told by its body.",
+        samples=(Sample("deploy_created", "deploy_created.json", {"x-netlify-event": "deploy_created"}),),
     ),
     Provider(
         name="heroku",
