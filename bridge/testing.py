@@ -1,6 +1,6 @@
 """For tests: pytest's fixture `flow_platform`, a flow platform on loopback that behaves, or misbehaves as told.
 
-    pytest_plugins = ["bridge.testing"]
+    pytest_plugins = ["bridge.testing"]           # in conftest.py
 
     def test_a_full_platform_is_asked_again(flow_platform):
         platform = flow_platform("start_pipeline=429:1*2")
@@ -30,7 +30,8 @@ from bridge.platforms import PLATFORMS
 from bridge.routes import Platform
 from bridge.send import Sender
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 60.0  # seconds for a start
+STOPPING = 2.0  # seconds for an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ class FlowPlatform:
         return [{key: line[key] for key in ("endpoint", "fault", "number")} for line in lines if line.get("event") == "fault"]
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it; with SIGKILL as a crash would."""
+        """End it; with SIGKILL as a crash would. Runs under way are given a moment only."""
         self.process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE / 4)
+            self.process.wait(STOPPING)
         self.process.kill()
         self.process.wait()
 
@@ -99,7 +100,7 @@ def flow_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPla
               data: Path | None = None, port: int = 0) -> FlowPlatform:  # fmt: skip
         folder = tmp_path_factory.mktemp("flow_platform")
         options = {"port": port, "flows": _file(flows, folder), "max-concurrent-runs": max_concurrent_runs, "overflow": overflow,
-                   "data": data}  # fmt: skip
+                   "data": data or folder / "data"}  # fmt: skip
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         started.append(_start([*given, *(f"--fault={fault}" for fault in faults)], folder))
         return started[-1]

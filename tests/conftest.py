@@ -17,6 +17,8 @@ from bridge.planning import delivery_id
 from bridge.store import migrate
 from bridge.store.database import Database
 
+pytest_plugins = ["bridge.testing"]  # flow_platform
+
 NOW = 1_764_000_000.0
 _numbers = count(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import click
 import orjson
 
 from bridge.cli import output
+from bridge.errors import SettingsError
 
 if TYPE_CHECKING:
     from bridge.settings import Settings
@@ -63,6 +65,8 @@ def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurren
 
     row = {"type": "local", "flows": str(file.absolute()) if file else None, "max_concurrent_runs": max_concurrent_runs,
            "overflow": overflow}  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))  # what was begun is removed; once it runs, the supervisor sees to that
     with _settings(row, port, data) as settings:
         configure(settings.log)
         loaded = load_all(settings)
@@ -79,13 +83,26 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
     """Give the settings of a platform on loopback, whose routes.yaml has but this row; removed afterwards."""
     from bridge.settings import load_settings
 
-    with TemporaryDirectory(prefix="flowbridge-platform-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with _folder(data) as folder:
         written = {"version": 1, "platforms": {"local": {key: value for key, value in row.items() if value is not None}}}
-        (folder / "routes.yaml").write_bytes(orjson.dumps(written))
+        config = folder / "platform" / "routes.yaml"
+        try:
+            config.parent.mkdir(parents=True, exist_ok=True)
+            config.write_bytes(orjson.dumps(written))
+        except OSError as error:
+            raise SettingsError(f"the platform cannot be kept in {folder}: {error.strerror}") from None
         environ = {key: value for key, value in os.environ.items() if not key.startswith("FLOWBRIDGE_") or key in TAKEN}
-        environ["FLOWBRIDGE_DATA"] = str(data.absolute() if data else folder / "data")
-        yield load_settings(environ, config=str(folder / "routes.yaml"), bind=f"127.0.0.1:{port}")
+        environ["FLOWBRIDGE_DATA"] = str(folder)
+        yield load_settings(environ, config=str(config), bind=f"127.0.0.1:{port}")
+
+
+@contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        yield data.absolute()
+        return
+    with TemporaryDirectory(prefix="flowbridge-platform-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def _say(settings: Settings, faults: list[Fault], *, as_json: bool) -> None:
