@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -161,6 +162,7 @@ KINDS = {
 }
 
 
+@lru_cache(maxsize=1024)  # some signatures differ from one making to the next, which hypothesis takes for a flaw
 def kind_request(name: str, body: bytes | None = None, now: float = NOW) -> Request:
     """A request that the kind `name` accepts at `now`."""
     kind = KINDS[name]
