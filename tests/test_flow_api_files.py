@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import os
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from local_platform import NOW, USER, Local
+from local_platform import BEARER, NOW, USER, Local
 from werkzeug.http import parse_options_header
 
 from bridge.blobs import Blobs
@@ -64,6 +65,22 @@ def test_a_file_of_the_same_name_is_replaced(local: Local) -> None:
         assert upload(local, "a.txt", data).status_code == 200
         assert local.download("download_file", {"file_name": "a.txt", "run_id": run.id}).data == data
     assert local.runs.uploaded(USER) == 0
+
+
+def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(database: Database, tmp_path: Path) -> None:
+    local, statuses = Local(database, tmp_path), []
+
+    def put(number: int) -> None:
+        body = {"file_name": "a", "file_content": b64(b"%d" % number), "user_id": USER}
+        statuses.append(local.app.test_client().post("/api/v1/upload_file", json=body, headers=BEARER).status_code)
+
+    threads = [threading.Thread(target=put, args=(number,)) for number in range(16)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    kept = local.runs.file(USER, "a")
+    assert statuses == [200] * 16 and kept and Blobs(local.blobs).read(kept.sha256) in {b"%d" % number for number in range(16)}
 
 
 def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> None:

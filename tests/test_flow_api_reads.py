@@ -51,6 +51,16 @@ def test_a_run_is_told_in_the_platforms_words(database: Database, tmp_path: Path
     assert (report["state"], report["outputs"], report["log"]) == ("FAILED", {}, ["no"])
 
 
+def test_outputs_may_nest_as_deep_as_the_store_keeps_them(local: Local) -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+    local.keep(id="deep")
+    local.end("deep", outputs={"deep": deep, "int": 2**53 + 1})
+    report = local.get("get_pl_run", {"run_id": "deep"})
+    assert report.status_code == 200 and report.json["outputs"] == {"deep": deep, "int": 2**53 + 1}
+
+
 def test_a_time_has_microseconds_even_where_they_are_none(local: Local) -> None:
     local.keep(id="whole", created_at=1700000000.0)
     assert local.get("get_pl_run", {"run_id": "whole"}).json["created_ts"] == "2023-11-14T22:13:20.000000+00:00"

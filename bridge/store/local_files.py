@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from bridge.model import LocalFile
 from bridge.store.tables import local_file
 
+#: The same on both databases. Of two that keep a file of one name at the same moment the later stays.
+KEEP = text(
+    "INSERT INTO local_file (user_id, run_id, name, sha256, size, created_at) "
+    "VALUES (:user_id, :run_id, :name, :sha256, :size, :created_at) "
+    "ON CONFLICT (user_id, run_id, name) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, created_at = excluded.created_at"
+)
+
 
 def keep_file(connection: Connection, file: LocalFile) -> None:
     """Keep what is known of a file; one of the same user, run and name is replaced."""
-    connection.execute(delete(local_file).where(*_same(file.user_id, file.name, file.run_id)))
-    connection.execute(insert(local_file).values(asdict(file)))
+    connection.execute(KEEP, asdict(file))
 
 
 def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,11 @@ from bridge.model import JSON, Input, LocalFlow, LocalRun
 def answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON response that nothing on the way keeps."""
     sent: Any = {"Cache-Control": "no-store", **(headers or {})}
-    return Response(orjson.dumps(value), status, sent, mimetype="application/json")
+    try:
+        text = orjson.dumps(value)
+    except TypeError:  # outputs may nest deeper than it writes
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(text, status, sent, mimetype="application/json")
 
 
 def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
