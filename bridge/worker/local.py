@@ -68,7 +68,7 @@ class LocalRuns:
         self._executor = Executor(host, _Telling(self, report))
         self._running: dict[str, LocalRun] = {}
         self._killed: set[str] = set()
-        self._flows: dict[str, LocalFlow] = {}
+        self._flows: dict[str, LocalFlow] | None = None  # None until they are loaded
         self._unwritten: list[LocalFlow] | None = None
         self._paused_until = 0.0
         self._seen: object = None  # flows.py as it was when it was loaded last
@@ -192,7 +192,8 @@ class LocalRuns:
         self._executor.close()
 
     def _room(self, now: float) -> int:
-        return self._cap() - len(self._running) if self._executor.ready and now >= self._paused_until else 0
+        ready = self._flows is not None and self._executor.ready and now >= self._paused_until
+        return self._cap() - len(self._running) if ready else 0
 
     def _cap(self) -> int:
         return sum(each.max_concurrent_runs for each in self._config().platforms.values() if each.type == "local")
@@ -205,7 +206,7 @@ class LocalRuns:
 
     def _spec(self, connection: Connection, run: LocalRun) -> Spec:
         """Return the run as it is handed over; BridgeError where it cannot be."""
-        flow = self._flows.get(run.saved_item_id)
+        flow = (self._flows or {}).get(run.saved_item_id)
         if flow is None:
             raise BridgeError(f"there is no flow {run.saved_item_id!r} any more")
         time_limit, memory = self._limits(flow)
