@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.record import Batch, Provider, Reply, Sample
 from bridge.providers.standard import standard
-from bridge.signatures import HeaderSets, Hmac, Pairs, Timestamp
+from bridge.signatures import HeaderSets, Hmac, Jwt, KeySet, Pairs, Pin, Timestamp
 
 OK = Reply(200, "text/plain", b"OK")
 NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
@@ -119,6 +119,33 @@ ROWS = (
         limits=NO_TIME,
         retries="Dwolla tries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the subscription after 400 failures in a row.",
         samples=(Sample("transfer_completed", "transfer_completed.json", {"x-dwolla-topic": "transfer_completed"}),),
+    ),
+    Provider(
+        name="plaid",
+        title="Plaid",
+        scheme=Jwt(
+            at="header:Plaid-Verification",
+            algorithm="ES256",
+            body_hash="request_body_sha256",
+            max_age=300,
+            keys=KeySet("https://{environment}.plaid.com/webhook_verification_key/get", ("client_id", "secret"), "key_id", "key"),
+            pins=(Pin("environment", "which of Plaid's", required=False, choices=("production", "sandbox")),),
+        ),
+        event_type=(Joined(("body:webhook_type", "body:webhook_code"), by="."),),
+        secret_hint="client_id:secret, as Plaid's dashboard has them, to fetch keys with; or a pinned key (JWK)",
+        generates_secret=False,
+        setup=(
+            "Give Plaid the URL as webhook when you create a link token (or with /item/webhook/update). In Plaid's dashboard open "
+            "Developers → Keys: client_id and secret joined by a colon are the secret here. For the sandbox write pins: environment: "
+            "sandbox."
+        ),
+        docs="https://plaid.com/docs/api/webhooks/webhook-verification/",
+        evidence="docs",
+        signs="The SHA-256 of the body and the time, in a token.",
+        answer_within="10 s",
+        limits="There is no id, and two events may look alike: nothing is taken for a duplicate.",
+        retries="Plaid tries for 24 hours with growing waits.",
+        samples=(Sample("TRANSACTIONS.SYNC_UPDATES_AVAILABLE", "SYNC_UPDATES_AVAILABLE.json"),),
     ),
     Provider(
         name="coinbase_commerce",

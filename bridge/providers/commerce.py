@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
-from bridge.providers.handshakes_commerce import tebex_validation, woocommerce_ping
+from bridge.providers.handshakes_commerce import ebay_challenge, tebex_validation, woocommerce_ping
 from bridge.providers.record import Handshake, Provider, Reply, Sample
 from bridge.providers.standard import standard
-from bridge.signatures import Hmac, Pairs, Timestamp
+from bridge.signatures import AnyOf, Ecdsa, Hmac, Pairs, Timestamp, Wrapped
+from bridge.signatures.aside import Aside
 
 OK = Reply(200, "text/plain", b"OK")
 NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
@@ -97,6 +98,34 @@ ROWS = (
         limits="An event says only what changed: let the flow fetch it.",
         retries="BigCommerce tries for about 48 hours with growing waits, and then switches the webhook off.",
         samples=(Sample("store/order/created", "store-order-created.json", {"webhook-id": "{id}"}),),
+    ),
+    Provider(
+        name="ebay",
+        title="eBay",
+        scheme=AnyOf(
+            by_secret=(
+                ("token:", Aside()),
+                ("", Ecdsa(at="header:X-EBAY-SIGNATURE", parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))), digest="sha1")),
+            )
+        ),
+        event_type=("body:metadata.topic",),
+        event_id=("body:notification.notificationId",),
+        retry=("body:notification.publishAttemptCount",),
+        handshakes=(Handshake(ebay_challenge, signed=False, methods=("GET",)),),
+        ack=OK,
+        secret_hint="two: token: and the verification token of your choice; and eBay's public key (PEM), of its getPublicKey",
+        generates_secret=False,
+        setup=(
+            "Choose a verification token of 32 to 80 letters, digits, _ and -, and put token:TOKEN among the secrets; start flowbridge, "
+            "and enter the URL and the token under Alerts & Notifications of your keyset: eBay tests it at once. Fetch the public key "
+            "that signatures name as kid with eBay's Notification API (getPublicKey) and put it among the secrets too."
+        ),
+        docs="https://developer.ebay.com/marketplace-account-deletion",
+        evidence="docs",
+        signs="The body.",
+        limits="eBay's key is not fetched, as that takes a login: put the new one beside the old when eBay changes it. " + NO_TIME,
+        retries="eBay tries again, and may switch off a keyset whose notifications are not answered.",
+        samples=(Sample("MARKETPLACE_ACCOUNT_DELETION", "MARKETPLACE_ACCOUNT_DELETION.json"),),
     ),
     Provider(
         name="tebex",

@@ -35,6 +35,32 @@ ROWS = (
         samples=(Sample("form_submission", "form_submission.json"),),
     ),
     Provider(
+        name="contentful",
+        title="Contentful",
+        scheme=Hmac(
+            at="header:X-Contentful-Signature",
+            signed="{method}\n{canonical_uri}\n{headers:X-Contentful-Signed-Headers,X-Contentful-Timestamp}\n{body}",
+            timestamp=Timestamp("header:X-Contentful-Timestamp", "ms", 30),
+        ),
+        event_type=("header:X-Contentful-Topic",),
+        dedup_body=True,  # each holds when, and in which version, its entry changed
+        secret_hint="64 characters, the space's signing secret; Contentful makes it, or is told it",
+        generates_secret=False,
+        setup=(
+            "In Contentful open Settings → Webhooks, switch request verification on under Settings there and copy the secret, and add a "
+            "webhook with the URL and its triggers."
+        ),
+        docs="https://www.contentful.com/developers/docs/webhooks/request-verification/",
+        evidence="sdk",
+        signs="The method, the path with its query, the headers that are listed, and the body.",
+        answer_within="30 s",
+        limits="There is no id: the same body is the same event. A request may be 30 seconds old: keep this machine's clock set.",
+        retries="Contentful tries again up to twice, after a 429 or 5xx, about 30 seconds apart.",
+        samples=(
+            Sample("ContentManagement.Entry.publish", "Entry.publish.json", {"x-contentful-topic": "ContentManagement.Entry.publish"}),
+        ),
+    ),
+    Provider(
         name="sanity",
         title="Sanity",
         scheme=Hmac(at="header:sanity-webhook-signature", parse=Pairs("v1"), encoding="base64url", signed="{t}.{body}",

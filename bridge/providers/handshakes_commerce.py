@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from hashlib import sha1
+from hashlib import sha1, sha256
 
 import orjson
 
@@ -42,6 +42,19 @@ def woocommerce_ping(probe: Probe) -> Reply | None:
     number = probe.body.get("webhook_id")
     is_ping = len(probe.body) == 1 and isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20
     return Reply(200, "text/plain", b"OK") if is_ping else None
+
+
+def ebay_challenge(probe: Probe) -> Reply | None:
+    """Spec: https://developer.ebay.com/marketplace-account-deletion
+
+    `?challenge_code=X` is answered with the SHA-256 of X, the verification token (the secret after `token:`) and the URL of this source.
+    """
+    code = word(query_value(probe.request.query_string, "challenge_code"))
+    token = next((secret.removeprefix("token:") for secret in probe.secrets if secret.startswith("token:")), "")
+    if code is None or not token:
+        return None
+    url = probe.request.url.partition("?")[0]
+    return Reply(body=orjson.dumps({"challengeResponse": sha256(f"{code}{token}{url}".encode("utf-8", "surrogateescape")).hexdigest()}))
 
 
 def xero_intent(probe: Probe) -> Reply | None:

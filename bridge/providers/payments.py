@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.handshakes_commerce import braintree_challenge
 from bridge.providers.record import FORM, Batch, Handshake, Provider, Reply, Sample
-from bridge.signatures import Hmac, Pairs, Timestamp, Token
+from bridge.signatures import Certificate, Hmac, Pairs, Pin, Rsa, Timestamp, Token
 from bridge.signatures.items import Items
 
 STRIPE = {"user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
@@ -110,6 +110,41 @@ ROWS = (
         limits=NO_TIME,
         retries="Square tries for up to 24 hours, and says how often in square-retry-number.",
         samples=(Sample("payment.updated", "payment.updated.json", {"square-environment": "Production"}),),
+    ),
+    Provider(
+        name="paypal",
+        title="PayPal",
+        scheme=Rsa(
+            at="header:PAYPAL-TRANSMISSION-SIG",
+            signed="{h:PAYPAL-TRANSMISSION-ID}|{h:PAYPAL-TRANSMISSION-TIME}|{pin:webhook_id}|{body_crc32}",
+            requires=(("header:PAYPAL-AUTH-ALGO", "SHA256withRSA"),),
+            certificate=Certificate(
+                at="header:PAYPAL-CERT-URL",
+                url=r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}",
+                names=("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com"),
+            ),
+            pins=(Pin("webhook_id", "the webhook's id, as PayPal shows it"),),
+        ),
+        event_type=("body:event_type",),
+        event_id=("body:id",),
+        secret_hint="none: the certificate is fetched from PayPal; or a certificate or public key that is pinned (PEM)",
+        generates_secret=False,
+        setup=(
+            "At developer.paypal.com open Apps & Credentials, your app → Webhooks, and add the URL with its events. Write the webhook's "
+            "id, which is shown there, under pins: webhook_id in routes.yaml."
+        ),
+        docs="https://developer.paypal.com/api/rest/webhooks/rest/",
+        evidence="sdk",
+        signs="The id and the time of the transmission, the webhook's id, and a checksum (CRC-32) of the body.",
+        limits="A CRC-32 is no hash: whoever has one signed request can make another body of the same sum. Let the flow fetch the payment.",
+        retries="PayPal tries up to 25 times in three days.",
+        samples=(
+            Sample("PAYMENT.CAPTURE.COMPLETED", "PAYMENT.CAPTURE.COMPLETED.json", {
+                "paypal-transmission-id": "{id}",
+                "paypal-transmission-time": "{now_iso}",
+                "paypal-cert-url": "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270",
+            }),
+        ),
     ),
     Provider(
         name="adyen",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.handshakes_work import asana_heartbeat, asana_secret, monday_challenge, notion_token, only_head
 from bridge.providers.record import Batch, Handshake, Learn, Provider, Reply, Sample
-from bridge.signatures import Hmac, Jwt, Timestamp, Token
+from bridge.signatures import Hmac, Jwt, Pin, Timestamp, Token
 
 OK = Reply(200, "text/plain", b"OK")
 EMPTY = Reply(200, "text/plain")
@@ -144,7 +144,7 @@ ROWS = (
     Provider(
         name="monday",
         title="monday.com",
-        scheme=Jwt(at="header:Authorization", algorithm="HS256", expires=True),
+        scheme=Jwt(algorithm="HS256", expires=True, pins=(Pin("audience", "the URL of this source", at="aud", required=False),)),
         event_type=("body:event.type",),
         event_id=("body:event.triggerUuid",),
         handshakes=(Handshake(monday_challenge, signed=False),),
