@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,12 @@ class FlowPlatform:
         listing = question.read(self._send(question.build(self._as_platform(), flow)))
         return {run.id: run.report for run in listing.items or ()}
 
+    def kill(self, run_id: str) -> bool:
+        """End a run; return whether the platform says that it will."""
+        question = PLATFORMS["gumloop"].kill
+        assert question is not None  # noqa: S101 - for the type checker
+        return question.read(self._send(question.build(self._as_platform(), run_id))).accepted
+
     def faults(self) -> list[dict[str, Any]]:
         """Return which faults have happened, in their order: `endpoint`, `fault` as it was written, and its `number`, from 1."""
         lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
@@ -94,20 +100,29 @@ class StartPlatform(Protocol):
 @pytest.fixture
 def flow_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPlatform]:
     """A function that starts a flow platform on loopback: `flow_platform("start_pipeline=429*3", flows=TEXT)`."""
+    with platforms(lambda: tmp_path_factory.mktemp("flow_platform")) as start:
+        yield start
+
+
+@contextmanager
+def platforms(new_folder: Callable[[], Path]) -> Iterator[StartPlatform]:
+    """Give what the fixture gives, for a fixture of another scope; `new_folder` returns an empty folder for each platform."""
     started: list[FlowPlatform] = []
 
     def start(*faults: str, flows: str | Path | None = None, max_concurrent_runs: int | None = None, overflow: str | None = None,
               data: Path | None = None, port: int = 0) -> FlowPlatform:  # fmt: skip
-        folder = tmp_path_factory.mktemp("flow_platform")
+        folder = new_folder()
         options = {"port": port, "flows": _file(flows, folder), "max-concurrent-runs": max_concurrent_runs, "overflow": overflow,
                    "data": data or folder / "data"}  # fmt: skip
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         started.append(_start([*given, *(f"--fault={fault}" for fault in faults)], folder))
         return started[-1]
 
-    yield start
-    for one in started:
-        one.stop()
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.stop()
 
 
 def _file(flows: str | Path | None, folder: Path) -> Path | None:
