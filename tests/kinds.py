@@ -136,6 +136,7 @@ SNS_BODY = json.dumps(
     }
 ).encode()
 
+WIX = Jwt(algorithm="RS256", wraps="data", expires=True)
 EBAY = Ecdsa(at="header:X-EBAY-SIGNATURE", parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))), digest="sha1")
 
 KINDS = {
@@ -156,6 +157,7 @@ KINDS = {
         "authorization",
         covers_body=False,
     ),
+    "wix": Kind(WIX, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "", covers_body=False),
     "plaid": Kind(PLAID, EC_PUBLIC, EC_PRIVATE, EC_OTHER, "plaid-verification"),
     "pubsub": Kind(PUSHED, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "authorization", covers_body=False),
     "contentful": Kind(CONTENTFUL, "a" * 64, "a" * 64, "b" * 64, "x-contentful-signature"),

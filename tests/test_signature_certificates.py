@@ -112,7 +112,8 @@ class TestSns:
         keys = Served(**{url: pem})
         for now in (NOW - 100, NOW, NOW + 100):
             SUBSCRIBED.verify(self.signed(), [], now, keys)
-            SUBSCRIBED.verify(self.signed(), secrets(pem.decode()), now)
+            for text in (pem.decode(), pem.decode().replace("\n", "\\n"), pem.decode().replace("\n", "")):
+                SUBSCRIBED.verify(self.signed(), secrets(text), now)
         for now in (NOW - 101, NOW + 101, float("nan"), float("inf"), -1.0, 1e18):
             assert refused(SUBSCRIBED, self.signed(), keys, now) == "no_key"
             assert refusal(SUBSCRIBED, self.signed(), pem.decode(), now=now) == "no_secret"

@@ -18,7 +18,7 @@ from bridge.model import Request
 
 ENGINE = sorted(Path(bridge.signatures.__file__).parent.glob("*.py"))
 ALL = {**CASES, **{name: Case(kind.scheme, kind.secret) for name, kind in KINDS.items()}}
-COVERED = (*COVERS_BODY, *(name for name, kind in KINDS.items() if kind.covers_body))
+COVERED = (*COVERS_BODY, "wix", *(name for name, kind in KINDS.items() if kind.covers_body))
 names = st.sampled_from(sorted(ALL))
 texts = (
     st.text(max_size=60)

@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +23,7 @@ from kinds import (
     PUSHED,
     RSA_PRIVATE,
     RSA_PUBLIC,
+    WIX,
     Served,
     kind_request,
     refusal,
@@ -32,7 +34,7 @@ from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
 from bridge.model import Request
-from bridge.signatures import Ask, Jwt, pinned
+from bridge.signatures import Ask, Jwt, pinned, unwrapped
 
 
 def token(claims: dict[str, Any], key: str = "signing-secret-of-an-app-for-tests", head: dict[str, Any] | None = None) -> Request:
@@ -51,15 +53,19 @@ GOOD = {"iat": int(NOW), "exp": int(NOW) + 300}
 HEAD = {"alg": "HS256", "typ": "JWT"}
 
 
+@cache
+def rsa_key() -> Any:
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    return load_der_private_key(base64.b64decode(RSA_PRIVATE), None)
+
+
 def pushed(**claims: Any) -> Request:
     """A request of Pub/Sub's with claims that may be other than they should."""
     good = {"iss": "https://accounts.google.com", "aud": "https://example.com/hooks/x", "email": "push@p.iam.gserviceaccount.com",
             "email_verified": True, **GOOD}  # fmt: skip
-    from cryptography.hazmat.primitives.serialization import load_der_private_key
-
-    loaded: Any = load_der_private_key(base64.b64decode(RSA_PRIVATE), None)
     kept = {name: value for name, value in (good | claims).items() if value is not None}
-    message = jwt.PyJWS().encode(json.dumps(kept).encode(), loaded, algorithm="RS256", headers={"kid": "one"})
+    message = jwt.PyJWS().encode(json.dumps(kept).encode(), rsa_key(), algorithm="RS256", headers={"kid": "one"})
     return post(headers={"authorization": f"Bearer {message}"})
 
 
@@ -242,6 +248,29 @@ def google_answer(*kids: str, key: str = RSA_PUBLIC, **more: Any) -> bytes:
     size = {"n": 256, "e": 3}
     text = {name: base64.urlsafe_b64encode(getattr(numbers, name).to_bytes(size[name], "big")).decode().rstrip("=") for name in size}
     return json.dumps({"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": kid, **text, **more} for kid in kids]}).encode()
+
+
+class TestWholeBody:
+    """Wix: the body is a token, and the event is in it."""
+
+    def test_event_is_what_it_holds(self) -> None:
+        event = {"eventType": "wix.contacts.v4.contact_created", "data": "{}"}
+        for value in (json.dumps(event), event):
+            token = jwt.encode({"data": value, "iat": NOW, "exp": NOW + 60}, rsa_key(), algorithm="RS256")
+            WIX.verify(post(token.encode(), {"content-type": "text/plain"}), secrets(RSA_PUBLIC), NOW)
+            assert json.loads(unwrapped(token.encode(), "data") or b"") == event
+        signed = WIX.sign(post(json.dumps(event).encode()), RSA_PRIVATE, NOW)
+        assert unwrapped(signed.body, "data") == json.dumps(event).encode()
+
+    @pytest.mark.parametrize("body", [b"", b".", b"a.b.c", b"e30.e30.", b"e30.W10.AA", b"{}", b"\xff.\xff.\xff", b"." * 5000, b"e30.MQ.AA"])
+    def test_what_is_no_token(self, body: bytes) -> None:
+        assert unwrapped(body, "data") is None
+        assert refusal(WIX, post(body), RSA_PUBLIC) in {"missing", "malformed"}
+
+    def test_time_and_key(self) -> None:
+        assert refusal(WIX, kind_request("wix"), RSA_PUBLIC, now=NOW + 361) == "stale"
+        assert refusal(WIX, kind_request("wix"), KINDS["wix"].wrong) == "mismatch"
+        assert WIX.credentials == ()
 
 
 class TestFetchedKeys:

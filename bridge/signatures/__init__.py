@@ -10,7 +10,7 @@ from bridge.signatures.described import scheme_of
 from bridge.signatures.ecdsa import Ecdsa
 from bridge.signatures.ed25519 import Ed25519
 from bridge.signatures.envelope import Envelope
-from bridge.signatures.jwt import Jwt
+from bridge.signatures.jwt import Jwt, unwrapped
 from bridge.signatures.keyed import Hmac
 from bridge.signatures.keys import NO_KEYS, Ask, Keys
 from bridge.signatures.keysets import KeySet
@@ -50,4 +50,5 @@ __all__ = [
     "pinned",
     "pins_of",
     "scheme_of",
+    "unwrapped",
 ]

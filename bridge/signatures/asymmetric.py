@@ -36,7 +36,7 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 @lru_cache(maxsize=256)
 def public_key(text: str, kind: str) -> bytes:
     """Return the DER form of the public key that `text` holds (PEM, certificate, JWK, base64); ValueError if it is none of `kind`."""
-    return _checked(_public(_trimmed(text)), kind)
+    return _checked(_public(as_written(text)), kind)
 
 
 @lru_cache(maxsize=16)
@@ -44,7 +44,7 @@ def private_key(text: str, kind: str) -> bytes:
     """Return the DER form of the private key that `text` holds; ValueError if it is none of `kind`."""
     from cryptography.hazmat.primitives import serialization as forms
 
-    key = _private(_trimmed(text))
+    key = _private(as_written(text))
     if key is None:
         raise ValueError(f"signing needs the private key, {FORM[kind]}, {WRITTEN}")
     _checked(key.public_key(), kind)
@@ -98,7 +98,8 @@ def public_der(key: Any, kind: str) -> bytes:
     return _checked(key, kind)
 
 
-def _trimmed(text: str) -> str:
+def as_written(text: str) -> str:
+    """Return the text of a key with the line breaks that PEM has; ValueError if it is too long for one."""
     if len(text) > MAX_KEY:
         raise ValueError(f"the secret is longer than {MAX_KEY} characters")
     text = text.strip().replace("\\n", "\n")  # PEM that had to fit into one line of an environment file

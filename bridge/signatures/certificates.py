@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.errors import BadSignature
 from bridge.locate import Locator, compile_locator
-from bridge.signatures.asymmetric import public_der
+from bridge.signatures.asymmetric import as_written, public_der
 from bridge.signatures.keys import MAX_URL, Ask, Keys
 from bridge.signatures.view import View
 
@@ -56,7 +56,8 @@ class Certificate:
         document = keys.fetch(self.ask(view))
         if not document or not 0 <= now < NEVER.timestamp():
             return None
-        found = _believed(document, self.names, keys.roots() if self.names else b"", int(now // STEP))
+        chain = (self.names, keys.roots(), int(now // STEP)) if self.names else ((), b"", 0)
+        found = _believed(document, *chain)
         return found[0] if found and found[1] <= now <= found[2] else None
 
 
@@ -64,7 +65,10 @@ def is_current(text: str, now: float) -> bool:
     """Return whether `text` is a certificate in force at `now`, or no certificate: a bare key has no dates."""
     if not text.strip().startswith("-----BEGIN CERTIFICATE"):
         return True
-    found = _believed(text.strip().replace("\\n", "\n").encode(), (), b"", 0)
+    try:
+        found = _believed(as_written(text).encode("ascii"), (), b"", 0)
+    except ValueError:
+        return False
     return found is not None and found[1] <= now <= found[2]
 
 

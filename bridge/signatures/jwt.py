@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
@@ -49,6 +49,8 @@ class _Token:
 class Jwt:
     """A JWT at `at`, in a header after `prefix` whose case does not count. `algorithm`: HS256, HS512, ES256 or RS256, and no other.
 
+    `wraps`: the token is the whole body instead, and this claim holds the event, as JSON or as its text (Wix).
+
     The secret is the shared key, or for ES256 and RS256 the sender's public key; without one, keys are those of `keys`.
     `body_hash`: the claim that holds the body's SHA-256 (hexadecimal); without it the body is not proven. `issuer`: accepted `iss`.
     `claims`: what others must be. `expires`: `exp` must be there; it counts where it is. `max_age`: seconds since `iat`, which must then
@@ -59,6 +61,7 @@ class Jwt:
     prefix: str = ""
     algorithm: str
     keys: KeySet | None = None
+    wraps: str | None = None
     body_hash: str | None = None
     issuer: tuple[str, ...] = ()
     claims: tuple[tuple[str, JSON], ...] = ()
@@ -80,10 +83,10 @@ class Jwt:
             raise ValueError(f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join((*DIGEST, *KIND))}")
         if self.keys and self.algorithm in DIGEST:
             raise ValueError("a shared key is not fetched")
-        if not (self.body_hash or self.expires or self.max_age):
+        if not (self.body_hash or self.wraps or self.expires or self.max_age):
             raise ValueError("a token that covers no body must end: expires or max_age")
         object.__setattr__(self, "compiled", compile_locator(self.at))
-        object.__setattr__(self, "credentials", () if self.body_hash else (str(self.compiled),))
+        object.__setattr__(self, "credentials", () if self.body_hash or self.wraps else (str(self.compiled),))
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
         """Return only if `request` carries a token that holds at `now`; raise BadSignature, and nothing else, if not.
@@ -109,9 +112,13 @@ class Jwt:
         claims |= {pin.at: values[0] for pin in self.pins if pin.at and (values := dict(self.pinned).get(pin.name))}
         if self.body_hash:
             claims[self.body_hash] = sha256(request.body).hexdigest()
+        if self.wraps:
+            claims[self.wraps] = request.body.decode("utf-8", "replace")
         head = {"alg": self.algorithm, "typ": "JWT", **({"kid": asymmetric.kid_of(secret)} if self.keys else {})}
         message = b".".join(to_base64url(orjson.dumps(part)).encode() for part in (head, claims))
         made = self._seal(secret, message)
+        if self.wraps:
+            return replace(request, body=message + b"." + to_base64url(made).encode())
         prefix = self.prefix if self.compiled.kind == "header" else ""
         return place(request, self.compiled, f"{prefix}{message.decode()}.{to_base64url(made)}")
 
@@ -155,6 +162,8 @@ class Jwt:
         return held, logins
 
     def _token(self, request: Request) -> _Token:
+        if self.wraps:
+            return _read(request.body, self.algorithm)
         given = View(request).find_bytes(self.compiled)
         if not given:
             raise BadSignature("missing")
@@ -199,6 +208,16 @@ class Jwt:
         return _hmac(self.algorithm).verify_signature(key, token.message, token.signature)
 
 
+def unwrapped(body: bytes, claim: str) -> bytes | None:
+    """Return the JSON that a token which is the whole body holds under `claim`, or None where it is no such token. Verify it first."""
+    try:
+        said = orjson.loads(unbase64url(body.split(b".", 2)[1].decode("ascii")))
+        value = said[claim]
+        return value.encode() if isinstance(value, str) else orjson.dumps(value)
+    except (ValueError, binascii.Error, IndexError, KeyError, TypeError):
+        return None
+
+
 @lru_cache
 def _hmac(algorithm: str) -> HMACAlgorithm:
     return HMACAlgorithm(ALGORITHMS[DIGEST[algorithm]])
@@ -206,6 +225,8 @@ def _hmac(algorithm: str) -> HMACAlgorithm:
 
 def _read(text: bytes, algorithm: str) -> _Token:
     """Return the token's parts; BadSignature unless it is one of this `algorithm` that asks for nothing unusual."""
+    if not text:
+        raise BadSignature("missing")
     message, dot, signature = text.rpartition(b".")
     head, second, claims = message.partition(b".")
     if not dot or not second or b"." in claims or b"=" in text:
