@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from signing import NOW, post, secrets
@@ -36,6 +37,8 @@ PINNED: dict[str, Callable[[dict[str, Any]], str]] = {
     "topic_arn": lambda vector: json.loads(vector["body"])["TopicArn"],
     "webhook_id": lambda vector: vector["secret"],
 }
+#: When a vector that names no moment was made, where that counts: PayPal's certificate has run out.
+WHEN = {"paypal": 1_490_904_245}
 here = pytest.mark.skipif(not FILE.exists(), reason="the collected vectors are not beside this checkout")
 
 
@@ -55,16 +58,18 @@ def of_rows() -> list[dict[str, Any]]:
 def test_every_vector_on_file_is_judged_right_by_the_row(vector: dict[str, Any]) -> None:
     body = base64.b64decode(vector["body_base64"]) if "body_base64" in vector else vector["body"].encode()
     url = vector.get("url", "https://example.com/")
-    request = replace(post(body, vector["headers"], url=url, query_string=url.partition("?")[2]), method=vector.get("method", "POST"))
+    parts, now = urlsplit(url), vector.get("now", WHEN.get(vector["provider"], NOW))
+    sent = post(body, vector["headers"], url=url, query_string=parts.query)
+    request = replace(sent, method=vector.get("method", "POST"), path=parts.path)
     row = PROVIDERS[vector["provider"]]
     assert row.scheme is not None
     pins = {pin.name: PINNED[pin.name](vector) for pin in pins_of(row.scheme) if pin.required}
     scheme, held = pinned(row.scheme, pins), vector.get("certificate_pem", vector["secret"])
     if vector["valid"] and vector["id"] not in SUPERSEDED:
-        scheme.verify(request, secrets(held), vector.get("now", NOW))
+        scheme.verify(request, secrets(held), now)
         return
     with pytest.raises(BadSignature):
-        scheme.verify(request, secrets(held), vector.get("now", NOW))
+        scheme.verify(request, secrets(held), now)
 
 
 @here
