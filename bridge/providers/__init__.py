@@ -26,9 +26,38 @@ from bridge.providers import (
     social,
     work,
 )
-from bridge.providers.record import CREDENTIALS, EVIDENCE, FORM, MIB, Batch, Handshake, Probe, Provider, Reply, Sample, masked
+from bridge.providers.record import (
+    CREDENTIALS,
+    EVIDENCE,
+    FORM,
+    MIB,
+    Batch,
+    Handshake,
+    Learn,
+    Lesson,
+    Probe,
+    Provider,
+    Reply,
+    Sample,
+    masked,
+)
 
-__all__ = ["CREDENTIALS", "EVIDENCE", "FORM", "MIB", "PROVIDERS", "Batch", "Handshake", "Probe", "Provider", "Reply", "Sample", "masked"]
+__all__ = [
+    "CREDENTIALS",
+    "EVIDENCE",
+    "FORM",
+    "MIB",
+    "PROVIDERS",
+    "Batch",
+    "Handshake",
+    "Learn",
+    "Lesson",
+    "Probe",
+    "Provider",
+    "Reply",
+    "Sample",
+    "masked",
+]
 
 MODULES = (
     code,

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
-from bridge.providers.record import Provider, Reply, Sample
+from bridge.providers.handshakes_work import strava_challenge
+from bridge.providers.record import Handshake, Provider, Reply, Sample
 from bridge.signatures import Hmac, Pairs, Timestamp, Token
 
 OK = Reply(200, "text/plain", b"OK")
@@ -196,5 +197,27 @@ ROWS = (
         limits=NO_TIME,
         retries="Dub tries again with growing waits, and disables a webhook that keeps failing.",
         samples=(Sample("lead.created", "lead.created.json"),),
+    ),
+    Provider(
+        name="strava",
+        title="Strava",
+        scheme=Token(at="query:token"),
+        event_type=(Joined(("body:object_type", "body:aspect_type"), by="."),),
+        event_id=(Joined(("body:subscription_id", "body:object_type", "body:object_id", "body:aspect_type", "body:event_time")),),
+        handshakes=(Handshake(strava_challenge, signed=False, methods=("GET",)),),
+        ack=OK,
+        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        generates_secret=True,
+        setup=(
+            "Start flowbridge and create the subscription with Strava's API (POST /api/v3/push_subscriptions) with the URL and "
+            "?token=SECRET as callback_url, and any verify_token: Strava tests the URL at once. An application has one subscription."
+        ),
+        docs="https://developers.strava.com/docs/webhooks/",
+        evidence="docs",
+        signs="Nothing.",
+        answer_within="2 s, with a 200",
+        limits="Strava signs nothing: whoever learns the URL with its token can send. It holds ids only: let the flow fetch the rest.",
+        retries="Strava tries up to three times in all.",
+        samples=(Sample("activity.create", "activity.create.json"),),
     ),
 )

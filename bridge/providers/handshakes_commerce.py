@@ -6,32 +6,40 @@ import hmac
 import re
 from hashlib import sha1, sha256
 
-import orjson
-
+from bridge.errors import BadSignature
 from bridge.locate import query_value
 from bridge.model import JSON
+from bridge.providers.handshakes import WORD, document, text
 from bridge.providers.record import FORM, Probe, Reply
 
-PLAIN = {"X-Content-Type-Options": "nosniff"}
-_WORD = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_BRAINTREE = re.compile(r"[a-f0-9]{20,32}")
 
 
 def word(value: JSON) -> str | None:
     """Return a short text of letters, digits, `_` and `-`, which may be written back to whoever sent it; None for anything else."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+    return value if isinstance(value, str) and WORD.fullmatch(value) else None
 
 
 def braintree_challenge(probe: Probe) -> Reply | None:
     """Spec: https://developer.paypal.com/braintree/docs/guides/webhooks/create
 
-    `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is `PUBLIC|PRIVATE`.
+    `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is `PUBLIC|PRIVATE`. The same HMAC
+    signs notifications, so X must be one of Braintree's (20 to 32 hexadecimal digits), and `braintree_signed_challenge` goes with this.
     """
-    challenge = word(query_value(probe.request.query_string, "bt_challenge"))
+    challenge = query_value(probe.request.query_string, "bt_challenge")
     public, bar, private = next((secret for secret in probe.secrets if "|" in secret), "").partition("|")
-    if challenge is None or not bar or word(public) is None:
+    if challenge is None or not _BRAINTREE.fullmatch(challenge) or not bar or word(public) is None:
         return None
     key = sha1(private.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
-    return Reply(200, "text/plain", f"{public}|{hmac.digest(key, challenge.encode(), 'sha1').hex()}".encode(), PLAIN)
+    return text(f"{public}|{hmac.digest(key, challenge.encode(), 'sha1').hex()}")
+
+
+def braintree_signed_challenge(probe: Probe) -> Reply | None:
+    """Anyone can have a challenge signed: a notification of nothing but that is no notification, however well it is signed."""
+    payload = probe.body.get("bt_payload") if isinstance(probe.body, dict) else None
+    if isinstance(payload, str) and _BRAINTREE.fullmatch(payload.strip()):
+        raise BadSignature("malformed")
+    return None
 
 
 def woocommerce_ping(probe: Probe) -> Reply | None:
@@ -41,7 +49,7 @@ def woocommerce_ping(probe: Probe) -> Reply | None:
         return None
     number = probe.body.get("webhook_id")
     is_ping = len(probe.body) == 1 and isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20
-    return Reply(200, "text/plain", b"OK") if is_ping else None
+    return text("OK") if is_ping else None
 
 
 def ebay_challenge(probe: Probe) -> Reply | None:
@@ -54,7 +62,7 @@ def ebay_challenge(probe: Probe) -> Reply | None:
     if code is None or not token:
         return None
     url = probe.request.url.partition("?")[0]
-    return Reply(body=orjson.dumps({"challengeResponse": sha256(f"{code}{token}{url}".encode("utf-8", "surrogateescape")).hexdigest()}))
+    return document({"challengeResponse": sha256(f"{code}{token}{url}".encode("utf-8", "surrogateescape")).hexdigest()})
 
 
 def xero_intent(probe: Probe) -> Reply | None:
@@ -71,4 +79,4 @@ def tebex_validation(probe: Probe) -> Reply | None:
     if not isinstance(probe.body, dict) or probe.body.get("type") != "validation.webhook":
         return None
     id_ = word(probe.body.get("id"))
-    return Reply(body=orjson.dumps({"id": id_})) if id_ else None
+    return document({"id": id_}) if id_ else None

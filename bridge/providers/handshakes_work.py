@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-
-import orjson
+from hmac import compare_digest
 
 from bridge.locate import query_value
 from bridge.model import JSON
-from bridge.providers.handshakes_commerce import PLAIN, word
+from bridge.providers.handshakes import document, text
+from bridge.providers.handshakes_commerce import word
 from bridge.providers.record import Lesson, Probe, Reply
 
 _SECRET = re.compile(r"[!-~]{8,256}")  # one word of printable ASCII: it goes into a header
@@ -24,19 +24,25 @@ def monday_challenge(probe: Probe) -> Reply | None:
     if not isinstance(probe.body, dict) or len(probe.body) != 1:
         return None
     challenge = word(probe.body.get("challenge"))
-    return Reply(body=orjson.dumps({"challenge": challenge})) if challenge else None
+    return document({"challenge": challenge}) if challenge else None
 
 
 def dropbox_challenge(probe: Probe) -> Reply | None:
     """Spec: https://www.dropbox.com/developers/reference/webhooks: `?challenge=X` is written back as text that no browser guesses at."""
-    challenge = word(query_value(probe.request.query_string, "challenge"))
-    return Reply(200, "text/plain", challenge.encode(), PLAIN) if challenge else None
+    return text(word(query_value(probe.request.query_string, "challenge")))
 
 
 def front_challenge(probe: Probe) -> Reply | None:
     """Spec: https://dev.frontapp.com/docs/application-webhooks: the header X-Front-Challenge is written back as text."""
-    challenge = word(probe.request.headers.get("x-front-challenge"))
-    return Reply(200, "text/plain", challenge.encode(), PLAIN) if challenge else None
+    return text(word(probe.request.headers.get("x-front-challenge")))
+
+
+def strava_challenge(probe: Probe) -> Reply | None:
+    """Spec: https://developers.strava.com/docs/webhooks/: `hub.challenge` is written back to who knows the token in the URL."""
+    query = probe.request.query_string
+    given, challenge = query_value(query, "token") or "", word(query_value(query, "hub.challenge"))
+    known = any(compare_digest(given.encode(errors="replace"), secret.encode(errors="replace")) for secret in probe.secrets)
+    return document({"hub.challenge": challenge}) if known and challenge and query_value(query, "hub.mode") == "subscribe" else None
 
 
 def asana_heartbeat(probe: Probe) -> Reply | None:

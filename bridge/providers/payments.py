@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
-from bridge.providers.handshakes_commerce import braintree_challenge
+from bridge.providers.handshakes_commerce import braintree_challenge, braintree_signed_challenge
 from bridge.providers.record import FORM, Batch, Handshake, Provider, Reply, Sample
 from bridge.signatures import Certificate, Hmac, Pairs, Pin, Rsa, Timestamp, Token
 from bridge.signatures.items import Items
@@ -202,7 +202,7 @@ ROWS = (
         scheme=Hmac(at="form:bt_signature", parse=Pairs("*", "&", "|"), algorithm="sha1", key="sha1",
                     signed=("{f:bt_payload}", "{f:bt_payload}\n")),
         dedup_body=True,  # each notification holds its own time
-        handshakes=(Handshake(braintree_challenge, signed=False, methods=("GET",)),),
+        handshakes=(Handshake(braintree_challenge, signed=False, methods=("GET",)), Handshake(braintree_signed_challenge)),
         secret_hint="PUBLIC|PRIVATE, the API keys of the gateway joined by a bar, from Braintree",
         generates_secret=False,
         setup=(

@@ -1,0 +1,313 @@
+"""How payment services, shops and work tools test a URL, or teach a secret: with what each really sends, and with hostile input."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from senders import Sender, sender
+from signing import NOW, post
+
+from bridge.errors import BadSignature, Refused
+from bridge.model import Event, Request
+from bridge.providers import FORM, PROVIDERS, Lesson, Probe, Reply
+
+MARKUP = "<script>alert(1)</script>"
+TEXTS = ["", " ", MARKUP, "a\r\nSet-Cookie: x=1", "a\x00b", "a\u202eb", "é", "\ud800", "x" * 201, "a b", "{}"]
+HOSTILE: list[Any] = [*TEXTS, None, 1, True, [], ["a"], {"a": 1}]
+SECRET = "integration_private_key"
+BRAINTREE = replace(sender("braintree"), secret=f"integration_public_key|{SECRET}", private=SECRET)
+
+
+def ask(name: str, method: str = "GET", body: bytes = b"", headers: dict[str, str] | None = None, **query: str) -> Request:
+    text = urlencode(query, errors="surrogatepass")
+    request = post(body, headers or {}, url=f"https://example.com/hooks/{name}?{text}", query_string=text)
+    return replace(request, method=method)
+
+
+def answer(one: Sender | str, request: Request) -> tuple[Reply, list[Event]]:
+    received, events = (sender(one) if isinstance(one, str) else one).receive(request)
+    return received.reply, events
+
+
+def json_post(name: str, document: Any, **headers: str) -> Request:
+    return ask(name, "POST", json.dumps(document).encode(), {"content-type": "application/json", **headers})
+
+
+def taught(name: str, request: Request) -> Lesson | None:
+    learn = PROVIDERS[name].learn
+    assert learn is not None
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        body = None
+    return learn.read(Probe(request, body))
+
+
+class TestBraintree:
+    """https://developer.paypal.com/braintree/docs/guides/webhooks/create"""
+
+    def test_the_published_challenge_gets_its_published_answer(self) -> None:
+        reply, events = answer(BRAINTREE, ask("braintree", bt_challenge="20f9f8ed05f77439fe955c977e4c8a53"))
+        assert (reply.status, events) == (200, [])
+        assert reply.body == b"integration_public_key|d9b899556c966b3f06945ec21311865d35df3ce4"
+        assert reply.content_type.startswith("text/plain") and reply.headers["X-Content-Type-Options"] == "nosniff"
+
+    @pytest.mark.parametrize("challenge", [*TEXTS, "20F9F8ED05F77439FE955C977E4C8A53", "a" * 19, "a" * 33, "PD94bWwgdmVyc2lvbj0iMS4wIj8+"])
+    def test_nothing_that_could_be_a_notification_is_signed(self, challenge: str) -> None:
+        with pytest.raises(BadSignature):
+            answer(BRAINTREE, ask("braintree", bt_challenge=challenge))
+
+    def test_a_challenge_that_was_signed_for_anyone_is_no_notification(self) -> None:
+        challenge = "20f9f8ed05f77439fe955c977e4c8a53"
+        signature = answer(BRAINTREE, ask("braintree", bt_challenge=challenge))[0].body.decode()
+        for payload in (challenge, challenge + "\n"):
+            body = urlencode({"bt_signature": signature, "bt_payload": payload}).encode()
+            with pytest.raises(BadSignature):
+                answer(BRAINTREE, ask("braintree", "POST", body, {"content-type": FORM}))
+
+    def test_without_a_public_key_no_challenge_is_answered_but_notifications_are_taken(self) -> None:
+        bare = replace(BRAINTREE, secret=SECRET)
+        with pytest.raises(BadSignature):
+            answer(bare, ask("braintree", bt_challenge="20f9f8ed05f77439fe955c977e4c8a53"))
+        for one in (bare, BRAINTREE):
+            assert len(answer(one, one.signed())[1]) == 1
+
+
+class TestEbay:
+    """https://developer.ebay.com/marketplace-account-deletion"""
+
+    token = "verification_token_0123456789abcdef"
+    code = "a8628072-3d33-45ee-9004-bee86830a22d"
+
+    def test_is_answered_with_the_digest_of_code_token_and_url(self) -> None:
+        one = replace(sender("ebay"), secret=f"token:{self.token}")
+        reply, events = answer(one, ask("ebay", challenge_code=self.code))
+        assert (reply.status, reply.content_type, events) == (200, "application/json", [])
+        assert json.loads(reply.body) == {"challengeResponse": "ccfc2a9551d753141d6b049dad52f089ad5ac6bd05d39296314770139ac3a026"}
+
+    @pytest.mark.parametrize("code", TEXTS)
+    def test_nothing_else_is(self, code: str) -> None:
+        with pytest.raises((BadSignature, Refused)):
+            answer(replace(sender("ebay"), secret=f"token:{self.token}"), ask("ebay", challenge_code=code))
+
+    def test_without_a_token_there_is_no_answer_and_the_token_lets_nobody_in(self) -> None:
+        with pytest.raises((BadSignature, Refused)):
+            answer("ebay", ask("ebay", challenge_code=self.code))
+        with pytest.raises(BadSignature, match="no_secret"):
+            answer(replace(sender("ebay"), secret=f"token:{self.token}"), sender("ebay").signed())
+
+
+class TestWooCommerce:
+    """WC_Webhook::deliver_ping of https://github.com/woocommerce/woocommerce"""
+
+    def ping(self, body: bytes, **headers: str) -> Request:
+        agent = "WooCommerce/9.9.0 Hookshot (WordPress/6.8)"
+        return ask("woocommerce", "POST", body, {"content-type": FORM, "user-agent": agent, **headers})
+
+    def test_the_unsigned_ping_is_answered_200_and_is_no_event(self) -> None:
+        reply, events = answer("woocommerce", self.ping(b"webhook_id=4"))
+        assert (reply.status, events) == (200, [])
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"webhook_id=",
+            b"webhook_id=x",
+            b"webhook_id=1&id=2",
+            b"webhook_id=1&webhook_id=2",
+            b"id=1",
+            b"webhook_id=" + b"1" * 21,
+            b"\xff",
+            b'{"webhook_id": "4"}',
+        ],
+    )
+    def test_anything_more_must_be_signed(self, body: bytes) -> None:
+        with pytest.raises(BadSignature):
+            answer("woocommerce", self.ping(body))
+
+    def test_what_says_a_topic_must_be_signed(self) -> None:
+        with pytest.raises(BadSignature):
+            answer("woocommerce", self.ping(b"webhook_id=4", **{"x-wc-webhook-topic": "order.created"}))
+
+
+class TestXero:
+    """https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/"""
+
+    def test_intent_to_receive_is_an_empty_200_if_well_signed_and_refused_if_not(self) -> None:
+        one = sender("xero")
+        signed = one.signed("intent_to_receive")
+        reply, events = answer(one, signed)
+        assert (reply.status, reply.body, events) == (200, b"", [])
+        with pytest.raises(BadSignature):
+            answer(one, replace(signed, headers={**signed.headers, "x-xero-signature": "AAAA" * 10 + "AAA="}))
+
+    def test_events_are_answered_with_no_body_too(self) -> None:
+        reply, events = answer("xero", sender("xero").signed())
+        assert (reply.status, reply.body) == (200, b"")
+        assert [event.type for event in events] == ["INVOICE.UPDATE", "CONTACT.CREATE"]
+
+
+class TestTebex:
+    """https://docs.tebex.io/developers/webhooks/overview"""
+
+    def test_the_id_comes_back_after_verification(self) -> None:
+        one = sender("tebex")
+        reply, events = answer(one, one.signed("validation.webhook"))
+        assert (json.loads(reply.body), events) == ({"id": "fresh-id"}, [])
+        with pytest.raises(BadSignature):
+            answer(one, one.request("validation.webhook"))
+
+    @pytest.mark.parametrize("id_", HOSTILE)
+    def test_other_ids_do_not(self, id_: Any) -> None:
+        one = sender("tebex")
+        body = json.dumps({"type": "validation.webhook", "id": id_}).encode()
+        reply, _ = answer(one, one.sign(ask("tebex", "POST", body, {"content-type": "application/json"})))
+        assert MARKUP.encode() not in reply.body and reply.status == 202
+
+
+class TestMonday:
+    """https://developer.monday.com/api-reference/reference/webhooks"""
+
+    def test_the_challenge_comes_back_as_json(self) -> None:
+        reply, events = answer("monday", json_post("monday", {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}))
+        assert (reply.status, reply.content_type, events) == (200, "application/json", [])
+        assert json.loads(reply.body) == {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}
+
+    @pytest.mark.parametrize("challenge", HOSTILE)
+    def test_anything_else_does_not(self, challenge: Any) -> None:
+        with pytest.raises(BadSignature):
+            answer("monday", json_post("monday", {"challenge": challenge}))
+
+    def test_an_event_with_a_challenge_in_it_must_be_signed(self) -> None:
+        with pytest.raises(BadSignature):
+            answer("monday", json_post("monday", {"challenge": "abc", "event": {"type": "create_pulse"}}))
+
+
+@pytest.mark.parametrize("name", ["dropbox"])
+class TestDropbox:
+    """https://www.dropbox.com/developers/reference/webhooks"""
+
+    def test_the_challenge_comes_back_as_text_that_is_not_guessed_at(self, name: str) -> None:
+        reply, events = answer(name, ask(name, challenge="abc123"))
+        assert (reply.status, reply.body, events) == (200, b"abc123", [])
+        assert reply.content_type.startswith("text/plain") and reply.headers["X-Content-Type-Options"] == "nosniff"
+
+    @pytest.mark.parametrize("challenge", TEXTS)
+    def test_anything_else_does_not(self, name: str, challenge: str) -> None:
+        with pytest.raises((BadSignature, Refused)):
+            answer(name, ask(name, challenge=challenge))
+
+    def test_without_one_get_is_no_method(self, name: str) -> None:
+        with pytest.raises((BadSignature, Refused)):
+            answer(name, ask(name))
+
+
+@pytest.mark.parametrize("name", ["trello", "surveymonkey"])
+class TestHead:
+    """https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/"""
+
+    def test_head_is_answered_with_nothing_and_leaves_no_event(self, name: str) -> None:
+        reply, events = answer(name, ask(name, "HEAD"))
+        assert (reply.status, reply.body, events) == (200, b"", [])
+
+    def test_get_is_refused(self, name: str) -> None:
+        with pytest.raises(Refused) as refused:
+            answer(name, ask(name))
+        assert (refused.value.status, refused.value.headers) == (405, {"Allow": "HEAD, POST"})
+
+
+class TestFront:
+    """https://dev.frontapp.com/docs/application-webhooks"""
+
+    def test_the_header_comes_back_as_text(self) -> None:
+        reply, events = answer("front", ask("front", "POST", b"{}", {"x-front-challenge": "a1B2-c3_"}))
+        assert (reply.status, reply.body, events) == (200, b"a1B2-c3_", [])
+
+    @pytest.mark.parametrize("challenge", TEXTS)
+    def test_anything_else_does_not(self, challenge: str) -> None:
+        with pytest.raises(BadSignature):
+            answer("front", ask("front", "POST", b"{}", {"x-front-challenge": challenge}))
+
+
+STRAVA = {"hub.mode": "subscribe", "hub.challenge": "15f7d1a91c1f40f8", "hub.verify_token": "any"}
+
+
+class TestStrava:
+    """https://developers.strava.com/docs/webhooks/"""
+
+    def test_the_challenge_comes_back_to_who_knows_the_token(self) -> None:
+        one = sender("strava")
+        reply, events = answer(one, ask("strava", token=one.secret, **STRAVA))
+        assert (json.loads(reply.body), events) == ({"hub.challenge": "15f7d1a91c1f40f8"}, [])
+
+    @pytest.mark.parametrize("token", [*TEXTS, "wrong"])
+    def test_nobody_else_gets_it(self, token: str) -> None:
+        with pytest.raises((BadSignature, Refused)):
+            answer("strava", ask("strava", token=token, **STRAVA))
+
+    @pytest.mark.parametrize("challenge", TEXTS)
+    def test_other_challenges_do_not(self, challenge: str) -> None:
+        with pytest.raises((BadSignature, Refused)):
+            answer("strava", ask("strava", token=sender("strava").secret, **{**STRAVA, "hub.challenge": challenge}))
+
+
+class TestAsana:
+    """https://developers.asana.com/docs/webhooks-guide"""
+
+    secret = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81"
+
+    def test_a_heartbeat_is_answered_after_verification_and_is_no_event(self) -> None:
+        one = sender("asana")
+        beat = json_post("asana", {"events": []})
+        reply, events = answer(one, one.sign(beat))
+        assert (reply.status, reply.body, events) == (200, b"", [])
+        with pytest.raises(BadSignature):
+            answer(one, beat)
+
+    def test_the_secret_is_learned_and_written_back(self) -> None:
+        lesson = taught("asana", json_post("asana", {}, **{"x-hook-secret": self.secret}))
+        assert lesson is not None and lesson.secret == self.secret
+        assert (lesson.reply.status, lesson.reply.headers) == (200, {"X-Hook-Secret": self.secret})
+        assert self.secret not in repr(lesson).replace(repr(lesson.reply), "")
+        signed = replace(sender("asana"), secret=lesson.secret, private=lesson.secret).signed()
+        replace(sender("asana"), secret=lesson.secret).verify(signed, NOW)
+
+    @pytest.mark.parametrize("secret", [*TEXTS, "short", "x" * 257])
+    def test_what_is_no_secret_teaches_nothing(self, secret: str) -> None:
+        learned = taught("asana", json_post("asana", {}, **{"x-hook-secret": secret}))
+        assert learned is None or (learned.secret == secret and secret in (MARKUP, "x" * 201))
+
+    def test_a_signed_request_teaches_nothing(self) -> None:
+        assert taught("asana", json_post("asana", {}, **{"x-hook-secret": self.secret, "x-hook-signature": "ab"})) is None
+
+    def test_nobody_is_listened_to_unless_asked(self) -> None:
+        with pytest.raises(BadSignature):
+            answer("asana", json_post("asana", {}, **{"x-hook-secret": self.secret}))
+
+
+class TestNotion:
+    """https://developers.notion.com/reference/webhooks"""
+
+    token = "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"
+
+    def test_the_token_is_learned_and_shown(self) -> None:
+        lesson = taught("notion", json_post("notion", {"verification_token": self.token}))
+        assert lesson is not None and (lesson.secret, lesson.reply.status, lesson.reply.body) == (self.token, 200, b"")
+        learn = PROVIDERS["notion"].learn
+        assert learn is not None and learn.shown
+
+    @pytest.mark.parametrize("token", [value for value in HOSTILE if value not in (MARKUP, "x" * 201)])
+    def test_what_is_no_token_teaches_nothing(self, token: Any) -> None:
+        assert taught("notion", json_post("notion", {"verification_token": token})) is None
+
+    def test_an_event_that_holds_one_teaches_nothing(self) -> None:
+        assert taught("notion", json_post("notion", {"verification_token": self.token, "type": "page.created"})) is None
+
+    def test_nobody_is_listened_to_unless_asked(self) -> None:
+        with pytest.raises(BadSignature):
+            answer("notion", json_post("notion", {"verification_token": self.token}))
