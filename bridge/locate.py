@@ -83,6 +83,9 @@ class KeyBeside:
     def __call__(self, request: Request, body: JSON) -> str | None:  # noqa: ARG002 - as its siblings
         return next((key for key in body if key not in self.names), None) if isinstance(body, dict) else None
 
+    def __str__(self) -> str:
+        return f"the first key of the body beside {', '.join(self.names)}"
+
 
 Place = str | Joined | KeyBeside
 

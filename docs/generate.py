@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,20 @@ if __name__ == "__main__":
 
 from bridge import bodies, functions, schemas, supervise  # noqa: E402
 from bridge.cli import SECTIONS, group  # noqa: E402
+from bridge.cli.providers import EVIDENCE  # noqa: E402
 from bridge.config import amounts, document, filling, platforms, sources  # noqa: E402
 from bridge.functions import numeric, signature, structure, text, times  # noqa: E402
+from bridge.locate import Joined  # noqa: E402
 from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.model import TRANSITIONS, Status  # noqa: E402
 from bridge.platforms import PLATFORMS  # noqa: E402
-from bridge.providers import MIB, PROVIDERS  # noqa: E402
+from bridge.providers import MIB, MODULES, PROVIDERS  # noqa: E402
 from bridge.receive import NAME_LENGTH  # noqa: E402
 from bridge.retry import RETRY_AFTER_MAX, THROTTLE_MAX  # noqa: E402
 from bridge.send import MAX_ANSWER  # noqa: E402
-from bridge.signatures import MAX_SECRETS  # noqa: E402
+from bridge.signatures import MAX_SECRETS, AnyOf, HeaderSets, Hmac, Jwt, pins_of  # noqa: E402
+from bridge.signatures.aside import Aside  # noqa: E402
+from bridge.signatures.items import Items  # noqa: E402
 from bridge.store import ledger  # noqa: E402
 from bridge.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.web import intake, receiver  # noqa: E402
@@ -73,56 +78,67 @@ def functions_table() -> str:
 
 # -- providers
 
-EVIDENCE = {
-    "vector": "checked against published values",
-    "sdk": "checked against the sender's own library",
-    "docs": "written from the sender's documentation",
-    "unconfirmed": "not confirmed yet",
-}
-
-
 def providers_table() -> str:
-    """All providers at a glance, then each."""
-    rows = ((f"[{code(row.name)}](#{row.name})", row.title, _signed(row), EVIDENCE[row.evidence]) for row in PROVIDERS.values())
-    return table(("provider", "who", "verified by", "evidence"), rows) + "\n" + "\n".join(map(_provider, PROVIDERS.values()))
+    """All providers at a glance, kind by kind, then each."""
+    parts = []
+    for module in MODULES:
+        kind = (module.__doc__ or "").partition(": ")[2].partition(". Pure")[0]
+        rows = ((f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence) for row in module.ROWS)
+        parts.append(f"**{kind[0].upper()}{kind[1:]}**\n\n" + table(("provider", "who", "proof", "evidence"), rows))
+    return "\n".join([*parts, *map(_provider, PROVIDERS.values())])
+
+
+def evidence_table() -> str:
+    """What the words for evidence mean, and how many rows have each."""
+    counted = Counter(row.evidence for row in PROVIDERS.values())
+    return table(("evidence", "means", "rows"), ((code(name), EVIDENCE[name], counted[name]) for name in EVIDENCE))
 
 
 def _provider(row: Any) -> str:
+    samples = ", ".join(code(f"flowbridge sample {row.name} {each.type}") for each in row.samples)
     facts = {
-        "Verified by": _signed(row),
+        "Signed": row.signs,
+        "Proof": _proof(row.scheme),
         "Evidence": EVIDENCE[row.evidence],
-        "Event type": _places(row.event_type),
-        "Provider's id": _places(row.event_id),
         "Secret": row.secret_hint,
+        "Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme)),
+        "Event type": _places(row.event_type) or "what `event_type:` of the source names",
+        "Provider's id": _places(row.event_id) or ("none: the same body is the same event" if row.dedup_body else "none"),
+        "Batches": f"each element of {code('body.' + row.batch.at if row.batch.at else 'body')} is an event" if row.batch else "",
+        "Tests of the URL": "answered by itself" if row.handshakes else "",
         "Largest body": f"{row.max_body // MIB} MiB, unless the source says `max_body`",
+        "Waits for the answer": row.answer_within,
         "Retries": row.retries,
-        "Samples": ", ".join(code(f"flowbridge sample {row.name} {each.type}") for each in row.samples),
+        "Good to know": row.limits,
+        "Samples": samples,
+        "Their documentation": f"<{row.docs}>",
     }
-    lines = "".join(f"- **{name}:** {value}\n" for name, value in facts.items())
-    return f"## {row.name}\n\n{row.title}. {row.setup}\n\n{lines}- **Their documentation:** <{row.docs}>\n"
+    lines = "".join(f"- **{name}:** {value}\n" for name, value in facts.items() if value)
+    return f"## {row.name}\n\n{row.title}. {row.setup}\n\n{lines}"
 
 
-def _places(locators: tuple[str, ...]) -> str:
-    return ", else ".join(map(code, locators)) or "what `event_type:` and `event_id:` of the source name; else none"
+def _places(places: Iterable[Any]) -> str:
+    return ", else ".join(" + ".join(map(code, place.texts)) if isinstance(place, Joined) else _place(place) for place in places)
 
 
-def _signed(row: Any) -> str:
-    scheme = row.scheme
+def _place(place: Any) -> str:
+    return code(place) if isinstance(place, str) else str(place)
+
+
+def _proof(scheme: Any) -> str:
+    """How a scheme proves who sends, in few words."""
     if scheme is None:
-        return "an HMAC, as the source's `verify:` says"
-    kind = type(scheme).__name__
-    if kind == "Hmac":
-        signed = scheme.signed if isinstance(scheme.signed, str) else " or ".join(scheme.signed)
-        late = f", at most {scheme.timestamp.tolerance:g} s old" if scheme.timestamp else ""
-        return f"HMAC-{scheme.algorithm.upper()} of {code(signed)} in {code(scheme.at.partition(':')[2])}{late}"
-    named = {
-        "Unsigned": "nothing: anyone may send",
-        "Token": "a bearer token in `Authorization`, or where `verify:` says",
-        "Basic": "user and password in `Authorization`",
-        "AnyOf": "HMAC-SHA256, or Ed25519 where the secret is a public key (`whpk_…`), of `{id}.{timestamp}.{body}`, at most 300 s old",
-        "HeaderSets": "as Standard Webhooks, in headers that begin with `svix-` or `webhook-`",
-    }
-    return named[kind]
+        return "HMAC, as the source's `verify:` says"
+    if isinstance(scheme, AnyOf):
+        return " or ".join(dict.fromkeys(_proof(one) for _, one in scheme.by_secret if not isinstance(one, Aside)))
+    if isinstance(scheme, HeaderSets):
+        return " or ".join(dict.fromkeys(_proof(one) for _, one in scheme.sets))
+    if isinstance(scheme, Items):
+        return f"{_proof(scheme.scheme)}, each element"
+    if isinstance(scheme, Hmac):
+        return f"{scheme.algorithm.upper()} with the secret" if scheme.plain else f"HMAC-{scheme.algorithm.upper()}"
+    kinds = {"Ed25519": "Ed25519", "Ecdsa": "ECDSA", "Rsa": "RSA", "Token": "a token", "Basic": "a password", "Unsigned": "nothing"}
+    return f"JWT ({scheme.algorithm})" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
 
 
 # -- commands
@@ -353,6 +369,7 @@ def limits_table() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "functions": functions_table,
+    "evidence": evidence_table,
     "providers": providers_table,
     "commands": commands_table,
     "operators": operators_table,
