@@ -167,7 +167,7 @@ def test_commands_parse() -> None:
         rest = words[2:] if words[:1] == ["--config"] else words
         command: click.Command = group
         name = "flowbridge"
-        while isinstance(command, click.Group):
+        while isinstance(command, click.Group) and not (command.invoke_without_command and (not rest or rest[0].startswith("-"))):
             name, inner = rest[0], command.get_command(click.Context(command), rest[0])
             assert inner is not None, f"{place}: no command {name}"
             command, rest = inner, rest[1:]

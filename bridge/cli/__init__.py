@@ -22,7 +22,7 @@ SECTIONS = {
         "check": ("bridge.cli.check", "Check routes.yaml, flows.py and the database."),
         "schema": ("bridge.cli.check", "Print the schema of routes.yaml for editors."),
         "sample": ("bridge.cli.sample", "Make a signed, realistic event."),
-        "doctor": ("bridge.cli.doctor", "Prove that bad requests stay out of the running bridge."),
+        "doctor": ("bridge.cli.doctor", "Prove that the running bridge keeps forgeries out."),
     },
     "Run": {
         "serve": ("bridge.cli.processes", "Run everything: receivers and a worker."),

@@ -33,6 +33,7 @@ from bridge.web.turned_away import TurnedAway
 
 log = get_logger()
 PREFIX = "/hooks/"
+DRY = f"HTTP_{dry.HEADER.upper().replace('-', '_')}"
 UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
 UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
 
@@ -60,7 +61,7 @@ class Hooks:
             return _refuse(UNKNOWN_SOURCE, start_response)
         if source.provider.name == "form":
             return form_pages.answer(source, environ, lambda: self._take(environ, source, config))(environ, start_response)
-        if is_dry(environ.get("HTTP_X_FLOWBRIDGE_DRY", ""), self.settings.secret_key, source.name):
+        if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response)
         try:
             return _write(self._take(environ, source, config).reply, start_response)
