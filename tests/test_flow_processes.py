@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from serving import Bridge, is_alive, until
+from serving import Bridge, children_of, is_alive, until
 
 FLOWS = Path(__file__).with_name("hostile_flows.py")
 KEY, USER = "k" * 32, "u" * 28
@@ -165,6 +165,7 @@ def test_a_run_has_nothing_of_the_bridge(served: Served, tmp_path: Path) -> None
     assert found["files"]["0"] == "/dev/null"
     assert found["stdin"] == ""
     assert (found["nice"], found["oom"], found["core"], found["run_id"]) == (10, 1000, [0, 0], run_id)
+    assert found["autogroup"] is None or found["autogroup"].strip().endswith("nice 10")
     assert found["processors"] == len(os.sched_getaffinity(0))
     assert found["signals"] == ["0", "<built-in function default_int_handler>", "0", "0"]
 
@@ -329,6 +330,44 @@ def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_say
         assert (failed["state"], failed["log"]) == ("FAILED", ["The run was interrupted: the worker that executed it died."])
         assert (done["state"], done["outputs"]) == ("DONE", {"number": 2})
         assert "It is run again." in done["log"][0]
+
+
+def host_and_generation(served: Served) -> tuple[int, int]:
+    """The flow host, and the process that has loaded flows.py."""
+    (host,) = children_of(served.worker)
+    (generation,) = until(lambda: children_of(host), what="a generation")
+    return host, generation
+
+
+def test_the_death_of_what_runs_come_from_ends_no_run(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        assert served.run_flow("echo")["state"] == "DONE"
+        worker, (host, generation) = served.worker, host_and_generation(served)
+        first = served.begin("mutters", seconds=1)
+        served.running(first, "begun")
+        os.kill(generation, signal.SIGKILL)
+        assert served.run_flow("echo")["state"] == "DONE"
+        assert served.wait(first)["state"] == "DONE"
+        assert served.worker == worker
+        second = served.begin("mutters", seconds=1)
+        served.running(second, "begun")
+        os.kill(host, signal.SIGKILL)
+        assert served.wait(second)["state"] == "DONE"
+        assert served.run_flow("echo")["state"] == "DONE"
+        assert served.worker != worker, "a worker cannot make another host, so there is another worker"
+
+
+def test_the_death_of_its_keeper_is_the_end_of_a_run(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        run_id = served.begin("stamps", file=str(tmp_path / "stamps"), number=1, seconds=60)
+        until((tmp_path / "stamps").exists, what="a run")
+        _, generation = host_and_generation(served)
+        (keeper,) = children_of(generation)
+        (process,) = children_of(keeper)
+        os.kill(keeper, signal.SIGKILL)
+        assert served.wait(run_id)["log"] == ["The run was interrupted: the process that kept it died."]
+        until(lambda: not is_alive(process), 2, "the end of its process")
+        assert served.run_flow("echo")["state"] == "DONE"
 
 
 @pytest.mark.slow

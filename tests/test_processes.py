@@ -83,11 +83,14 @@ def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
         assert "Traceback" not in bridge.stderr
 
 
-def test_a_stop_finishes_the_runs_under_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whom", ["the first", "all"])
+def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
     routes = ROUTES.replace('inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 1.0}, flow: local/sleep")
     with Bridge(tmp_path, routes=routes) as bridge:
         event_id = bridge.event().json["event_id"]
         until(lambda: bridge.count("local_run", "state = 'RUNNING'"), what="a run")
+        if whom == "all":
+            os.killpg(bridge.pid, signal.SIGINT)  # as a terminal does
         assert bridge.stop() == 0
         assert bridge.count("local_run", "state = 'DONE'") == 1
         bridge.start()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ from sqlalchemy import select
 
 from bridge.errors import BridgeError, StoreError
 from bridge.flows import flow
-from bridge.flows.host import start_host
+from bridge.flows.host import Host, start_host
 from bridge.flows.library import Library
 from bridge.flows.ready import READY
 from bridge.model import Delivery, Retry, Status
@@ -58,8 +59,15 @@ def configured(*platforms: Platform, routes: tuple[Route, ...] = ()) -> Config:
 
 def made(database: Database, config: Config, flows: Mapping[str, Any] | None = None, **more: Any) -> Worker:
     settings: Settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))})
-    host = start_host(lambda: Library(flows), {"PATH": os.environ["PATH"]}) if flows else None
+    host = host_of(flows) if flows else None
     return Worker(settings, lambda: config, database, more.pop("send", None) or Sender().send, Wake(), host)
+
+
+def host_of(flows: Mapping[str, Any]) -> Host:
+    """A flow host with these flows. Other tests have left threads behind, which a real worker has not when it forks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return start_host(lambda: Library(flows), {"PATH": os.environ["PATH"]})
 
 
 @contextmanager
@@ -614,7 +622,7 @@ def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Pa
 
 def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(sqlite: Database, tmp_path: Path) -> None:
     settings: Settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
-    host = start_host(lambda: Library({"slow": slow_flow(tmp_path, 0.5)}), {})
+    host = host_of({"slow": slow_flow(tmp_path, 0.5)})
     worker = Worker(settings, lambda: configured(LOCAL), sqlite, Sender().send, Wake(), host)
     ended: list[BaseException] = []
 

@@ -77,6 +77,8 @@ class Executor:
         self._coming: _Generation | None = None
         self._handlers: dict[int, Callable[[], None]] = {}
         self._epoll = select.epoll()
+        self._over = os.eventfd(0)
+        self._epoll.register(self._over, select.EPOLLIN)
         self._hear(host.sock, self._from_host)
         threading.Thread(target=self._listen, name="runs", daemon=True).start()
 
@@ -138,6 +140,7 @@ class Executor:
             if one is not None:
                 self._forget(one.sock)
         self._forget(self._host.sock)
+        os.eventfd_write(self._over, 1)
 
     # -- listening
 
@@ -157,21 +160,25 @@ class Executor:
             self._forget(run.sock)
 
     def _listen(self) -> None:
-        while True:
-            for descriptor, _ in self._epoll.poll(1.0 if self._coming else None):
+        while self._over not in (heard := [descriptor for descriptor, _ in self._epoll.poll(1.0 if self._coming else None)]):
+            for descriptor in heard:
                 handler = self._handlers.get(descriptor)
                 try:
                     if handler is not None:
                         handler()
                 except Exception as fault:
                     log.error("execution_fault", exc_info=fault)
-            coming = self._coming
-            if coming is not None and time.monotonic() > coming.load_until:
-                self._listener.broken(f"the flows were not loaded within {LOAD_TIME:g} s", for_good=True)
-                self._coming = None
-                self._forget(coming.sock)
-                os.close(coming.report)
-                self._host.sock.send(STOP)
+            if self._coming is not None and time.monotonic() > self._coming.load_until:
+                self._give_up_loading(self._coming)
+        self._epoll.close()
+        os.close(self._over)
+
+    def _give_up_loading(self, coming: _Generation) -> None:
+        self._coming = None
+        self._forget(coming.sock)
+        os.close(coming.report)
+        self._host.sock.send(STOP)
+        self._listener.broken(f"the flows were not loaded within {LOAD_TIME:g} s", for_good=True)
 
     def _from_host(self) -> None:
         try:
