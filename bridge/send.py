@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from http.client import HTTPException, RemoteDisconnected
 from time import monotonic
@@ -39,6 +39,7 @@ class _Progress(threading.local):
     deadline = float("inf")  #: monotonic
     connected = False
     sent = False  #: the last byte of the request was handed to the kernel
+    peers: Callable[[str], bool] | None = None  #: which addresses it may connect to; None: any
 
 
 _progress = _Progress()
@@ -94,6 +95,9 @@ class _Deadlined:
             raise failure.NewConnectionError(self, "name not found") from error  # type: ignore[arg-type]
         reason: OSError = OSError("the name has no address")
         for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            if _progress.peers is not None and not _progress.peers(str(address[0])):
+                reason = PermissionError("an address that is not allowed")
+                continue
             sock = _Socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
@@ -181,12 +185,12 @@ class Sender:
     """Sends calls. One is enough for a process: it may be used by any number of threads, and must be made after a fork.
 
     `ca_file`: the certificates to trust instead of certifi's. `proxies`: {"https": URL} as requests has it; the environment's
-    are not used.
+    are not used. `peers` says of an IP address whether it may be connected to: of the very one, so that no name can lead elsewhere.
     """
 
     def __init__(self, *, max_answer: int = MAX_ANSWER, connections: int = 32, ca_file: str | None = None,
-                 proxies: Mapping[str, str] | None = None) -> None:
-        self._connections, self._ca_file = connections, ca_file
+                 proxies: Mapping[str, str] | None = None, peers: Callable[[str], bool] | None = None) -> None:
+        self._connections, self._ca_file, self._peers = connections, ca_file, peers
         self._plain = _Adapter(None, connections)
         self._max_answer = max_answer
         self._proxies = dict(proxies or {})
@@ -205,6 +209,7 @@ class Sender:
         slowly still has its status: it is `truncated`.
         """
         _progress.deadline, _progress.connected, _progress.sent = monotonic() + timeout, False, False
+        _progress.peers = self._peers
         try:
             adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
             response = adapter.send(_prepare(call), stream=True, timeout=timeout, proxies=self._proxies)

@@ -3,8 +3,6 @@
 # ruff: noqa: T201 - flows print
 from __future__ import annotations
 
-import json
-import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +14,6 @@ import pytest
 from bridge.flows import File, FlowError, WebhookInput, current, flow, log, run_flow, save_file
 from bridge.flows.ids import ALPHABET, new_run_id
 from bridge.flows.loading import load_flows
-from bridge.flows.ready import READY
 from bridge.flows.tail import LOG_LENGTH, LOG_LINES, Tail
 from bridge.model import LocalState
 
@@ -197,58 +194,7 @@ def test_a_missing_flows_file_is_named(tmp_path: Path) -> None:
         load_flows(tmp_path / "flows.py")
 
 
-# -- ready-made flows --------------------------------------------------------------------------------------------------
-
-
-def test_echo_fail_and_sleep(tmp_path: Path) -> None:
-    assert run(READY["echo"], tmp_path, a=1, b=None).outputs == {"a": 1, "b": None}
-    assert run(READY["fail"], tmp_path, message="boom", other=1).log == ("boom",)
-    assert run(READY["fail"], tmp_path).state is LocalState.FAILED
-    assert run(READY["sleep"], tmp_path, seconds="0.01").outputs == {"seconds": 0.01}
-    for wrong in (-1, 3601, "nan", "soon", None, [1]):
-        result = run(READY["sleep"], tmp_path, seconds=wrong)
-        assert result.state is LocalState.FAILED and result.log[-1].startswith("seconds: ")
-
-
-def test_append_jsonl_adds_one_line_with_its_time(tmp_path: Path) -> None:
-    for number in range(2):
-        assert run(READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n").state is LocalState.DONE
-    lines = (tmp_path / "files/orders/new.jsonl").read_text().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == [0, 1]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", json.loads(lines[0])["received_at"])
-
-
-def test_append_jsonl_mixes_no_lines_however_many_write(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        states = list(pool.map(lambda n: run(READY["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state, range(40)))
-    assert set(states) == {LocalState.DONE}
-    assert sorted(json.loads(line)["n"] for line in (tmp_path / "files/events.jsonl").read_text().splitlines()) == list(range(40))
-
-
-def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/events.jsonl").write_bytes(b'{"torn": ')
-    run(READY["append_jsonl"], tmp_path, n=1)
-    assert json.loads((tmp_path / "files/events.jsonl").read_text().splitlines()[1])["n"] == 1
-
-
-@pytest.mark.parametrize(
-    "file", ["../x", "/etc/x", "a/../../x", "", ".", "a/", "a\0b", "..", "a\\..\\b", 7, None, ["x"], "x" * 300]
-)
-def test_append_jsonl_stays_in_its_folder(tmp_path: Path, file: Any) -> None:
-    result = run(READY["append_jsonl"], tmp_path / "data", file=file, n=1)
-    assert result.state is LocalState.FAILED and result.log[-1].startswith("file: ")
-    assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
-
-
-def test_append_jsonl_follows_no_symbolic_link(tmp_path: Path) -> None:
-    (tmp_path / "data/files").mkdir(parents=True)
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "data/files/link").symlink_to(tmp_path / "outside")
-    (tmp_path / "data/files/direct.jsonl").symlink_to(tmp_path / "outside/x.jsonl")
-    for file in ("link/x.jsonl", "direct.jsonl"):
-        assert run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is LocalState.FAILED
-    assert list((tmp_path / "outside").iterdir()) == []
+# -- ids ----------------------------------------------------------------------------------------------------------------
 
 
 def test_run_ids_have_the_platforms_shape() -> None:

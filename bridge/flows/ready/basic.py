@@ -1,0 +1,32 @@
+"""Flows to try things with."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from bridge.flows.function import FlowError, flow
+from bridge.flows.ready.asked import number
+from bridge.model import JSON
+
+SLEEP_MAX: Final = 3600.0  # seconds
+
+
+@flow(idempotent=True)
+def echo(**inputs: JSON) -> dict[str, JSON]:
+    """Returns its inputs as outputs."""
+    return inputs
+
+
+@flow
+def fail(message: str = "failed, as asked") -> None:
+    """Fails, with `message` in its log."""
+    raise FlowError(str(message))
+
+
+@flow(idempotent=True)
+def sleep(seconds: float = 1.0) -> dict[str, JSON]:
+    """Waits for `seconds` (at most 3600) and returns how long it waited."""
+    wait = number("seconds", seconds, SLEEP_MAX)
+    time.sleep(wait)
+    return {"seconds": wait}

@@ -1,0 +1,152 @@
+"""Files in the folder `files` of the data folder: no name leads out of it, one writer at a time, on disk when it returns."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final
+
+from bridge.flows.function import FlowError
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A file that nobody else writes to at the moment. `size` is what it had when it was opened."""
+
+    folder: int  #: the descriptor of the folder it is in
+    name: str
+    descriptor: int
+    size: int
+
+    def reading(self) -> BinaryIO:
+        """Return the file, open for reading from its beginning; the caller closes it."""
+        file = os.fdopen(os.dup(self.descriptor), "rb")
+        file.seek(0)
+        return file
+
+    def ends_with(self, end: bytes) -> bool:
+        """Tell whether the file's last bytes are `end`."""
+        return self.size >= len(end) and os.pread(self.descriptor, len(end), self.size - len(end)) == end
+
+    def append(self, data: bytes) -> int:
+        """Write whole or not at all (what a full disk cut short is taken back), and return the file's new size."""
+        try:
+            _write(self.descriptor, data)
+            os.fsync(self.descriptor)
+        except OSError as error:
+            os.ftruncate(self.descriptor, self.size)
+            raise FlowError(f"the file cannot be written: {error.strerror}") from error
+        return self.size + len(data)
+
+    def replace(self, pieces: Iterable[bytes]) -> int:
+        """Put a file with this content in its place, at once or not at all, and return its size."""
+        draft = f".flowbridge-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.new"  # one a crash left is written over
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
+            try:
+                size = sum(_write(descriptor, piece) for piece in pieces)
+                _like(descriptor, os.fstat(self.descriptor))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(draft, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            os.fsync(self.folder)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(draft, dir_fd=self.folder)
+            raise FlowError(f"the file cannot be written: {error.strerror}") from error
+        return size
+
+
+@contextmanager
+def locked(folder: Path, name: Any, example: str) -> Iterator[Locked]:
+    """Open `folder/name`, made if it is not there, and lock it. No part of `name` may lead out of `folder`.
+
+    Each folder on the way is opened relative to the one before and never through a symbolic link, so none can be put in between.
+    """
+    if not isinstance(name, str) or "\0" in name or "\\" in name:
+        raise FlowError(f"file: a path inside the folder `files` is wanted, such as {example}")
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or name.endswith("/"):
+        raise FlowError(f"file: {name!r} was given; a path inside the folder `files` is wanted, such as {example}")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        at, descriptor = _open(folder, path.parts)
+    except (OSError, UnicodeError) as error:
+        raise FlowError(f"file: {name!r} cannot be opened: {getattr(error, 'strerror', None) or 'no file can have that name'}") from error
+    try:
+        yield Locked(at, path.parts[-1], descriptor, os.fstat(descriptor).st_size)
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # not left to the closing: a descriptor made for reading holds the lock, too
+        os.close(descriptor)
+        os.close(at)
+
+
+def _open(folder: Path, parts: tuple[str, ...]) -> tuple[int, int]:
+    """Return the folder's descriptor and the file's, which is locked; one that was replaced meanwhile is opened again."""
+    at = _folder(folder, parts[:-1])
+    try:
+        while True:
+            descriptor = os.open(parts[-1], _FILE, 0o644, dir_fd=at)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(0, "it is no ordinary file")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is(descriptor, at, parts[-1]):
+                    os.fsync(at)  # so that a file that is new is there after a power cut
+                    return at, descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+    except BaseException:
+        os.close(at)
+        raise
+
+
+def _folder(folder: Path, parts: tuple[str, ...]) -> int:
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            try:
+                os.mkdir(part, 0o755, dir_fd=at)
+                os.fsync(at)
+            except FileExistsError:
+                pass
+            following = os.open(part, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = following
+    except BaseException:
+        os.close(at)
+        raise
+    return at
+
+
+def _is(descriptor: int, folder: int, name: str) -> bool:
+    """Tell whether `name` is still the file that was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _like(descriptor: int, old: os.stat_result) -> None:
+    with suppress(PermissionError):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _write(descriptor: int, data: bytes) -> int:
+    written = 0
+    while written < len(data):
+        written += os.write(descriptor, data[written:])
+    return written

@@ -1,0 +1,25 @@
+"""append_jsonl."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from bridge.flows.function import flow
+from bridge.flows.ready.files import locked
+from bridge.flows.running import current, log
+from bridge.model import JSON
+
+
+@flow
+def append_jsonl(file: str = "events.jsonl", **inputs: JSON) -> dict[str, JSON]:
+    """Appends the inputs as one JSON line to `file` in the folder `files` of the data folder, with the time."""
+    from bridge.platforms.answers import dump
+
+    received_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
+    line = dump({"received_at": received_at, **inputs}) + b"\n"
+    with locked(current().data_dir / "files", file, "orders/new.jsonl") as opened:
+        # a line torn by a crash must not swallow this one
+        size = opened.append(line if not opened.size or opened.ends_with(b"\n") else b"\n" + line)
+    log(f"appended {len(line)} bytes to {file}")
+    return {"file": str(file), "bytes": len(line), "size": size}

@@ -1,0 +1,118 @@
+"""send_email."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from bridge.flows.function import FlowError, flow
+from bridge.flows.ready.addresses import MAX_RECIPIENTS, Address, check_allowed, parse_address, parse_addresses
+from bridge.flows.ready.asked import one_line
+from bridge.flows.ready.asked import text as text_of
+from bridge.flows.ready.environment import variable, words
+from bridge.flows.running import log
+from bridge.model import JSON
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+FROM: Final = "FLOWBRIDGE_SMTP_FROM"
+ALLOWED_TO: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
+TEXT_MAX: Final = 5 * 1024 * 1024  # characters
+
+
+@flow(time_limit=900)
+def send_email(
+    to: str | list[str],
+    subject: str,
+    text: str = "",
+    html: str = "",
+    reply_to: str = "",
+    cc: str | list[str] = "",
+    bcc: str | list[str] = "",
+    from_: str = "",
+) -> dict[str, JSON]:
+    """Sends a mail through the server of FLOWBRIDGE_SMTP_URL, from FLOWBRIDGE_SMTP_FROM or `from_`. All recipients get it, or none.
+
+    `to`, `cc` and `bcc` are an address (`ada@example.com` or `Ada <ada@example.com>`) or a list of them. `text`, `html` or both are
+    the content. `reply_to` is where an answer goes.
+    """
+    from bridge.flows.ready.smtp import deliver, find_server
+
+    server = find_server()
+    sender = _sender(from_, server.user)
+    groups = {"To": parse_addresses("to", to), "Cc": parse_addresses("cc", cc), "Bcc": parse_addresses("bcc", bcc)}
+    recipients = list(dict.fromkeys(one.spec for group in groups.values() for one in group))
+    if not groups["To"]:
+        raise FlowError("to: an address is wanted")
+    if len(recipients) > MAX_RECIPIENTS:
+        raise FlowError(f"to, cc, bcc: {len(recipients)} addresses were given; at most {MAX_RECIPIENTS} are allowed")
+    check_allowed([one for group in groups.values() for one in group], words(ALLOWED_TO), ALLOWED_TO)
+    replies = parse_addresses("reply_to", reply_to)
+    message = _message(text_of("text", text, TEXT_MAX), text_of("html", html, TEXT_MAX))
+    _address(message, {"From": [sender], "To": groups["To"], "Cc": groups["Cc"], "Reply-To": replies})
+    message["Subject"] = _subject(subject)
+    _complete(message, sender)
+    deliver(server, sender.spec, recipients, _written(message))
+    log(f"sent to {', '.join(recipients)}")
+    return {"message_id": str(message["Message-ID"]), "recipients": list(recipients)}
+
+
+def _sender(given: JSON, user: str) -> Address:
+    """Return the sender: the input's, the setting's, or the account's where its user name is an address."""
+    if given not in (None, ""):
+        return parse_address("from_", given)
+    found = variable(FROM) or (user if "@" in user else "")
+    if not found:
+        raise FlowError(f"no sender: set {FROM}, such as Hooks <hooks@example.com>")
+    return parse_address(FROM, found)
+
+
+def _subject(value: JSON) -> str:
+    """Return the subject on its one line. What looks like an encoded word is taken apart: a reader would decode it, line ends and all."""
+    return one_line("subject", value).strip().replace("=?", "= ?")
+
+
+def _message(text: str, html: str) -> EmailMessage:
+    """Return a message with its content: lines of ASCII that every server takes, so that nothing in them is a command."""
+    from email.message import EmailMessage
+    from email.policy import SMTP
+
+    if not text and not html:
+        raise FlowError("text, html: both are empty; one of them is wanted")
+    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    if text:
+        message.set_content(text.replace("\0", ""))
+    if html and text:
+        message.add_alternative(html.replace("\0", ""), subtype="html")
+    elif html:
+        message.set_content(html.replace("\0", ""), subtype="html")
+    return message
+
+
+def _address(message: EmailMessage, groups: Mapping[str, list[Address]]) -> None:
+    from email.headerregistry import Address as Header
+
+    for name, addresses in groups.items():
+        if addresses:
+            message[name] = [Header(one.display_name, one.user, one.domain) for one in addresses]
+
+
+def _complete(message: EmailMessage, sender: Address) -> None:
+    from email.utils import formatdate, make_msgid
+
+    message["Date"] = formatdate(time.time())
+    message["Message-ID"] = make_msgid(domain=sender.domain)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that no absence notice answers it
+
+
+def _written(message: EmailMessage) -> bytes:
+    """Return the message as it is sent, once its headers are seen to be the ones that were set, each of its own lines."""
+    raw = message.as_bytes()
+    head = raw.partition(b"\r\n\r\n")[0]
+    names = [line.partition(b":")[0].decode("ascii", "replace") for line in head.split(b"\r\n") if line[:1] not in (b" ", b"\t")]
+    if names != list(message.keys()) or re.search(rb"\r(?!\n)|(?<!\r)\n|[^\x00-\x7f]", raw):
+        raise FlowError("subject: the mail's headers cannot be written safely")
+    return raw
