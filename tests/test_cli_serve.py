@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,12 @@ def fails_first(**inputs):
         seen.touch()
         raise ValueError("not yet")
     return {"ok": True}
+
+@flow
+def naps(seconds: float, note: str = "zzz"):
+    import time
+    print(note, flush=True)
+    time.sleep(seconds)
 """
 ROUTES = """
 version: 1
@@ -136,6 +143,25 @@ def test_flows_are_listed_and_run(run: Run) -> None:
     assert run("flows", "run", "local/ecko").returncode == 1
     assert run("flows", "run", "nowhere/echo").returncode == 2
     assert run("flows", "run", "local/echo", "--json-input", "[1]").returncode == 2
+
+
+def test_a_run_of_the_local_platform_is_watched_and_ended(serving: tuple[Path, str], run: Run) -> None:
+    folder, _ = serving
+    (told, note) = json_lines(run("flows", "inputs", "local/naps", "--json"))
+    assert (told["name"], note["name"], "required" in told["description"], "zzz" in note["description"]) == ("seconds", "note", True, True)
+    hint = run("flows", "run", "local/nap", "--json-input", '{"seconds": 0}')
+    assert hint.returncode == 1 and "the platform 'local' has no flow 'nap'; did you mean `naps`? it has:" in hint.stderr
+    with running(folder, "flows", "run", "local/naps", "--json-input", '{"seconds": 600}', "--wait") as process:
+        assert process.stdout and process.stderr
+        run_id = process.stdout.readline().strip()
+        assert any(line.strip() == "zzz" for line in process.stderr), "its log is seen while it runs"
+        (listed,) = json_lines(run("flows", "runs", "local/naps", "--json"))
+        assert (listed["run_id"], listed["run_state"], listed["finished_at"]) == (run_id, "running", None)
+        killed = run("flows", "kill", run_id, "--wait")
+        assert (killed.returncode, killed.stdout) == (0, f"local/{run_id} terminated\n"), killed.stderr
+        assert process.wait(10) == 1
+        assert re.search(r"  terminated\n$", process.stderr.read())
+    assert run("flows", "kill", "local/no-such-run").returncode == 1
 
 
 def test_without_a_server_the_local_platform_says_what_is_missing(tmp_path: Path) -> None:
