@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signing import post
 
-from bridge.locate import compile_locator, dig, locate
+from bridge.locate import Joined, KeyBeside, compile_locator, dig, locate
 
 BODY = {
     "id": 7,
@@ -109,3 +109,25 @@ json_values = st.recursive(
 def test_digging_never_fails(value: Any, path: list[str]) -> None:
     dig(value, path)
     dig([value, {"": value}], path)
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        (Joined(("body:text", "body:id")), "é:7"),
+        (Joined(("body:text", "body:id"), by="."), "é.7"),
+        (Joined(("body:text", "body:nothing")), None),
+        (Joined(("body:text", "body:nothing?", "body:id")), "é:7"),
+        (Joined(("body:nothing?",)), None),
+        (KeyBeside(("id", "live")), "rate"),
+        (KeyBeside(tuple(BODY)), None),
+    ],
+)
+def test_places_that_are_more_than_a_locator(place: Any, found: str | None) -> None:
+    assert locate([place], post(), BODY) == found
+    assert locate([place, "body:id"], post(), BODY) == found or "7"
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5, {}])
+def test_no_key_stands_beside_where_there_is_no_object(body: Any) -> None:
+    assert locate([KeyBeside(("id",))], post(), body) is None

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from itsdangerous.signer import HMACAlgorithm
 from senders import Sender, chosen, covers_body, leaves, sender, senders, stranger, templates, tolerances
 from signing import NOW
@@ -200,6 +202,21 @@ def test_requests_of_no_other_provider_are_let_in_unless_they_share_the_scheme(n
             continue  # the secret of one is no secret of the other
         with pytest.raises(BadSignature):
             one.verify(request)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(PROVEN)), st.sampled_from(sorted(PROVEN)), st.binary(max_size=200), st.integers(-400, 400))
+def test_whatever_is_sent_no_two_rows_take_each_others_requests_unless_by_design(a: str, b: str, body: bytes, late: int) -> None:
+    """With one secret between them, any body, and any time: the worst that a person can set up by mistake."""
+    one, other = PROVEN[a], replace(PROVEN[b], private=PROVEN[a].private)
+    if kin(one.scheme, other.scheme):
+        return
+    try:
+        request = other.sign(replace(other.request(), body=body), NOW + late)
+    except (ValueError, TypeError, AttributeError, KeyError, BadSignature):
+        return  # no secret of the other's, or no body that it could have signed
+    with pytest.raises(BadSignature):
+        one.verify(request)
 
 
 def test_the_scheme_that_has_no_proof_is_the_form_s_and_of_those_who_say_so() -> None:

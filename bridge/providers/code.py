@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.record import MIB, Provider, Sample
-from bridge.providers.standard import COPIED, COPIED_UNTOLD, IN_URL, SHOWN, standard
+from bridge.providers.standard import COPIED, COPIED_UNTOLD, IN_URL, SHOWN, shared
 from bridge.signatures import AnyOf, Hmac, Token
 
 GITHUB = {"x-github-delivery": "{id}", "user-agent": "GitHub-Hookshot/044aadd"}
@@ -42,7 +42,7 @@ ROWS = (
         name="gitlab",
         title="GitLab",
         # The secret says which: GitLab's signing token is Standard Webhooks, the older secret token is shown as it is.
-        scheme=AnyOf(by_secret=(("whsec_", standard("webhook-")), ("", Token(at="header:X-Gitlab-Token")))),
+        scheme=AnyOf(by_secret=(("whsec_", shared("webhook-")), ("", Token(at="header:X-Gitlab-Token")))),
         event_type=("body:object_kind", "body:event_name", "header:X-Gitlab-Event"),
         event_id=("header:webhook-id", "header:Idempotency-Key"),
         max_body=25 * MIB,

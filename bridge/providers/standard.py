@@ -16,12 +16,27 @@ SVIX_RETRIES = "Retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h more."
 
 def standard(start: str) -> Scheme:
     """Standard Webhooks, whose header names begin with `start`. The secret says which of the two kinds of entry counts."""
-    at, signed = f"header:{start}signature", f"{{h:{start}id}}.{{timestamp}}.{{body}}"
-    time = Timestamp(f"header:{start}timestamp")
-    entries = {label: Pairs(label, separator=" ", assign=",") for label in ("v1", "v1a")}
-    public = Ed25519(at=at, parse=entries["v1a"], encoding="base64", signed=signed, timestamp=time)
-    shared = Hmac(at=at, parse=entries["v1"], encoding="base64", key="whsec", signed=signed, timestamp=time)
-    return AnyOf(by_secret=(("whpk_", public), ("whsk_", public), ("", shared)))
+    public = Ed25519(at=f"header:{start}signature", parse=_entries("v1a"), encoding="base64", signed=_signed(start), timestamp=_time(start))
+    return AnyOf(by_secret=(("whpk_", public), ("whsk_", public), ("", shared(start))))
+
+
+def shared(start: str) -> Hmac:
+    """Standard Webhooks by a shared secret alone (`whsec_…`)."""
+    return Hmac(
+        at=f"header:{start}signature", parse=_entries("v1"), encoding="base64", key="whsec", signed=_signed(start), timestamp=_time(start)
+    )
+
+
+def _entries(label: str) -> Pairs:
+    return Pairs(label, separator=" ", assign=",")
+
+
+def _signed(start: str) -> str:
+    return f"{{h:{start}id}}.{{timestamp}}.{{body}}"
+
+
+def _time(start: str) -> Timestamp:
+    return Timestamp(f"header:{start}timestamp")
 
 
 def svix() -> Scheme:
