@@ -37,7 +37,7 @@ from bridge.signatures.aside import Aside  # noqa: E402
 from bridge.signatures.items import Items  # noqa: E402
 from bridge.store import ledger  # noqa: E402
 from bridge.templates import RESERVED_INPUTS  # noqa: E402
-from bridge.web import intake, receiver  # noqa: E402
+from bridge.web import faults, intake, receiver  # noqa: E402
 
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -367,6 +367,18 @@ def limits_table() -> str:
     return table(("what", "limit"), rows)
 
 
+# -- faults
+
+
+def faults_table() -> str:
+    """What can go wrong with the platform that is there to rehearse."""
+    rows = []
+    for name, kind in faults.KINDS.items():
+        head = "a status" if name == "STATUS" else code(name + (":SECONDS" if name == "slow" else ""))
+        rows.append((head, kind.does.format(kind="it", argument="so many") + ("; `:X` adds `Retry-After: X`" if name == "STATUS" else "")))
+    return table(("kind", "what it does"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "functions": functions_table,
     "evidence": evidence_table,
@@ -378,6 +390,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "statuses": statuses_table,
     "transitions": transitions_table,
     "limits": limits_table,
+    "faults": faults_table,
 }
 MODELS = ("Document", "Gumloop", "Local", "LocalKey", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry")
 

@@ -172,7 +172,7 @@ def _ok(_fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Calla
 KINDS: Final[Mapping[str, Kind]] = {
     "STATUS": Kind("does nothing, and answers {kind}", _status, "what Retry-After says", _is_header),
     "garbage": Kind("does what was asked, and answers 200 with what is no JSON", _garbage),
-    "slow": Kind("does what was asked, and answers {argument} s later", _slow, "seconds", _is_span),
+    "slow": Kind("does what was asked, and answers {argument} seconds later", _slow, "seconds", _is_span),
     "drop": Kind("does nothing, and closes the connection without an answer", _drop),
     "lost": Kind("does what was asked, and closes the connection without an answer", _lost),
     "ok": Kind("does what was asked, and answers: to let some requests pass before the next fault", _ok),
