@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.record import Provider, Sample
-from bridge.providers.standard import THREE_PARTS, WHSEC, standard
+from bridge.providers.standard import TAKEN, THREE_PARTS, WHSEC, standard
 from bridge.signatures import Hmac, Pairs, Timestamp
 
 ROWS = (
@@ -74,6 +74,7 @@ ROWS = (
         scheme=Hmac(at="header:ElevenLabs-Signature", parse=Pairs("v0"), signed="{t}.{body}", timestamp=Timestamp("label:t", "s", 1800)),
         event_type=("body:type",),
         event_id=(Joined(("body:type", "body:data.conversation_id", "body:event_timestamp")),),
+        ack=TAKEN,
         secret_hint="wsec_…, shown once when the webhook is made",
         generates_secret=False,
         setup=(

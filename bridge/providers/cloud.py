@@ -81,8 +81,8 @@ ROWS = (
         answer_within="10 s, unless the subscription says otherwise",
         signs="Nothing of the body: the token says who calls whom, and until when.",
         limits=(
-            "The token does not prove that the body is Google's: use HTTPS. The message stands in body.message.data in base64 "
-            "(`${json(unb64(body.message.data))}` where those functions are there)."
+            "The token does not prove that the body is Google's: use HTTPS. The message stands in base64: "
+            "`${unb64(body.message.data)}`."
         ),
         samples=(Sample("OBJECT_FINALIZE", "object_finalize.json", {"user-agent": "APIs-Google"}),),
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.handshakes import okta_verification
 from bridge.providers.record import Batch, Handshake, Provider, Reply, Sample
-from bridge.providers.standard import SHOWN, SVIX_ID, SVIX_RETRIES, THREE_PARTS, WHSEC, standard, svix
+from bridge.providers.standard import SHOWN, SVIX_ID, SVIX_RETRIES, TAKEN, THREE_PARTS, WHSEC, standard, svix
 from bridge.signatures import Hmac, Pairs, Timestamp, Token
 
 SVIX = {"svix-id": "msg_{id}", "user-agent": "Svix-Webhooks/1.76.1"}
@@ -39,6 +39,7 @@ ROWS = (
         scheme=Hmac(at="header:WorkOS-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t", "ms", 180)),
         event_type=("body:event",),
         event_id=("body:id",),
+        ack=TAKEN,
         secret_hint="the endpoint's signing secret, from WorkOS",
         generates_secret=False,
         setup=(
@@ -59,6 +60,7 @@ ROWS = (
         event_id=("body:uuid",),
         batch=Batch("data.events", keep=("eventId", "source")),
         handshakes=(Handshake(okta_verification, signed=False, methods=("GET",)),),
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, Okta is told it as Authentication secret",
         generates_secret=True,
         setup=(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.handshakes import alive, nothing_in, query_challenge
 from bridge.providers.record import FORM, Batch, Handshake, Provider, Sample
-from bridge.providers.standard import COPIED, IN_URL, SHOWN, SVIX_ID, SVIX_RETRIES, THREE_PARTS, WHSEC, standard, svix
+from bridge.providers.standard import COPIED, IN_URL, SHOWN, SVIX_ID, SVIX_RETRIES, TAKEN, THREE_PARTS, WHSEC, standard, svix
 from bridge.signatures import Basic, Ecdsa, Hmac, Timestamp, Token
 
 SENDGRID = "header:X-Twilio-Email-Event-Webhook"
@@ -41,6 +41,7 @@ ROWS = (
                     timestamp=Timestamp("body:signature.timestamp", enforced=False)),
         event_type=("body:event-data.event",),
         event_id=("body:signature.token",),  # it is signed, the event's own id is not
+        ack=TAKEN,
         secret_hint="the account's HTTP webhook signing key, from Mailgun",
         generates_secret=False,
         setup=(
@@ -64,6 +65,7 @@ ROWS = (
         event_type=("body:RecordType",),
         event_id=(Joined(("body:RecordType", "body:MessageID", *(f"body:{name}?" for name in POSTMARK_TIMES))),
                   Joined(("body:MessageStream", "body:MessageID"))),
+        ack=TAKEN,
         secret_hint="user:password, both of your choice; flowbridge makes the password",
         generates_secret=True,
         setup=(
@@ -108,6 +110,7 @@ ROWS = (
             Handshake(alive, signed=False, methods=("HEAD",)),
             Handshake(nothing_in(""), signed=False),  # signed with a key that everybody knows, and holds nothing
         ),
+        ack=TAKEN,
         max_body=25 * 1024 * 1024,
         secret_hint="the webhook's key, from Mandrill",
         generates_secret=False,
@@ -129,6 +132,7 @@ ROWS = (
         event_type=("form:type",),
         dedup_body=True,
         handshakes=(Handshake(alive, signed=False, methods=("GET", "HEAD")),),
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
         generates_secret=True,
         setup=(
@@ -187,6 +191,7 @@ ROWS = (
         scheme=Hmac(at="header:X-CIO-Signature", signed="v0:{timestamp}:{body}", timestamp=Timestamp("header:X-CIO-Timestamp")),
         event_type=(Joined(("body:object_type", "body:metric"), by="."),),
         event_id=("body:event_id",),
+        ack=TAKEN,
         secret_hint="the reporting webhook's signing key, from Customer.io",
         generates_secret=False,
         setup=(
@@ -207,6 +212,7 @@ ROWS = (
         event_type=("body:type",),
         event_id=("body:id",),
         handshakes=(Handshake(query_challenge, signed=False, methods=("GET",)),),
+        ack=TAKEN,
         secret_hint="the webhook's secret, shown once when its URL was tested",
         generates_secret=False,
         setup=(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined, KeyBeside
 from bridge.providers.handshakes import alive, discord_event_ping, discord_ping, nothing_in, slack_challenge, zoom_validation
 from bridge.providers.record import Batch, Handshake, Provider, Reply, Sample
-from bridge.providers.standard import COPIED, COPIED_UNTOLD, SHOWN
+from bridge.providers.standard import COPIED, COPIED_UNTOLD, SHOWN, TAKEN
 from bridge.signatures import Ed25519, Hmac, Timestamp, Token
 
 SLACK = {"user-agent": "Slackbot 1.0 (+https://api.slack.com/robots)"}
@@ -124,6 +124,7 @@ ROWS = (
         event_type=("body:event",),
         dedup_body=True,
         handshakes=(Handshake(zoom_validation),),
+        ack=TAKEN,
         secret_hint="the app's Secret Token, from Zoom",
         generates_secret=False,
         setup=(
@@ -144,6 +145,7 @@ ROWS = (
         title="Webex",
         scheme=Hmac(at="header:X-Spark-Signature", algorithm="sha1"),
         event_type=(Joined(("body:resource", "body:event"), by="."),),
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, Webex is told it when the webhook is created",
         generates_secret=True,
         setup=(
@@ -184,6 +186,7 @@ ROWS = (
         event_id=("body:webhookEventId",),
         batch=Batch("events", keep=("destination",)),
         handshakes=(Handshake(nothing_in("events")),),
+        ack=TAKEN,
         secret_hint="the channel's Channel secret, from LINE",
         generates_secret=False,
         setup=(
@@ -205,6 +208,7 @@ ROWS = (
         event_type=("body:topic",),
         event_id=("body:id",),
         handshakes=(Handshake(alive, signed=False, methods=("HEAD",)),),
+        ack=TAKEN,
         secret_hint="the app's Client secret, from Intercom",
         generates_secret=False,
         setup=(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bridge.locate import Joined, KeyBeside
 from bridge.providers.record import FORM, Provider, Reply, Sample
+from bridge.providers.standard import TAKEN
 from bridge.signatures import Ed25519, HeaderSets, Hmac, Pairs, Scheme, Timestamp
 
 SINCH = "x-sinch-webhook-signature"
@@ -64,6 +65,7 @@ ROWS = (
         event_type=("body:data.event_type",),
         event_id=("body:data.id",),
         retry=("body:meta.attempt",),
+        ack=TAKEN,
         secret_hint="base64, the account's Public Key, from Telnyx",
         generates_secret=False,
         setup=(
@@ -84,6 +86,7 @@ ROWS = (
                     timestamp=Timestamp(f"header:{SINCH}-timestamp"), requires=((f"header:{SINCH}-algorithm", "HmacSHA256"),)),
         event_type=(KeyBeside(SINCH_BESIDE),),
         event_id=(f"header:{SINCH}-nonce",),
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, Sinch is told it when the webhook is made",
         generates_secret=True,
         setup=(
@@ -104,6 +107,7 @@ ROWS = (
                     timestamp=Timestamp("label:t", "ms")),
         event_type=("body:type",),
         event_id=("body:id",),
+        ack=TAKEN,
         secret_hint="the webhook's signing key, from Knock",
         generates_secret=False,
         setup=(

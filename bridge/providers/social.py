@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.locate import Joined, KeyBeside
 from bridge.providers.handshakes import hub_challenge, linkedin_challenge, twitch_challenge, x_crc
 from bridge.providers.record import Batch, Handshake, Provider, Sample
-from bridge.providers.standard import COPIED, COPIED_BODY
+from bridge.providers.standard import COPIED, COPIED_BODY, TAKEN
 from bridge.signatures import Hmac, Timestamp
 
 TWITCH = "Twitch-Eventsub-Message"
@@ -21,6 +21,7 @@ ROWS = (
         dedup_body=True,  # of an entry: its ids are those of pages and accounts
         batch=Batch("entry", keep=("object",)),
         handshakes=(Handshake(hub_challenge, signed=False, methods=("GET",)),),
+        ack=TAKEN,
         secret_hint="32 hexadecimal characters, the App Secret, from Meta",
         generates_secret=False,
         setup=(
@@ -42,6 +43,7 @@ ROWS = (
         event_type=("body:data.event_type", KeyBeside(("for_user_id", "user_has_blocked", "apps", "users"))),
         dedup_body=True,
         handshakes=(Handshake(x_crc, signed=False, methods=("GET",)),),
+        ack=TAKEN,
         secret_hint="the app's API Key Secret (consumer secret), from X",
         generates_secret=False,
         setup=(
@@ -67,6 +69,7 @@ ROWS = (
         event_id=("body:notificationId",),
         batch=Batch("notifications", keep=("type",)),
         handshakes=(Handshake(linkedin_challenge, signed=False, methods=("GET",)),),
+        ack=TAKEN,
         secret_hint="the application's Client Secret, from LinkedIn",
         generates_secret=False,
         setup=(

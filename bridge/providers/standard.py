@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bridge.providers.record import Reply
 from bridge.signatures import AnyOf, Ed25519, HeaderSets, Hmac, Pairs, Scheme, Timestamp
 
+TAKEN = Reply(content_type="text/plain")  # for senders that take 200 for a yes, and hardly anything else
 COPIED = "No time is signed: a copy of a request can be sent again, and is told by its id."
 COPIED_BODY = "No time and no id is signed: a copy of a request can be sent again, and is told by its body."
 COPIED_UNTOLD = "No time and no id is signed: a copy of a request is a new event."
