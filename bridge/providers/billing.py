@@ -79,7 +79,7 @@ ROWS = (
         evidence="docs",
         signs="Nothing: user and password are shown.",
         limits="A password does not prove that the body is Chargebee's: let the flow fetch what matters.",
-        retries="Chargebee tries again with growing waits, for about two days.",
+        retries="Chargebee tries 7 times: after 2, 6 and 30 minutes, 1 and 5 hours, 1 and 2 days.",
         samples=(Sample("subscription_created", "subscription_created.json", {"user-agent": "ChargeBee"}),),
     ),
     Provider(

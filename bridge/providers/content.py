@@ -44,7 +44,7 @@ ROWS = (
             timestamp=Timestamp("header:X-Contentful-Timestamp", "ms", 30),
         ),
         event_type=("header:X-Contentful-Topic",),
-        dedup_body=True,  # each holds when, and in which version, its entry changed
+        event_id=("header:X-Contentful-Idempotency-Key",),
         secret_hint="64 characters, the space's signing secret; Contentful makes it, or is told it",
         generates_secret=False,
         setup=(
@@ -55,10 +55,13 @@ ROWS = (
         evidence="sdk",
         signs="The method, the path with its query, the headers that are listed, and the body.",
         answer_within="30 s",
-        limits="There is no id: the same body is the same event. A request may be 30 seconds old: keep this machine's clock set.",
-        retries="Contentful tries again up to twice, after a 429 or 5xx, about 30 seconds apart.",
+        limits="A request may be 30 seconds old: keep this machine's clock set. The id may stand in a header that is not signed.",
+        retries="Contentful tries twice more, 30 seconds apart, unless a policy of your own says otherwise.",
         samples=(
-            Sample("ContentManagement.Entry.publish", "Entry.publish.json", {"x-contentful-topic": "ContentManagement.Entry.publish"}),
+            Sample("ContentManagement.Entry.publish", "Entry.publish.json", {
+                "x-contentful-topic": "ContentManagement.Entry.publish",
+                "x-contentful-idempotency-key": "{id}",
+            }),
         ),
     ),
     Provider(

@@ -203,6 +203,6 @@ ROWS = (
         signs="The body.",
         limits="There is no id, and two changes of one appointment look alike: nothing is taken for a duplicate. Let the flow fetch it.",
         retries="Acuity tries for 24 hours with growing waits, and disables the webhook after 5 days of failures.",
-        samples=(Sample("appointment.scheduled", "appointment.scheduled.json", {}, FORM),),
+        samples=(Sample("scheduled", "scheduled.json", {}, FORM),),
     ),
 )

@@ -212,9 +212,8 @@ ROWS = (
         scheme=Token(at="body:passcode"),
         event_type=("body:event_type",),
         event_id=(Joined(("body:webhook_id", "body:event_type", "body:timestamp")),),
-        retry=("body:retries",),
         ack=OK,
-        secret_hint="any long random text; flowbridge makes one, Figma is told it",
+        secret_hint="any random text of at most 100 characters; flowbridge makes one, Figma is told it",
         generates_secret=True,
         setup=(
             "Create the webhook with Figma's API (POST /v2/webhooks) with the URL as endpoint, the secret as passcode and an "
