@@ -1,0 +1,111 @@
+"""Every provider through a real receiver: its samples get in and are stored, its tests of the URL are answered, forgeries are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from ruamel.yaml import YAML
+from senders import PINS, sender, stranger
+from serving import Answer, Bridge, exchange, head
+
+from bridge.model import Request
+from bridge.providers import PROVIDERS
+from bridge.providers.handshakes import verify_token
+from bridge.signatures import pins_of
+
+SAMPLES = [(name, entry.type) for name, row in PROVIDERS.items() for entry in row.samples]
+PROVEN = [name for name in PROVIDERS if sender(name).is_proven]
+
+
+def routes() -> dict[str, object]:
+    """A routes.yaml with a source of each provider, and their secrets."""
+    sources = {}
+    for name, row in PROVIDERS.items():
+        source: dict[str, object] = {"provider": name}
+        if sender(name).is_proven:
+            source["secret"] = "${env:SECRET_OF_" + name.upper() + "}"
+        if pins := {pin.name: PINS[pin.name] for pin in pins_of(row.scheme) if pin.required}:
+            source["pins"] = pins
+        if name == "hmac":
+            source["verify"] = {"header": "X-Signature"}
+        sources[name] = source
+    return {"version": 1, "platforms": {"local": {"type": "local"}}, "sources": sources}
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    """Receivers without a worker, that answer to https://example.com."""
+    folder = tmp_path_factory.mktemp("providers")
+    with (folder / "written.yaml").open("w") as file:
+        YAML().dump(routes(), file)
+    secrets = {f"SECRET_OF_{name.upper()}": sender(name).secret for name in PROVEN}
+    environ = {"FLOWBRIDGE_PUBLIC_URL": "https://example.com", **secrets}
+    with Bridge(folder, "web", routes=(folder / "written.yaml").read_text(), environ=environ) as bridge:
+        yield bridge
+
+
+def send(web: Bridge, request: Request) -> Answer:
+    target = f"{request.path}?{request.query_string}" if request.query_string else request.path
+    return web.post(target, request.body, dict(request.headers))
+
+
+@pytest.mark.parametrize(("name", "type_"), SAMPLES)
+def test_sample_gets_in_and_is_answered_as_its_sender_wants(web: Bridge, name: str, type_: str) -> None:
+    one, now = sender(name), time.time()
+    request = one.signed(type_, f"edge-{now}", now)
+    answer = send(web, request)
+    expected, events = one.receive(request, now)
+    assert answer.status == expected.reply.status, answer.body
+    if events and one.row.ack is None:
+        assert web.found(answer.json["event_id"]).event.type == events[0].type
+    if not events or one.row.ack:
+        assert answer.body == expected.reply.body
+        assert answer.headers["content-type"] == expected.reply.content_type
+
+
+@pytest.mark.parametrize("name", PROVEN)
+def test_forgery_stays_out_and_is_told_nothing(web: Bridge, name: str) -> None:
+    now = time.time()
+    answer = send(web, stranger(sender(name)).signed(None, f"forged-{now}", now))
+    assert (answer.status, answer.json) == (401, {"error": "unauthorized"})
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "status", "body"),
+    [
+        ("HEAD", "/hooks/mandrill", {}, 200, b""),
+        ("HEAD", "/hooks/intercom", {}, 200, b""),
+        ("GET", "/hooks/mailchimp", {}, 200, b""),
+        ("GET", "/hooks/nylas?challenge=xyz", {}, 200, b"xyz"),
+        ("GET", "/hooks/okta", {"X-Okta-Verification-Challenge": "abc"}, 200, b'{"verification":"abc"}'),
+        ("GET", "/hooks/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=" + verify_token(sender("meta").secret), {}, 200,
+         b"1158201444"),
+        ("GET", "/hooks/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=guessed", {}, 401, b'{"error":"unauthorized"}'),
+        ("GET", "/hooks/x?crc_token=" + quote('{"for_user_id":"1"}'), {}, 401, b'{"error":"unauthorized"}'),
+        ("POST", "/hooks/msgraph?validationToken=Validation%3A+a%20b", {"Content-Type": "text/plain", "Content-Length": "0"}, 200,
+         b"Validation: a b"),
+        ("OPTIONS", "/hooks/cloudevents", {"WebHook-Request-Origin": "eventemitter.example.com"}, 200, b""),
+    ],
+)  # fmt: skip
+def test_the_url_is_tested_over_http(web: Bridge, method: str, target: str, headers: dict[str, str], status: int, body: bytes) -> None:
+    answer = exchange(web.port, head(method, target, {"Connection": "close", **headers}))
+    assert (answer.status, answer.body) == (status, body)
+    if status == 200:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    if method == "OPTIONS":
+        wanted = {"webhook-allowed-origin": "eventemitter.example.com", "webhook-allowed-rate": "*", "allow": "POST"}
+        assert wanted.items() <= answer.headers.items()
+
+
+@pytest.mark.parametrize("origin", ["", "a b", "<b>", "x" * 300, "a\u00e9"])
+def test_no_origin_that_is_none_is_allowed(web: Bridge, origin: str) -> None:
+    answer = exchange(web.port, head("OPTIONS", "/hooks/cloudevents", {"Connection": "close", "WebHook-Request-Origin": origin}))
+    assert answer.status in (400, 401) and "webhook-allowed-origin" not in answer.headers
+
+
+def test_no_secret_is_in_the_log(web: Bridge) -> None:
+    for name in PROVEN:
+        assert sender(name).secret not in web.stderr
