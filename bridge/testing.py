@@ -25,11 +25,18 @@ import orjson
 import pytest
 
 from bridge.model import Call, Lost, RunReport
-from bridge.parent import die_with_parent
 from bridge.platforms import PLATFORMS
 from bridge.routes import Platform
 from bridge.send import Sender
 
+#: `flowbridge`, which ends when this process dies, however it dies.
+COMMAND = """
+import signal, sys
+from bridge.parent import die_with_parent
+die_with_parent(signal.SIGTERM)
+from bridge.cli import main
+main(sys.argv[1:])
+"""
 PATIENCE = 60.0  # seconds for a start
 STOPPING = 2.0  # seconds for an end
 
@@ -137,11 +144,10 @@ def _start(options: list[str], folder: Path) -> FlowPlatform:
     log = folder / "log"
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "bridge", "platform", "--json", *options],
+            [sys.executable, "-c", COMMAND, "platform", "--json", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            preexec_fn=_end_with_us,  # noqa: PLW1509 - it takes no lock
         )
     line = _first_line(process)
     if not line:
@@ -150,9 +156,6 @@ def _start(options: list[str], folder: Path) -> FlowPlatform:
         raise RuntimeError(f"flowbridge platform did not start: {log.read_text('utf-8', 'replace').strip()}")
     told: Mapping[str, str] = orjson.loads(line)
     return FlowPlatform(told["base_url"], told["api_key"], told["user_id"], log, process)
-
-
-_end_with_us: Callable[[], None] = lambda: die_with_parent(signal.SIGTERM)  # noqa: E731
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:

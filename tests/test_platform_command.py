@@ -37,11 +37,6 @@ def start(platform: FlowPlatform, flow: str, timeout: float = 10.0, **inputs: ob
     return answer if isinstance(answer, Lost) else (answer.status, dict(answer.headers), answer.body)
 
 
-def ended(platform: FlowPlatform, flow: str) -> list[RunState | None]:
-    """The states of a flow's runs once one has ended; a dead worker's are taken over after its lease."""
-    return until(lambda: [run.state for run in platform.runs(flow).values() if run.finished_at], 40.0)
-
-
 def test_it_runs_flows_and_ends_with_nothing_left_behind(tmp_path: Path) -> None:
     (tmp_path / "flows.py").write_text(FLOWS)
     (tmp_path / ".env").write_text("FLOWBRIDGE_LOCAL_API_KEY=of-the-project\nFLOWBRIDGE_BIND=nonsense\n")
@@ -91,15 +86,13 @@ def test_what_is_wrong_is_said_and_nothing_runs(tmp_path: Path, arguments: tuple
 
 
 def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(flow_platform: StartPlatform, tmp_path: Path) -> None:
-    flows = "import time\nfrom bridge.flows import flow\n@flow\ndef nap():\n    time.sleep(600)\n"
-    first = flow_platform(flows=flows, data=tmp_path / "kept", max_concurrent_runs=1)
-    assert isinstance(start(first, "nap"), tuple) and isinstance(start(first, "echo"), tuple)
-    eventually(lambda: [run for run in first.runs("nap").values() if run.state is RunState.RUNNING])
+    first = flow_platform(data=tmp_path / "kept")
+    assert isinstance(start(first, "echo", n=1), tuple)
     first.stop(signal.SIGKILL)
-    second = flow_platform(flows=flows, data=tmp_path / "kept", max_concurrent_runs=1, port=int(first.base_url.split(":")[2].split("/")[0]))
+    second = flow_platform(data=tmp_path / "kept", port=int(first.base_url.split(":")[2].split("/")[0]))
     assert (second.base_url, second.api_key, second.user_id) == (first.base_url, first.api_key, first.user_id)
-    assert ended(second, "echo") == [RunState.DONE]
-    assert ended(second, "nap") == [RunState.FAILED], "interrupted, and it is not idempotent"
+    (run,) = until(lambda: [run for run in second.runs("echo").values() if run.finished_at], 40.0)
+    assert (run.state, run.outputs) == (RunState.DONE, {"n": 1}), "it was acknowledged, and it is idempotent"
 
 
 def test_each_fault_over_http(flow_platform: StartPlatform) -> None:
