@@ -5,12 +5,9 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
-from bridge.providers.record import Batch, Provider, Reply, Sample
-from bridge.providers.standard import standard
+from bridge.providers.record import Batch, Provider, Sample
+from bridge.providers.standard import COPIED, TAKEN, THREE_PARTS, standard
 from bridge.signatures import HeaderSets, Hmac, Jwt, KeySet, Pairs, Pin, Timestamp
-
-OK = Reply(200, "text/plain", b"OK")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 
 ROWS = (
     Provider(
@@ -30,7 +27,7 @@ ROWS = (
         evidence="sdk",
         signs="The body.",
         answer_within="10 s",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="GoCardless tries up to 8 times with growing waits, the whole batch each time.",
         samples=(Sample("payments.confirmed", "payments.confirmed.json", {"user-agent": "gocardless-webhook-service/1.1"}),),
     ),
@@ -86,7 +83,7 @@ ROWS = (
         scheme=Hmac(at="header:x-signature", signed="{timestamp}{body}", timestamp=Timestamp("header:x-timestamp", "ms")),
         event_type=("body:name",),
         event_id=("body:id",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="whsec_…, the notification URL's secret key (the whole text is the key), from Airwallex",
         generates_secret=False,
         setup=(
@@ -116,7 +113,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Dwolla tries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the subscription after 400 failures in a row.",
         samples=(Sample("transfer_completed", "transfer_completed.json", {"x-dwolla-topic": "transfer_completed"}),),
     ),
@@ -142,9 +139,10 @@ ROWS = (
         docs="https://plaid.com/docs/api/webhooks/webhook-verification/",
         evidence="docs",
         signs="The SHA-256 of the body and the time, in a token.",
-        answer_within="10 s",
+        ack=TAKEN,
+        answer_within="10 s, with a 200",
         limits="There is no id, and two events may look alike: nothing is taken for a duplicate.",
-        retries="Plaid tries for 24 hours with growing waits.",
+        retries="Plaid tries after 30 seconds, and then after four times as long each time, for up to 24 hours.",
         samples=(Sample("TRANSACTIONS.SYNC_UPDATES_AVAILABLE", "SYNC_UPDATES_AVAILABLE.json"),),
     ),
     Provider(
@@ -154,7 +152,7 @@ ROWS = (
         event_type=("body:event.type",),
         event_id=("body:event.id",),
         retry=("body:attempt_number",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the webhook shared secret, from Coinbase Commerce",
         generates_secret=False,
         setup=(
@@ -164,7 +162,7 @@ ROWS = (
         docs="https://docs.cdp.coinbase.com/commerce/api-arcitecture/webhooks-security",
         evidence="sdk",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Coinbase tries for up to three days, waiting an hour at most.",
         samples=(Sample("charge:confirmed", "charge-confirmed.json"),),
     ),
@@ -182,7 +180,7 @@ ROWS = (
         ),
         docs="https://docs.lithic.com/docs/events-api",
         evidence="docs",
-        signs="The id, the time and the body, joined by dots.",
+        signs=THREE_PARTS,
         retries="Lithic tries again with growing waits, and switches the endpoint off after five days of failures.",
         samples=(Sample("card.created", "card.created.json", {"webhook-id": "msg_{id}"}),),
     ),
@@ -200,7 +198,7 @@ ROWS = (
         ),
         docs="https://developer.brex.com/docs/webhooks/",
         evidence="unconfirmed",
-        signs="The id, the time and the body, joined by dots.",
+        signs=THREE_PARTS,
         retries="Not documented in what was read.",
         samples=(Sample("TRANSFER_PROCESSED", "TRANSFER_PROCESSED.json", {"webhook-id": "msg_{id}"}),),
     ),

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.handshakes_commerce import xero_intent
-from bridge.providers.record import Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.record import Batch, Handshake, Provider, Sample
+from bridge.providers.standard import COPIED, TAKEN, THREE_PARTS
 from bridge.signatures import Basic, Hmac, Pairs, Timestamp
-
-OK = Reply(200, "text/plain", b"OK")
-EMPTY = Reply(200, "text/plain")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 
 ROWS = (
     Provider(
@@ -22,7 +19,7 @@ ROWS = (
         event_id=(Joined(("body:tenantId", "body:resourceId", "body:eventCategory", "body:eventType", "body:eventDateUtc")),),
         batch=Batch("events"),
         handshakes=(Handshake(xero_intent),),
-        ack=EMPTY,
+        ack=TAKEN,
         secret_hint="the webhook key, base64 that is used as it stands, from Xero",
         generates_secret=False,
         setup=(
@@ -33,7 +30,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="5 s, with no body",
-        limits="An event says only what changed where: let the flow fetch the record. " + NO_TIME,
+        limits="An event says only what changed where: let the flow fetch the record. " + COPIED,
         retries="Xero tries for 24 hours, more and more rarely, and then switches the webhook off.",
         samples=(
             Sample("INVOICE.UPDATE", "INVOICE.UPDATE.json"),
@@ -48,7 +45,7 @@ ROWS = (
         event_id=("body:id",),
         batch=Batch(),  # a list of CloudEvents; the older eventNotifications are an object, and stay one event
         dedup_body=True,
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the webhook's verifier token, from Intuit",
         generates_secret=False,
         setup=(
@@ -98,7 +95,7 @@ ROWS = (
         ),
         docs="https://polar.sh/docs/integrate/webhooks/delivery",
         evidence="docs",
-        signs="The id, the time and the body, joined by dots.",
+        signs=THREE_PARTS,
         answer_within="10 s",
         retries="Polar tries up to 10 times with growing waits, and switches the endpoint off after 10 failures in a row.",
         samples=(Sample("order.paid", "order.paid.json", {"webhook-id": "{id}"}),),
@@ -127,7 +124,7 @@ ROWS = (
         event_type=("body:event",),
         event_id=(Joined(("body:event", "body:data.id")), Joined(("body:event", "body:data.reference"))),
         dedup_body=True,
-        ack=OK,
+        ack=TAKEN,
         secret_hint="sk_live_… or sk_test_…, the secret API key, from Paystack",
         generates_secret=False,
         setup=(
@@ -157,7 +154,7 @@ ROWS = (
         docs="https://www.checkout.com/docs/developer-resources/webhooks/receive-webhooks",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Checkout.com tries again with growing waits; its documentation has the schedule.",
         samples=(Sample("payment_captured", "payment_captured.json"),),
     ),
@@ -176,7 +173,7 @@ ROWS = (
         docs="https://developer.authorize.net/api/reference/features/webhooks.html",
         evidence="vector",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Authorize.Net tries up to 10 times with growing waits, and then switches the webhook off.",
         samples=(Sample("net.authorize.payment.authcapture.created", "net.authorize.payment.authcapture.created.json"),),
     ),

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.handshakes_commerce import ebay_challenge, tebex_validation, woocommerce_ping
-from bridge.providers.record import Handshake, Provider, Reply, Sample
-from bridge.providers.standard import standard
+from bridge.providers.record import Handshake, Provider, Sample
+from bridge.providers.standard import COPIED, TAKEN, THREE_PARTS, standard
 from bridge.signatures import AnyOf, Ecdsa, Hmac, Pairs, Timestamp, Wrapped
 from bridge.signatures.aside import Aside
 
-OK = Reply(200, "text/plain", b"OK")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 HEADERS_OPEN = "Only the body is signed, not the headers with type and id: the same body under another id is marked."
 
 ROWS = (
@@ -85,7 +83,7 @@ ROWS = (
                     signed="{h:webhook-id}.{timestamp}.{body}", timestamp=Timestamp("header:webhook-timestamp")),
         event_type=("body:scope",),
         event_id=("header:webhook-id",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the client secret of the app that made the webhook, from BigCommerce",
         generates_secret=False,
         setup=(
@@ -94,7 +92,7 @@ ROWS = (
         ),
         docs="https://docs.bigcommerce.com/developer/docs/integrations/webhooks/https",
         evidence="unconfirmed",
-        signs="The id, the time and the body, joined by dots.",
+        signs=THREE_PARTS,
         limits="An event says only what changed: let the flow fetch it.",
         retries="BigCommerce tries for about 48 hours with growing waits, and then switches the webhook off.",
         samples=(Sample("store/order/created", "store-order-created.json", {"webhook-id": "{id}"}),),
@@ -112,7 +110,7 @@ ROWS = (
         event_id=("body:notification.notificationId",),
         retry=("body:notification.publishAttemptCount",),
         handshakes=(Handshake(ebay_challenge, signed=False, methods=("GET",)),),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="two: token: and the verification token of your choice; and eBay's public key (PEM), of its getPublicKey",
         generates_secret=False,
         setup=(
@@ -123,7 +121,7 @@ ROWS = (
         docs="https://developer.ebay.com/marketplace-account-deletion",
         evidence="docs",
         signs="The body.",
-        limits="eBay's key is not fetched, as that takes a login: put the new one beside the old when eBay changes it. " + NO_TIME,
+        limits="eBay's key is not fetched, as that takes a login: put the new one beside the old when eBay changes it. " + COPIED,
         retries="eBay tries again, and may switch off a keyset whose notifications are not answered.",
         samples=(Sample("MARKETPLACE_ACCOUNT_DELETION", "MARKETPLACE_ACCOUNT_DELETION.json"),),
     ),
@@ -143,7 +141,7 @@ ROWS = (
         docs="https://docs.tebex.io/developers/webhooks/overview",
         evidence="docs",
         signs="The SHA-256 of the body, in hexadecimal digits.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Tebex tries again; its documentation has no schedule.",
         samples=(
             Sample("payment.completed", "payment.completed.json"),
@@ -156,7 +154,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Recharge-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}",
                     timestamp=Timestamp("label:t", tolerance=86400)),
         dedup_body=True,
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the API client secret, from Recharge",
         generates_secret=False,
         setup=(
@@ -202,7 +200,7 @@ ROWS = (
         setup="Create the webhook with ShipBob's API (POST /2026-01/webhook) with the URL and its topics, and keep the secret (whsec_…).",
         docs="https://developer.shipbob.com/2026-01/webhooks",
         evidence="docs",
-        signs="The id, the time and the body, joined by dots.",
+        signs=THREE_PARTS,
         limits="The header with the type is not signed.",
         retries="Not documented in what was read.",
         samples=(Sample("order.shipped", "order.shipped.json", {"webhook-id": "msg_{id}", "x-webhook-topic": "order.shipped"}),),

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.handshakes_work import strava_challenge
-from bridge.providers.record import Handshake, Provider, Reply, Sample
+from bridge.providers.record import Handshake, Provider, Sample
+from bridge.providers.standard import COPIED, TAKEN
 from bridge.signatures import Hmac, Pairs, Timestamp, Token
-
-OK = Reply(200, "text/plain", b"OK")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 
 ROWS = (
     Provider(
@@ -20,7 +18,7 @@ ROWS = (
                     timestamp=Timestamp("header:x-webflow-timestamp", "ms")),
         event_type=("body:triggerType",),
         dedup_body=True,
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the app's client secret, or the webhook's secretKey, from Webflow",
         generates_secret=False,
         setup=(
@@ -105,7 +103,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="5 s",
-        limits="With batching on, Segment signs only the first event of a batch, and is refused: leave it off. " + NO_TIME,
+        limits="With batching on, Segment signs only the first event of a batch, and is refused: leave it off. " + COPIED,
         retries="Segment tries for 4 hours.",
         samples=(Sample("Order Completed", "order_completed.json"),),
     ),
@@ -115,7 +113,7 @@ ROWS = (
         scheme=Hmac(at="header:X-RevenueCat-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
         event_type=("body:event.type",),
         event_id=("body:event.id",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the integration's signing secret, from RevenueCat",
         generates_secret=False,
         setup=(
@@ -135,7 +133,7 @@ ROWS = (
         scheme=Token(prefix="Bearer "),
         event_type=("body:event.type",),
         event_id=("body:event.id",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, RevenueCat is told it",
         generates_secret=True,
         setup=(
@@ -197,7 +195,7 @@ ROWS = (
         docs="https://dub.co/docs/concepts/webhooks/verify-webhook-requests",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Dub tries again with growing waits, and disables a webhook that keeps failing.",
         samples=(Sample("lead.created", "lead.created.json"),),
     ),
@@ -208,7 +206,7 @@ ROWS = (
         event_type=(Joined(("body:object_type", "body:aspect_type"), by="."),),
         event_id=(Joined(("body:subscription_id", "body:object_type", "body:object_id", "body:aspect_type", "body:event_time")),),
         handshakes=(Handshake(strava_challenge, signed=False, methods=("GET",)),),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(

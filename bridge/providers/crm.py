@@ -9,7 +9,6 @@ from bridge.providers.handshakes_work import front_challenge
 from bridge.providers.record import XML, Batch, Handshake, Provider, Reply, Sample
 from bridge.signatures import Basic, Hmac, Timestamp, Token
 
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 SOAP_ACK = (
     b'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
     b'<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse>'

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.handshakes_work import dropbox_challenge
-from bridge.providers.record import Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.record import Batch, Handshake, Provider, Sample
+from bridge.providers.standard import COPIED, TAKEN
 from bridge.signatures import Hmac, Timestamp
-
-OK = Reply(200, "text/plain", b"OK")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 
 ROWS = (
     Provider(
@@ -66,7 +64,7 @@ ROWS = (
         event_type=("body:event",),
         event_id=(Joined(("body:data.envelopeId", "body:data.recipientId?", "body:event", "body:generatedDateTime")),),
         retry=("body:retryCount",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="one of the account's HMAC keys for Connect, from DocuSign",
         generates_secret=False,
         setup=(
@@ -76,7 +74,7 @@ ROWS = (
         docs="https://developers.docusign.com/platform/webhooks/connect/validate/",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="DocuSign tries after 5 minutes and then after twice as long each time, for up to 15 days.",
         samples=(Sample("envelope-completed", "envelope-completed.json"),),
     ),
@@ -90,7 +88,7 @@ ROWS = (
             Joined(("body:event", "body:data.id", "body:data.status?", "body:data.date_modified?")),
         ),
         batch=Batch(),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the webhook's shared key, from PandaDoc",
         generates_secret=False,
         setup=(
@@ -101,7 +99,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="20 s, with a 200",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="PandaDoc tries again; its documentation has the schedule.",
         samples=(Sample("document_state_changed", "document_state_changed.json"),),
     ),

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.handshakes_work import only_head
-from bridge.providers.record import FORM, MULTIPART, Handshake, Provider, Reply, Sample
+from bridge.providers.record import FORM, MULTIPART, Handshake, Provider, Sample
+from bridge.providers.standard import COPIED
 from bridge.signatures import Hmac, Pairs, Timestamp, Token
 
-OK = Reply(200, "text/plain", b"OK")
 URL_TOKEN = Token(at="query:token")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 OPEN = "The sender signs nothing: whoever learns the URL with its token can send."
 
 ROWS = (
@@ -30,7 +29,7 @@ ROWS = (
         docs="https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries=(
             "Typeform tries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503, else about 5 times; a 404 or 410 "
             "switches the webhook off."
@@ -53,7 +52,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Tally tries after 5 minutes, 30 minutes, 1 hour, 6 hours and 1 day.",
         samples=(Sample("FORM_RESPONSE", "FORM_RESPONSE.json"),),
     ),
@@ -124,7 +123,7 @@ ROWS = (
         docs="https://help.formstack.com/hc/en-us/articles/4402808103315-WebHook",
         evidence="unconfirmed",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Not documented in what was read.",
         samples=(Sample("submission", "submission.json"),),
     ),
@@ -144,7 +143,7 @@ ROWS = (
         docs="https://api.surveymonkey.com/v3/docs#webhooks",
         evidence="unconfirmed",
         signs="The body.",
-        limits="An event says only what happened: let the flow fetch the response. " + NO_TIME,
+        limits="An event says only what happened: let the flow fetch the response. " + COPIED,
         retries="Not documented in what was read.",
         samples=(
             Sample("response_completed", "response_completed.json", {}, "application/vnd.surveymonkey.response.v1+json"),
@@ -165,7 +164,7 @@ ROWS = (
         docs="https://cal.com/docs/developing/guides/automation/webhooks",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Not documented in what was read.",
         samples=(Sample("BOOKING_CREATED", "BOOKING_CREATED.json"),),
     ),

@@ -7,11 +7,11 @@ from __future__ import annotations
 from bridge.locate import Joined
 from bridge.providers.handshakes_commerce import braintree_challenge, braintree_signed_challenge
 from bridge.providers.record import FORM, Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.standard import COPIED, TAKEN
 from bridge.signatures import Certificate, Hmac, Pairs, Pin, Rsa, Timestamp, Token
 from bridge.signatures.items import Items
 
 STRIPE = {"user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
-OK = Reply(200, "text/plain", b"OK")  # for senders that take no 202 for an answer
 ADYEN_SIGNED = (
     "pspReference",
     "originalReference",
@@ -22,7 +22,6 @@ ADYEN_SIGNED = (
     "eventCode",
     "success",
 )
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 
 ROWS = (
     Provider(
@@ -55,7 +54,7 @@ ROWS = (
                     timestamp=Timestamp("label:ts", tolerance=5)),
         event_type=("body:event_type",),
         event_id=("body:event_id",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="pdl_ntfset_…, the notification destination's secret key, from Paddle",
         generates_secret=False,
         setup=(
@@ -76,7 +75,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Signature"),
         event_type=("header:X-Event-Name", "body:meta.event_name"),
         dedup_body=True,  # a retry sends the same bytes; two events differ at least in updated_at
-        ack=OK,
+        ack=TAKEN,
         secret_hint="6 to 40 characters of your choice; flowbridge makes some",
         generates_secret=True,
         setup=(
@@ -107,7 +106,7 @@ ROWS = (
         docs="https://developer.squareup.com/docs/webhooks/step3validate",
         evidence="vector",
         signs="The URL and the body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Square tries for up to 24 hours, and says how often in square-retry-number.",
         samples=(Sample("payment.updated", "payment.updated.json", {"square-environment": "Production"}),),
     ),
@@ -192,7 +191,7 @@ ROWS = (
         docs="https://docs.adyen.com/platforms/verify-hmac-signatures/",
         evidence="sdk",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Adyen tries three times within half a minute and then keeps the message in a retry queue.",
         samples=(Sample("balancePlatform.transfer.updated", "balancePlatform.transfer.updated.json"),),
     ),
@@ -243,7 +242,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Mollie-Signature", parse=Pairs("sha256")),  # two of them, comma between, while a secret is replaced
         event_type=("body:type",),
         event_id=("body:id",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the webhook's signing secret, from Mollie",
         generates_secret=False,
         setup=(
@@ -253,7 +252,7 @@ ROWS = (
         docs="https://docs.mollie.com/reference/webhooks-new",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Mollie tries again for about a day; its documentation has the schedule.",
         samples=(Sample("payment-link.paid", "payment-link.paid.json", {"user-agent": "Mollie HTTP client/1.0"}),),
     ),
@@ -261,7 +260,7 @@ ROWS = (
         name="mollie_classic",
         title="Mollie (webhookUrl of a payment)",
         scheme=Token(at="query:token"),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 from bridge.locate import Joined
 from bridge.providers.handshakes_work import asana_heartbeat, asana_secret, monday_challenge, notion_token, only_head
-from bridge.providers.record import Batch, Handshake, Learn, Provider, Reply, Sample
+from bridge.providers.record import Batch, Handshake, Learn, Provider, Sample
+from bridge.providers.standard import COPIED, TAKEN
 from bridge.signatures import Hmac, Jwt, Pin, Timestamp, Token
-
-OK = Reply(200, "text/plain", b"OK")
-EMPTY = Reply(200, "text/plain")
-NO_TIME = "No time is signed: a copy of a request can be sent again, and is told by its id."
 
 ROWS = (
     Provider(
@@ -20,7 +17,7 @@ ROWS = (
         scheme=Hmac(at="header:Linear-Signature", timestamp=Timestamp("body:webhookTimestamp", "ms", 60)),
         event_type=(Joined(("body:type", "body:action"), by="."),),
         event_id=("header:Linear-Delivery",),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="lin_wh_…, the webhook's signing secret, from Linear",
         generates_secret=False,
         setup=(
@@ -62,7 +59,7 @@ ROWS = (
         docs="https://developers.notion.com/reference/webhooks",
         evidence="docs",
         signs="The body.",
-        limits="An event says only what changed: let the flow fetch the page. " + NO_TIME,
+        limits="An event says only what changed: let the flow fetch the page. " + COPIED,
         retries="Notion tries up to 8 times in about 24 hours, with growing waits.",
         samples=(Sample("page.content_updated", "page.content_updated.json"),),
     ),
@@ -78,7 +75,7 @@ ROWS = (
             asana_secret,
             "Create the webhook with Asana's API (POST /webhooks) with the URL as target: Asana sends the secret while that call runs.",
         ),
-        ack=EMPTY,
+        ack=TAKEN,
         secret_hint="32 or 64 hexadecimal digits, the X-Hook-Secret that Asana sends once",
         generates_secret=False,
         setup=(
@@ -100,7 +97,7 @@ ROWS = (
         event_type=("body:action.type",),
         event_id=("body:action.id",),
         handshakes=(Handshake(only_head, signed=False, methods=("HEAD",)),),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the OAuth1 secret of the Power-Up, from Trello",
         generates_secret=False,
         setup=(
@@ -111,7 +108,7 @@ ROWS = (
         docs="https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
         evidence="docs",
         signs="The body and the URL.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Trello tries three more times, after 30, 60 and 120 seconds, and gives the webhook up after about 30 days of failures.",
         samples=(Sample("createCard", "createCard.json"),),
     ),
@@ -148,7 +145,7 @@ ROWS = (
         event_type=("body:event.type",),
         event_id=("body:event.triggerUuid",),
         handshakes=(Handshake(monday_challenge, signed=False),),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the app's signing secret, from monday.com",
         generates_secret=False,
         setup=(
@@ -169,7 +166,7 @@ ROWS = (
         event_type=("body:event",),
         event_id=(Joined(("body:webhook_id", "body:history_items.0.id")),),
         dedup_body=True,
-        ack=OK,
+        ack=TAKEN,
         secret_hint="the webhook's secret, from ClickUp",
         generates_secret=False,
         setup=(
@@ -188,7 +185,7 @@ ROWS = (
         name="airtable",
         title="Airtable",
         scheme=Hmac(at="header:X-Airtable-Content-MAC", prefix="hmac-sha256=", key="base64"),
-        ack=EMPTY,
+        ack=TAKEN,
         secret_hint="macSecretBase64, which Airtable shows once, when the webhook is made",
         generates_secret=False,
         setup=(
@@ -212,7 +209,7 @@ ROWS = (
         scheme=Token(at="body:passcode"),
         event_type=("body:event_type",),
         event_id=(Joined(("body:webhook_id", "body:event_type", "body:timestamp")),),
-        ack=OK,
+        ack=TAKEN,
         secret_hint="any random text of at most 100 characters; flowbridge makes one, Figma is told it",
         generates_secret=True,
         setup=(
@@ -238,7 +235,7 @@ ROWS = (
         docs="https://docs.taiga.io/webhooks.html",
         evidence="docs",
         signs="The body.",
-        limits=NO_TIME,
+        limits=COPIED,
         retries="Taiga does not try again by itself; a person can resend a request.",
         samples=(Sample("userstory.create", "userstory.create.json"),),
     ),
