@@ -50,7 +50,7 @@ ROWS = (
         ),
         docs="https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks",
         evidence="docs",
-        retries="Retried after 5 and 10 minutes, then less often, for up to 8 hours; an answer of 406 ends it.",
+        retries="Retried after 10, 10, 15 and 30 minutes, then after 1, 2 and 4 hours, unless the answer is 200; 406 ends it.",
         signs="The time and a token in the body, but not the event.",
         limits=(
             "The event itself is not signed: who has seen one request could send another event with its signature, but only once the "
