@@ -15,6 +15,7 @@ from bridge.providers import FORM, PROVIDERS, Sample
 from bridge.providers.record import MULTIPART, XML
 
 HOLE = re.compile(r"\{(id|now|now_iso)\}")
+NUMBER = re.compile(r"\{now\}0*")
 
 
 def sample(provider: str, type: str | None = None, *, now: float, new_id: str, path: str = "", url: str = "") -> Request:
@@ -53,14 +54,14 @@ def _row(provider: str, type: str | None) -> Sample:
 
 
 def _filled(value: JSON, fills: dict[str, str]) -> JSON:
-    """Fill the holes in all strings; a string that is `{now}` alone becomes a number, as senders write it."""
+    """Fill the holes in all strings; one that is `{now}` alone, or with zeros for milliseconds, becomes a number, as senders write it."""
     if isinstance(value, dict):
         return {key: _filled(inner, fills) for key, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner, fills) for inner in value]
     if not isinstance(value, str):
         return value
-    return int(fills["now"]) if value == "{now}" else _fill(value, fills)
+    return int(_fill(value, fills)) if NUMBER.fullmatch(value) else _fill(value, fills)
 
 
 def _fill(text: str, fills: dict[str, str]) -> str:

@@ -44,7 +44,8 @@ def _body(request: Request, locator: Locator, text: str) -> Request:
         elif after:
             inner = inner.setdefault(step, {})
         else:
-            inner[step] = text
+            is_number = isinstance(inner.get(step), int) and text.isdigit()  # a time that was a number stays one
+            inner[step] = int(text) if is_number else text
     return replace(request, body=orjson.dumps(document))
 
 
