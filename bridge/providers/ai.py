@@ -83,7 +83,7 @@ ROWS = (
         ),
         docs="https://elevenlabs.io/docs/overview/administration/webhooks",
         evidence="docs",
-        retries="Not retried as a rule; a webhook that fails ten times in a row and for a week is switched off.",
+        retries="A webhook that fails ten times in a row, and for a week, is switched off.",
         signs="The time and the body, joined by a dot.",
         samples=(Sample("post_call_transcription", "post_call_transcription.json"),),
     ),

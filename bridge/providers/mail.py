@@ -120,7 +120,7 @@ ROWS = (
         ),
         docs="https://mandrill.zendesk.com/hc/en-us/articles/205583257-How-to-Authenticate-Webhook-Requests",
         evidence="docs",
-        retries="Retried with growing waits for a day or more.",
+        retries="Retried with growing waits.",
         signs="The URL as it was pasted, and the form's fields, with SHA-1.",
         limits="FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted, to the letter. " + COPIED,
         samples=(Sample("send", "send.json", {"user-agent": "Mandrill-Webhook/1.0"}, FORM),),

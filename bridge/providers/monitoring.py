@@ -133,7 +133,7 @@ ROWS = (
         ),
         docs="https://tailscale.com/kb/1213/webhooks",
         evidence="docs",
-        retries="Retried with growing waits for up to a day where the answer is no 2xx.",
+        retries="Retried while the answer is no 2xx; later events wait meanwhile.",
         signs="The time and the body, joined by a dot.",
         limits="Events have no id and are told by what is in them, the time of what happened included.",
         samples=(Sample("nodeCreated", "nodeCreated.json"),),
