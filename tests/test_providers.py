@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from senders import sender
-from signing import CASES, NOW, post, secrets
+from signing import NOW, post, secrets
 from vectors import Vector
 
 from bridge import providers, samples
@@ -22,7 +22,7 @@ from bridge.errors import BadSignature
 from bridge.locate import Joined, compile_locator, locate
 from bridge.providers import CREDENTIALS, EVIDENCE, FORM, PROVIDERS, Probe, Provider, masked
 from bridge.samples import sample, sample_types
-from bridge.signatures import HeaderSets, Token, scheme_of
+from bridge.signatures import HeaderSets, Token
 
 HERE = Path(__file__).parent
 VECTORS: list[Vector] = [
@@ -232,68 +232,6 @@ def test_static_credentials_are_masked() -> None:
     assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token"))) == {*CREDENTIALS, "header:x-key", "query:token"}
     for row in ROWS:
         assert set(CREDENTIALS) <= masked(row, row.scheme or PROVIDERS["basic"].scheme or Token())
-
-
-class TestDescribed:
-    def test_an_hmac_of_the_documented_keys(self) -> None:
-        scheme = scheme_of(
-            "hmac",
-            {
-                "header": "X-Signature",
-                "algorithm": "sha256",
-                "encoding": "hex",
-                "prefix": "sha256=",
-                "signed": "{timestamp}.{body}",
-                "timestamp": {"header": "X-Timestamp", "unit": "s", "tolerance": 300},
-            },
-        )
-        scheme.verify(scheme.sign(post(), "s", NOW), secrets("s"), NOW)
-
-    def test_a_list_such_as_stripes(self) -> None:
-        scheme = scheme_of("hmac", {"header": "X-Sig", "label": "v1", "signed": "{t}.{body}", "timestamp": {"label": "t"}})
-        stripes = CASES["stripe"].scheme.sign(post(), "s", NOW).headers["stripe-signature"]
-        scheme.verify(post(headers={"x-sig": stripes}), secrets("s"), NOW)
-
-    @pytest.mark.parametrize(
-        ("verify", "says"),
-        [
-            ({}, "exactly one of header, query, form, body"),
-            ({"header": "X", "query": "y"}, "exactly one"),
-            ({"header": 5}, "exactly one"),
-            ({"header": "X", "colour": 1}, "'colour' is unknown; allowed are header"),
-            ({"header": "X", "algorithm": "md5"}, "allowed are sha1, sha256, sha512"),
-            ({"header": "X", "algorithm": 5}, "algorithm must be text"),
-            ({"header": "X", "encoding": "rot13"}, "allowed are hex, base64, base64url"),
-            ({"header": "X", "key": "pem"}, "allowed are utf8, hex, base64, whsec, sha1"),
-            ({"header": "X", "signed": "{boddy}"}, "{boddy} is unknown; allowed are {body}"),
-            ({"header": "X", "signed": "{body"}, "not closed"),
-            ({"header": "X", "signed": ""}, "something that is signed"),
-            ({"header": "X", "signed": "{secret}{body}"}, "plain digest"),
-            ({"header": "X", "separator": ";"}, "needs the label"),
-            ({"header": "X", "timestamp": 5}, "must be a mapping"),
-            ({"header": "X", "timestamp": {"header": "T"}}, "does not cover the time"),
-            ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "unit": "h"}}, "allowed are s, ms"),
-            ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": 0}}, "more than 0"),
-            ({"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": True}}, "must be a number"),
-            (
-                {"header": "X", "signed": "{timestamp}{body}", "timestamp": {"header": "T", "tolerance": float("nan")}},
-                "more than 0",
-            ),
-            ({"header": "a b"}, "no header name"),
-        ],
-    )
-    def test_mistakes_say_what_is_allowed(self, verify: dict[str, Any], says: str) -> None:
-        with pytest.raises(ValueError, match=re.escape(says)):
-            scheme_of("hmac", verify)
-
-    def test_token_and_basic(self) -> None:
-        token = scheme_of("token", {"query": "token"})
-        token.verify(token.sign(post(), "s", NOW), secrets("s"), NOW)
-        assert scheme_of("basic", {}).credentials == ("header:authorization",)
-        with pytest.raises(ValueError, match="no keys at all"):
-            scheme_of("basic", {"header": "X"})
-        with pytest.raises(ValueError, match="only hmac, token, basic"):
-            scheme_of("github", {"header": "X"})
 
 
 @pytest.mark.parametrize(
