@@ -287,6 +287,16 @@ def test_append_csv_writes_to_ordinary_files_only(tmp_path: Path) -> None:
     assert (tmp_path / "outside.csv").read_bytes() == b"a\r\n"
 
 
+def test_append_csv_makes_columns_of_the_fields_of_a_form(tmp_path: Path) -> None:
+    """They cannot choose the file, and take no column that the route gives."""
+    fields = {"file": "../x", "bom": "maybe", "=cmd": "=1"}
+    assert done("append_csv", tmp_path, id=5, fields=fields, received_at=PAST)["file"] == "events.csv"
+    assert rows(tmp_path / "files/events.csv") == [["received_at", "id", "file", "bom", "'=cmd"], [PAST, "5", "../x", "maybe", "'=1"]]
+    assert "two inputs would be the column 'id'" in failed("append_csv", tmp_path, id=5, fields={"id": 6})
+    assert done("append_csv", tmp_path, fields="a text")["new_columns"] == ["fields"]
+    assert done("append_csv", tmp_path, fields=None)["new_columns"] == done("append_csv", tmp_path, fields={})["new_columns"] == []
+
+
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,15 +19,16 @@ NAME_LENGTH: Final = 200  # characters
 
 
 @flow
-def append_csv(file: str = "events.csv", bom: bool = True, **inputs: JSON) -> dict[str, JSON]:
+def append_csv(file: str = "events.csv", bom: bool = True, fields: dict[str, JSON] | None = None, **inputs: JSON) -> dict[str, JSON]:
     """Appends the inputs as one row to the CSV `file` in the folder `files` of the data folder, with the time (UTC).
 
-    The first row names the columns: `received_at`, then the inputs in their order. An input without a column gets one at
-    the right end; rows that are there already have it empty. `bom: false` begins a new file without the mark by which
-    spreadsheets know UTF-8.
+    The first row names the columns: `received_at`, then the inputs in their order, then each of `fields`. What has no column
+    gets one at the right end; rows that are there already have it empty. `bom: false` begins a new file without the mark by
+    which spreadsheets know UTF-8.
     """
     received_at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M:%S")
-    cells = _cells({"received_at": received_at, **inputs})
+    given = {"received_at": received_at, **inputs}
+    cells = _cells([*given.items(), *(fields.items() if isinstance(fields, dict) else [("fields", fields)] if fields else [])])
     with_bom = yes_no("bom", bom)
     with locked(current().data_dir / "files", file, "orders/new.csv") as opened:
         added, size = _add(opened, cells, with_bom)
@@ -37,9 +38,9 @@ def append_csv(file: str = "events.csv", bom: bool = True, **inputs: JSON) -> di
     return {"file": str(file), "new_columns": list(added), "size": size}
 
 
-def _cells(inputs: dict[str, JSON]) -> dict[str, str]:
+def _cells(inputs: Iterable[tuple[str, JSON]]) -> dict[str, str]:
     cells: dict[str, str] = {}
-    for name, value in inputs.items():
+    for name, value in inputs:
         column = cell(name)
         if len(column) > NAME_LENGTH:
             raise FlowError(f"the column {shown(column)} has a name of {len(column)} characters; at most {NAME_LENGTH} are allowed")
