@@ -23,8 +23,9 @@ FACES = frozenset({"api", "console", "admin", "metrics"})  # what FLOWBRIDGE_EXP
 ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 SHORTEST = 32  # characters of a secret key
 #: What no flow gets to see in its environment.
-HIDDEN = frozenset({"FLOWBRIDGE_SECRET_KEY", "FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_ADMIN_TOKEN", "FLOWBRIDGE_DATABASE_URL",
-                    "FLOWBRIDGE_ENCRYPTION_KEYS"})  # fmt: skip
+HIDDEN = frozenset(
+    f"FLOWBRIDGE_{name}" for name in ("SECRET_KEY", "LOCAL_API_KEY", "ADMIN_TOKEN", "DATABASE_URL", "ENCRYPTION_KEYS")
+)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -42,6 +43,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     log: str = "info"
     secret_key: str = field(default="", repr=False)
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     local_api_key: str = field(default="", repr=False)
     local_user_id: str = ""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -86,6 +88,7 @@ def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind
         public_url=merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/"),
         trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
         log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
+        encryption_keys=tuple(filter(None, map(str.strip, merged.get("FLOWBRIDGE_ENCRYPTION_KEYS", "").split(",")))),
         environ=merged,
         **(_local_credentials(merged, data, url) if secrets else {}),
     )

@@ -184,7 +184,8 @@ class _Generation:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are nobody's to wait for
         gc.collect()
         gc.freeze()
-        self._worker.send(LOADED)
+        with suppress(BrokenPipeError):  # the file has changed again, and another generation is on its way
+            self._worker.send(LOADED)
         while self._take_one(library, processes):
             pass
 

@@ -186,6 +186,9 @@ class Executor:
         except OSError:
             said, given = b"", []
         if said == FORKED:
+            if self._coming is not None:  # the file has changed again meanwhile
+                self._forget(self._coming.sock)
+                os.close(self._coming.report)
             self._coming = one = _Generation(socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_TIME)
             one.sock.setblocking(False)
             self._hear(one.sock, lambda: self._from_generation(one))

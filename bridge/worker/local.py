@@ -82,6 +82,7 @@ class LocalRuns:
         """A run has ended."""
         if run := self._let_go(run_id):
             ended.runs.append((run, how))
+            log.info("run_ended", flow=run.saved_item_id, run_id=run_id, state=how.state)
             if how.traceback:
                 log.warning("flow_failed", flow=run.saved_item_id, run_id=run_id, traceback=how.traceback)
 

@@ -1,6 +1,6 @@
 """Flows of the local platform. The parameters are a flow's inputs, the mapping it returns are its outputs.
 
-Restart flowbridge after a change. Beside these there are ready-made ones, such as local/echo and local/append_jsonl.
+A change is picked up within seconds. Beside these there are ready-made ones, such as local/echo and local/append_jsonl.
 """
 
 from __future__ import annotations
