@@ -1,4 +1,4 @@
-"""docs/ready-made-flows.md: each route of it is run, from the sender's event to what the flow did."""
+"""docs/ready-made-flows.md: each route of it is run, from the sender's event to what the flow did; and all of it once by `serve`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from conftest import NOW, make_event
-from mail_server import MailServer
-from ready import Env, done, failed
+from mail_server import LOGIN, USER, MailServer, make_certificates
+from ready import Env, done, failed, server_context
 from servers import Misbehaving, respond
+from serving import Bridge, until
 
 from bridge.config import check
 from bridge.flows.ready import READY
@@ -21,6 +22,7 @@ from bridge.planning import plan
 from bridge.receive import read_body
 from bridge.routes import Config, Route
 from bridge.samples import sample
+from bridge.store import queries
 
 PAGE = (Path(__file__).parents[1] / "docs/ready-made-flows.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -112,3 +114,49 @@ def test_what_is_for_trying_does_what_it_says(inputs: dict[str, dict[str, Any]],
     assert done("echo", tmp_path, **inputs["echo"])["fields"]["name"] == "Zoë Lindqvist"
     assert failed("fail", tmp_path, **inputs["fail"]) == "a test by Zoë Lindqvist"
     assert done("sleep", tmp_path, **inputs["sleep"]) == {"seconds": 0.5}
+
+
+SERVED = """
+version: 1
+platforms:
+  local: {type: local}
+flows:
+  small: {platform: local, saved_item_id: http_request, memory: 64MB}
+sources:
+  contact: {provider: form}
+routes:
+  - {name: keep, on: contact, inputs: {file: messages.csv, fields: "${form}"}, flow: local/append_csv}
+  - {name: mail, on: contact, inputs: {to: me@example.com, subject: "From ${form.name}", text: "${form.message}"}, flow: local/send_email}
+  - {name: tell, on: contact, inputs: {text: "${form.message}"}, flow: local/slack_message}
+  - {name: call, on: contact, inputs: {url: "https://localhost:PORT/new", json: "${form}"}, flow: small}
+"""
+
+
+def test_a_form_is_kept_mailed_told_and_handed_on(tmp_path: Path) -> None:
+    """With the settings in `.env`, from which alone the runs' own processes can know them."""
+    authority, certificate = make_certificates(tmp_path)
+    context = server_context(certificate)
+    with MailServer(context, login=True) as post, Misbehaving() as slack, Misbehaving(context=context) as crm:
+        settings = {
+            "SMTP_URL": f"smtp://{LOGIN}@localhost:{post.port}",
+            "SMTP_CA": str(authority),
+            "SLACK_WEBHOOK_URL": slack.script("/services/x", respond(200, b"ok")),
+            "HTTP_REQUEST_PRIVATE": "localhost",
+            "HTTP_REQUEST_CA": str(authority),
+        }
+        (tmp_path / ".env").write_text("".join(f"FLOWBRIDGE_{name}={value}\n" for name, value in settings.items()))
+        with Bridge(tmp_path, routes=SERVED.replace("PORT", str(crm.port))) as bridge:
+            answer = bridge.post("/hooks/contact", b"name=Ada&message=%3DHello", {"Content-Type": "application/x-www-form-urlencoded"})
+            assert answer.status in (200, 202, 303), answer
+            runs = until(lambda: ended(bridge), seconds=30, what="all four runs")
+        assert {state for _, state in runs} == {"done"}, bridge.stderr[-3000:]
+    assert (tmp_path / "data/files/messages.csv").read_text("utf-8-sig").splitlines()[1].endswith(",Ada,'=Hello")
+    assert [(mail["To"], mail["Subject"]) for mail in post.mails] == [("me@example.com", "From Ada")] and post.logins == [USER]
+    assert json.loads(slack.received[0].body) == {"text": "=Hello"}
+    assert json.loads(crm.received[0].body) == {"name": "Ada", "message": "=Hello"}
+
+
+def ended(bridge: Bridge) -> list[tuple[str, str]]:
+    """The routes' deliveries and how their runs ended, once all have."""
+    found = [(one.route, str(one.run_state)) for one in queries.list_deliveries(bridge.database, queries.Filters())]
+    return found if len(found) == 4 and all(state in ("done", "failed", "terminated") for _, state in found) else []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mail_server import PASSWORD, USER, MailServer, make_certificates, scripted
+from mail_server import LOGIN, PASSWORD, USER, MailServer, make_certificates, scripted
 from ready import QUICK, Env, done, failed, run, server_context
 
 from bridge.flows.ready import READY
@@ -45,9 +45,6 @@ def mail(env: Env) -> Iterator[MailServer]:
     with MailServer() as server:
         env(SMTP_URL=f"smtp://127.0.0.1:{server.port}?starttls=no", SMTP_FROM="Hooks <hooks@example.com>")
         yield server
-
-
-LOGIN = f"{USER.replace('@', '%40')}:{PASSWORD.replace('/', '%2F').replace(' ', '%20')}"
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
