@@ -20,6 +20,10 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER, PASSWORD = "hooks@example.com", "s3cret/pass word"
 LOGIN = f"{USER.replace('@', '%40')}:{PASSWORD.replace('/', '%2F').replace(' ', '%20')}"  # as a URL has them
+USES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
+    "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 class MailServer:
@@ -139,6 +143,10 @@ def make_certificates(folder: Path) -> tuple[Path, Path]:
         builder = x509.CertificateBuilder(called(issuer), called(name), key.public_key(), x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
+        uses = {one: one == ("key_cert_sign" if ca else "digital_signature") for one in USES}
+        builder = builder.add_extension(x509.KeyUsage(**uses), critical=True)
         if not ca:
             builder = builder.add_extension(x509.SubjectAlternativeName(known), critical=False)
         return builder.sign(by, hashes.SHA256())

@@ -127,10 +127,10 @@ def test_what_a_reader_would_decode_is_no_header_either(tmp_path: Path, mail: Ma
         and "Bcc" not in mail.mails[0]
         and mail.envelopes[0].rcpt_tos == ["ada@example.com"]
     )
-    with pytest.MonkeyPatch.context() as patch:  # the second wall stands without the first
+    with pytest.MonkeyPatch.context() as patch:  # the second wall stands without the first: some Pythons write the line end, some encode it
         patch.setattr("bridge.flows.ready.mail._subject", lambda value: value)
-        assert run(READY["send_email"], tmp_path, **MAIL | {"subject": text}).state is LocalState.FAILED
-    assert len(mail.envelopes) == 1
+        run(READY["send_email"], tmp_path, **MAIL | {"subject": text})
+    assert not any("Bcc" in one or one.get_content() != "A line.\r\n" for one in mail.mails)
 
 
 HOSTILE = st.text(
