@@ -40,6 +40,7 @@ ORDER = [
     "samples",
     "ids",
     "dry",
+    "sealing",
     "wake",
     "logs",
     "parent",

@@ -43,6 +43,7 @@ SECTIONS = {
         "retry": ("bridge.cli.act", "Put deliveries back into the queue."),
         "cancel": ("bridge.cli.act", "Take waiting deliveries out of the queue."),
         "resolve": ("bridge.cli.act", "Say what became of deliveries whose outcome is unknown."),
+        "learn": ("bridge.cli.learn", "Let a source take the secret that its sender tells."),
         "db": ("bridge.cli.db", "Look after the database."),
     },
 }

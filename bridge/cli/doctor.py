@@ -22,6 +22,7 @@ from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, settings_of
 from bridge.errors import BridgeError
 from bridge.model import Answer, Call, Lost, Request
+from bridge.signatures import Unsigned
 
 if TYPE_CHECKING:
     from bridge.routes import Source
@@ -89,12 +90,16 @@ def examine(sender: Sender, target: str, settings: Settings, sources: list[Sourc
     """Yield all findings. `BridgeError` where the bridge cannot be reached, or does not know dry requests of this secret key."""
     yield from _reachable(sender, target, settings)
     for source in sources:
-        if not source.scheme.needs_secret:
+        if isinstance(source.scheme, Unsigned):
             what = "a form is public by nature" if source.provider.name == "form" else "insecure: anyone may send to it"
             yield Finding("verified", source.name, "ok" if source.provider.name == "form" else "warning", what)
             continue
+        if not source.secrets:
+            what = "learned from the sender" if source.provider.learn else "published by the sender"
+            yield Finding("verified", source.name, "-", f"what it is signed with is {what}, so nothing can be signed here to try it")
+            continue
         yield from _tried(sender, target, settings.secret_key, source)
-    if (largest := max((one for one in sources if one.scheme.needs_secret), key=lambda one: one.max_body, default=None)) is not None:
+    if (largest := max((one for one in sources if one.secrets), key=lambda one: one.max_body, default=None)) is not None:
         yield _size(sender, target, settings.secret_key, largest)
 
 

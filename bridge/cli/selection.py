@@ -25,6 +25,20 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([smhdw])")
 
 
+class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A length of time: `90s`, `15m`, `1h`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        span = _SPAN.fullmatch(value.strip())
+        if span is None or not 0 < float(span[1]) * UNITS[span[2]] <= UNITS["w"]:
+            self.fail(f"{value!r} is no length of time: write 90s, 15m or 1h (at most 1w)", param, ctx)
+        return float(span[1]) * UNITS[span[2]]
+
+
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it is UTC."""
 

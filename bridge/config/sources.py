@@ -143,7 +143,7 @@ def _scheme(written: _Written) -> Scheme | None:
         if has_secret:
             written.add("insecure", "either a secret or `insecure: true`: with both, anyone could send", key=True)
         return Unsigned()
-    if not has_secret and (provider.scheme is None or provider.scheme.needs_secret):
+    if not has_secret and provider.learn is None and (provider.scheme is None or provider.scheme.needs_secret):
         written.report.add(
             written.path, "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure: true`", key=True
         )

@@ -68,6 +68,16 @@ reject = Table(
     Index("ix_reject_source", "source", "seq"),
 )
 
+learned = Table(
+    "learned",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("until", Float),  # it may learn until then
+    Column("sealed", Text),
+    Column("learned_at", Float),
+    sqlite_with_rowid=False,
+)
+
 config = Table(
     "config",
     metadata,

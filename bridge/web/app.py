@@ -16,6 +16,7 @@ from bridge.errors import BridgeError
 from bridge.keyring import Keyring
 from bridge.logs import get_logger
 from bridge.routes import Config
+from bridge.sealing import Sealer
 from bridge.settings import Settings
 from bridge.start import local_platform
 from bridge.store import events, health, rejects
@@ -25,6 +26,7 @@ from bridge.web import hooks
 from bridge.web.faces import Faces
 from bridge.web.flow_api import Served, flow_api
 from bridge.web.intake import Intake
+from bridge.web.learning import Learning
 from bridge.web.rate import Limiter
 from bridge.web.turned_away import TurnedAway
 
@@ -43,7 +45,8 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     keep = lambda arrivals, replan: events.add_all(database, arrivals, replan)  # noqa: E731
     limiter = Limiter()
     turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter)
-    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, cache(Keyring))
+    learning = Learning(database, cache(lambda: Sealer(settings.encryption_keys, settings.secret_key)))
+    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, learning, cache(Keyring))
     credentials = settings.local_api_key, settings.local_user_id
     served = Served(Runs(database, ring), Blobs(settings.data / "blobs"), lambda: local_platform(config()), credentials)
     app.register_blueprint(flow_api(served))

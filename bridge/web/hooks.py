@@ -28,6 +28,7 @@ from bridge.signatures import NO_KEYS, Keys
 from bridge.store.events import Added
 from bridge.web import form_pages
 from bridge.web.intake import Intake
+from bridge.web.learning import Learning, lesson_of
 from bridge.web.rate import Limiter, Unlimited
 from bridge.web.turned_away import TurnedAway
 
@@ -51,6 +52,7 @@ class Hooks:
     intake: Intake
     limiter: Limiter | Unlimited
     turned_away: TurnedAway | None = None
+    learning: Learning | None = None
     keys: Callable[[], Keys] = lambda: NO_KEYS  # asked after the fork
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -66,6 +68,8 @@ class Hooks:
         try:
             return _write(self._take(environ, source, config).reply, start_response)
         except Refused as refused:
+            if refused.status == 401 and source.provider.ack is not None and not source.provider.ack.body:
+                return _write(Reply(401, "text/plain"), start_response)  # a sender that wants no body reads none here either (Xero)
             return _refuse(refused, start_response)
 
     def _try_out(self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse) -> Iterable[bytes]:
@@ -86,9 +90,17 @@ class Hooks:
         try:
             with self.intake.body(environ, source.max_body) as body:
                 inbound = read_request(environ, body, self.settings.public_url, client)
+                if self.learning is not None and source.provider.learn is not None:
+                    if reply := self.learning.taught(inbound, source, now):
+                        return Received(reply)
+                    source = self.learning.knowing(source)
                 received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now), keys=self.keys())
         except BadSignature as bad:
-            kept = self.turned_away.note(inbound, source, bad.reason, now) if self.turned_away else None
+            keep_it = self.turned_away is not None and lesson_of(inbound, source) is None  # a lesson holds a secret
+            kept = self.turned_away.note(inbound, source, bad.reason, now) if keep_it and self.turned_away else None
+            if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
+                log.error("no_key", source=source.name)
+                raise Refused(503, "no_key", "the sender's keys cannot be had now; send it again", headers={"Retry-After": "60"}) from None
             log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""Bounded copies of requests that failed verification."""
+"""Bounded copies of requests that failed verification; secrets that senders tell."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,5 +30,13 @@ def upgrade() -> None:
     sa.Column('event_ids', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('seq', name=op.f('pk_reject')),
     sa.UniqueConstraint('id')
+    )
+    op.create_table('learned',
+    sa.Column('source', sa.Text(), nullable=False),
+    sa.Column('until', sa.Float(), nullable=True),
+    sa.Column('sealed', sa.Text(), nullable=True),
+    sa.Column('learned_at', sa.Float(), nullable=True),
+    sa.PrimaryKeyConstraint('source', name=op.f('pk_learned')),
+    sqlite_with_rowid=False
     )
     op.create_index('ix_reject_source', 'reject', ['source', 'seq'])

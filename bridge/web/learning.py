@@ -1,0 +1,52 @@
+"""Sources whose secret the sender tells: who is taught, by what, and what is known since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bridge.logs import get_logger
+from bridge.model import Request
+from bridge.providers import Lesson, Probe, Reply
+from bridge.receive import read_body
+from bridge.routes import Source
+from bridge.sealing import Sealer
+from bridge.signatures import Secret
+from bridge.store import learned
+from bridge.store.database import Database
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """Teaches sources and adds what they learned to their secrets. `sealer` is asked when it is needed."""
+
+    database: Database
+    sealer: Callable[[], Sealer]
+
+    def taught(self, request: Request, source: Source, now: float) -> Reply | None:
+        """Return the answer to a request that teaches the source its secret, None for any other; once, and only while it may learn."""
+        kept = learned.find(self.database, source.name)
+        if kept.until is None or kept.until < now or (lesson := lesson_of(request, source)) is None:
+            return None
+        if not learned.teach(self.database, source.name, self.sealer().seal(lesson.secret), now):
+            return None
+        log.info("learned", source=source.name)
+        return lesson.reply
+
+    def knowing(self, source: Source) -> Source:
+        """Return the source with the secret that it learned."""
+        sealed = learned.find(self.database, source.name).sealed
+        secret = self.sealer().open(sealed) if sealed else None
+        if sealed and secret is None:
+            log.error("learned_secret_sealed", source=source.name)
+        return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
+
+
+def lesson_of(request: Request, source: Source) -> Lesson | None:
+    """Return what a request would teach."""
+    if source.provider.learn is None:
+        return None
+    body = read_body(source, request.headers.get("content-type", ""), request.body)
+    return source.provider.learn.read(Probe(request, body.value))

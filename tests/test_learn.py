@@ -1,0 +1,130 @@
+"""Learned secrets: taken once, only while somebody waits, kept sealed, and then what the sender signs with."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from processes import call
+from serving import Bridge, until
+
+from bridge.errors import SettingsError
+from bridge.sealing import Sealer
+from bridge.store import learned
+from bridge.store.database import Database
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {asana: {provider: asana}, notion: {provider: notion}, github: {provider: github, secret: "${env:GITHUB_SECRET}"}}
+routes: [{name: all, on: asana, inputs: {a: "${body.action}"}, flow: local/echo}]
+"""
+FIRST, SECOND = "0" * 31 + "1", "0" * 31 + "2"
+BODY = json.dumps({"events": [{"action": "changed", "resource": {"gid": "1", "resource_type": "task"}}]}).encode()
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_SECRET_KEY": "k" * 40}) as bridge:
+        yield bridge
+
+
+def signed(secret: str, body: bytes = BODY) -> dict[str, str]:
+    return {"Content-Type": "application/json", "X-Hook-Signature": hmac.digest(secret.encode(), body, "sha256").hex()}
+
+
+@contextmanager
+def learning(bridge: Bridge, source: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "bridge", "learn", source, "--for", "30s"]
+    pipes = {"text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=bridge.folder, env=bridge.environ, **pipes) as process:
+        try:
+            until(lambda: learned.find(bridge.database, source).until, what="the source to learn")
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Bridge) -> None:
+    handshake = {"X-Hook-Secret": FIRST}
+    assert bridge.post("/hooks/asana", b"{}", handshake).status == 401, "nobody lets it learn"
+    assert bridge.count("reject") == 0, "a copy would hold the secret"
+    with learning(bridge, "asana") as waiting:
+        answer = bridge.post("/hooks/asana", b"{}", handshake)
+        assert answer.status == 200 and {name.lower(): value for name, value in answer.headers.items()}["x-hook-secret"] == FIRST
+        _, said = waiting.communicate(timeout=15)
+        assert waiting.returncode == 0 and "Learned" in said and FIRST not in said
+    assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": SECOND}).status == 401, "only once"
+    assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 200
+    assert bridge.post("/hooks/asana", BODY, signed(SECOND)).status == 401
+    assert bridge.count("event") == 1
+    assert FIRST.encode() not in (bridge.folder / "data" / "flowbridge.db").read_bytes()
+    assert FIRST not in bridge.stderr
+
+
+def test_one_that_is_known_stays_until_another_comes(bridge: Bridge) -> None:
+    for secret in (FIRST, SECOND):
+        with learning(bridge, "asana") as waiting:
+            if secret == SECOND:
+                assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 200, "what was learned before still counts"
+            assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": secret}).status == 200
+            assert waiting.wait(15) == 0
+    assert bridge.post("/hooks/asana", BODY + b" ", signed(SECOND, BODY + b" ")).status == 200
+    assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 401
+
+
+def test_the_sender_that_wants_it_typed_in_gets_it_shown(bridge: Bridge) -> None:
+    token = "secret_" + "t" * 40
+    lesson = json.dumps({"verification_token": token}).encode()
+    with learning(bridge, "notion") as waiting:
+        assert bridge.post("/hooks/notion", lesson, {"Content-Type": "application/json"}).status == 200
+        out, _ = waiting.communicate(timeout=15)
+        assert out == f"{token}\n"
+
+
+def test_nothing_came_is_said_and_the_window_is_shut(bridge: Bridge) -> None:
+    result = call(bridge.folder, "learn", "asana", "--for", "1s", environ=bridge.environ)
+    assert result.returncode == 1 and "Nothing came" in result.stderr
+    assert learned.find(bridge.database, "asana").until is None
+
+
+def test_wrong_sources_are_named(bridge: Bridge) -> None:
+    other = call(bridge.folder, "learn", "github", environ=bridge.environ)
+    assert other.returncode == 2 and "GitHub does not tell a secret" in other.stderr
+    near = call(bridge.folder, "learn", "asanna", environ=bridge.environ)
+    assert near.returncode == 2 and "did you mean `asana`?" in near.stderr
+    long = call(bridge.folder, "learn", "asana", "--for", "2", environ=bridge.environ)
+    assert long.returncode == 2 and "no length of time" in long.stderr
+
+
+def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:
+    now = time.time()
+    assert not learned.teach(database, "a", "x", now)
+    learned.allow(database, "a", now - 1)
+    assert not learned.teach(database, "a", "x", now)
+    learned.allow(database, "a", now + 10)
+    assert learned.teach(database, "a", "x", now) and not learned.teach(database, "a", "y", now)
+    assert learned.find(database, "a") == learned.Learned(None, "x", now)
+    learned.allow(database, "a", None)
+    assert learned.find(database, "a").sealed == "x"
+
+
+def test_what_is_sealed_is_opened_with_any_of_the_keys() -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    sealed = Sealer([old], "").seal("geheim")
+    assert "geheim" not in sealed
+    assert Sealer([new, old], "").open(sealed) == "geheim"
+    assert Sealer([new], "").open(sealed) is None
+    assert Sealer([], "k" * 40).open(Sealer([], "k" * 40).seal("x")) == "x"
+    assert Sealer([], "j" * 40).open(Sealer([], "k" * 40).seal("x")) is None
+    for keys, secret in ((["short"], ""), ([], "")):
+        with pytest.raises(SettingsError):
+            Sealer(keys, secret)
