@@ -20,6 +20,7 @@ ROWS = (
         batch=Batch("events"),
         handshakes=(Handshake(xero_intent),),
         ack=TAKEN,
+        bare_refusal=True,  # its test of the URL wants 401 and nothing else where the signature is wrong
         secret_hint="the webhook key, base64 that is used as it stands, from Xero",
         generates_secret=False,
         setup=(

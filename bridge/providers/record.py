@@ -99,8 +99,9 @@ class Sample:
 class Provider:
     """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what is masked when stored.
 
-    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or `form_payload:FIELD`: a form may carry the JSON
-    in that field. `ack` replaces the 202. `generates_secret`: we make the secret and the sender is told it, not the reverse.
+    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or `form_payload:FIELD`: a form may carry the JSON in
+    that field. `ack` replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and the sender is
+    told it, not the reverse.
     `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
     `retry`: where the sender says how many times it has tried. `answer_within`: how long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
@@ -121,6 +122,7 @@ class Provider:
     credentials: tuple[str, ...] = CREDENTIALS
     max_body: int = 5 * MIB
     ack: Reply | None = None
+    bare_refusal: bool = False
     secret_hint: str
     generates_secret: bool
     setup: str

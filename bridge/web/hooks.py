@@ -68,8 +68,8 @@ class Hooks:
         try:
             return _write(self._take(environ, source, config).reply, start_response)
         except Refused as refused:
-            if refused.status == 401 and source.provider.ack is not None and not source.provider.ack.body:
-                return _write(Reply(401, "text/plain"), start_response)  # a sender that wants no body reads none here either (Xero)
+            if refused.status == 401 and source.provider.bare_refusal:
+                return _write(Reply(401, "text/plain"), start_response)
             return _refuse(refused, start_response)
 
     def _try_out(self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse) -> Iterable[bytes]:
