@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,6 @@ from bridge.cli.selection import AS_JSON
 from bridge.errors import BridgeError, ConfigError, Problem, SettingsError
 
 if TYPE_CHECKING:
-    from bridge.flows import FlowFunction
     from bridge.routes import Config
     from bridge.settings import Settings
 
@@ -75,47 +72,22 @@ def _look(config: str | None, found: Findings) -> None:
     if found.config is None:
         found.refused = True
     else:
-        _look_at_flows(found.config, found)
+        _look_at_flows(found.config, settings, found)
     _look_at_database(settings, found)
 
 
-def _look_at_flows(config: Config, found: Findings) -> None:
-    """Load flows.py, and see that the routes to the embedded platform lead to flows that it has."""
+def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
+    """Load flows.py, and see that the routes to the embedded platform fit the flows that it has."""
+    from bridge.cli.fitting import misfits, missing_flows
+    from bridge.cli.known_flows import known_flows
     from bridge.flows import FlowError
-    from bridge.start import library_of
 
     try:
-        library = library_of(config)
+        flows = known_flows(config, settings.flow_environ)
     except FlowError as error:
         found.wrong.append(str(error))
         return
-    found.problems += missing_flows(config, library.flows if library else {})
-
-
-def missing_flows(config: Config, flows: Mapping[str, FlowFunction]) -> list[Problem]:
-    """Return a problem for each route whose flow the embedded platform does not have."""
-    from bridge.expressions import near
-
-    problems = []
-    for index, route in enumerate(config.routes):
-        flow = route.flow
-        if config.platforms[flow.platform].type != "local" or flow.saved_item_id in flows:
-            continue
-        wanted = flow.saved_item_id
-        message = f"the platform `{flow.platform}` has no flow `{wanted}`; {near(wanted, flows)}it has: {', '.join(flows)}"
-        file, line, column = _place(config, flow.name if flow.name not in config.flows else wanted)
-        problems.append(Problem(file, line, column, f"routes.{index}.flow ({route.name})", message))
-    return problems
-
-
-def _place(config: Config, text: str) -> tuple[str, int, int]:
-    """Return where the name of a flow stands in the files; their beginning where it cannot be found."""
-    wanted = re.compile(r"(?:flow|saved_item_id):\s*[\"']?(" + re.escape(text) + r")(?![\w./-])")
-    for file in config.files:
-        for number, line in enumerate(Path(file).read_text("utf-8", "replace").splitlines(), 1):
-            if hit := wanted.search(line):
-                return file, number, hit.start(1) + 1
-    return config.files[0], 1, 1
+    found.problems += sorted([*missing_flows(config, flows), *misfits(config, flows)])
 
 
 def _look_at_database(settings: Settings, found: Findings) -> None:

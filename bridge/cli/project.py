@@ -187,8 +187,8 @@ def _secret(settings: Settings, new: _New) -> str:
 
 def _try(settings: Settings, new: _New, text: str, secret: str) -> None:
     """Load the changed text from a file beside routes.yaml; raise what is wrong with it, under the name of routes.yaml."""
-    from bridge.cli.check import missing_flows
     from bridge.cli.env_file import write
+    from bridge.cli.fitting import missing_flows
     from bridge.config import check
     from bridge.flows.loading import load_flows
     from bridge.flows.ready import READY

@@ -1,0 +1,126 @@
+"""Whether the routes fit the embedded platform's flows: are they there, with these inputs, and what does a form's sender choose?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge.errors import Problem
+from bridge.expressions import near
+
+if TYPE_CHECKING:
+    from bridge.config.report import Report
+    from bridge.model import LocalFlow
+    from bridge.routes import Config, Route
+
+READY_MADE = "ready-made"
+#: The inputs of ready-made flows that whoever sends a form should not choose, and what would be chosen.
+CHOSEN = {
+    "append_csv": {"file": "the file that is written to"},
+    "append_jsonl": {"file": "the file that is written to"},
+    "http_request": {"url": "what is called"},
+    "send_email": {"to": "who gets mail in your name"},
+    "slack_message": {"channel": "the channel"},
+}
+_WHOLE = re.compile(r"\s*\$\{\s*(?:form|body)\s*\}\s*")  # of a form, the two are the same object
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A route to the embedded platform, with what the file says of its inputs (null: nothing)."""
+
+    index: int
+    route: Route
+    inputs: Any
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        return ("routes", self.index)
+
+
+def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
+    """Return an error for each route whose flow the embedded platform does not have."""
+    report, written = _read(config)
+    for each in written:
+        flow = each.route.flow
+        if flow.saved_item_id in flows:
+            continue
+        wanted = flow.saved_item_id
+        message = f"the platform `{flow.platform}` has no flow `{wanted}`; {near(wanted, flows)}it has: {', '.join(flows)}"
+        where = ("flows", flow.name, "saved_item_id") if flow.name in config.flows else (*each.path, "flow")
+        before = len(report.problems)
+        report.add(where, message)
+        report.problems[before:] = [replace(one, path=f"routes.{each.index}.flow ({each.route.name})") for one in report.problems[before:]]
+    return report.problems
+
+
+def misfits(config: Config, flows: Mapping[str, LocalFlow]) -> list[Problem]:
+    """Return a warning for each input that a local flow does not have or does not get, and where a form's sender chooses too much."""
+    report, written = _read(config)
+    for each in written:
+        flow = flows.get(each.route.flow.saved_item_id)
+        if flow is None:
+            continue
+        if isinstance(each.inputs, Mapping):
+            _look_at_inputs(each, flow, report)
+        elif each.inputs is None or (isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)):
+            _look_at_form(each, flow, config, report)
+    return report.problems
+
+
+def _read(config: Config) -> tuple[Report, list[_Written]]:
+    """Return the routes to the embedded platform as they are written, and a report that knows where all stands."""
+    from bridge.config.files import gather
+    from bridge.config.report import Report
+
+    if not config.files:
+        return Report(""), []
+    report = Report(config.files[0])
+    data, _ = gather(Path(config.files[0]), report)
+    report.problems.clear()  # the file has been checked
+    pairs = zip(config.routes, data.get("routes") or [], strict=False)
+    written = [_Written(index, route, one.get("inputs")) for index, (route, one) in enumerate(pairs)]
+    return report, [one for one in written if config.platforms[one.route.flow.platform].type == "local"]
+
+
+def _look_at_inputs(written: _Written, flow: LocalFlow, report: Report) -> None:
+    names = [one.name for one in flow.inputs]
+    takes_any = flow.takes_any or any(one.kind == "body" for one in flow.inputs)
+    for name in written.inputs:
+        if name not in names and not takes_any:
+            has = f"it has: {', '.join(names)}" if names else "it has none"
+            message = f"the flow `{flow.id}` has no input `{name}`, so that it is left out; {_near(name, names)}{has}"
+            report.add((*written.path, "inputs", name), message, key=True, level="warning")
+    lacking = [f"`{one.name}`" for one in flow.inputs if one.required and one.kind != "body" and one.name not in written.inputs]
+    if lacking:
+        message = f"the flow `{flow.id}` needs {', '.join(lacking)}, which the route does not give: every run will fail"
+        report.add((*written.path, "inputs"), message, key=True, level="warning")
+
+
+def _near(name: str, names: Collection[str]) -> str:
+    """Return the hint, also where a name that Python reserves has its underscore: `from_`."""
+    return f"did you mean `{name}_`? " if f"{name}_" in names else near(name, names)
+
+
+def _look_at_form(written: _Written, flow: LocalFlow, config: Config, report: Report) -> None:
+    """Warn where all fields that a form is sent become inputs of a ready-made flow: their names are the sender's."""
+    source = config.sources[written.route.source]
+    if source.provider.name != "form" or flow.workbook != READY_MADE:
+        return
+    chosen = [(name, what) for name, what in CHOSEN.get(flow.id, {}).items() if _may_be_sent(name, source.schema_document)]
+    for name, what in chosen:
+        found = "without `inputs`" if written.inputs is None else f"with `inputs: {written.inputs.strip()}`"
+        message = f"{found}, whoever sends the form chooses `{name}`, {what}: name the inputs one by one"
+        where = "flow" if written.inputs is None else "inputs"
+        report.add((*written.path, where), message, level="warning")
+
+
+def _may_be_sent(name: str, schema: Mapping[str, Any] | None) -> bool:
+    """Tell whether a form may have a field of that name; only a schema that allows no others keeps it out."""
+    if schema is None or schema.get("additionalProperties") is not False:
+        return True
+    properties = schema.get("properties")
+    return bool(schema.get("patternProperties")) or (isinstance(properties, Mapping) and name in properties)

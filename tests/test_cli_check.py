@@ -1,0 +1,200 @@
+"""check: flows.py may do anything, and the routes fit the flows that it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from command_line import lines, run
+
+from bridge.cli import group
+from bridge.cli.fitting import CHOSEN
+from bridge.flows.ready import READY
+
+HEAD = "version: 1\nplatforms: {local: {type: local, flows: flows.py}}\nsources: {contact: {provider: form}}\n"
+FORM = HEAD.replace(", flows: flows.py", "")
+
+
+def problems(text: str, flows: str = "") -> list[dict[str, object]]:
+    """What `check --json` says of a routes.yaml, and that it is in order but for warnings."""
+    Path("routes.yaml").write_text(text)
+    Path("flows.py").write_text(flows)
+    (found,) = lines(run("check", "--json"))
+    assert found["valid"] and all(one["level"] == "warning" for one in found["problems"])
+    return found["problems"]
+
+
+def messages(text: str, flows: str = "") -> list[object]:
+    return [one["message"] for one in problems(text, flows)]
+
+
+# -- flows.py
+
+
+ENDINGS = {
+    "import os\nos._exit(3)\n": "flows.py: the process ended with code 3 while it was loaded",
+    "import os\nos._exit(0)\n": "flows.py: the process ended with code 0 while it was loaded",
+    "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n": "flows.py: the process died (SIGSEGV) while it was loaded",
+    "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n": "flows.py: the process died (SIGKILL) while it was loaded",
+    "raise KeyboardInterrupt\n": "flows.py: KeyboardInterrupt",
+    "\nraise SystemExit('no')\n": "flows.py:2: SystemExit: no",
+}
+
+
+@pytest.mark.parametrize(("flows", "said"), ENDINGS.items(), ids=ENDINGS.values())
+def test_a_flows_file_that_ends_its_process_is_an_error_and_not_the_end_of_check(folder: Path, flows: str, said: str) -> None:
+    (folder / "routes.yaml").write_text(HEAD)
+    (folder / "flows.py").write_text(flows)
+    result = run("check")
+    assert result.exit_code == 1
+    assert f"error: {said}\n" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("routes.yaml can be used, but 1 thing must be mended")
+
+
+def test_what_a_flows_file_prints_and_leaves_running_is_not_in_the_answer(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "routes.yaml").write_text(HEAD)
+    (folder / "flows.py").write_text(
+        "import os, subprocess, sys, threading, time\n"
+        "print('said by flows.py')\n"
+        "assert sys.stdin.read() == ''\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        group.main(["check", "--json"])
+    out, err = capfd.readouterr()
+    assert ended.value.code == 0 and json.loads(out)["valid"]
+    assert "said by flows.py" in err
+
+
+def test_a_flows_file_sees_what_flows_see_while_check_runs(folder: Path) -> None:
+    (folder / ".env").write_text("CRM_TOKEN=abc\nFLOWBRIDGE_SECRET_KEY=0123456789abcdef0123456789abcdef\n")
+    (folder / "routes.yaml").write_text(HEAD)
+    (folder / "flows.py").write_text("import os\nassert os.environ['CRM_TOKEN'] == 'abc' and 'FLOWBRIDGE_SECRET_KEY' not in os.environ\n")
+    assert run("check").exit_code == 0, run("check").stdout
+
+
+def test_a_module_that_serve_would_find_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "lib").mkdir()
+    (folder / "lib" / "tool_of_mine.py").write_text("x = 1\n")
+    (folder / "routes.yaml").write_text(HEAD)
+    (folder / "flows.py").write_text("import tool_of_mine\n")
+    assert "ModuleNotFoundError" in run("check").stdout
+    monkeypatch.syspath_prepend(folder / "lib")
+    assert run("check").exit_code == 0
+
+
+# -- inputs
+
+
+def test_an_input_that_the_flow_does_not_have_is_a_warning_with_its_place(folder: Path) -> None:
+    text = FORM + "routes:\n- name: mail\n  on: contact\n  inputs: {to: a@example.com, subject: Hi, from: b@example.com}\n"
+    (found,) = problems(text + "  flow: local/send_email\n")
+    assert (found["file"], found["line"], found["column"], found["path"]) == ("routes.yaml", 7, 44, "routes.0.inputs.from")
+    assert str(found["message"]).startswith(
+        "the flow `send_email` has no input `from`, so that it is left out; did you mean `from_`? it has: to, subject, text,"
+    )
+    result = run("check")
+    assert "routes.yaml:7:44: routes.0.inputs.from: warning: the flow `send_email` has no input `from`" in result.stdout
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1].endswith(", 1 warning")
+
+
+def test_a_slip_is_named_in_an_included_file_and_by_a_flows_name(folder: Path) -> None:
+    (folder / "more.yaml").write_text(
+        "flows: {mail: {platform: local, saved_item_id: send_email}}\n"
+        "routes:\n- {name: mail, on: contact, inputs: {to: a@example.com, subjekt: Hi}, flow: mail}\n"
+    )
+    first, second = problems(FORM + "include: more.yaml\n")
+    assert [(one["file"], one["line"]) for one in (first, second)] == [("more.yaml", 3)] * 2
+    assert "needs `subject`, which the route does not give: every run will fail" in str(first["message"])
+    assert "has no input `subjekt`, so that it is left out; did you mean `subject`?" in str(second["message"])
+
+
+FLOWS = """
+from bridge.flows import WebhookInput, flow
+
+@flow
+def strict(name, greeting="Hello"): ...
+@flow
+def loose(name="", **inputs): ...
+@flow
+def whole(payload: WebhookInput): ...
+@flow
+def nothing(): ...
+"""
+GIVEN = {
+    "strict, inputs: {name: x}": [],
+    "strict, inputs: {name: x, greeting: y}": [],
+    "strict, inputs: {greeting: y}": ["the flow `strict` needs `name`, which the route does not give: every run will fail"],
+    "strict, inputs: {nam: x, name: y}": [
+        "the flow `strict` has no input `nam`, so that it is left out; did you mean `name`? it has: name, greeting"
+    ],
+    'strict, inputs: "${body}"': [],
+    "strict": [],
+    "loose, inputs: {a: 1, b: 2}": [],
+    "whole, inputs: {a: 1, b: 2}": [],
+    "nothing, inputs: {a: 1}": ["the flow `nothing` has no input `a`, so that it is left out; it has none"],
+}
+
+
+@pytest.mark.parametrize(("route", "said"), GIVEN.items(), ids=GIVEN)
+def test_inputs_are_held_against_the_flow(folder: Path, route: str, said: Sequence[str]) -> None:
+    assert messages(HEAD + f"routes:\n- {{name: one, on: contact, flow: local/{route}}}\n", FLOWS) == said
+
+
+def test_flows_of_other_platforms_are_not_held_against_anything(folder: Path) -> None:
+    text = FORM.replace("{local:", '{crm: {type: http, url: "https://crm.example.com"}, local:')
+    assert messages(text + "routes:\n- {name: one, on: contact, inputs: {a: 1}, flow: crm/send_email}\n") == []
+
+
+# -- forms
+
+
+@pytest.mark.parametrize("flow", CHOSEN)
+@pytest.mark.parametrize("inputs", ["", ', inputs: "${form}"', ', inputs: "${ body }"'], ids=["none", "form", "body"])
+def test_a_form_whose_sender_chooses_too_much_is_a_warning(folder: Path, flow: str, inputs: str) -> None:
+    ((name, what),) = CHOSEN[flow].items()
+    (found,) = problems(FORM + f"routes:\n- {{name: one, on: contact, flow: local/{flow}{inputs}}}\n")
+    assert found["path"] == ("routes.0.inputs" if inputs else "routes.0.flow") and found["line"] == 5
+    assert f", whoever sends the form chooses `{name}`, {what}: name the inputs one by one" in str(found["message"])
+
+
+def test_what_is_said_of_forms_is_true_of_the_flows() -> None:
+    for flow, names in CHOSEN.items():
+        assert set(names) <= {one.name for one in READY[flow].inputs}
+
+
+SAFE = {
+    "its inputs are named": FORM + 'routes:\n- {name: a, on: contact, inputs: {file: a.csv, fields: "${form}"}, flow: local/append_csv}\n',
+    "the flow chooses nothing": FORM + "routes:\n- {name: a, on: contact, flow: local/echo}\n",
+    "the sender proves who it is": FORM.replace("provider: form", "provider: token, secret: 0123456789abcdef0123456789abcdef")
+    + 'routes:\n- {name: a, on: contact, inputs: "${body}", flow: local/send_email}\n',
+    "the schema allows no such field": FORM.replace("form}", "form, schema: {properties: {text: {}}, additionalProperties: false}}")
+    + "routes:\n- {name: a, on: contact, flow: local/send_email}\n",
+}
+
+
+@pytest.mark.parametrize("text", SAFE.values(), ids=SAFE)
+def test_a_form_whose_sender_chooses_nothing_is_no_warning(folder: Path, text: str) -> None:
+    assert [one for one in messages(text) if "chooses" in str(one)] == []
+
+
+def test_a_flow_of_ones_own_under_a_ready_made_name_is_ones_own(folder: Path) -> None:
+    flows = "from bridge.flows import flow\n@flow\ndef send_email(message=''): ...\n"
+    assert messages(HEAD + "routes:\n- {name: a, on: contact, flow: local/send_email}\n", flows) == []
+
+
+def test_every_problem_of_one_file_is_listed_by_place(folder: Path) -> None:
+    routes = "".join(
+        f"- {{name: r{number}, on: contact, flow: local/{flow}}}\n" for number, flow in enumerate(("send_email", "gone", "append_csv"))
+    )
+    (folder / "routes.yaml").write_text(FORM + "routes:\n" + routes)
+    result = run("check")
+    assert result.exit_code == 1
+    assert re.findall(r"(?m)^routes\.yaml:(\d+):\d+: (\S+)", result.stdout) == [
+        ("5", "routes.0.flow:"),
+        ("6", "routes.1.flow"),
+        ("7", "routes.2.flow:"),
+    ]
