@@ -12,7 +12,7 @@ from command_line import lines, run
 
 from bridge.cli import group
 from bridge.cli.fitting import CHOSEN
-from bridge.flows.ready import READY
+from bridge.flows.ready import READY, mail, slack, smtp
 
 HEAD = "version: 1\nplatforms: {local: {type: local, flows: flows.py}}\nsources: {contact: {provider: form}}\n"
 FORM = HEAD.replace(", flows: flows.py", "")
@@ -198,3 +198,19 @@ def test_every_problem_of_one_file_is_listed_by_place(folder: Path) -> None:
         ("6", "routes.1.flow"),
         ("7", "routes.2.flow:"),
     ]
+
+
+# -- what init says of ready-made flows
+
+
+def test_a_new_project_names_the_ready_made_flows_and_what_they_are_set_up_with(folder: Path) -> None:
+    run("init")
+    routes, flows, env = ((folder / name).read_text() for name in ("routes.yaml", "flows.py", ".env"))
+    for text in (routes, flows):
+        assert set(re.findall(r"[a-z]+_[a-z]+", text)) >= {"append_csv", "send_email", "slack_message", "http_request"}
+        assert "docs/ready-made-flows.md" in text
+    assert re.findall(r"(?m)^(\w+)=", env) == ["GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY"]
+    told = set(re.findall(r"(?m)^# (FLOWBRIDGE_\w+)=", env))
+    assert told >= {mail.FROM, mail.ALLOWED_TO, smtp.URL, slack.WEBHOOK}
+    (folder / ".env").write_text(env.replace("# FLOWBRIDGE_", "FLOWBRIDGE_"))
+    assert run("check").exit_code == 0

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 SCHEMA = ".flowbridge/routes.schema.json"
-ENV_HEAD = "# Secrets. Read by flowbridge beside routes.yaml; keep it out of version control.\n"
 
 #: The inputs of a new route, out of what the provider sends. What an event does not have is left out of the inputs.
 INPUTS: dict[str, dict[str, str]] = {
@@ -71,7 +70,7 @@ def init(folder: Path) -> None:
     names = ("GITHUB_WEBHOOK_SECRET", "FLOWBRIDGE_SECRET_KEY")
     project = {
         "routes.yaml": (template("routes.yaml"), 0o644),
-        ".env": (ENV_HEAD + "".join(f"{name}={secrets.token_hex(32)}\n" for name in names), 0o600),
+        ".env": (template("env") + "".join(f"{name}={secrets.token_hex(32)}\n" for name in names), 0o600),
         "flows.py": (template("flows.py"), 0o644),
         ".gitignore": (template("gitignore"), 0o644),
         SCHEMA: (schema_text(), 0o644),
