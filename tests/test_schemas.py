@@ -368,7 +368,19 @@ def test_the_usual_payload_is_plainly_valid():
     assert not accepts({"n": "x"})
 
 
+@pytest.mark.parametrize("text", ["P4DT12H30M5S", "P4Y", "PT0S", "P0D", "P1M", "PT1M", "PT36H", "P1DT12H", "P2W", "P1Y2M3DT4H5M6S"])
+def test_a_duration_is_one(text):
+    assert compile_schema({"format": "duration"}).errors(text) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["PT1D", "4DT12H30M5S", "P", "P1YT", "PT", "P2D1Y", "P1D2H", "P2S", "P1Y2W", "P1", "P১Y", "P1Y2D", "PT1H3S", "P1.5D", "-P1D"]
+)
+def test_a_duration_is_none(text):
+    assert compile_schema({"format": "duration"}).errors(text) != []
+
+
 def test_the_library_is_loaded_without_its_slow_grammar():
     program = "import sys; from bridge.schemas import compile_schema; assert 'jsonschema' not in sys.modules\n"
-    program += "compile_schema({'format': 'iri'}).errors('x'); assert sys.modules.get('lark') is None"
+    program += "compile_schema({'format': 'iri'}).errors('x'); assert not {'lark', 'arrow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -19,6 +19,7 @@ from bridge.patterns import Pattern
 
 MAX_PATTERN_TEXT = 1000  # characters of a text that `pattern` is checked on
 MAX_FORMAT_TEXT = 4000  # characters of a text that `format` is checked on
+UNWANTED = ("rfc3987_syntax", "isoduration")
 MAX_REFERENCES = 50_000  # references followed for one value
 
 followed: ContextVar[list[int]] = ContextVar("followed")
@@ -29,18 +30,21 @@ class TooMuch(Exception):
 
 
 def jsonschema() -> Any:
-    """Return the library, imported without its IRI grammar, which takes most of a second to load and has no bound on time."""
+    """Return the library, imported without two of its formats' own libraries.
+
+    Its IRI grammar takes most of a second to load and has no bound on time; its durations bring calendars in eighty languages.
+    """
     if "jsonschema" not in sys.modules:
-        name = "rfc3987_syntax"
-        before = sys.modules.get(name)
-        sys.modules[name] = None  # type: ignore[assignment]
+        before = {name: sys.modules.get(name) for name in UNWANTED}
+        sys.modules |= dict.fromkeys(UNWANTED)  # type: ignore[arg-type]
         try:
             import jsonschema
         finally:
-            if before is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = before
+            for name, module in before.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
     import jsonschema.exceptions
     import jsonschema.validators
 
@@ -137,6 +141,7 @@ def formats(validator: Any) -> Any:
         if inner is not None and validator.META_SCHEMA.get("$schema", "") not in ("http://json-schema.org/draft-04/schema#",):
             checker.checkers[name] = (_guard(_iri(inner[0])), ())
     checker.checkers["regex"] = (_guard(_is_regex), ())
+    checker.checkers["duration"] = (_guard(_DURATION.fullmatch), ())
     return checker
 
 
@@ -157,6 +162,11 @@ def _guard(check: Any) -> Any:
 def _iri(is_uri: Any) -> Any:
     """An IRI is a URI once what is not ASCII is percent-encoded. Spec: RFC 3987, 3.1"""
     return lambda value: is_uri(quote(value, safe="".join(map(chr, range(33, 127))))) if " " not in value else False
+
+
+_TIME = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
+_DATE = "(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)"
+_DURATION = re.compile(f"P(?:[0-9]+W|{_DATE}(?:{_TIME})?|{_TIME})")  # spec: RFC 3339, appendix A
 
 
 def _is_regex(value: str) -> bool:
