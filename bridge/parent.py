@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
@@ -30,11 +29,10 @@ def children() -> list[int]:
         return []
 
 
-def new_session() -> None:
-    """Leave the terminal and the process group of the parent, and stay as low in priority as it was.
+def own_group() -> None:
+    """Lead a process group of one's own, in the session of the parent.
 
-    Where the kernel groups processes by session, niceness counts inside a group only, and the group has one of its own.
+    A session of one's own would do too, but where the kernel groups processes by session (autogroup) niceness counts inside a group only:
+    an endless loop of a flow would then hold up whoever acknowledges events for as long as a fair share lasts.
     """
-    os.setsid()
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(os.nice(0)))
+    os.setpgid(0, 0)

@@ -1,6 +1,6 @@
 """A flows.py full of flows that do what flows should not: what `test_flow_processes` has served."""
 
-# ruff: noqa: T201, S605, PTH110, PTH115, PTH123, PTH208 - they are what they are
+# ruff: noqa: T201, S605, PTH115, PTH123, PTH208 - they are what they are
 from __future__ import annotations
 
 import ctypes
@@ -117,7 +117,6 @@ def looks() -> dict:
         "environ": dict(os.environ),
         "passed_on": subprocess.run(["env"], capture_output=True, text=True, check=True).stdout,
         "nice": os.nice(0),
-        "autogroup": open("/proc/self/autogroup").read() if os.path.exists("/proc/self/autogroup") else None,
         "processors": len(os.sched_getaffinity(0)),
         "oom": int(open("/proc/self/oom_score_adj").read()),
         "core": list(resource.getrlimit(resource.RLIMIT_CORE)),

@@ -159,13 +159,12 @@ def test_nothing_that_a_run_started_outlives_it(served: Served) -> None:
 def test_a_run_has_nothing_of_the_bridge(served: Served, tmp_path: Path) -> None:
     run_id = served.begin("looks")
     found = served.wait(run_id)["outputs"]
-    assert found["session"] == found["group"] == found["pid"]
+    assert found["group"] == found["pid"] and found["session"] != found["pid"]  # its niceness is to count beside the bridge
     targets = list(found["files"].values())
     assert not any(target.startswith("socket:") or str(served.folder / "data") in target for target in targets)
     assert found["files"]["0"] == "/dev/null"
     assert found["stdin"] == ""
     assert (found["nice"], found["oom"], found["core"], found["run_id"]) == (10, 1000, [0, 0], run_id)
-    assert found["autogroup"] is None or found["autogroup"].strip().endswith("nice 10")
     assert found["processors"] == len(os.sched_getaffinity(0))
     assert found["signals"] == ["0", "<built-in function default_int_handler>", "0", "0"]
 

@@ -23,7 +23,7 @@ from bridge.flows.tail import Tail
 from bridge.flows.wire import BEGUN, ENDED, KILL, LOG, MOST, Ended, Spec, frame
 from bridge.logs import get_logger
 from bridge.model import LocalState
-from bridge.parent import adopt_orphans, children, new_session
+from bridge.parent import adopt_orphans, children, own_group
 
 log = get_logger()
 
@@ -213,7 +213,7 @@ def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, proce
     """Be the keeper of a run, and its process: fork, and watch. What fails before there is a run is OSError."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    new_session()
+    own_group()
     adopt_orphans()
     (output, writes), (result, says) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()

@@ -1,4 +1,4 @@
-"""What the process of a run does: it becomes a session of its own within its limits, calls the flow, and says how that ended.
+"""What the process of a run does: it leads a process group of its own within its limits, calls the flow, and says how that ended.
 
 It says so on a pipe, one JSON line for each file that it keeps and one for the end. The process is lost afterwards, and may be lost
 before: whatever the flow does, its keeper goes on.
@@ -26,7 +26,7 @@ from bridge.flows.function import FlowError, FlowFunction
 from bridge.flows.running import Current, call, enter, last_line
 from bridge.flows.wire import Spec
 from bridge.model import JSON, LocalState
-from bridge.parent import die_with_parent, new_session
+from bridge.parent import die_with_parent, own_group
 
 SPARE: Final = 64 * 1024**2  # bytes beyond the limit, to say that it was reached
 TRACEBACK: Final = 64 * 1024  # characters of one that are kept
@@ -55,7 +55,7 @@ def run(flow: FlowFunction | None, spec: Spec, ends: Ends, keeper: int, processe
 
 def _settle(ends: Ends, keeper: int) -> None:
     """Have nothing of the bridge's: no terminal, no open file, no signal handler."""
-    new_session()
+    own_group()
     die_with_parent()
     if os.getppid() != keeper:  # it died before we could ask
         os._exit(70)
