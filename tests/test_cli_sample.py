@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import time
+from base64 import b64encode
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from command_line import run
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from ruamel.yaml import YAML
+from senders import PINS, chosen, covers_body, sender, tolerances
 
-from bridge.cli.env_file import new_secret
 from bridge.cli.forging import KINDS, Signer, forge
+from bridge.cli.making import new_secret
 from bridge.cli.sample import curl, make
+from bridge.config import load
 from bridge.errors import BadSignature
 from bridge.model import Request
 from bridge.providers import PROVIDERS
+from bridge.routes import Source
 from bridge.samples import sample_types
-from bridge.signatures import Hmac, Secret
+from bridge.signatures import Hmac, Jwt, Secret, pins_of
 
 NOW = 1_764_000_000.0
 SIGNED = [name for name in PROVIDERS if name != "form"]
-PROVES = {"body", "timestamp", "reorder"}  # kinds of forgery that not every scheme is made to notice
 
 
+@lru_cache
 def signer(name: str) -> Signer:
-    row = PROVIDERS[name]
-    scheme = row.scheme or Hmac(at="header:X-Signature")
-    return Signer(name, row, scheme, new_secret(scheme))
+    """The provider's sender, with a secret or a pair of keys made up."""
+    row, proven = PROVIDERS[name], sender(name).scheme
+    made = new_secret(proven)
+    return Signer(name, row, proven, made.signs, (Secret(made.verifies),))
 
 
 @pytest.mark.parametrize("name", SIGNED)
 def test_what_is_made_is_accepted(name: str) -> None:
     one = signer(name)
+    assert one.scheme.secret_problem(one.verified_by[0].value) is None
     for type_ in (None, *sample_types(name)):
         request = make(one, type_, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
-        one.scheme.verify(request, [Secret(one.secret)], NOW)
+        one.scheme.verify(request, one.verified_by, NOW)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,11 +59,32 @@ def test_every_forgery_is_refused(name: str, kind: str) -> None:
     try:
         forged = forge(one, plain, kind, NOW)
     except ValueError as error:
-        in_a_header = isinstance(one.scheme, Hmac) and all(at.kind == "header" for at in one.scheme.compiled.at)
-        assert kind in PROVES or (kind == "encoding" and not in_a_header), error
+        assert not is_proof(name, kind, plain), error
         return
     with pytest.raises(BadSignature):
-        one.scheme.verify(forged, [Secret(one.secret)], NOW)
+        one.scheme.verify(forged, one.verified_by, NOW)
+
+
+def is_proof(name: str, kind: str, plain: Request) -> bool:
+    """Whether a forgery of this kind has to be made, as the tests of the rows know them."""
+    one = sender(name)
+    token = next((each for each in chosen(one) if isinstance(each, Jwt)), None)
+    covers = bool(token.body_hash or token.wraps) if token else covers_body(one)
+    at = getattr(chosen(one)[0], "at", "header:Authorization")
+    return {
+        "secret": True,
+        "header": True,
+        "body": covers,
+        "reorder": covers and plain.body[:1] in (b"{", b"["),
+        "timestamp": bool(tolerances(one)) or (token is not None and (token.expires or token.max_age is not None)),
+        "encoding": all(place.startswith("header:") for place in ((at,) if isinstance(at, str) else at)),
+    }[kind]
+
+
+@pytest.mark.parametrize("name", ["mailgun", "sendgrid", "sanity", "zendesk", "netlify"])
+def test_a_time_without_a_limit_proves_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match="no time that has a limit"):
+        forge(signer(name), sender(name).request(), "timestamp", NOW)
 
 
 def test_a_form_cannot_be_forged(folder: Path) -> None:
@@ -80,6 +115,111 @@ def test_a_source_of_routes_yaml_signs_with_its_secret(folder: Path) -> None:
 def test_without_a_source_a_secret_is_made_up_or_given(folder: Path) -> None:
     assert "made up" in run("sample", "stripe").stderr
     assert run("sample", "stripe", "--secret", "whsec_x").stderr == ""
+
+
+# -- senders with a pair of keys
+
+
+def sent(result: Result) -> Request:
+    """The request of a printed curl command."""
+    words = shlex.split(result.stdout.replace("\\\n", ""))
+    headers = dict(words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "-H")
+    path, _, query = words[3].partition("/hooks/")[2].partition("?")
+    return Request(method="POST", path=f"/hooks/{path}", query_string=query, headers=headers, body=words[-1].encode(), url=words[3])
+
+
+def source(folder: Path, name: str, secret: str) -> Source:
+    """A source of routes.yaml with this secret, and pins where it needs them."""
+    needed = ", ".join(f"{pin.name}: '{PINS[pin.name]}'" for pin in pins_of(PROVIDERS[name].scheme) if pin.required)
+    says = f"provider: {name}" + (f", secret: '{secret}'" if secret else "") + (f", pins: {{{needed}}}" if needed else "")
+    (folder / "routes.yaml").write_text(f"version: 1\nsources: {{{name}: {{{says}}}}}\n")
+    return load(folder / "routes.yaml", {}).sources[name]
+
+
+PAIRED = ["discord", "telnyx", "sendgrid", "ebay", "plaid", "aws_sns", "google_pubsub", "paypal"]
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_a_pair_made_up_is_said_and_works_as_said(folder: Path, name: str) -> None:
+    first = run("sample", name)
+    public, private = re.findall(r"(?m)^  (?:secret: )?(\S+)$", first.stderr)
+    assert first.exit_code == 0 and "a pair of keys made up" in first.stderr
+    assert sender(name).scheme.secret_problem(public) is None
+    receiving = source(folder, name, public)
+    ours = run("sample", name, "--secret", private)
+    assert ours.stderr == ""
+    receiving.scheme.verify(sent(ours), receiving.secrets, time.time())
+    for kind in ("body", "secret", "header"):
+        forged = run("sample", name, "--secret", private, "--tamper", kind)
+        if forged.exit_code == 0:
+            with pytest.raises(BadSignature):
+                receiving.scheme.verify(sent(forged), receiving.secrets, time.time())
+
+
+def test_what_is_made_up_without_a_source_fits_what_is_said_of_it(folder: Path) -> None:
+    result = run("sample", "aws_sns")
+    said = YAML(typ="safe").load("\n".join(line for line in result.stderr.splitlines() if re.match(r"  (secret|pins): ", line)))
+    assert said["pins"] == {"topic_arn": "arn:aws:sns:eu-central-1:123456789012:garden"}  # the sample's own
+    receiving = source(folder, "aws_sns", said["secret"])
+    receiving.scheme.verify(sent(result), receiving.secrets, time.time())
+    pinned_only = YAML(typ="safe").load(next(line for line in run("sample", "paypal").stderr.splitlines() if "pins:" in line))
+    assert pinned_only == {"pins": {"webhook_id": "made-up-webhook_id"}}
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_a_source_that_only_verifies_asks_for_the_private_key(folder: Path, name: str) -> None:
+    source(folder, name, sender(name).secret)
+    result = run("sample", name)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "signs with a private key" in result.stderr and "--secret PRIVATE" in result.stderr
+    other = run("sample", name, "--secret", new_secret(sender(name).scheme, sender(name).secret).signs)
+    assert other.exit_code == 0 and "does not belong to the secret" in other.stderr
+    again = run("sample", name, "--made-up")
+    assert again.exit_code == 0 and "refuses it, unless" in again.stderr
+    assert run("sample", name, "--made-up", "--secret", "x").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["aws_sns", "google_pubsub", "paypal"])
+def test_a_source_whose_keys_are_fetched_is_signed_for_all_the_same(folder: Path, name: str) -> None:
+    receiving = source(folder, name, "")
+    result = run("sample", name)
+    assert result.exit_code == 0 and f"in place of the keys that {PROVIDERS[name].title} publishes" in result.stderr
+    public = next(line.partition("secret: ")[2] for line in result.stderr.splitlines() if "secret: " in line)
+    receiving.scheme.verify(sent(result), [Secret(public)], time.time())  # the pins are the source's
+    with pytest.raises(BadSignature, match="no_key"):
+        receiving.scheme.verify(sent(result), [], time.time())
+
+
+@pytest.mark.parametrize("name", ["discord", "standard_webhooks", "svix", "sendgrid", "paypal"])
+def test_a_private_key_may_be_pem_in_a_file(folder: Path, name: str) -> None:
+    kinds = {"sendgrid": ec.generate_private_key(ec.SECP256R1()), "paypal": rsa.generate_private_key(65537, 2048)}
+    key = kinds.get(name) or Ed25519PrivateKey.generate()
+    (folder / "private.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    if isinstance(key, Ed25519PrivateKey):
+        raw = b64encode(key.public_key().public_bytes_raw()).decode()
+        public = raw if name == "discord" else f"whpk_{raw}"
+    else:
+        public = b64encode(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    receiving = source(folder, name, public)
+    result = run("sample", name, "--secret", "@private.pem")
+    assert result.exit_code == 0 and result.stderr == ""
+    receiving.scheme.verify(sent(result), receiving.secrets, time.time())
+    assert "--secret @nothing: the file cannot be read" in run("sample", name, "--secret", "@nothing").stderr
+
+
+def test_a_public_key_signs_nothing(folder: Path) -> None:
+    result = run("sample", "sendgrid", "--secret", sender("sendgrid").secret)
+    assert result.exit_code == 2 and "signing needs the private key" in result.stderr
+
+
+def test_what_a_source_lacks_is_said(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nsources: {github: {provider: github, secret: '${env:X}'}, asana: {provider: asana}}\n")
+    assert "is not set; say --secret" in run("sample", "github").stderr
+    assert "Asana tells the source 'asana' its secret" in run("sample", "asana").stderr
+    assert run("sample", "asana", "--secret", "0" * 32).stderr == ""
+    made = run("sample", "github", "--made-up")
+    secret = next(line.partition("secret: ")[2] for line in made.stderr.splitlines() if "secret: " in line)
+    PROVIDERS["github"].scheme.verify(sent(made), [Secret(secret)], NOW)  # type: ignore[union-attr]
 
 
 def test_wrong_usage(folder: Path) -> None:

@@ -5,26 +5,16 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
-
-from bridge.signatures import Scheme
 
 
 def variable(source: str) -> str:
     """Return the name of the variable that holds a source's secret: `GITHUB_WEBHOOK_SECRET`."""
     name = re.sub(r"[^A-Z0-9]", "_", source.upper())
     return f"{'_' if name[0].isdigit() else ''}{name}_WEBHOOK_SECRET"
-
-
-def new_secret(scheme: Scheme | None) -> str:
-    """Return a random secret that the scheme can use."""
-    key = secrets.token_hex(32)
-    kinds = (key, f"whsec_{b64encode(secrets.token_bytes(24)).decode()}", f"flowbridge:{secrets.token_urlsafe(24)}")
-    return next((kind for kind in kinds if scheme is None or scheme.secret_problem(kind) is None), key)
 
 
 def put(path: Path, values: Mapping[str, str]) -> None:

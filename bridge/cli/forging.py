@@ -10,28 +10,33 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bridge.model import Request
+from bridge.cli.making import chosen, new_secret
+from bridge.model import JSON, Request
+from bridge.signatures import Jwt, Scheme, Secret, Unsigned
 
 if TYPE_CHECKING:
     from bridge.providers import Provider
-    from bridge.signatures import Scheme
 
 OLD = 2 * 86400.0  # seconds; older than any tolerance may be
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who is to have sent the event: a source of routes.yaml, or a provider alone."""
+    """Who is to have sent the event: a source of routes.yaml, or a provider alone. `secret` is what signs.
+
+    `verified_by`: what the source verifies with, where that is another key than the one that signs.
+    """
 
     source: str
     provider: Provider
     scheme: Scheme
     secret: str
+    verified_by: tuple[Secret, ...] = ()
 
 
 def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:
     """Return the request as someone without the secret would send it; ValueError where a forgery of this kind proves nothing."""
-    if not signer.scheme.needs_secret:
+    if isinstance(signer.scheme, Unsigned):
         raise ValueError(f"a {signer.provider.title} is not signed, so there is nothing to tamper with")
     return KINDS[kind](signer, request, signer.scheme.sign(request, signer.secret, now), now)
 
@@ -42,19 +47,31 @@ def _body(signer: Signer, request: Request, signed: Request, now: float) -> Requ
 
 
 def _need_body(signer: Signer, request: Request, signed: Request, now: float) -> None:
-    if signer.scheme.sign(replace(request, body=request.body + b" "), signer.secret, now).headers == signed.headers:
-        raise ValueError(f"the signature of {signer.source} does not cover the body: nothing would be noticed")
+    _, scheme = chosen(signer.scheme, signer.secret)
+    if isinstance(scheme, Jwt):
+        is_covered = bool(scheme.body_hash or scheme.wraps)
+    else:
+        longer = signer.scheme.sign(replace(request, body=request.body + b" "), signer.secret, now)
+        is_covered = (longer.headers, longer.query_string) != (signed.headers, signed.query_string)
+    if not is_covered:
+        raise ValueError(f"the signature of {signer.source} does not cover the whole body: a change might not be noticed")
 
 
 def _secret(signer: Signer, request: Request, _signed: Request, now: float) -> Request:
-    return signer.scheme.sign(request, _other(signer.scheme, signer.secret), now)
+    return signer.scheme.sign(request, new_secret(signer.scheme, signer.secret).signs, now)
 
 
-def _timestamp(signer: Signer, request: Request, signed: Request, now: float) -> Request:
-    old = signer.scheme.sign(request, signer.secret, now - OLD)
-    if old.headers == signed.headers and old.body == signed.body:
-        raise ValueError(f"{signer.source} signs no time, so an old request cannot be told from a new one")
-    return old
+def _timestamp(signer: Signer, request: Request, _signed: Request, now: float) -> Request:
+    if not _limits_time(chosen(signer.scheme, signer.secret)[1]):
+        raise ValueError(f"{signer.source} signs no time that has a limit, so an old request cannot be told from a new one")
+    return signer.scheme.sign(request, signer.secret, now - OLD)
+
+
+def _limits_time(scheme: Scheme) -> bool:
+    if isinstance(scheme, Jwt):
+        return scheme.expires or scheme.max_age is not None
+    timestamp = getattr(scheme, "timestamp", None)
+    return timestamp is not None and timestamp.enforced
 
 
 def _header(_signer: Signer, request: Request, signed: Request, _now: float) -> Request:
@@ -73,12 +90,12 @@ def _encoding(signer: Signer, request: Request, signed: Request, _now: float) ->
 def _reorder(signer: Signer, request: Request, signed: Request, now: float) -> Request:
     _need_body(signer, request, signed, now)
     try:
-        value = orjson.loads(signed.body)
+        body = orjson.dumps(_reversed(orjson.loads(signed.body)))
     except orjson.JSONDecodeError:
-        value = None
-    if not isinstance(value, dict) or len(value) < 2:
-        raise ValueError(f"the sample of {signer.source} is no object whose keys could be put in another order")
-    return replace(signed, body=orjson.dumps(dict(reversed(value.items()))))
+        body = signed.body
+    if body == signed.body:
+        raise ValueError(f"the sample of {signer.source} has no keys that could be put in another order")
+    return replace(signed, body=body)
 
 
 #: kind -> (signer, the unsigned request, the signed one, now) -> the forgery
@@ -92,6 +109,13 @@ KINDS: dict[str, Callable[[Signer, Request, Request, float], Request]] = {
 }
 
 
+def _reversed(value: JSON) -> JSON:
+    """Return the value with the keys of every object in it in the reverse order."""
+    if isinstance(value, dict):
+        return {name: _reversed(inner) for name, inner in reversed(value.items())}
+    return [_reversed(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _changed(body: bytes) -> bytes:
     """Return the body with one letter or digit of it changed, so that it can still be read."""
     later = range(len(body) // 2, len(body))
@@ -99,25 +123,19 @@ def _changed(body: bytes) -> bytes:
     return body[:at] + (b"x" if body[at : at + 1] != b"x" else b"y") + body[at + 1 :]
 
 
-def _other(scheme: Scheme, secret: str) -> str:
-    from bridge.cli.env_file import new_secret
-
-    made = new_secret(scheme)
-    return made if scheme.secret_problem(made) is None else secret[:-4] + ("AAAA" if secret[-4:] != "AAAA" else "BBBB")
-
-
 def _recoded(value: str) -> str:
-    """Return a header's value with its signature in base64 where it was hexadecimal, and the reverse."""
+    """Return a header's value with its signature in base64 where it was hexadecimal, and hexadecimal where it was either base64."""
 
     def hex_to_base64(found: re.Match[str]) -> str:
         return b64encode(bytes.fromhex(found[0])).decode()
 
     def base64_to_hex(found: re.Match[str]) -> str:
+        text = found[0] + "=" * (-len(found[0]) % 4)
         try:
-            return b64decode(found[0], validate=True).hex()
+            return b64decode(text, altchars=b"-_" if set(text) & set("-_") else None, validate=True).hex()
         except ValueError:
             return found[0]
 
     recode: Callable[[re.Match[str]], str] = base64_to_hex
     text, count = re.subn(r"(?<![0-9a-zA-Z+/])(?:[0-9a-f]{2}){20,}(?![0-9a-zA-Z+/=])", hex_to_base64, value)
-    return text if count else re.sub(r"[A-Za-z0-9+/]{26,}={0,2}", recode, value)
+    return text if count else re.sub(r"[A-Za-z0-9+/_-]{26,}={0,2}", recode, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -91,50 +92,61 @@ def init(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """A source to be added, and the variable of its secret (null where it has none)."""
+    """A source to be added, what it pins, and its secrets by variable: the text, empty where the sender makes it."""
 
     name: str
     provider: Provider
     flow: str | None
-    variable: str | None
+    secrets: Mapping[str, str]
+    pins: Mapping[str, list[str]]
+
+    @property
+    def missing(self) -> list[str]:
+        """The variables whose secrets are still to be put into .env."""
+        return [name for name, text in self.secrets.items() if not text]
 
 
 @click.command()
 @click.argument("provider")
 @click.argument("name", required=False)
 @click.option("--flow", metavar="FLOW", help="Where its events go: the name of a flow, or PLATFORM/FLOW (default: local/echo).")
+@click.option("--pin", "pins", metavar="NAME=VALUE", multiple=True, help="What its signature alone does not tell; repeat it for more.")
 @click.pass_obj
-def add(config: str | None, /, provider: str, name: str | None, flow: str | None) -> None:
+def add(config: str | None, /, provider: str, name: str | None, flow: str | None, pins: tuple[str, ...]) -> None:
     """Add a source and a route to routes.yaml and its secret to .env, and say where to paste the URL.
 
-    NAME is the provider's if not given; the URL is /hooks/NAME.
+    NAME is the provider's if not given; the URL is /hooks/NAME. Some providers (Amazon SNS, Pub/Sub, PayPal) sign everyone's messages:
+    --pin says whose are meant.
 
     \b
     flowbridge add github
     flowbridge add stripe payments --flow gumloop/aB3dEfGhJkLmNpQrStUvWx
+    flowbridge add aws_sns --pin topic_arn=arn:aws:sns:eu-central-1:123456789012:garden
     """
     from bridge.cli import env_file
     from bridge.cli.selection import settings_of
     from bridge.config import load
 
     row = _provider(provider)
+    pinned = _pins(row, pins)
     settings = settings_of(config)
     if not settings.config.exists():
         raise click.UsageError(f"there is no {settings.config}; `flowbridge init` writes one")
     text = settings.config.read_bytes().decode("utf-8")
     known = load(settings.config, settings.environ, strict_secrets=False)
-    new = _New(_free(name or row.name, known), row, flow, env_file.variable(name or row.name) if row.name != "form" else None)
+    name = _free(name or row.name, known)
+    new = _New(name, row, flow, _secrets(settings, row, env_file.variable(name)), pinned)
     changed = _change(text, known, new)
-    secret = _secret(settings, new)
-    _try(settings, new, changed, secret)
-    env = settings.config.parent / ".env"
+    _try(settings, new, changed)
+    environ = settings.environ
+    put = {name: text for name, text in new.secrets.items() if (not environ.get(name) if text else name not in environ)}
     try:
-        if new.variable and (secret or new.variable not in settings.environ):
-            env_file.put(env, {new.variable: secret})
+        if put:
+            env_file.put(settings.config.parent / ".env", put)
         env_file.write(settings.config, changed, 0o644)
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be written: {error.strerror}") from error
-    _instruct(settings, new, secret)
+    _instruct(settings, new)
 
 
 def _provider(name: str) -> Provider:
@@ -144,6 +156,27 @@ def _provider(name: str) -> Provider:
     if name not in PROVIDERS:
         raise click.UsageError(f"there is no provider {name!r}; {near(name, PROVIDERS)}allowed: {', '.join(PROVIDERS)}")
     return PROVIDERS[name]
+
+
+def _pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of --pin by name; wrong usage where one is missing that the provider's signature needs."""
+    from bridge.signatures import Unsigned, pinned, pins_of
+
+    values: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not value.strip():
+            raise click.UsageError(f"--pin {text!r} is not NAME=VALUE")
+        values.setdefault(name.strip(), []).append(value.strip())
+    missing = [pin for pin in pins_of(row.scheme) if pin.required and pin.name not in values]
+    if missing:
+        needed = "".join(f"\n  --pin {pin.name}=VALUE   {pin.what}" for pin in missing)
+        raise click.UsageError(f"{row.title} signs for everyone, so a source of {row.name} must say whose messages are meant:{needed}")
+    try:
+        pinned(row.scheme or Unsigned(), values)
+    except ValueError as error:
+        raise click.UsageError(f"--pin: {error}") from error
+    return values
 
 
 def _free(name: str, known: Config) -> str:
@@ -163,28 +196,35 @@ def _change(text: str, known: Config, new: _New) -> str:
     if new.flow is None and local is None:
         text = routes_file.add(text, "platforms", "local", {"type": "local"})
     source: dict[str, Any] = {"provider": new.provider.name}
-    if new.variable:
-        source["secret"] = "${env:" + new.variable + "}"
+    names = ["${env:" + variable + "}" for variable in new.secrets]
+    if names:
+        source |= {"secret": names[0]} if len(names) == 1 else {"secrets": names}
+    if new.pins:
+        source["pins"] = {name: values[0] if len(values) == 1 else values for name, values in new.pins.items()}
     text = routes_file.add(text, "sources", new.name, source | KEYS.get(new.provider.name, {}))
     taken = {route.name for route in known.routes}
-    names = (new.name.lower(), *(f"{new.name.lower()}-{number}" for number in range(2, 10_000)))
-    route: dict[str, Any] = {"name": next(name for name in names if name not in taken), "on": new.name}
+    free = (new.name.lower(), *(f"{new.name.lower()}-{number}" for number in range(2, 10_000)))
+    route: dict[str, Any] = {"name": next(name for name in free if name not in taken), "on": new.name}
     if new.provider.name != "form":
         route["inputs"] = INPUTS.get(new.provider.name, ANY_INPUTS) | {"event_id": "${event.id}"}
     return routes_file.add(text, "routes", None, route | {"flow": new.flow or f"{local or 'local'}/echo"})
 
 
-def _secret(settings: Settings, new: _New) -> str:
-    """Return the secret as it is known, or a new one; empty where the sender makes it."""
-    from bridge.cli.env_file import new_secret
+def _secrets(settings: Settings, row: Provider, variable: str) -> dict[str, str]:
+    """Return the secrets by variable: as they are known, new, or empty where the sender makes them. It may tell or publish them: none."""
+    from bridge.cli.making import ASIDE, chosen, new_secret
+    from bridge.signatures import Hmac
 
-    if new.variable is None:
-        return ""
-    known = settings.environ.get(new.variable, "")
-    return known or (new_secret(new.provider.scheme) if new.provider.generates_secret else "")
+    scheme = row.scheme or Hmac(at="header:X-Signature")
+    if row.learn or not scheme.needs_secret:
+        return {}
+    made = {variable: new_secret(scheme).verifies if row.generates_secret else ""}
+    if chosen(scheme, ASIDE)[0] == ASIDE:
+        made = {variable.replace("_WEBHOOK_SECRET", "_WEBHOOK_TOKEN"): ASIDE + secrets.token_hex(20)} | made
+    return {name: settings.environ.get(name, "") or text for name, text in made.items()}
 
 
-def _try(settings: Settings, new: _New, text: str, secret: str) -> None:
+def _try(settings: Settings, new: _New, text: str) -> None:
     """Load the changed text from a file beside routes.yaml; raise what is wrong with it, under the name of routes.yaml."""
     from bridge.cli.env_file import write
     from bridge.cli.fitting import missing_flows
@@ -195,7 +235,7 @@ def _try(settings: Settings, new: _New, text: str, secret: str) -> None:
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:
         write(draft, text, 0o600)
-        environ = dict(settings.environ) | ({new.variable: secret} if new.variable and secret else {})
+        environ = dict(settings.environ) | {name: text for name, text in new.secrets.items() if text}
         config, problems = check(draft, environ, strict_secrets=False)
         if config is not None:
             flows = dict(READY)
@@ -210,28 +250,44 @@ def _try(settings: Settings, new: _New, text: str, secret: str) -> None:
         raise ConfigError([replace(one, file=str(settings.config)) if one.file == str(draft) else one for one in wrong])
 
 
-def _instruct(settings: Settings, new: _New, secret: str) -> None:
+def _instruct(settings: Settings, new: _New) -> None:
+    from bridge.signatures import pins_of
+
     row = new.provider
     output.answer(f"Added the source {new.name} ({row.title}) and a route to {new.flow or 'local/echo'} to {settings.config}.\n")
     url = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
     output.answer(f"  URL     {url}/hooks/{new.name}")
     if not settings.public_url:
         output.answer("          (reached from this machine only; set FLOWBRIDGE_PUBLIC_URL to the address that senders reach)")
-    if new.variable and secret:
-        shown = f": {secret}" if sys.stdout.isatty() else ""
-        output.answer(f"  Secret  {new.variable} in .env{shown}")
-    elif new.variable:
-        output.answer(f"  Secret  put it into .env as {new.variable}=…  ({row.secret_hint})")
+    for variable, text in new.secrets.items():
+        made = f"{variable} in .env" + (f": {text}" if sys.stdout.isatty() else "")
+        output.answer(f"  Secret  {made if text else f'put it into .env as {variable}=…  ({row.secret_hint})'}")
+    if not new.secrets and row.name != "form":
+        output.answer(f"  Secret  {row.secret_hint}")
+    for pin in pins_of(row.scheme):
+        output.answer(f"  Pin     {pin.name}: {', '.join(new.pins.get(pin.name, ())) or f'not given; it may be {pin.what}'}")
     output.answer("")
     for line in _wrapped(row.setup):
         output.answer(f"  {line}")
     output.answer(f"  {row.docs}\n")
-    first = "" if not new.variable or secret else f"put the secret into .env as {new.variable}, then "
-    output.answer(f"Next: {first}flowbridge check && flowbridge serve")
-    output.answer(f"Try it: flowbridge sample {new.name} --to {url}")
+    _say_next(new, url)
+
+
+def _say_next(new: _New, url: str) -> None:
+    from bridge.cli.making import is_pair
+    from bridge.signatures import Unsigned
+
+    missing = " and ".join(new.missing)
+    first = f"put the secret into .env as {missing}, then " if missing else ""
+    learn = f", and flowbridge learn {new.name} beside it" if new.provider.learn else ""
+    output.answer(f"Next: {first}flowbridge check && flowbridge serve{learn}")
+    if is_pair(new.provider.scheme or Unsigned()):
+        output.answer(f"Try it: flowbridge sample {new.name} --made-up  (makes up a pair of keys: the sender's private one is its own)")
+    elif new.provider.learn is None:
+        output.answer(f"Try it: flowbridge sample {new.name} --to {url}")
 
 
 def _wrapped(text: str) -> list[str]:
     from textwrap import wrap
 
-    return wrap(text, 76)
+    return wrap(text, 76, break_on_hyphens=False, break_long_words=False)

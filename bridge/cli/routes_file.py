@@ -7,6 +7,7 @@ do, the file goes through its round trip. The outcome is read back: it must say 
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -104,11 +105,15 @@ def _in_brackets(name: str | None, entry: Entry) -> str:
 
 def _flow(entry: Entry) -> str:
     """Return an entry in flow style, where what has brackets or commas in it wants quotes."""
-    parts = []
-    for key, value in entry.items():
-        quoted = value if isinstance(value, str) and re.fullmatch(r"[\w./:-]+", value) else f'"{value}"'
-        parts.append(f"{key}: {_flow(value) if isinstance(value, Mapping) else quoted}")
-    return "{" + ", ".join(parts) + "}"
+    return "{" + ", ".join(f"{key}: {_flow_value(value)}" for key, value in entry.items()) + "}"
+
+
+def _flow_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _flow(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow_value, value)) + "]"
+    return value if re.fullmatch(r"[\w./:-]+", value) and _reads_as(value) else _quoted(value)
 
 
 def _keys(root: MappingNode) -> list[str]:
@@ -158,6 +163,8 @@ def _pairs(entry: Entry, indent: int) -> list[str]:
     for key, value in entry.items():
         if isinstance(value, Mapping):
             lines += [" " * indent + f"{key}:", *_pairs(value, indent + 2)]
+        elif isinstance(value, list):
+            lines += [" " * indent + f"{key}:", *(" " * (indent + 2) + f"- {_scalar(one)}" for one in value)]
         else:
             lines.append(" " * indent + f"{key}: {_scalar(value)}")
     return lines
@@ -166,7 +173,19 @@ def _pairs(entry: Entry, indent: int) -> list[str]:
 def _scalar(text: str) -> str:
     """Return a text as YAML, bare where that reads the same."""
     is_bare = re.fullmatch(r"[A-Za-z$][\w$.:/{}\[\]() ,+-]*", text) and not text.endswith(" ")
-    return text if is_bare and YAML(typ="safe", pure=True).load(f"a: {text}") == {"a": text} else f'"{text}"'
+    return text if is_bare and _reads_as(text) else _quoted(text)
+
+
+def _reads_as(text: str) -> bool:
+    """Return whether a text without quotes is that text for YAML, and not a number or a truth."""
+    try:
+        return bool(YAML(typ="safe", pure=True).load(f"a: {text}") == {"a": text})
+    except YAMLError:
+        return False
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 # -- by round trip
@@ -202,6 +221,12 @@ def _commented(entry: Entry) -> CommentedMap:
     for key, value in entry.items():
         if isinstance(value, Mapping):
             made[key] = _commented(value)
+        elif isinstance(value, list):
+            made[key] = [_in_quotes(one) for one in value]
         else:
-            made[key] = DoubleQuotedScalarString(value) if "${" in value else value
+            made[key] = _in_quotes(value)
     return made
+
+
+def _in_quotes(text: str) -> str:
+    return DoubleQuotedScalarString(text) if "${" in text else text

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,45 +17,65 @@ import click
 
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
-from bridge.errors import BridgeError, ConfigError
+from bridge.cli.making import ASIDE, Made, chosen, is_pair, new_pins, new_secret, signing_text
+from bridge.errors import BadSignature, BridgeError, ConfigError
+from bridge.locate import compile_locator
 from bridge.model import Lost, Request
+from bridge.signatures import Hmac, Pin, Unsigned, pinned
 
 if TYPE_CHECKING:
     from bridge.routes import Source
-
 
 
 @click.command()
 @click.argument("provider", metavar="PROVIDER|SOURCE")
 @click.argument("type_", metavar="[TYPE]", required=False)
 @click.option("--to", metavar="URL", help="Send it there; the path /hooks/SOURCE is added if there is none.")
-@click.option("--secret", metavar="SECRET", help="Sign with this (default: the source's in routes.yaml).")
+@click.option("--secret", metavar="SECRET|@FILE", help="Sign with this (default: the source's in routes.yaml).")
+@click.option("--made-up", is_flag=True, help="Sign with a secret or a pair of keys made up for this once, and say it.")
 @click.option("--tamper", type=click.Choice(list(KINDS)), help="Make it a forgery that must be refused.")
 @click.pass_obj
-def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None,
+def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None, made_up: bool,
            tamper: str | None) -> None:  # fmt: skip
     """Make a realistic event, signed as its provider would: a curl command, or with --to sent at once.
 
-    With --to the exit code is 0 where it was accepted, or, tampered with, where it was refused.
+    With --to the exit code is 0 where it was accepted, or, tampered with, where it was refused. Senders with a pair of keys (Discord,
+    SendGrid, PayPal) sign with the private one, which is theirs alone: --secret takes another, --made-up makes a pair to try it with.
 
     \b
     flowbridge sample github
     flowbridge sample stripe invoice.paid --to http://127.0.0.1:8080
     flowbridge sample github --to http://127.0.0.1:8080 --tamper body
+    flowbridge sample discord --secret @private.pem
     """
     from bridge.cli.selection import settings_of
 
-    signer = _signer(config, provider, secret)
+    if made_up and secret is not None:
+        raise click.UsageError("either --secret or --made-up, not both")
+    signer = _signer(config, provider, _given(secret), made_up=made_up)
     if to is None:
         settings = settings_of(config)
         url = f"{settings.public_url or f'http://{settings.bind[0]}:{settings.bind[1]}'}/hooks/{signer.source}"
     else:
         url = _target(to, signer.source)
-    request = make(signer, type_, url, tamper, time.time())
+    now = time.time()
+    request = make(signer, type_, url, tamper, now)
+    if tamper is None:
+        _say_misfit(signer, request, now)
     if to is None:
         click.echo(curl(request))
         return
     sys.exit(_send(request, is_forged=tamper is not None))
+
+
+def _given(secret: str | None) -> str | None:
+    """Return what --secret says: the text, or that of a file."""
+    if not secret or not secret.startswith("@"):
+        return secret or None
+    try:
+        return Path(secret[1:]).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--secret {secret}: the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _target(to: str, source: str) -> str:
@@ -65,29 +86,87 @@ def _target(to: str, source: str) -> str:
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}/hooks/{source}"
 
 
-def _signer(config: str | None, name: str, secret: str | None) -> Signer:
+def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool) -> Signer:
     """Find who is meant: a source of that name, else the first source of that provider, else the provider by itself."""
-    from bridge.cli.env_file import new_secret
     from bridge.expressions import near
     from bridge.providers import PROVIDERS
-    from bridge.signatures import Hmac
 
     sources = _sources(config)
     source = sources.get(name) or next((one for one in sources.values() if one.provider.name == name), None)
     if source is not None:
-        own = next((one.value for one in source.secrets if one.value), "")
-        if source.scheme.needs_secret and not (secret or own):
-            raise click.UsageError(f"the secret of the source {source.name!r} is not set; say --secret")
-        return Signer(source.name, source.provider, source.scheme, secret or own)
+        return _of_source(source, secret, made_up=made_up)
     if name not in PROVIDERS:
         known = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
         raise click.UsageError(f"there is no source or provider {name!r}; {near(name, known)}allowed: {', '.join(known)}")
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
-    if scheme.needs_secret and secret is None:
-        secret = new_secret(scheme)
-        output.say(f"routes.yaml has no source for {name}: signed with a secret made up for this once (--secret takes another)")
-    return Signer(name, row, scheme, secret or "")
+    pins = new_pins(scheme, lambda pin: _said(name, pin))
+    scheme = pinned(scheme, pins)
+    if isinstance(scheme, Unsigned):
+        return Signer(name, row, scheme, "")
+    if secret is None:
+        made = new_secret(scheme)
+        what = "a pair of keys" if is_pair(scheme) else "a secret"
+        output.say(f"routes.yaml has no source for {name}: signed with {what} made up for this once (--secret takes another)")
+        if is_pair(scheme) or made_up:
+            _say_made(made, pins)
+        return Signer(name, row, scheme, made.signs)
+    return Signer(name, row, scheme, signing_text(scheme, secret))
+
+
+def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
+    """Return who signs for a source of routes.yaml; wrong usage where that takes a secret that is not there."""
+    name, title, scheme = source.name, source.provider.title, source.scheme
+    if isinstance(scheme, Unsigned):
+        return Signer(name, source.provider, scheme, "")
+    own = next((one.value for one in source.secrets if one.value and chosen(scheme, one.value)[0] != ASIDE), "")
+    if made_up or not (secret or own or scheme.needs_secret):
+        made = new_secret(scheme, own)
+        keys = "its secret is this" if own else f"it has this secret in place of the keys that {title} publishes"
+        output.say(f"Signed with what was made up for this once: the source {name} refuses it, unless {keys}.")
+        _say_made(made, {})
+        return Signer(name, source.provider, scheme, made.signs)
+    if secret:
+        return Signer(name, source.provider, scheme, signing_text(scheme, secret), source.secrets if is_pair(scheme, own) else ())
+    if not own:
+        told = f"{title} tells the source {name!r} its secret, which is not in routes.yaml"
+        raise click.UsageError(f"{told if source.provider.learn else f'the secret of the source {name!r} is not set'}; say --secret")
+    if is_pair(scheme, own):
+        raise click.UsageError(
+            f"{title} signs with a private key that is its own; what the source {name!r} has only verifies. Say --secret PRIVATE "
+            "(the key, or @FILE), or --made-up for a pair of keys to try it with"
+        )
+    return Signer(name, source.provider, scheme, own)
+
+
+def _said(provider: str, pin: Pin) -> str | None:
+    """Return what the sample of a provider says of a pin."""
+    from bridge.samples import sample as unsigned
+    from bridge.signatures.view import View
+
+    if ":" not in pin.at:  # only a part of what is signed, or a claim of a token
+        return None
+    return View(unsigned(provider, now=time.time(), new_id="sample")).find(compile_locator(pin.at))
+
+
+def _say_made(made: Made, pins: Mapping[str, str]) -> None:
+    """Tell people what a source must say for what was made up, and how to sign with it again."""
+    output.say("To try it, a source in routes.yaml says:")
+    output.say(f"  secret: {made.verifies}")
+    if pins:
+        output.say(f"  pins: {{{', '.join(f'{name}: {value!r}' for name, value in pins.items())}}}")
+    if made.signs != made.verifies:
+        output.say("and its events are signed with --secret and this private key (or @FILE, where it is kept in one):")
+        output.say(f"  {made.signs}")
+
+
+def _say_misfit(signer: Signer, request: Request, now: float) -> None:
+    if not signer.verified_by:
+        return
+    try:
+        signer.scheme.verify(request, signer.verified_by, now)
+    except BadSignature:
+        output.say(f"This private key does not belong to the secret of {signer.source}, which will refuse the event.")
 
 
 def _sources(config: str | None) -> Mapping[str, Source]:
@@ -115,7 +194,7 @@ def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: f
         request = replace(request, query_string=parts.query)
         if tamper is not None:
             return forge(signer, request, tamper, now)
-        return signer.scheme.sign(request, signer.secret, now) if signer.scheme.needs_secret else request
+        return signer.scheme.sign(request, signer.secret, now)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
