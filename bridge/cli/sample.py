@@ -122,7 +122,7 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
     own = next((one.value for one in source.secrets if one.value and chosen(scheme, one.value)[0] != ASIDE), "")
     if made_up or not (secret or own or scheme.needs_secret):
         made = new_secret(scheme, own)
-        keys = "its secret is this" if own else f"it has this secret in place of the keys that {title} publishes"
+        keys = "its secret is this" if own or scheme.needs_secret else f"it has this secret in place of the keys that {title} publishes"
         output.say(f"Signed with what was made up for this once: the source {name} refuses it, unless {keys}.")
         _say_made(made, {})
         return Signer(name, source.provider, scheme, made.signs)
