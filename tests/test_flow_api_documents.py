@@ -20,7 +20,7 @@ from bridge.web.flow_api import ENDPOINTS, asked, files, reading, served, starti
 from bridge.web.flow_api import api as module
 
 ROOT = Path(bridge_package.__file__).parent
-APP, INTAKE, PAGE = ROOT / "web" / "app.py", ROOT / "web" / "intake.py", ROOT.parent / "docs" / "flow-api.md"
+APP, INTAKE, PAGE = ROOT / "web" / "app.py", ROOT / "web" / "intake.py", Path(__file__).parents[1] / "docs" / "flow-api.md"
 DOCUMENT = json.loads(module.OPENAPI.read_text())
 
 

@@ -18,6 +18,7 @@ import click
 from bridge import dry
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
+from bridge.cli.making import is_pair
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, settings_of
 from bridge.errors import BridgeError
@@ -153,7 +154,11 @@ def _tried(sender: Sender, target: str, secret_key: str, source: Source) -> Iter
     """A forgery comes first: one that is not known as dry shows it, and no good request is sent to leave an event behind."""
     from bridge.samples import sample
 
-    signer = Signer(source.name, source.provider, source.scheme, next(one.value for one in source.secrets))
+    secret = next((one.value for one in source.secrets if not is_pair(source.scheme, one.value)), None)
+    if secret is None:
+        yield Finding("verified", source.name, "-", "only the sender has the private key, so nothing can be signed here to try it")
+        return
+    signer = Signer(source.name, source.provider, source.scheme, secret)
     url, now = f"{target}/hooks/{source.name}", time.time()
     request = sample(source.provider.name, None, now=now, new_id=secrets.token_hex(8), path=f"/hooks/{source.name}", url=url)
     try:
