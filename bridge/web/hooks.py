@@ -91,13 +91,15 @@ class Hooks:
             with self.intake.body(environ, source.max_body) as body:
                 inbound = read_request(environ, body, self.settings.public_url, client)
                 if self.learning is not None and source.provider.learn is not None:
-                    if reply := self.learning.taught(inbound, source, now):
+                    known = self.learning.known(source)
+                    if reply := self.learning.taught(inbound, source, known, now):
                         return Received(reply)
-                    source = self.learning.knowing(source)
+                    source = self.learning.knowing(source, known)
                 received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now), keys=self.keys())
         except BadSignature as bad:
-            keep_it = self.turned_away is not None and lesson_of(inbound, source) is None  # a lesson holds a secret
-            kept = self.turned_away.note(inbound, source, bad.reason, now) if keep_it and self.turned_away else None
+            kept = None
+            if self.turned_away is not None and lesson_of(inbound, source) is None:  # a lesson holds a secret
+                kept = self.turned_away.note(inbound, source, bad.reason, now)
             if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
                 log.error("no_key", source=source.name)
                 raise Refused(503, "no_key", "the sender's keys cannot be had now; send it again", headers={"Retry-After": "60"}) from None

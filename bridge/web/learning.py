@@ -14,6 +14,7 @@ from bridge.sealing import Sealer
 from bridge.signatures import Secret
 from bridge.store import learned
 from bridge.store.database import Database
+from bridge.store.learned import Learned
 
 log = get_logger()
 
@@ -25,9 +26,12 @@ class Learning:
     database: Database
     sealer: Callable[[], Sealer]
 
-    def taught(self, request: Request, source: Source, now: float) -> Reply | None:
+    def known(self, source: Source) -> Learned:
+        """Return what is kept of a source."""
+        return learned.find(self.database, source.name)
+
+    def taught(self, request: Request, source: Source, kept: Learned, now: float) -> Reply | None:
         """Return the answer to a request that teaches the source its secret, None for any other; once, and only while it may learn."""
-        kept = learned.find(self.database, source.name)
         if kept.until is None or kept.until < now or (lesson := lesson_of(request, source)) is None:
             return None
         if not learned.teach(self.database, source.name, self.sealer().seal(lesson.secret), now):
@@ -35,11 +39,10 @@ class Learning:
         log.info("learned", source=source.name)
         return lesson.reply
 
-    def knowing(self, source: Source) -> Source:
+    def knowing(self, source: Source, kept: Learned) -> Source:
         """Return the source with the secret that it learned."""
-        sealed = learned.find(self.database, source.name).sealed
-        secret = self.sealer().open(sealed) if sealed else None
-        if sealed and secret is None:
+        secret = self.sealer().open(kept.sealed) if kept.sealed else None
+        if kept.sealed and secret is None:
             log.error("learned_secret_sealed", source=source.name)
         return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
 
