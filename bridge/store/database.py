@@ -6,29 +6,39 @@ once. On SQLite both share their commits with others: see `group`.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from bridge.errors import SettingsError, StoreError
+from bridge.sealing import OFF, Sealer
+from bridge.settings import Settings
+from bridge.store import postgres
 from bridge.store.group import Appending, Group, Job, brief
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 Work = Callable[[Connection], T]
+LOG = 64 * 1024 * 1024  # bytes that the write-ahead log keeps when it is started afresh; a long reader may have let it grow
 BUSY = 10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
 
 
 class Database:
-    """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one."""
+    """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one.
 
-    def __init__(self, url: str) -> None:
+    `sealer` seals what senders said: see `sealed`.
+    """
+
+    def __init__(self, url: str, sealer: Sealer = OFF) -> None:
         try:
             self.url = make_url(url)
         except (ArgumentError, ValueError):
@@ -40,10 +50,20 @@ class Database:
                 f"FLOWBRIDGE_DATABASE_URL: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH or postgresql://…"
             )
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        self.engine = _sqlite_engine(self.url) if self.is_sqlite else postgres.engine_of(self.url)
+        self.sealer = sealer
+        self.engine.update_execution_options(sealer=sealer)
+        self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
         self._group = Group(self.engine, self.path) if self.is_sqlite else None
+        self._closed = False
+        event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
         self._driver_error: type[Exception] = driver.Error
+
+    @classmethod
+    def of(cls, settings: Settings) -> Database:
+        """Return the store that the settings are of, with their keys."""
+        return cls(settings.database_url, Sealer(settings.encryption_keys))
 
     @property
     def path(self) -> Path:
@@ -68,7 +88,12 @@ class Database:
         if self._group is not None:
             added: list[bool] = self._group.write(Job(appending, items))
             return added
-        return self._alone(lambda connection: [appending.insert(connection, item) for item in items])
+
+        def insert(connection: Connection) -> list[bool]:
+            appending.prepare(connection, items)
+            return [appending.insert(connection, item) for item in items]
+
+        return self._alone(insert)
 
     def _alone(self, work: Work[T]) -> T:
         try:
@@ -81,16 +106,55 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one consistent state."""
         try:
-            with self.engine.connect() as connection:
+            with self._reader.connect() as connection:
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise StoreError(brief(error)) from error
 
+    @contextmanager
+    def at_length(self) -> Iterator[Connection]:
+        """Give a connection for one transaction that may take long: committed at the end, or nothing of it is kept.
+
+        On SQLite others who write wait for it, however long it takes; elsewhere it takes its own locks.
+        """
+        if not self.is_sqlite:
+            with self.engine.begin() as connection:
+                yield connection
+            return
+        # Its first word is that it writes: one that has only read when others write could not write any more. And those who write wait
+        # for the file that keeps their turns (see `group`), not for SQLite, which would tell them after a while that it is busy.
+        with locked(self.path, "lock"), self.engine.connect() as opened:
+            connection = opened.execution_options(isolation_level="AUTOCOMMIT")  # BEGIN and COMMIT are left to us
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                with suppress(DBAPIError):  # SQLite may have done so by itself
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+
+    def _returned(self, _raw: object, record: Any) -> None:
+        if self._closed:
+            record.invalidate()  # else it would stay open in a pool that nobody has any more
+
     def close(self) -> None:
-        """Close every connection. Work under way finishes first."""
+        """Close every connection; those of work under way when it is over."""
+        self._closed = True
         if self._group is not None:
             self._group.close()
         self.engine.dispose()
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock beside a SQLite database that is called so; others wait."""
+    fd = os.open(path.with_name(f"{path.name}.{what}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _sqlite_engine(url: Any) -> Engine:
@@ -103,7 +167,9 @@ def _sqlite_engine(url: Any) -> Engine:
     def connect(raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None  # no implicit BEGIN: transactions are opened where they are meant
         raw.execute("PRAGMA journal_mode = WAL")
+        raw.execute(f"PRAGMA journal_size_limit = {LOG}")
         raw.execute("PRAGMA synchronous = FULL")  # a commit that returned survives power loss
+        raw.execute("PRAGMA secure_delete = ON")  # what was taken out leaves no letters behind; many builds of SQLite do so by themselves
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA cache_size = -4096")
         raw.execute("PRAGMA wal_autocheckpoint = 400")  # pages; at the usual 1,000 those who wait for one wait twice as long
@@ -114,12 +180,3 @@ def _sqlite_engine(url: Any) -> Engine:
             connection.exec_driver_sql("BEGIN")
 
     return engine
-
-
-def _postgresql_engine(url: Any) -> Engine:
-    try:
-        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise SettingsError("FLOWBRIDGE_DATABASE_URL: PostgreSQL needs the extra: pip install 'flowbridge[postgres]'") from error
-
-

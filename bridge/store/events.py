@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
 
 from bridge.errors import NotFound
-from bridge.model import Delivery, Event, Status
+from bridge.model import JSON, Delivery, Event, FormFile, Status
+from bridge.retention import is_emptied
+from bridge.sealing import Sealer
 from bridge.store import tables
 from bridge.store.database import Database
-from bridge.store.rows import delivery_row, event_row, to_delivery, to_event
+from bridge.store.locks import LINE, MERGE, alone_with_keys
+from bridge.store.rows import delivery_row, event_row, from_json, to_delivery, to_event
+from bridge.store.rows import files_of as files_in
+from bridge.store.sealed import sealer_of
 
 SAME_BODY = 7 * 86400.0  # seconds in which the same body under another id is pointed out
 ENDED_UNSTARTED = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
+
+#: Two machines may keep the same one at the same moment.
+_REMEMBER = text(
+    "INSERT INTO config (hash, canonical, seen_at) VALUES (:hash, :canonical, :seen_at)"
+    " ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at"
+)
 
 Replan = Callable[[Event, str], Sequence[Delivery]]
 
@@ -35,65 +46,93 @@ class Added:
 Arrival = tuple[Event, Sequence[Delivery]]
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is kept of an arrival: made before its turn comes, so that nobody waits while values are sealed."""
+
+    event_id: str
+    event: dict[str, Any]
+    deliveries: list[dict[str, Any]]
+    planned: Sequence[Delivery]
+    since: float  # how old an event with the same body may be to be pointed out
+
+    @classmethod
+    def of(cls, arrival: Arrival, sealer: Sealer) -> Rows:
+        """Return the rows of an event and its deliveries."""
+        event, planned = arrival
+        deliveries = [delivery_row(one, sealer) for one in planned]
+        return cls(event.id, event_row(event, sealer), deliveries, planned, event.received_at - SAME_BODY)
+
+
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
     """Keep an event and its deliveries in one durable transaction.
 
-    An event whose (source, provider_id) is known is a duplicate: it is counted. If nothing of the known one ever started and
-    nothing of it waits to, it is planned again by `replan(known event, nonce)` in the same transaction, and those deliveries are kept.
+    An event whose (source, provider_id) is known is a duplicate: it is counted, and which of the sender's tries it was is kept. If
+    nothing of the known one ever started and nothing of it waits to, it is planned again by `replan(known event, nonce)` in the same
+    transaction, and those deliveries are kept.
     """
     return add_all(database, [(event, deliveries)], replan)[0]
 
 
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
     """Keep several events with their deliveries in one durable transaction, as `add` does each."""
-    new = database.append(ARRIVALS, arrivals)
-    known = [event for (event, _), is_new in zip(arrivals, new, strict=True) if not is_new]
-    repeated = database.write(lambda connection: [_add_duplicate(connection, event, replan) for event in known]) if known else []
-    again = iter(repeated)
+    new = database.append(ARRIVALS, [Rows.of(arrival, database.sealer) for arrival in arrivals])
+    known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
+    again = iter(_add_duplicates(database, known, replan) if known else ())
     return [Added(event.id, tuple(planned)) if is_new else next(again) for (event, planned), is_new in zip(arrivals, new, strict=True)]
+
+
+def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
+    found = database.write(lambda connection: [add_duplicate(connection, event, replan) for event, _ in arrivals])
+    # What was known a moment ago may have been removed since: then it is new.
+    return [one or add_all(database, [arrival], replan)[0] for one, arrival in zip(found, arrivals, strict=True)]
 
 
 class _Arrivals:
     """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it belongs, unless the event is known."""
 
-    def statement(self, items: Sequence[Arrival]) -> tuple[str, list[Any]]:
+    def statement(self, items: Sequence[Rows]) -> tuple[str, list[Any]]:
         """Return the insert of `items`."""
-        values = [value for event, deliveries in items for value in (*_columns(event), _deliveries(deliveries))]
+        values = [value for item in items for value in (*item.event.values(), item.since, _deliveries(item.deliveries))]
         return _insert_arrivals(len(items)), values
 
-    def rows(self, item: Arrival) -> int:
-        """Return the rows of an event and its deliveries."""
-        return 1 + len(item[1])
+    def rows(self, item: Rows) -> int | None:
+        """Return the rows of an event and its deliveries; None where one of them stands in line or merges, which changes others."""
+        return None if any(one.order or one.debounce for one in item.planned) else 1 + len(item.planned)
 
-    def added(self, raw: sqlite3.Connection, items: Sequence[Arrival]) -> list[bool]:
+    def added(self, raw: sqlite3.Connection, items: Sequence[Rows]) -> list[bool]:
         """Return which events are new."""
-        ids = [event.id for event, _ in items]
+        ids = [item.event_id for item in items]
         kept = {row[0] for row in raw.execute(f"SELECT id FROM event WHERE id IN ({', '.join('?' * len(ids))})", ids)}  # noqa: S608
         return [event_id in kept for event_id in ids]
 
-    def insert(self, connection: Connection, item: Arrival) -> bool:
+    def prepare(self, connection: Connection, items: Sequence[Rows]) -> None:
+        """Take the locks that the deliveries' keys want."""
+        take_keys(connection, [delivery for item in items for delivery in item.planned])
+
+    def insert(self, connection: Connection, item: Rows) -> bool:
         """Insert one event and its deliveries on PostgreSQL."""
-        event, deliveries = item
-        if connection.execute(_insert_event(), dict(zip(ARRIVAL, _columns(event), strict=True))).first() is None:
+        if connection.execute(_insert_event(), {**item.event, "since": item.since}).first() is None:
             return False
-        if deliveries:
-            connection.execute(insert(tables.delivery), [delivery_row(delivery) for delivery in deliveries])
+        if item.deliveries:
+            connection.execute(insert(tables.delivery), item.deliveries)
         return True
 
 
 ARRIVALS = _Arrivals()
 ARRIVAL = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
-           "query_string", "body", "since")  # fmt: skip
+           "query_string", "body", "sender_retry", "files", "spam", "client", "since")  # fmt: skip
 
 
-def _columns(event: Event) -> tuple[Any, ...]:
-    """The values of the columns `ARRIVAL`; `since`: how old an event with the same body may be to be pointed out."""
-    return (*event_row(event).values(), event.received_at - SAME_BODY)
+def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
+    """Take the locks of the lines and of the keys to be merged, which the triggers take one by one."""
+    alone_with_keys(connection, [(one.route, one.order.key) for one in planned if one.order], LINE)
+    alone_with_keys(connection, [(one.route, one.debounce.key) for one in planned if one.debounce], MERGE)
 
 
-def _deliveries(deliveries: Sequence[Delivery]) -> str:
+def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
     """The rows of deliveries as one JSON text: lists, in the order of the columns in the trigger."""
-    return orjson.dumps([list(delivery_row(delivery).values()) for delivery in deliveries]).decode()
+    return orjson.dumps([list(row.values()) for row in rows]).decode()
 
 
 @lru_cache(maxsize=128)
@@ -116,15 +155,39 @@ def _insert_event() -> Any:
     return statement.returning(table.c.seq)
 
 
-def _add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added:
+def add_one(connection: Connection, arrival: Arrival) -> bool:
+    """Add the rows of one event within a transaction, and return whether it was new."""
+    item = Rows.of(arrival, sealer_of(connection))
+    ARRIVALS.prepare(connection, [item])
+    if connection.dialect.name != "sqlite":
+        return ARRIVALS.insert(connection, item)
+    raw: Any = connection.connection.driver_connection
+    raw.execute(*ARRIVALS.statement([item]))
+    return ARRIVALS.added(raw, [item])[0]
+
+
+def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added | None:
+    """Count an event whose (source, provider_id) is known, within a transaction; see `add`. None where that is not there any more."""
     table = tables.event
     same = (table.c.source == event.source) & (table.c.provider_id == event.provider_id)
-    connection.execute(update(table).where(same).values(duplicates=table.c.duplicates + 1))
-    known = to_event(connection.execute(select(table).where(same)).one())
+    counted: dict[str, Any] = {"duplicates": table.c.duplicates + 1}
+    if event.sender_retry is not None:  # the highest counts: copies may overtake each other
+        counted["sender_retry"] = case((table.c.sender_retry > event.sender_retry, table.c.sender_retry), else_=event.sender_retry)
+    if connection.execute(update(table).where(same).values(counted)).rowcount == 0:
+        return None
+    sealer = sealer_of(connection)
+    known = to_event(connection.execute(select(table).where(same)).one(), sealer)
     columns = tables.delivery.c
-    kept = connection.execute(select(columns.route, columns.status, columns.attempts).where(columns.event_id == known.id)).all()
-    if any(row.attempts or row.status not in ENDED_UNSTARTED for row in kept):
+    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(columns.event_id == known.id)
+    kept = connection.execute(wanted).all()
+    # One that was merged is stood for by a later one: planned again, it would start what is out of date.
+    if known.spam is not None or any(row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept):
         return Added(known.id, (), duplicate=True)
+    if is_emptied(known):  # it is whole again by this copy, if that is one
+        if event.body_sha256 != known.body_sha256:
+            return Added(known.id, (), duplicate=True)
+        connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
+        known = replace(known, body=event.body, files=event.files)
     shadowed = {row.route for row in kept if row.status == Status.SHADOW}
     planned = [
         delivery
@@ -132,8 +195,14 @@ def _add_duplicate(connection: Connection, event: Event, replan: Replan) -> Adde
         if not (delivery.status is Status.SHADOW and delivery.route in shadowed)
     ]
     if planned:
-        connection.execute(insert(tables.delivery), [delivery_row(delivery) for delivery in planned])
+        connection.execute(insert(tables.delivery), [delivery_row(delivery, sealer) for delivery in planned])
     return Added(known.id, tuple(planned))
+
+
+def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:
+    """What was in an event, as the row of another keeps it."""
+    row = event_row(replace(event, id=id_), sealer)
+    return {name: row[name] for name in ("body", "files")}
 
 
 def get(database: Database, event_id: str) -> Event:
@@ -142,7 +211,23 @@ def get(database: Database, event_id: str) -> Event:
         row = connection.execute(select(tables.event).where(tables.event.c.id == event_id)).one_or_none()
     if row is None:
         raise NotFound(f"no event {event_id}")
-    return to_event(row)
+    return to_event(row, database.sealer)
+
+
+def files_of(database: Database, event_id: str) -> tuple[FormFile, ...]:
+    """Return the files of a form, in their order; none where there is no such event."""
+    with database.read() as connection:
+        kept = connection.execute(select(tables.event.c.files).where(tables.event.c.id == event_id)).scalar()
+    return files_in(kept, event_id, database.sealer)
+
+
+def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
+    """Return an event's source and headers; nothing of either where there is no such event."""
+    columns = tables.event.c
+    with database.read() as connection:
+        row = connection.execute(select(columns.source, columns.headers).where(columns.id == event_id)).one_or_none()
+    found: JSON = from_json(database.sealer.open(row.headers, "event", "headers", event_id)) if row is not None else None
+    return (row.source if row is not None else ""), found or {}
 
 
 def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
@@ -151,16 +236,24 @@ def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, lis
     query = select(tables.delivery).where(tables.delivery.c.event_id.in_(event_ids)).order_by(tables.delivery.c.seq)
     with database.read() as connection:
         for row in connection.execute(query):
-            found[row.event_id].append(to_delivery(row))
+            found[row.event_id].append(to_delivery(row, database.sealer))
     return found
 
 
 def remember_config(database: Database, config_hash: str, canonical: str, now: float) -> None:
-    """Keep the configuration under its hash, so that every event's plan can be explained and repeated."""
+    """Keep the configuration under its hash, so that every event's plan can be explained and repeated, and when it was last used."""
 
-    def work(connection: Connection) -> None:
-        known = select(func.count()).select_from(tables.config).where(tables.config.c.hash == config_hash)
-        if not connection.execute(known).scalar():
-            connection.execute(insert(tables.config).values(hash=config_hash, canonical=canonical, seen_at=now))
+    database.write(lambda connection: remember_within(connection, config_hash, canonical, now))
 
-    database.write(work)
+
+def remember_within(connection: Connection, config_hash: str, canonical: str, now: float) -> None:
+    """Do as `remember` does, in a transaction."""
+    connection.execute(_REMEMBER, {"hash": config_hash, "canonical": canonical, "seen_at": now})
+
+
+def kept_config(database: Database, config_hash: str) -> str | None:
+    """Return the configuration that was remembered under a hash, null where none was."""
+    with database.read() as connection:
+        query = select(tables.config.c.canonical).where(tables.config.c.hash == config_hash)
+        canonical: str | None = connection.execute(query).scalar()
+    return canonical

@@ -35,11 +35,14 @@ class Appending(Protocol[Item]):
     def statement(self, items: Sequence[Item]) -> tuple[str, Sequence[Any]]:
         """Return the SQL (SQLite's) that adds the rows of all items which are not there yet, and its parameters."""
 
-    def rows(self, item: Item) -> int:
-        """Return how many rows `item` adds if it is new."""
+    def rows(self, item: Item) -> int | None:
+        """Return how many rows `item` changes if it is new, None where that is not known beforehand: triggers change some, too."""
 
     def added(self, raw: sqlite3.Connection, items: Sequence[Item]) -> list[bool]:
-        """Return which of the items were added; asked only when fewer rows came in than they make together."""
+        """Return which of the items were added; asked only when that does not follow from how many rows there were."""
+
+    def prepare(self, connection: Connection, items: Sequence[Item]) -> None:
+        """Take all locks, on another database, that adding these items takes: at once, so that nobody waits in a circle."""
 
     def insert(self, connection: Connection, item: Item) -> bool:
         """Add the rows of one item on another database; return whether it was new."""
@@ -183,7 +186,8 @@ def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
         else:
             jobs[0].error = error
         return
-    all_new = raw.total_changes - before == sum(map(appending.rows, items))
+    rows = [appending.rows(item) for item in items]
+    all_new = None not in rows and raw.total_changes - before == sum(filter(None, rows))
     added = iter([True] * len(items) if all_new else appending.added(raw, items))
     for job in jobs:
         job.value = [next(added) for _ in job.item]

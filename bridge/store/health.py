@@ -14,13 +14,17 @@ FORGET = 86400.0
 def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float) -> None:
     """Note that a worker is alive."""
     if connection.execute(update(worker).where(worker.c.id == worker_id).values(seen_at=now)).rowcount == 0:
-        connection.execute(delete(worker).where(worker.c.seen_at < now - FORGET))
         connection.execute(insert(worker).values(id=worker_id, host=host, pid=pid, started_at=now, seen_at=now))
 
 
 def leave(connection: Connection, worker_id: str) -> None:
     """Note that a worker has stopped."""
     connection.execute(delete(worker).where(worker.c.id == worker_id))
+
+
+def forget(connection: Connection, now: float) -> int:
+    """Let go of workers that died more than a day ago; return how many."""
+    return connection.execute(delete(worker).where(worker.c.seen_at < now - FORGET)).rowcount
 
 
 def workers_alive(database: Database, now: float) -> int:

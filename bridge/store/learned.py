@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from bridge.errors import KeyMissing, Unsealable
+from bridge.sealing import Sealer
 from bridge.store.database import Database
 from bridge.store.tables import learned
 
@@ -18,6 +20,19 @@ class Learned:
     until: float | None
     sealed: str | None
     learned_at: float | None
+
+
+def seal(sealer: Sealer, source: str, secret: str) -> str:
+    """Return what is kept of a secret."""
+    return sealer.seal(secret, "learned", "sealed", source)
+
+
+def opened(sealer: Sealer, source: str, sealed: str) -> str | None:
+    """Return the secret that was kept, null where it cannot be opened here."""
+    try:
+        return sealer.open_old(sealed, "learned", "sealed", source)
+    except (KeyMissing, Unsealable):
+        return None
 
 
 def find(database: Database, source: str) -> Learned:

@@ -1,4 +1,4 @@
-"""The delivery ledger: every change of a delivery after it was planned, each a compare-and-set on status and lease.
+"""The delivery ledger: how a delivery moves after it was planned, each step a compare-and-set on status and lease.
 
 All functions take a connection inside `Database.write`, so that a worker's turn (what ended, what is taken on next) is one
 durable commit. An attempt's intent is a row of `attempt` without an outcome, written in the commit that leases the delivery: it is on
@@ -7,144 +7,66 @@ disk before the first byte leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, null, select, text, update
 
+from bridge.circuit import learn as learned
+from bridge.circuit import settled as worth_keeping
 from bridge.errors import IllegalTransition
-from bridge.model import TRANSITIONS, Delivery, Kind, Outcome, RunState, Status
+from bridge.model import TRANSITIONS, DeadKind, Delivery, Kind, Outcome, RunState, Status
+from bridge.pace import day_of
 from bridge.retry import Decision, settle
+from bridge.sealing import Sealer
+from bridge.store import circuits, lines
+from bridge.store.claims import Claim, hand_back
+from bridge.store.locks import Lock, alone
+from bridge.store.prepared import Among, Prepared, listed
 from bridge.store.rows import to_delivery
+from bridge.store.sealed import closed, name_of, sealer_of
 from bridge.store.tables import attempt, delivery
 
-LEASE = 10.0  # seconds; extended by heartbeat, so that a dead worker's deliveries are taken over within fifteen
 DIED = "the worker died while the call was under way"
 
-_LANES = text("""
-WITH RECURSIVE busy(platform) AS (
-    SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued')
-    UNION ALL
-    SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued' AND platform > busy.platform) FROM busy
-    WHERE busy.platform IS NOT NULL
-), lane(platform, route) AS (
-    SELECT busy.platform, (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = busy.platform) FROM busy
-    WHERE busy.platform IS NOT NULL
-    UNION ALL
-    SELECT lane.platform, (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = lane.platform AND route > lane.route)
-    FROM lane WHERE lane.route IS NOT NULL
-)
-SELECT platform, route FROM lane WHERE route IS NOT NULL
-""")  # jumps from lane to lane in the index: its cost is the number of lanes, not of deliveries
-
-_SLOTS = text("SELECT platform, count(*) FROM delivery WHERE slot GROUP BY platform")
-_HEADS = (
-    select(delivery)
-    .where(text("delivery.status = 'queued' AND delivery.platform = :lane_platform AND delivery.route = :lane_route"))
-    .where(text("delivery.due_at <= :now"))
-    .order_by(delivery.c.due_at, delivery.c.seq)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-
-
-_LEASE = (
-    update(delivery)
-    .where(delivery.c.id == bindparam("of"), delivery.c.status == Status.QUEUED.value)
-    .values(status=Status.SENDING.value, lease=bindparam("lease"), lease_until=bindparam("lease_until"), slot=True, reason=None)
-)
-_COMPLETE = (
+_COMPLETE = Prepared(
     update(attempt)
     .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))
     .values({name: bindparam(name) for name in ("finished_at", "outcome", "status_code", "detail", "run_id")})
 )
-_HELD = (
+_HELD = Prepared(
     select(delivery.c.id, delivery.c.status, delivery.c.lease)
-    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+    .where(Among(delivery.c.id, "ids"))
     .with_for_update()
 )
-_SETTLE = (
+_SETTLE = Prepared(
     update(delivery)
     .where(delivery.c.id == bindparam("of"))
     .values({
-        **{name: bindparam(name) for name in ("status", "reason", "due_at", "delivered_at", "finished_at", "run_id", "run_url",
-                                              "run_state", "slot", "poll_at")},
+        **{name: bindparam(name) for name in ("status", "reason", "dead_kind", "due_at", "delivered_at", "finished_at", "run_id",
+                                              "run_url", "run_state", "slot", "poll_at")},
         "attempts": delivery.c.attempts + bindparam("spent"),
         "throttled": delivery.c.throttled + bindparam("unspent"),
-        "lease": None, "lease_until": None, "polls": 0,
+        "lease": null(), "lease_until": null(), "polls": text("0"),
     })
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery leased to a worker, and the number of the attempt whose intent is on disk."""
-
-    delivery: Delivery
-    attempt: int
-    lease: str
-
-
-def claim(
-    connection: Connection, *, caps: Mapping[str, int], paused: frozenset[str], most: int, now: float, lease: str, turn: int = 0
-) -> list[Claim]:
-    """Lease up to `most` due deliveries, never more of a platform than its free slots, fairly between routes.
-
-    `caps` are the slots of each platform of the present configuration (deliveries of others wait); routes in `paused` are left
-    alone; `turn` rotates which route goes first.
-    """
-    _alone(connection)
-    lanes = [(row.platform, row.route) for row in connection.execute(_LANES)]
-    used = {row[0]: row[1] for row in connection.execute(_SLOTS)} if lanes else {}
-    claims: list[Claim] = []
-    for platform, cap in caps.items():
-        free = min(cap - used.get(platform, 0), most - len(claims))
-        routes = [route for of, route in lanes if of == platform and route not in paused]
-        for place in range(len(routes)):
-            if free <= 0:
-                break
-            share = -(-free // (len(routes) - place))
-            taken = _take(connection, platform, routes[(place + turn) % len(routes)], share, now, lease)
-            claims += taken
-            free -= len(taken)
-    return claims
-
-
-def _alone(connection: Connection) -> None:
-    """Let one worker count slots and take at a time; SQLite's write lock does so by itself."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(1718186849)"))
-
-
-def _take(connection: Connection, platform: str, route: str, most: int, now: float, lease: str) -> list[Claim]:
-    rows = connection.execute(_HEADS, {"lane_platform": platform, "lane_route": route, "now": now, "most": most}).all()
-    claims = [Claim(to_delivery(row), row.attempts + row.throttled + 1, lease) for row in rows]
-    if claims:
-        leased = {"lease": lease, "lease_until": now + LEASE}
-        connection.execute(_LEASE, [{"of": each.delivery.id, **leased} for each in claims])
-        connection.execute(
-            insert(attempt), [{"delivery_id": each.delivery.id, "number": each.attempt, "started_at": now} for each in claims]
-        )
-    return claims
-
-
-def due(connection: Connection, now: float) -> bool:
-    """Tell whether a turn would find anything to do. Reads only, so an idle worker never takes the write lock."""
-    waiting = text(
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
-        " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
-    )
-    return bool(connection.execute(waiting, {"now": now}).scalar())
+_USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
+_CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An attempt that has ended. `first_poll`: seconds until its run is looked at, None for a platform without runs."""
+    """An attempt that has ended.
+
+    `first_poll`: seconds until its run is looked at, None for a platform without runs. `look_at`: when the platform is asked for the run
+    of a start without an answer, None where it is not.
+    """
 
     claim: Claim
     outcome: Outcome
     first_poll: float | None = None
+    look_at: float | None = None
 
 
 def record(connection: Connection, settled: Sequence[Settled], now: float, *, jitter: float) -> list[Status | None]:
@@ -155,11 +77,12 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
     """
     if not settled:
         return []
-    connection.execute(_COMPLETE, [_completion(each, now) for each in settled])
-    ids = [each.claim.delivery.id for each in settled]
-    held = {row.id: (row.status, row.lease) for row in connection.execute(_HELD, {"ids": ids})}
+    sealer = sealer_of(connection)
+    _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
+    ids = listed(each.claim.delivery.id for each in settled)
+    held = {row.id: (row.status, row.lease) for row in _HELD.rows(connection, ids=ids)}
     statuses: list[Status | None] = []
-    rows = []
+    rows, ended = [], []
     for each in settled:
         status, lease = held.get(each.claim.delivery.id, (None, None))
         mine = status == Status.SENDING and lease == each.claim.lease
@@ -168,25 +91,32 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
         statuses.append(decision.status if mine or late else None)
         if mine or late:
             rows.append(_after(each, decision, now, spent=mine))
+            ended += [each.claim.delivery] if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"]) else []
+        if mine and each.outcome.kind in _CAME_TO_NOTHING:
+            circuits.give_back(connection, each.claim.delivery.route, day_of(each.claim.began_at))
     if rows:
-        connection.execute(_SETTLE, rows)
+        _SETTLE.change_each(connection, rows)
+        lines.leave(connection, ended, now)
     return statuses
 
 
-def _completion(each: Settled, now: float) -> dict[str, Any]:
-    outcome = each.outcome
-    return {"of": each.claim.delivery.id, "as": each.claim.attempt, "finished_at": now, "outcome": outcome.kind.value,
-            "status_code": outcome.status_code, "detail": outcome.detail or None, "run_id": outcome.run_id}  # fmt: skip
+def _completion(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
+    outcome, delivery_id, number = each.outcome, each.claim.delivery.id, each.claim.attempt
+    values = {"of": delivery_id, "as": number, "finished_at": now, "outcome": outcome.kind.value,
+              "status_code": outcome.status_code, "detail": outcome.detail or None, "run_id": outcome.run_id}  # fmt: skip
+    return closed(sealer, "attempt", name_of(delivery_id, number), values)
 
 
 def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dict[str, Any]:
     """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the attempt was not counted yet."""
     outcome, delivered = each.outcome, decision.status is Status.DELIVERED
     followed = delivered and each.first_poll is not None
+    look_at = each.look_at if decision.status is Status.UNKNOWN else None
     return {
         "of": each.claim.delivery.id,
         "status": decision.status.value,
         "reason": decision.reason,
+        "dead_kind": DeadKind.PLATFORM.value if decision.status is Status.DEAD else None,
         "due_at": decision.due_at if decision.status is Status.QUEUED else each.claim.delivery.due_at,
         "delivered_at": now if delivered else None,
         "finished_at": now if decision.status is Status.DEAD or (delivered and not followed) else None,
@@ -194,74 +124,117 @@ def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dic
         "run_url": outcome.run_url if delivered else None,
         "run_state": RunState.QUEUED.value if followed else None,
         "slot": followed,
-        "poll_at": now + (each.first_poll or 0.0) if followed else None,
+        "poll_at": now + (each.first_poll or 0.0) if followed else look_at,
         "spent": int(spent and decision.spends),
         "unspent": int(spent and not decision.spends),
     }
 
 
-def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
-    """Return leased deliveries whose calls never began to the queue, as if they had not been taken."""
-    for claim in claims:
-        connection.execute(delete(attempt).where(attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt))
-        connection.execute(
-            update(delivery)
-            .where(delivery.c.id == claim.delivery.id, delivery.c.status == Status.SENDING, delivery.c.lease == claim.lease)
-            .values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
-        )
+def ends(one: Delivery, status: Status, *, followed: bool) -> bool:
+    """Tell whether a delivery that goes to this status lets the next in its line go. `followed`: its run is under way."""
+    if one.order is None:
+        return False
+    if status is Status.DELIVERED:
+        return not followed or one.order.until == "delivered"
+    return status is Status.CANCELLED or (status is Status.DEAD and not one.order.blocks)
 
 
-def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
-    """The heartbeat: keep the leases of calls under way."""
-    if leases:
-        holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)
-        connection.execute(update(delivery).where(holding).values(lease_until=now + LEASE))
+def learn(connection: Connection, settled: Sequence[Settled], caps: Mapping[str, int], now: float, *, jitter: float,
+          reaped: Sequence[Delivery] = ()) -> None:  # fmt: skip
+    """Keep what the answers say about their platforms: see `circuit`. To be called last before a claim, since it counts slots.
+
+    `reaped`: those whose worker died. What it was to find out as a probe nobody will tell.
+    """
+    if not settled and not reaped:
+        return
+    before = circuits.read(connection)
+    if not before and all(each.outcome.kind is Kind.STARTED for each in settled):
+        return
+    alone(connection, Lock.COUNT_SLOTS)
+    before = circuits.read(connection)
+    lost = {one.platform for one in reaped}
+    after = {name: replace(known, probe_until=None) if name in lost else known for name, known in before.items()}
+    for platform in {each.claim.delivery.platform for each in settled}:
+        used = connection.execute(_USED, {"platform": platform}).scalar() or 0
+        known = after.get(platform)
+        for each in settled:
+            if each.claim.delivery.platform == platform:
+                known = learned(known, platform, each.outcome, used, now, jitter)
+        known = worth_keeping(known, caps.get(platform, 0))
+        if known is not None or platform in before:
+            after[platform] = known  # type: ignore[assignment]
+    circuits.write(connection, before, after, now)
 
 
-def reap(connection: Connection, now: float, jitter: float) -> list[tuple[Delivery, Status]]:
-    """Take over deliveries whose lease ran out: one whose attempt had begun has an unknown outcome, one without goes back to the queue."""
+def reap(connection: Connection, now: float, jitter: float, look_at: Callable[[Claim], float | None]) -> list[tuple[Claim, Status]]:
+    """Take over deliveries whose lease ran out: one whose attempt had begun has an unknown outcome, one without goes back to the queue.
+
+    Returns the claims as they were, attempt 0 where none had begun, and what the deliveries have become. `look_at` gives when the
+    platform is asked for the run of an attempt: see `Settled`.
+    """
     expired = select(delivery).where(text("delivery.status = 'sending' AND delivery.lease_until < :now")).with_for_update(skip_locked=True)
     moved = []
     for row in connection.execute(expired, {"now": now}).all():
-        taken = to_delivery(row)
-        begun = attempt.c.delivery_id, attempt.c.outcome.is_(None)
-        open_attempt = connection.execute(select(func.max(attempt.c.number)).where(begun[0] == taken.id, begun[1])).scalar()
-        claim = Claim(taken, open_attempt or 0, taken.lease or "")
-        if open_attempt is None:
-            hand_back(connection, [claim])
-            moved.append((taken, Status.QUEUED))
-        else:
-            [status] = record(connection, [Settled(claim, Outcome(kind=Kind.UNKNOWN, detail=DIED))], now, jitter=jitter)
-            moved.append((taken, status or taken.status))
+        taken = to_delivery(row, sealer_of(connection))
+        is_open = (attempt.c.delivery_id == taken.id) & attempt.c.outcome.is_(None)
+        begun = connection.execute(select(attempt).where(is_open).order_by(attempt.c.number.desc()).limit(1)).one_or_none()
+        if begun is None:
+            moved.append((Claim(taken, 0, taken.lease or "", now), Status.QUEUED))
+            hand_back(connection, [moved[-1][0]])
+            continue
+        claim = Claim(taken, begun.number, taken.lease or "", begun.started_at)
+        lost = Settled(claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), look_at=look_at(claim))
+        [status] = record(connection, [lost], now, jitter=jitter)
+        moved.append((claim, status or taken.status))
     return moved
 
 
 def move(connection: Connection, delivery_id: str, to: Status, now: float, *, reason: str | None = None,
          run_id: str | None = None) -> Delivery:  # fmt: skip
-    """Move a delivery by a person's hand (retry, cancel, resolve) and return it as it was.
+    """Move a delivery by hand (retry, cancel, resolve) and return it as it was. One that is to be `queued` lines up again.
 
     Raises `IllegalTransition` where it may not go there.
     """
     row = connection.execute(select(delivery).where(delivery.c.id == delivery_id).with_for_update()).one_or_none()
     if row is None:
         raise IllegalTransition(f"no delivery {delivery_id}")
-    known = to_delivery(row)
+    known = to_delivery(row, sealer_of(connection))
     if to not in TRANSITIONS[known.status] or known.status is Status.SENDING:
         under_way = known.status is Status.SENDING
         allowed = "nothing while its call is under way" if under_way else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
         raise IllegalTransition(f"{delivery_id} is {known.status}: it can go to {allowed}, not to {to}")
-    if to is Status.QUEUED and known.status is Status.DEAD and not known.attempts and not known.throttled:
+    parked = known.dead_kind is DeadKind.OURS  # and stays so, whatever a person does with it
+    if to is Status.QUEUED and parked:
         raise IllegalTransition(f"{delivery_id} was never sendable ({known.reason}): mend the route, then replay {known.event_id}")
-    values: dict[str, Any] = {"status": to, "reason": reason, "slot": False, "lease": None, "lease_until": None, "poll_at": None}
+    if to is Status.QUEUED and known.unsealable is not None:
+        raise IllegalTransition(f"{delivery_id} cannot be sent: {known.unsealable}")
+    if to is Status.QUEUED and known.inputs is None:
+        raise IllegalTransition(f"{delivery_id} cannot be sent again: its inputs were let go by the `retention` of its source")
+    if parked:
+        reason = ": ".join(filter(None, (reason, known.reason)))
+    values: dict[str, Any] = {"reason": reason, "slot": False, "lease": None, "lease_until": None, "poll_at": None}
+    values["dead_kind"] = DeadKind.OURS.value if parked else DeadKind.PERSON.value if to is Status.DEAD else None
     if to is Status.QUEUED:
-        values |= {"due_at": now, "finished_at": None, "retry_attempts": known.attempts + known.retry.attempts}
-        values |= dict.fromkeys(("run_id", "run_url", "run_state", "raw_state", "outputs", "log", "delivered_at"))
+        to = lines.join(connection, known)
+        values |= queued_again(known, now) | {"retry_attempts": known.attempts + known.retry.attempts}
+        values["holds_key"] = to is Status.QUEUED and known.order is not None
     elif to is Status.DELIVERED:
         values |= {"delivered_at": now, "run_id": run_id, "run_state": RunState.QUEUED if run_id else None, "slot": bool(run_id)}
         values |= {"poll_at": now} if run_id else {"finished_at": now}
     else:
-        values["finished_at"] = now
-    changed = connection.execute(update(delivery).where(delivery.c.id == delivery_id, delivery.c.status == known.status).values(values))
+        values |= {"finished_at": now, "debounce_until": None}
+    changed = connection.execute(
+        update(delivery).where(delivery.c.id == delivery_id, delivery.c.status == known.status).values(status=to, **values)
+    )
     if changed.rowcount != 1:
         raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
+    if ends(known, to, followed=bool(run_id)):
+        lines.leave(connection, [known], now)
     return known
+
+
+def queued_again(known: Delivery, due_at: float) -> dict[str, Any]:
+    """What changes of a delivery that goes back to the queue after it was over: nothing of its run is left, and another may follow."""
+    gone = dict.fromkeys(("run_id", "run_url", "run_state", "raw_state", "outputs", "log", "delivered_at", "finished_at",
+                          "merged_into", "debounce_until"))  # fmt: skip
+    return {**gone, "due_at": due_at, "reruns": known.reruns + (known.run_id is not None)}

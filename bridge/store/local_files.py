@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, func, select, text
 
-from bridge.model import LocalFile
+from bridge.embedded import OF_EVENT, LocalFile
+from bridge.store.sealed import closed, name_of, sealer_of
 from bridge.store.tables import local_file
 
 #: The same on both databases. Of two that keep a file of one name at the same moment the later stays.
@@ -19,19 +20,25 @@ KEEP = text(
 
 def keep_file(connection: Connection, file: LocalFile) -> None:
     """Keep what is known of a file; one of the same user, run and name is replaced."""
-    connection.execute(KEEP, asdict(file))
+    name = name_of(file.user_id, file.run_id, file.name)
+    connection.execute(KEEP, closed(sealer_of(connection), "local_file", name, asdict(file)))
 
 
 def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
     """Return the file of that name: uploaded by the user, or kept by the run."""
     row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
-    return None if row is None else LocalFile(**row._mapping)
+    if row is None:
+        return None
+    digest = sealer_of(connection).open(row.sha256, "local_file", "sha256", name_of(user_id, run_id, name))
+    return LocalFile(**{**row._mapping, "sha256": digest})
 
 
 def uploaded(connection: Connection, user_id: str) -> int:
-    """Return how many bytes the files have that the user has uploaded."""
+    """Return how many bytes the files have that the user has uploaded, without those of events, which go with these."""
     columns = local_file.c
-    total = select(func.coalesce(func.sum(columns.size), 0)).where(columns.user_id == user_id, columns.run_id == "")
+    total = select(func.coalesce(func.sum(columns.size), 0)).where(
+        columns.user_id == user_id, columns.run_id == "", ~columns.name.startswith(OF_EVENT, autoescape=True)
+    )
     return int(connection.execute(total).scalar_one())
 
 

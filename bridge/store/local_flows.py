@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from bridge.model import Input, LocalFlow
+from bridge.embedded import Input, LocalFlow
 from bridge.store.rows import from_json, to_json
 from bridge.store.tables import local_flow
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from itertools import chain, repeat
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
+from bridge.logs import get_logger
+from bridge.store import vacuum
 from bridge.store.database import Database
+from bridge.store.group import brief
+from bridge.store.locks import Lock, alone
 from bridge.store.tables import HEAD
 
-ADVISORY_LOCK = 0x666C6F77  # PostgreSQL's lock for migrations; any number, the same for everyone
+log = get_logger()
+
+LOCK_TIME = "1s"  # that a migration waits for a lock, and others behind it
+WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds until it tries again
+GAVE_WAY = ("55P03", "40P01")  # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected
+PATIENCE = 600.0  # seconds after which it is given up
 
 
 def revision(database: Database) -> str | None:
@@ -26,34 +35,48 @@ def revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Migrate to the newest schema and return (revision before, revision now); a database that is newer is refused."""
+    """Migrate to the newest schema and return (revision before, revision now); a database that is newer is refused.
+
+    Others may go on working meanwhile, those of the version before too. On PostgreSQL the migration waits for nobody's lock longer than
+    `LOCK_TIME`, since all that comes after it would wait with it: it gives way and tries again.
+    """
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
         # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its other files take after it.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    with _alone(database) as connection:
+        vacuum.prepare(database.path)
+    until, waits = time.monotonic() + PATIENCE, chain(WAITS, repeat(WAITS[-1]))
+    while True:
+        try:
+            return _migrate(database)
+        except DBAPIError as error:
+            if not _gave_way(error) or time.monotonic() > until:
+                raise StoreError(f"the schema could not be brought up to date: {brief(error)}") from error
+            log.warning("migration_gave_way", error=brief(error))
+            time.sleep(next(waits))
+
+
+def _gave_way(error: DBAPIError) -> bool:
+    """Whether it was only that others held locks that it wanted."""
+    return getattr(error.orig, "sqlstate", None) in GAVE_WAY or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
+
+
+def remedy(found: str | None) -> str:
+    """Return what a person does about a schema that is not this version's."""
+    return "it is newer, so upgrade flowbridge" if found is not None and found > HEAD else "flowbridge db upgrade"
+
+
+def _migrate(database: Database) -> tuple[str | None, str]:
+    if revision(database) == HEAD:
+        return HEAD, HEAD
+    with database.at_length() as connection:
+        if not database.is_sqlite:
+            alone(connection, Lock.MIGRATE)
+            connection.execute(text("SELECT set_config('lock_timeout', :most, true)"), {"most": LOCK_TIME})
         before = revision(database)
         if before != HEAD:
             _run_alembic(connection, before)
     return before, HEAD
-
-
-@contextmanager
-def _alone(database: Database) -> Iterator[Connection]:
-    """Give a connection to the one process that may migrate; the others wait here until it is done."""
-    if not database.is_sqlite:
-        with database.engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-            yield connection
-        return
-    fd = os.open(database.path.with_name(database.path.name + ".migrate"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        with database.engine.connect() as connection:
-            yield connection
-            connection.commit()
-    finally:
-        os.close(fd)
 
 
 def _run_alembic(connection: Connection, before: str | None) -> None:

@@ -10,33 +10,21 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, exists, func, literal, null, select, text
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, func, literal, null, select, text
 
-from bridge.errors import NotFound
-from bridge.model import Attempt, Delivery, Event
+from bridge.errors import NotFound, SettingsError
+from bridge.model import Attempt, Delivery, Event, Status
+from bridge.sealing import SETTING
 from bridge.store import events as kept
 from bridge.store.database import Database
-from bridge.store.rows import to_delivery, to_event
+from bridge.store.filters import Filters, body_conditions, delivery_conditions, event_conditions
+from bridge.store.rows import to_attempt, to_delivery, to_event
 from bridge.store.tables import attempt, delivery, event
 
 PAGE = 200
-NONE = "none"  # asked for as a status: events that no route has made a delivery of
+BODIES = 50  # bodies that are searched in one transaction
+GOING = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
 OVERLAP = 50  # on PostgreSQL a number is taken before its commit, so those just before the newest may come late
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Which events or deliveries; all that is given must hold. `type` may have `*`; times are of receipt or of planning.
-
-    Of events, `route` and `status` ask for one delivery that has both.
-    """
-
-    source: str | None = None
-    route: str | None = None
-    status: str | None = None
-    type: str | None = None
-    since: float | None = None
-    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +51,54 @@ _DELIVERIES: Select[Any] = select(
 
 def list_events(database: Database, filters: Filters, limit: int = 50) -> Iterator[tuple[Event, list[Delivery]]]:
     """Yield events, newest first, each with all its deliveries; `limit` 0 is no limit. They have no body and no headers."""
-    for rows in _pages(database, _EVENTS.where(*_event_conditions(filters)), event, limit):
+    for rows in _of_events(database, _EVENTS, filters, limit):
         found = kept.deliveries_of(database, [row.id for row in rows])
         for row in rows:
-            yield to_event(row), found[row.id]
+            yield to_event(row, database.sealer), found[row.id]
 
 
-def list_deliveries(database: Database, filters: Filters, limit: int = 50) -> Iterator[Delivery]:
-    """Yield deliveries, newest first; `limit` 0 is no limit. They have no inputs and no log."""
-    for rows in _pages(database, _DELIVERIES.where(*_delivery_conditions(filters)), delivery, limit):
-        yield from map(to_delivery, rows)
+def list_deliveries(database: Database, filters: Filters, limit: int = 50, also: ColumnElement[bool] | None = None) -> Iterator[Delivery]:
+    """Yield deliveries for which `also` holds too, newest first; `limit` 0 is no limit. They have no inputs and no log."""
+    for rows in _of_deliveries(database, _DELIVERIES, filters, limit, also):
+        yield from (to_delivery(row, database.sealer) for row in rows)
+
+
+def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
+    """Yield these events with body and headers, in the order of their ids; those that are gone by now are left out."""
+    for at in range(0, len(ids), BODIES):
+        page = ids[at : at + BODIES]
+        with database.read() as connection:
+            found = {row.id: to_event(row, database.sealer) for row in connection.execute(select(event).where(event.c.id.in_(page)))}
+        yield from (found[each] for each in page if each in found)
 
 
 def event_ids(database: Database, filters: Filters, limit: int = 0) -> list[str]:
     """Return the ids of the newest `limit` events (0: of all), oldest first."""
-    query = select(event.c.seq, event.c.id).where(*_event_conditions(filters))
-    return _ids(database, query, event, limit)
+    return _ids(_of_events(database, select(event.c.seq, event.c.id), filters, limit))
 
 
 def delivery_ids(database: Database, filters: Filters, limit: int = 0, also: ColumnElement[bool] | None = None) -> list[str]:
     """Return the ids of the newest `limit` deliveries (0: of all) for which `also` holds too, oldest first."""
-    query = select(delivery.c.seq, delivery.c.id).where(*_delivery_conditions(filters))
-    return _ids(database, query if also is None else query.where(also), delivery, limit)
+    return _ids(_of_deliveries(database, select(delivery.c.seq, delivery.c.id), filters, limit, also))
+
+
+def count(database: Database, filters: Filters, *, of_deliveries: bool, also: ColumnElement[bool] | None = None) -> int:
+    """Return how many events, or deliveries, fit, whatever their bodies: so many bodies are read where one is asked for."""
+    table = delivery if of_deliveries else event
+    conditions = [*(delivery_conditions if of_deliveries else event_conditions)(filters), *([] if also is None else [also])]
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar() or 0
+
+
+def going(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
+    """Return of how many of these events a delivery (by that route) was started, or is about to be: a replay starts its flow again."""
+    found = 0
+    for at in range(0, len(event_ids), 500):
+        query = select(func.count(delivery.c.event_id.distinct())).where(delivery.c.event_id.in_(event_ids[at : at + 500]))
+        query = query.where(delivery.c.status.in_(GOING) if route is None else delivery.c.status.in_(GOING) & (delivery.c.route == route))
+        with database.read() as connection:
+            found += connection.execute(query).scalar() or 0
+    return found
 
 
 def show(database: Database, text: str) -> Found:
@@ -98,7 +112,7 @@ def show(database: Database, text: str) -> Found:
     query = select(attempt).where(attempt.c.delivery_id.in_(attempts)).order_by(attempt.c.delivery_id, attempt.c.number)
     with database.read() as connection:
         for row in connection.execute(query):
-            attempts[row.delivery_id].append(Attempt(**row._mapping))
+            attempts[row.delivery_id].append(to_attempt(row, database.sealer))
     return Found(kept.get(database, event_id), deliveries, attempts, delivery_id)
 
 
@@ -114,6 +128,15 @@ def find(database: Database, text: str) -> tuple[str, str | None]:
             some = ", ".join(row.named for row in found[:4]) + (", …" if len(found) > 4 else "")
             raise NotFound(f"several ids begin with {text!r}: {some}")
     raise NotFound(f"no event, delivery or run has the id {text!r}")
+
+
+def latest_run(database: Database, one: Delivery) -> Delivery | None:
+    """Return the delivery of the same flow that last started a run, null where none is kept."""
+    same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
+    query = _DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same).order_by(delivery.c.seq.desc()).limit(1)
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else to_delivery(row, database.sealer)
 
 
 def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:
@@ -149,13 +172,16 @@ def newest(database: Database) -> tuple[int, int]:
 def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
     """Return the next events after that sequence number with their own, oldest first; some may have been returned before."""
     first = after if database.is_sqlite else after - OVERLAP
-    query = _EVENTS.where(event.c.seq > first, *_event_conditions(filters)).order_by(event.c.seq).limit(PAGE)
+    query = _EVENTS.where(event.c.seq > first, *event_conditions(filters)).order_by(event.c.seq).limit(PAGE)
     with database.read() as connection:
-        return [(row.seq, to_event(row)) for row in connection.execute(query)]
+        return [(row.seq, to_event(row, database.sealer)) for row in connection.execute(query)]
 
 
 def moving(database: Database, after: int, watched: Collection[str], filters: Filters) -> list[tuple[int, Delivery]]:
-    """Return the next deliveries after that sequence number, those in flight, and the `watched`, each with its number."""
+    """Return the next deliveries after that sequence number, those in flight, and the `watched`, each with its number.
+
+    What may change of them is not looked at (see `Filters.fits`), so that one is watched until it has changed.
+    """
     first = after if database.is_sqlite else after - OVERLAP
     ids = list(watched)
     new = _DELIVERIES.where(delivery.c.seq > first).order_by(delivery.c.seq).limit(PAGE)
@@ -164,67 +190,54 @@ def moving(database: Database, after: int, watched: Collection[str], filters: Fi
     found: dict[int, Delivery] = {}
     with database.read() as connection:
         for query in queries:
-            for row in connection.execute(query.where(*_delivery_conditions(filters))):
-                found[row.seq] = to_delivery(row)
+            for row in connection.execute(query.where(*delivery_conditions(filters.lasting))):
+                found[row.seq] = to_delivery(row, database.sealer)
     return sorted(found.items())
 
 
 # -- the statements
 
 
-def _pages(database: Database, query: Select[Any], table: Table, limit: int) -> Iterator[Sequence[Row[Any]]]:
+def _of_events(database: Database, query: Select[Any], filters: Filters, limit: int) -> Iterator[Sequence[Row[Any]]]:
+    late = _of_bodies(database, filters, of_deliveries=False)
+    return _pages(database, query.where(*event_conditions(filters)), event, limit, late)
+
+
+def _of_deliveries(database: Database, query: Select[Any], filters: Filters, limit: int,
+                   also: ColumnElement[bool] | None) -> Iterator[Sequence[Row[Any]]]:  # fmt: skip
+    late = _of_bodies(database, filters, of_deliveries=True)
+    conditions = [*delivery_conditions(filters), *([] if also is None else [also])]
+    return _pages(database, query.where(*conditions), delivery, limit, late)
+
+
+def _of_bodies(database: Database, filters: Filters, *, of_deliveries: bool) -> Sequence[ColumnElement[bool]]:
+    if filters.body is not None and database.sealer.on:
+        raise SettingsError(f"bodies are sealed ({SETTING}), so no text can be looked for in them: look by the other filters")
+    return body_conditions(filters, of_deliveries=of_deliveries, is_sqlite=database.is_sqlite)
+
+
+def _pages(database: Database, query: Select[Any], table: Table, limit: int,
+           late: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[Row[Any]]]:  # fmt: skip
+    """Yield the newest rows page by page. What is asked `late` costs much, and is asked of one page of rows at a time."""
     left, before = limit or None, None
     while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
+        size = BODIES if late else PAGE if left is None else min(PAGE, left)
         page = query.order_by(table.c.seq.desc()).limit(size)
+        page = page if before is None else page.where(table.c.seq < before)
         with database.read() as connection:
-            rows = connection.execute(page if before is None else page.where(table.c.seq < before)).all()
+            if late:
+                numbers = connection.execute(page.with_only_columns(table.c.seq)).scalars().all()
+                picked = query.where(table.c.seq.in_(numbers), *late).order_by(table.c.seq.desc()).limit(left)
+                rows = connection.execute(picked).all()
+            else:
+                rows = connection.execute(page).all()
+                numbers = [row.seq for row in rows]
         if rows:
             yield rows
-        if len(rows) < size:
+        if len(numbers) < size:
             return
-        before, left = rows[-1].seq, None if left is None else left - len(rows)
+        before, left = numbers[-1], None if left is None else left - len(rows)
 
 
-def _ids(database: Database, query: Select[Any], table: Table, limit: int) -> list[str]:
-    return [row.id for rows in _pages(database, query, table, limit) for row in rows][::-1]
-
-
-def _event_conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions = [*_one_source(filters), *_between(event.c.received_at, filters)]
-    owned = [delivery.c.event_id == event.c.id]
-    if filters.route is not None:
-        owned.append(delivery.c.route == filters.route)
-    if filters.status == NONE:
-        conditions.append(~exists().where(*owned))
-    elif filters.status is not None:
-        owned.append(delivery.c.status == filters.status)
-    if len(owned) > 1 and filters.status != NONE:
-        conditions.append(exists().where(*owned))
-    return conditions
-
-
-def _delivery_conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions = _between(delivery.c.created_at, filters)
-    if filters.route is not None:
-        conditions.append(delivery.c.route == filters.route)
-    if filters.status is not None:
-        conditions.append(delivery.c.status == filters.status)
-    if of_event := _one_source(filters):
-        conditions.append(exists().where(event.c.id == delivery.c.event_id, *of_event))
-    return conditions
-
-
-def _one_source(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions = [] if filters.source is None else [event.c.source == filters.source]
-    if filters.type is not None and "*" in filters.type:
-        pattern = filters.type.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_").replace("*", "%")
-        conditions.append(event.c.type.like(pattern, escape="\\"))
-    elif filters.type is not None:
-        conditions.append(event.c.type == filters.type)
-    return conditions
-
-
-def _between(column: Any, filters: Filters) -> list[ColumnElement[bool]]:
-    since = [] if filters.since is None else [column >= filters.since]
-    return since + ([] if filters.until is None else [column < filters.until])
+def _ids(pages: Iterator[Sequence[Row[Any]]]) -> list[str]:
+    return [row.id for rows in pages for row in rows][::-1]

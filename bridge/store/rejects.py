@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
-from bridge.errors import NotFound
 from bridge.model import Reject
+from bridge.sealing import Sealer
 from bridge.store.database import Database
+from bridge.store.naming import row_named
 from bridge.store.rows import from_json, to_json
+from bridge.store.sealed import OF_TABLE, closed
 from bridge.store.tables import reject
 
 KEPT = 100  # rejects of a source
+PAGE = 50  # rejects read at a time; each may be a hundred KiB
 STALE_CLAIM = 60.0  # seconds after which a readmission that left no event is taken to have been interrupted
 _NAMES = [field.name for field in fields(Reject)]
 
@@ -22,6 +26,7 @@ _NAMES = [field.name for field in fields(Reject)]
 def add(database: Database, one: Reject) -> None:
     """Keep a reject, and let go of its source's oldest."""
     values = {name: getattr(one, name) for name in _NAMES} | {"headers": to_json(dict(one.headers)), "event_ids": None}
+    values = closed(database.sealer, "reject", one.id, values)
     columns = reject.c
     newest = select(columns.seq).where(columns.source == one.source).order_by(columns.seq.desc())
     database.write(
@@ -36,7 +41,7 @@ def add(database: Database, one: Reject) -> None:
 
 def listed(database: Database, *, source: str | None = None, since: float | None = None, waiting: bool = False,
            limit: int = 0) -> Iterator[Reject]:  # fmt: skip
-    """Yield rejects, newest first; `waiting`: only those that were not readmitted; `limit` 0 is no limit."""
+    """Yield rejects, newest first, a page at a time in memory; `waiting`: only those that were not readmitted; `limit` 0 is no limit."""
     query = select(reject).order_by(reject.c.seq.desc())
     conditions: list[ColumnElement[bool]] = []
     if source is not None:
@@ -45,21 +50,21 @@ def listed(database: Database, *, source: str | None = None, since: float | None
         conditions.append(reject.c.received_at >= since)
     if waiting:
         conditions.append(reject.c.readmitted_at.is_(None))
-    with database.read() as connection:
-        rows = connection.execute(query.where(*conditions).limit(limit or None)).all()
-    yield from map(_to_reject, rows)
+    left, query = limit or sys.maxsize, query.where(*conditions)
+    page = query
+    while left > 0:
+        with database.read() as connection:
+            rows = connection.execute(page.limit(min(left, PAGE))).all()
+        yield from (to_reject(row, database.sealer) for row in rows)
+        if len(rows) < PAGE:
+            return
+        left, page = left - PAGE, query.where(reject.c.seq < rows[-1].seq)
 
 
 def get(database: Database, text: str) -> Reject:
     """Return the reject with this id, or the one whose id begins so; `NotFound` where there is none, or several."""
-    with database.read() as connection:
-        rows = connection.execute(select(reject).where(func.substr(reject.c.id, 1, len(text)) == text).limit(5)).all()
-    exact = [row for row in rows if row.id == text] or rows
-    if len(exact) > 1:
-        raise NotFound(f"several ids begin with {text!r}: {', '.join(row.id for row in exact)}")
-    if not exact:
-        raise NotFound(f"no reject has the id {text!r}; each source keeps its newest {KEPT}")
-    return _to_reject(exact[0])
+    row = row_named(database, reject, text, f"no reject has the id {text!r}; each source keeps its newest {KEPT}")
+    return to_reject(row, database.sealer)
 
 
 def claim(database: Database, reject_id: str, now: float) -> bool:
@@ -76,6 +81,8 @@ def settle(database: Database, reject_id: str, event_ids: tuple[str, ...] | None
     database.write(lambda connection: connection.execute(update(reject).where(reject.c.id == reject_id).values(became)))
 
 
-def _to_reject(row: Row[Any]) -> Reject:
+def to_reject(row: Row[Any], sealer: Sealer) -> Reject:
+    """Return the reject of a row."""
     values = {name: row._mapping[name] for name in _NAMES}
-    return Reject(**(values | {"headers": from_json(row.headers), "event_ids": tuple(from_json(row.event_ids) or ())}))
+    values |= {name: sealer.open(values[name], "reject", name, row.id) for name in OF_TABLE["reject"]}
+    return Reject(**(values | {"headers": from_json(values["headers"]), "event_ids": tuple(from_json(row.event_ids) or ())}))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
-from bridge.model import JSON, Delivery, Event, Retry, RunState, Status
+from bridge.errors import Unsealable
+from bridge.model import JSON, Attempt, DeadKind, Debounce, Delivery, Event, FormFile, Order, Retry, RunState, Status
+from bridge.sealing import Sealer
+from bridge.store.sealed import OF_TABLE, closed, name_of
+from bridge.store.tables import attempt
 
 
 def to_json(value: JSON) -> str | None:
@@ -34,9 +39,9 @@ def from_json(text: str | None) -> JSON:
     return None if text is None else orjson.loads(text)
 
 
-def event_row(event: Event) -> dict[str, Any]:
+def event_row(event: Event, sealer: Sealer) -> dict[str, Any]:
     """Return the columns of an event, without those the database fills in."""
-    return {
+    values = {
         "id": event.id,
         "source": event.source,
         "provider": event.provider,
@@ -49,33 +54,49 @@ def event_row(event: Event) -> dict[str, Any]:
         "headers": to_json(event.headers),
         "query_string": event.query_string,
         "body": event.body,
+        "sender_retry": event.sender_retry,
+        "files": to_json([asdict(file) for file in event.files]) if event.files else None,
+        "spam": event.spam,
+        "client": event.client,
     }
+    return closed(sealer, "event", event.id, values)
 
 
-def to_event(row: Row[Any]) -> Event:
+def to_event(row: Row[Any], sealer: Sealer) -> Event:
     """Return the event of a row of the `event` table."""
     values = row._mapping
+    id_ = values["id"]
     return Event(
-        id=values["id"],
+        id=id_,
         source=values["source"],
         provider=values["provider"],
         type=values["type"],
         provider_id=values["provider_id"],
         received_at=values["received_at"],
-        headers=from_json(values["headers"]),
-        query_string=values["query_string"],
-        body=values["body"],
+        headers=from_json(sealer.open(values["headers"], "event", "headers", id_)),
+        query_string=sealer.open(values["query_string"], "event", "query_string", id_),
+        body=sealer.open(values["body"], "event", "body", id_),
         body_sha256=values["body_sha256"],
         config_hash=values["config_hash"],
         problem=values["problem"],
         same_body_as=values["same_body_as"],
         duplicates=values["duplicates"],
+        sender_retry=values["sender_retry"],
+        files=files_of(values["files"], id_, sealer),
+        spam=values["spam"],
+        client=sealer.open(values["client"], "event", "client", id_),
     )
 
 
-def delivery_row(delivery: Delivery) -> dict[str, Any]:
+def files_of(kept: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile, ...]:
+    """Return the files of an event, by its column."""
+    return tuple(FormFile(**file) for file in from_json(sealer.open(kept, "event", "files", event_id)) or ())
+
+
+def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
     """Return the columns that planning decides."""
-    return {
+    order, debounce = delivery.order, delivery.debounce
+    values = {
         "id": delivery.id,
         "event_id": delivery.event_id,
         "route": delivery.route,
@@ -95,38 +116,80 @@ def delivery_row(delivery: Delivery) -> dict[str, Any]:
         "run_timeout": delivery.run_timeout,
         "whole_body": delivery.whole_body,
         "inputs": to_json(delivery.inputs),
+        "dead_kind": delivery.dead_kind and delivery.dead_kind.value,
+        "on_run_failed": delivery.on_run_failed,
+        "run_retries": delivery.run_retries,
+        "order_key": order.key if order else None,
+        "order_until": order.until if order else "run_end",
+        "order_blocks": order is not None and order.blocks,
+        "debounce_key": debounce.key if debounce else None,
+        "debounce_until": debounce.until if debounce else None,
     }
+    return closed(sealer, "delivery", delivery.id, values)
 
 
-def to_delivery(row: Row[Any]) -> Delivery:
-    """Return the delivery of a row of the `delivery` table."""
-    values = row._mapping
+def to_delivery(row: Any, sealer: Sealer) -> Delivery:
+    """Return the delivery of a row of the `delivery` table. One that was changed behind our back says so, and is without what was in it."""
     return Delivery(
-        id=values["id"],
-        event_id=values["event_id"],
-        route=values["route"],
-        flow=values["flow"],
-        platform=values["platform"],
-        saved_item_id=values["saved_item_id"],
-        inputs=from_json(values["inputs"]),
-        whole_body=bool(values["whole_body"]),
-        status=Status(values["status"]),
-        reason=values["reason"],
-        created_at=values["created_at"],
-        due_at=values["due_at"],
-        delivered_at=values["delivered_at"],
-        finished_at=values["finished_at"],
-        config_hash=values["config_hash"],
-        retry=Retry(values["retry_attempts"], values["retry_first"], values["retry_max"]),
-        on_unknown=values["on_unknown"],
-        run_timeout=values["run_timeout"],
-        attempts=values["attempts"],
-        throttled=values["throttled"],
-        run_id=values["run_id"],
-        run_url=values["run_url"],
-        run_state=RunState(values["run_state"]) if values["run_state"] else None,
-        raw_state=values["raw_state"],
-        outputs=from_json(values["outputs"]),
-        log=tuple(from_json(values["log"]) or ()),
-        lease=values["lease"],
+        id=row.id,
+        event_id=row.event_id,
+        route=row.route,
+        flow=row.flow,
+        platform=row.platform,
+        saved_item_id=row.saved_item_id,
+        whole_body=bool(row.whole_body),
+        status=Status(row.status),
+        reason=row.reason,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        delivered_at=row.delivered_at,
+        finished_at=row.finished_at,
+        config_hash=row.config_hash,
+        retry=Retry(row.retry_attempts, row.retry_first, row.retry_max),
+        dead_kind=DeadKind(row.dead_kind) if row.dead_kind else None,
+        on_unknown=row.on_unknown,
+        on_run_failed=row.on_run_failed,
+        run_retries=row.run_retries,
+        run_timeout=row.run_timeout,
+        order=_order(row) if row.order_key is not None else None,
+        holds_key=bool(row.holds_key),
+        debounce=_debounce(row) if row.debounce_until is not None else None,
+        merged_into=row.merged_into,
+        attempts=row.attempts,
+        throttled=row.throttled,
+        run_id=row.run_id,
+        run_url=row.run_url,
+        run_state=RunState(row.run_state) if row.run_state else None,
+        raw_state=row.raw_state,
+        reruns=row.reruns,
+        lease=row.lease,
+        **_content(row, sealer),
     )
+
+
+def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
+    """What is kept sealed of a delivery, or why it cannot be opened."""
+    try:
+        inputs, outputs, log, evidence = [
+            kept if kept is None else orjson.loads(sealer.open(kept, "delivery", column, row.id))
+            for column, kept in (("inputs", row.inputs), ("outputs", row.outputs), ("log", row.log), ("evidence", row.evidence))
+        ]
+    except Unsealable as error:
+        return {"inputs": None, "unsealable": str(error)}
+    return {"inputs": inputs, "outputs": outputs, "log": tuple(log or ()), "evidence": evidence}
+
+
+def _order(row: Any) -> Order:
+    return Order(key=row.order_key, until=row.order_until, blocks=bool(row.order_blocks))
+
+
+def _debounce(row: Any) -> Debounce:
+    return Debounce(key=row.debounce_key, until=row.debounce_until)
+
+
+def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
+    """Return the attempt of a row of the `attempt` table."""
+    values, name = {one: row._mapping[one] for one in attempt.c.keys()}, name_of(row.delivery_id, row.number)  # noqa: SIM118
+    state, kept = values["run_state"], {column: sealer.open(values[column], "attempt", column, name) for column in OF_TABLE["attempt"]}
+    return Attempt(**values | {"run_state": RunState(state) if state else None, "detail": kept["detail"],
+                               "outputs": from_json(kept["outputs"]), "log": tuple(from_json(kept["log"]) or ())})  # fmt: skip

@@ -7,18 +7,21 @@ idempotent: then it is queued again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select, text, update
 
-from bridge.errors import Full
-from bridge.model import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.embedded import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.errors import Full, Unsealable
+from bridge.sealing import Sealer
 from bridge.store import local_files, local_flows
+from bridge.store.claims import LEASE
 from bridge.store.database import Database
-from bridge.store.ledger import LEASE
+from bridge.store.locks import Lock, alone
 from bridge.store.rows import from_json, to_json
+from bridge.store.sealed import OF_TABLE, closed, sealer_of
 from bridge.store.tables import local_run
 
 # Written out, since an index on some rows is only used where its very condition stands in the statement.
@@ -26,10 +29,10 @@ OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
 QUEUED = text("local_run.state = 'QUEUED' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
 HELD = text("local_run.state IN ('RUNNING', 'TERMINATING') AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
 TERMINATING = text("local_run.state = 'TERMINATING' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
-COUNTING = 0x666C6F77  # PostgreSQL's advisory lock for those who count runs
 NEVER_BEGAN = "The run was terminated before it began."
 AGAIN = "It is run again."
 DIED = "the worker that executed it died"
+_STARTED = ("id", "saved_item_id", "user_id", "idempotency_key", "created_at", "inputs", "body")
 BEGINNINGS = 5  # an idempotent run that is interrupted is begun at most so often
 
 
@@ -39,25 +42,17 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
     `cap`: a new run is refused (`Full`) while so many are not over yet.
     """
     if cap is not None:
-        _alone(connection)
+        alone(connection, Lock.COUNT_RUNS)
         if run.idempotency_key and (known := find(connection, run.idempotency_key)):
             return known
         active = connection.execute(select(func.count()).select_from(local_run).where(OPEN)).scalar() or 0
         if active >= cap:
             raise Full(f"{active} runs are not over yet; at most {cap} are allowed at once")
     columns = local_run.c
+    values: dict[str, Any] = {name: getattr(run, name) for name in _STARTED} | {"state": run.state.value}
     added = connection.execute(
         _insert(connection.dialect.name)(local_run)
-        .values(
-            id=run.id,
-            saved_item_id=run.saved_item_id,
-            user_id=run.user_id,
-            idempotency_key=run.idempotency_key,
-            state=run.state.value,
-            created_at=run.created_at,
-            inputs=run.inputs,
-            body=run.body,
-        )
+        .values(closed(sealer_of(connection), "local_run", run.id, values))
         .on_conflict_do_nothing(index_elements=[columns.idempotency_key], index_where=columns.idempotency_key.is_not(None))
     )
     known = None if added.rowcount == 1 else find(connection, run.idempotency_key or "")
@@ -78,20 +73,20 @@ def _insert(dialect: str) -> Any:
 def get(connection: Connection, run_id: str) -> LocalRun | None:
     """Return the run, or None where there is none with that id."""
     row = connection.execute(select(local_run).where(local_run.c.id == run_id)).one_or_none()
-    return None if row is None else _to_run(row)
+    return None if row is None else _to_run(row, sealer_of(connection))
 
 
 def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
     """Return the run that was started with this idempotency key."""
     row = connection.execute(select(local_run).where(local_run.c.idempotency_key == idempotency_key)).one_or_none()
-    return None if row is None else _to_run(row)
+    return None if row is None else _to_run(row, sealer_of(connection))
 
 
 def claim(connection: Connection, most: int, now: float, lease: str, cap: int | None = None) -> list[LocalRun]:
     """Take up to `most` queued runs, oldest first, to execute them under `lease`; `cap` are under way at most, whoever holds them."""
     columns = local_run.c
     if cap is not None:
-        _alone(connection)
+        alone(connection, Lock.COUNT_RUNS)
         most = min(most, cap - (connection.execute(select(func.count()).select_from(local_run).where(HELD)).scalar() or 0))
     if most <= 0:
         return []
@@ -103,13 +98,8 @@ def claim(connection: Connection, most: int, now: float, lease: str, cap: int | 
             .where(columns.id.in_([row.id for row in rows]), columns.state == "QUEUED")
             .values(state="RUNNING", started_at=now, lease=lease, lease_until=now + LEASE)
         )
-    return [_to_run(row, state=LocalState.RUNNING, started_at=now) for row in rows]
-
-
-def _alone(connection: Connection) -> None:
-    """Let nobody else count runs until the end of the transaction; SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(COUNTING)))
+    sealer = sealer_of(connection)
+    return [_to_run(row, sealer, state=LocalState.RUNNING, started_at=now) for row in rows]
 
 
 def waiting(connection: Connection) -> bool:
@@ -117,16 +107,17 @@ def waiting(connection: Connection) -> bool:
     return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
 
 
-def extend(connection: Connection, lease: str, now: float, logs: Mapping[str, str]) -> set[str]:
-    """The heartbeat: keep the lease of runs under way, and what they have written so far: by run id, as JSON.
+def extend(connection: Connection, lease: str, now: float, ids: Collection[str], logs: Mapping[str, str]) -> set[str]:
+    """The heartbeat: keep the lease of these runs, and what they have written so far: by run id, as JSON.
 
-    Returns the ids of the runs that are still held under `lease`.
+    Returns the ids of those that are still held under `lease`.
     """
     columns = local_run.c
-    held = (columns.lease == lease) & HELD
+    held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD
     connection.execute(update(local_run).where(held).values(lease_until=now + LEASE))
     for run_id, lines in logs.items():
-        connection.execute(update(local_run).where(columns.id == run_id, held).values(log=lines))
+        kept = closed(sealer_of(connection), "local_run", run_id, {"log": lines})
+        connection.execute(update(local_run).where(columns.id == run_id, held).values(kept))
     return set(connection.execute(select(columns.id).where(held)).scalars())
 
 
@@ -143,7 +134,9 @@ def finish(connection: Connection, run_id: str, result: RunResult, now: float, l
     columns = local_run.c
     asked = case((columns.state == LocalState.TERMINATING, LocalState.TERMINATED.value), else_=result.state.value)
     ended = connection.execute(
-        update(local_run).where(columns.id == run_id, columns.lease == lease, HELD).values(_ending(result, now) | {"state": asked})
+        update(local_run)
+        .where(columns.id == run_id, columns.lease == lease, HELD)
+        .values(closed(sealer_of(connection), "local_run", run_id, _ending(result, now)) | {"state": asked})
     )
     return ended.rowcount == 1
 
@@ -153,7 +146,8 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
     columns = local_run.c
     never = RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,))
     mine = columns.id == run_id
-    connection.execute(update(local_run).where(mine, columns.state == LocalState.QUEUED).values(_ending(never, now)))
+    ended = closed(sealer_of(connection), "local_run", run_id, _ending(never, now))
+    connection.execute(update(local_run).where(mine, columns.state == LocalState.QUEUED).values(ended))
     connection.execute(update(local_run).where(mine, columns.state == LocalState.RUNNING).values(state=LocalState.TERMINATING))
     return get(connection, run_id)
 
@@ -180,8 +174,9 @@ def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float, 
     cut_off = select(local_run).where(local_run.c.id.in_(ids), HELD)
     if lease is not None:
         cut_off = cut_off.where(local_run.c.lease == lease)
+    sealer = sealer_of(connection)
     for row in connection.execute(cut_off).all() if ids else []:
-        run = _to_run(row)
+        run = _to_run(row, sealer)
         flow = local_flows.find(connection, run.saved_item_id)
         begun = 1 + sum(line.endswith(AGAIN) for line in run.log)
         if run.state is LocalState.TERMINATING:
@@ -190,6 +185,7 @@ def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float, 
             values = _waiting_again() | {"log": to_json([*run.log, f"The run was interrupted: {why}. {AGAIN}"])}
         else:
             values = _ending(RunResult(state=LocalState.FAILED, log=(*run.log, f"The run was interrupted: {why}.")), now)
+        values = closed(sealer, "local_run", run.id, values)
         connection.execute(update(local_run).where(local_run.c.id == run.id, local_run.c.state == run.state.value).values(values))
 
 
@@ -197,7 +193,8 @@ def newest(connection: Connection, flow_ids: Sequence[str], user_id: str, most: 
     """Return the newest runs of each flow that the user started, newest first."""
     columns = local_run.c
     mine = select(local_run).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
-    return {one: [_to_run(row) for row in connection.execute(mine.where(columns.saved_item_id == one))] for one in flow_ids}
+    sealer = sealer_of(connection)
+    return {one: [_to_run(row, sealer) for row in connection.execute(mine.where(columns.saved_item_id == one))] for one in flow_ids}
 
 
 def _waiting_again() -> dict[str, Any]:
@@ -215,8 +212,13 @@ def _ending(result: RunResult, now: float) -> dict[str, Any]:
     }
 
 
-def _to_run(row: Row[Any], **changed: Any) -> LocalRun:
-    values = dict(row._mapping) | changed
+def _to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
+    values, unsealable = dict(row._mapping) | changed, None
+    try:
+        values |= {name: sealer.open(values[name], "local_run", name, row.id) for name in OF_TABLE["local_run"]}
+    except Unsealable as error:
+        values |= {"inputs": "{}", "outputs": None, "log": None, "body": None}
+        unsealable = str(error)
     return LocalRun(
         id=values["id"],
         saved_item_id=values["saved_item_id"],
@@ -230,6 +232,7 @@ def _to_run(row: Row[Any], **changed: Any) -> LocalRun:
         started_at=values["started_at"],
         finished_at=values["finished_at"],
         body=values["body"],
+        unsealable=unsealable,
     )
 
 

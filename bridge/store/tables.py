@@ -6,43 +6,20 @@ million finished ones behind them. `seq` is the order of commit (SQLite's rowid,
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Float, Index, Integer, LargeBinary, Table, Text, text
 
-from bridge.model import RunState, Status
+from bridge.model import DeadKind, RunState, Status
+from bridge.store.act_tables import act, act_item
+from bridge.store.schema import SEQ, metadata, partial
 
-HEAD = "0003"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
-SEQ = BigInteger().with_variant(Integer, "sqlite")
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "hold", "learned", "local_file",
+           "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
+HEAD = "0012"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
-def _one_of(column: str, values: type[Status] | type[RunState]) -> CheckConstraint:
+def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    # PostgreSQL's condition is the same; migrations/env.py says so there, since saying it here would load that dialect for everyone.
-    return Index(name, *columns, unique=unique, sqlite_where=text(where))
 
 
 reject = Table(
@@ -66,6 +43,7 @@ reject = Table(
     Column("readmitted_at", Float),
     Column("event_ids", Text),
     Index("ix_reject_source", "source", "seq"),
+    partial("ix_reject_readmitted", "readmitted_at", where="readmitted_at IS NOT NULL"),
 )
 
 learned = Table(
@@ -103,10 +81,44 @@ event = Table(
     Column("body_sha256", Text, nullable=False),
     Column("headers", Text, nullable=False),
     Column("query_string", Text, nullable=False),
+    Column("sender_retry", Integer),
+    Column("files", Text),
+    Column("spam", Text),
+    Column("client", Text),
     # Last, so that reading the other columns of a row never walks its overflow pages.
     Column("body", LargeBinary, nullable=False),
-    _partial("ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True),
+    partial("ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True),
     Index("ix_event_body", "source", "body_sha256", "seq"),
+    Index("ix_event_age", "source", "received_at"),
+    partial("ix_event_spam", "source", "seq", where="spam IS NOT NULL"),
+    partial("ix_event_files", "seq", where="files IS NOT NULL"),
+)
+
+recent = Table(
+    "recent",  # what forms remember for a while: a row means nothing after `until`
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("until", Float, nullable=False),  # of a rate: when the bucket is empty again
+    Column("digest", Text),
+    Column("event_id", Text),
+    Index("ix_recent_until", "until"),
+    sqlite_with_rowid=False,
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("severity", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("do", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("raised_at", Float),
+    Column("told_at", Float),
+    Column("told", Integer, nullable=False),
+    Column("resolved_at", Float),
+    sqlite_with_rowid=False,
 )
 
 delivery = Table(
@@ -146,14 +158,32 @@ delivery = Table(
     Column("inputs", Text),
     Column("outputs", Text),
     Column("log", Text),
+    Column("dead_kind", Text),
+    Column("on_run_failed", Text, nullable=False, server_default="ignore"),
+    Column("run_retries", Integer, nullable=False, server_default="0"),
+    Column("reruns", Integer, nullable=False, server_default="0"),
+    Column("order_key", Text),
+    Column("order_until", Text, nullable=False, server_default="run_end"),
+    Column("order_blocks", Boolean, nullable=False, server_default=text("false")),
+    Column("holds_key", Boolean, nullable=False, server_default=text("false")),  # it is the head of its line: one for each key
+    Column("debounce_key", Text),
+    Column("debounce_until", Float),  # it waits to be merged into a later one, until then; null once it is taken on
+    Column("merged_into", Text),
+    Column("evidence", Text),
     _one_of("status", Status),
     _one_of("run_state", RunState),
+    _one_of("dead_kind", DeadKind),
     Index("ix_delivery_event", "event_id"),
-    _partial("ix_delivery_queue", "platform", "route", "due_at", "seq", where="status = 'queued'"),
-    _partial("ix_delivery_lease", "lease_until", where="status = 'sending'"),
-    _partial("ix_delivery_slot", "platform", where="slot"),
-    _partial("ix_delivery_poll", "poll_at", where="poll_at IS NOT NULL"),
-    _partial("ix_delivery_stuck", "status", "seq", where="status IN ('dead', 'unknown', 'blocked')"),
+    partial("ix_delivery_head", "route", "order_key", where="holds_key", unique=True),
+    partial("ix_delivery_line", "route", "order_key", "seq", where="status = 'blocked'"),
+    partial("ix_delivery_merge", "route", "debounce_key", where="debounce_until IS NOT NULL"),
+    partial("ix_delivery_unknown", "route", where="status = 'unknown'"),
+    partial("ix_delivery_run", "run_id", where="run_id IS NOT NULL"),
+    partial("ix_delivery_queue", "platform", "route", "due_at", "seq", where="status = 'queued'"),
+    partial("ix_delivery_lease", "lease_until", where="status = 'sending'"),
+    partial("ix_delivery_slot", "platform", "route", where="slot"),
+    partial("ix_delivery_poll", "poll_at", where="poll_at IS NOT NULL"),
+    partial("ix_delivery_stuck", "status", "seq", where="status IN ('dead', 'unknown', 'blocked')"),
 )
 
 attempt = Table(
@@ -167,6 +197,48 @@ attempt = Table(
     Column("status_code", Integer),
     Column("detail", Text),
     Column("run_id", Text),
+    Column("run_state", Text),
+    Column("log", Text),
+    Column("run_finished_at", Float),
+    Column("outputs", Text),
+    partial("ix_attempt_run", "run_id", where="run_id IS NOT NULL"),
+    partial("ix_attempt_unknown", "started_at", where="outcome = 'unknown'"),
+    sqlite_with_rowid=False,
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("route", Text, primary_key=True),
+    Column("next_at", Float, nullable=False),  # the next start is not before that
+    Column("day", Integer, nullable=False),  # days since 1970 (UTC)
+    Column("starts", Integer, nullable=False),  # of that day
+    sqlite_with_rowid=False,
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("what", Text, primary_key=True),  # "starts": nothing is started while this row is there
+    Column("since", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+circuit = Table(
+    "circuit",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("open_for", Float, nullable=False),
+    Column("open_until", Float),
+    Column("probe_until", Float),
+    Column("allowance", Integer),
+    Column("raise_at", Float, nullable=False),
+    Column("raise_for", Float, nullable=False),
+    Column("not_before", Float, nullable=False),
+    Column("reason", Text),
+    Column("changed_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -198,8 +270,8 @@ local_run = Table(
     Column("outputs", Text),
     Column("log", Text),
     Column("body", Text),
-    _partial("ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
-    _partial("ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"),
+    partial("ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
+    partial("ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"),
     Index("ix_local_run_flow", "saved_item_id", "seq"),
 )
 

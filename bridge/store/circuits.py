@@ -1,0 +1,52 @@
+"""What is known of platforms that do not take all they are asked, and of what has started of routes lately: one for all workers.
+
+Rows are read and written in the transaction that counts slots, so they are exact, however many workers there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bridge.circuit import Circuit
+from bridge.pace import Pace
+from bridge.store.prepared import Prepared
+from bridge.store.tables import circuit, pace
+
+NAMES = ("platform", "failures", "open_for", "open_until", "probe_until", "allowance", "raise_at", "raise_for", "not_before", "reason")
+_KNOWN = Prepared(select(*(circuit.c[name] for name in NAMES)))
+
+
+def read(connection: Connection) -> dict[str, Circuit]:
+    """Return what is known, by platform; where all is well there is nothing."""
+    return {row.platform: Circuit(**row._asdict()) for row in _KNOWN.rows(connection)}
+
+
+def write(connection: Connection, before: Mapping[str, Circuit], after: Mapping[str, Circuit | None], now: float) -> None:
+    """Keep what has been learned of the platforms in `after`; null forgets one."""
+    for name, known in after.items():
+        if known == before.get(name):
+            continue
+        connection.execute(delete(circuit).where(circuit.c.platform == name))
+        if known is not None:
+            connection.execute(insert(circuit).values(**{each: getattr(known, each) for each in NAMES}, changed_at=now))
+
+
+def paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
+    """Return the pace of each of these routes that has one."""
+    query = select(pace).where(pace.c.route.in_(list(routes)))
+    return {row.route: Pace(next_at=row.next_at, day=row.day, starts=row.starts) for row in connection.execute(query)}
+
+
+def keep_pace(connection: Connection, route: str, known: Pace) -> None:
+    """Write a route's pace down."""
+    values = {"next_at": known.next_at, "day": known.day, "starts": known.starts}
+    if connection.execute(update(pace).where(pace.c.route == route).values(values)).rowcount == 0:
+        connection.execute(insert(pace).values(route=route, **values))
+
+
+def give_back(connection: Connection, route: str, day: int, starts: int = 1) -> None:
+    """Take starts off a route's day that came to nothing."""
+    same = (pace.c.route == route) & (pace.c.day == day) & (pace.c.starts >= starts)
+    connection.execute(update(pace).where(same).values(starts=pace.c.starts - starts))

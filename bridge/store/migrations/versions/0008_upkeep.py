@@ -1,0 +1,22 @@
+"""Upkeep: what is old is found by its age, and starts can be held back until a person lets them go."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = '0008'
+down_revision = '0007'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index('ix_event_age', 'event', ['source', 'received_at'])
+    where = sa.text('readmitted_at IS NOT NULL')
+    op.create_index('ix_reject_readmitted', 'reject', ['readmitted_at'], sqlite_where=where, postgresql_where=where)
+    op.create_table('hold',
+    sa.Column('what', sa.Text(), nullable=False),
+    sa.Column('since', sa.Float(), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('what', name=op.f('pk_hold')),
+    sqlite_with_rowid=False
+    )
