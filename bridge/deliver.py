@@ -1,31 +1,51 @@
-"""Make one attempt, or look at one run: build the call, send it, read the answer. Pure: `send` is an argument."""
+"""Make one attempt, or look at runs: build the call, send it, read the answer. Pure: `send` is an argument."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from bridge.model import Answer, Call, Delivery, Kind, Lost, Outcome, RunReport
-from bridge.platforms import PLATFORMS
+from bridge.handing import Hands, Send, hand_over
+from bridge.model import Delivery, Kind, Lost, Outcome, RunReport
+from bridge.platforms import PLATFORMS, ListedRun, Listing
 from bridge.routes import Platform
 
-Send = Callable[[Call, float], Answer | Lost]
+__all__ = ["Send", "deliver", "look", "newest"]
+NO_RUNS = "this platform has no runs"
 
 
-def deliver(delivery: Delivery, platform: Platform, send: Send, now: float) -> Outcome:
-    """Start the delivery's flow and return what came of it. A call without an answer is `unknown` unless it certainly never left."""
-    kind = PLATFORMS[platform.type]
-    answer = send(kind.build_start(platform, delivery), platform.timeout)
+def deliver(delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands | None = None) -> Outcome:
+    """Start the delivery's flow and return what came of it. A call without an answer is `unknown` unless it certainly never left.
+
+    `hands` has the files that the inputs refer to, null where they refer to none.
+    """
+    if delivery.unsealable is not None:
+        return Outcome(kind=Kind.REJECTED, detail=delivery.unsealable, ours=True)
+    kind, timeout = PLATFORMS[platform.type], platform.timeout
+    if hands is not None:
+        handed = hand_over(delivery, platform, send, now, hands)
+        if isinstance(handed, Outcome):
+            return handed
+        delivery, timeout = handed, hands.left()
+    answer = send(kind.build_start(platform, delivery), timeout)
     if isinstance(answer, Lost):
         return Outcome(kind=Kind.UNKNOWN if answer.sent else Kind.REFUSED, detail=answer.reason)
     outcome = kind.read_start(answer, now)
     return replace(outcome, status_code=answer.status)
 
 
-def look(delivery: Delivery, platform: Platform, send: Send) -> RunReport:
-    """Ask how the delivery's run stands; a platform that cannot tell now gives a report without a state."""
+def look(run_id: str, platform: Platform, send: Send) -> RunReport:
+    """Ask how a run stands; a platform that cannot tell now gives a report without a state."""
     kind = PLATFORMS[platform.type]
-    if kind.build_run is None or kind.read_run is None or delivery.run_id is None:
-        return RunReport(state=None, detail="this platform has no runs")
-    answer = send(kind.build_run(platform, delivery.run_id), platform.timeout)
+    if kind.build_run is None or kind.read_run is None:
+        return RunReport(state=None, detail=NO_RUNS)
+    answer = send(kind.build_run(platform, run_id), platform.timeout)
     return RunReport(state=None, detail=answer.reason) if isinstance(answer, Lost) else kind.read_run(answer)
+
+
+def newest(saved_item_id: str, platform: Platform, send: Send) -> Listing[ListedRun]:
+    """Ask for a flow's newest runs; a platform that cannot tell now gives none."""
+    runs = PLATFORMS[platform.type].runs
+    if runs is None:
+        return Listing(items=None, detail=NO_RUNS)
+    answer = send(runs.build(platform, saved_item_id), platform.timeout)
+    return Listing(items=None, detail=answer.reason) if isinstance(answer, Lost) else runs.read(answer)

@@ -22,7 +22,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"  #: an attempt left and no answer came: a run may exist
     DEAD = "dead"  #: given up, with a reason
     BLOCKED = "blocked"  #: waits for an earlier delivery of its ordering key
-    CANCELLED = "cancelled"  #: a person took it out
+    CANCELLED = "cancelled"  #: taken out of the queue, by a person or merged into a later one
     SHADOW = "shadow"  #: planned by a shadow route; never sent
 
 
@@ -31,11 +31,19 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.SENDING: frozenset({Status.DELIVERED, Status.UNKNOWN, Status.QUEUED, Status.DEAD}),
     Status.UNKNOWN: frozenset({Status.DELIVERED, Status.QUEUED, Status.DEAD}),
     Status.DELIVERED: frozenset({Status.QUEUED, Status.DEAD}),
-    Status.BLOCKED: frozenset({Status.QUEUED, Status.CANCELLED}),
-    Status.DEAD: frozenset({Status.QUEUED}),  # a person's retry
-    Status.CANCELLED: frozenset({Status.QUEUED}),  # a person's retry
+    Status.BLOCKED: frozenset({Status.QUEUED, Status.CANCELLED, Status.DEAD}),  # dead: it was parked, and its turn has come
+    Status.DEAD: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED}),  # a person's retry; cancelled: it held its key
+    Status.CANCELLED: frozenset({Status.QUEUED, Status.BLOCKED}),  # a person's retry
     Status.SHADOW: frozenset(),
 }
+
+
+class DeadKind(StrEnum):
+    """Whose it is to mend that a delivery is dead."""
+
+    OURS = "ours"  #: an expression, a schema, the configuration: mend routes.yaml, then replay
+    PLATFORM = "platform"  #: the platform said no, or its run failed: retry once it would say yes
+    PERSON = "person"  #: a person gave it up
 
 
 class RunState(StrEnum):
@@ -74,8 +82,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormFile:
+    """A file of a form: the field it came in, its name and type, and the bytes, which are the blob of that digest.
+
+    `name` is the last part of what the sender called it; `type` is told by the bytes, never by the sender.
+    """
+
+    field: str
+    name: str
+    type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One verified inbound request, verbatim. Static credentials are masked in `headers` and `query_string`."""
+    """One verified inbound request, verbatim but for static credentials, which are masked. `body_sha256` is that of what was sent."""
 
     id: str
     source: str
@@ -91,6 +113,10 @@ class Event:
     problem: str | None = None
     same_body_as: str | None = None
     duplicates: int = 0
+    sender_retry: int | None = None  # which of the sender's own tries it was, where it says so
+    files: tuple[FormFile, ...] = ()  # what a form was sent with; `body` is without their bytes
+    spam: str | None = None  # why it is held to be spam: nothing is planned of it until a person says that it is not
+    client: str | None = None  # a form's: who sent it, as far as its `addresses` has that kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +126,27 @@ class Retry:
     attempts: int = 12
     first: float = 5.0
     max: float = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A delivery's place in line: of those of its route with the same `key`, one goes at a time, in the order they came.
+
+    The next goes once its run has ended, or already once it is `delivered` (`until`). A dead one lets the next pass, or with
+    `blocks` holds the key until a person retries or cancels it.
+    """
+
+    key: str
+    until: str = "run_end"
+    blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debounce:
+    """A delivery that waits for later ones: one of its route with the same `key` takes its place, but none waits beyond `until`."""
+
+    key: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +179,10 @@ class Reject:
 class Delivery:
     """One event bound for one flow by one route. All that planning decided is frozen here.
 
-    `inputs` is the object of input values, or, where `whole_body` is true, the whole payload for a Webhook Input node.
+    `inputs` is the object of input values, or, where `whole_body` is true, the whole payload for a Webhook Input node. `reruns`: how
+    many of its runs failed and were followed by another. `holds_key`: those behind it in line wait for it. `evidence`: what the
+    platform's list of runs said, while its outcome was unknown. `unsealable`: why what was in it cannot be read any more; then it is not
+    sent.
     """
 
     id: str
@@ -149,8 +199,15 @@ class Delivery:
     whole_body: bool = False
     reason: str | None = None
     retry: Retry = Retry()
+    dead_kind: DeadKind | None = None
     on_unknown: str = "hold"
+    on_run_failed: str = "ignore"
+    run_retries: int = 0
     run_timeout: float = 3600.0
+    order: Order | None = None
+    holds_key: bool = False
+    debounce: Debounce | None = None
+    merged_into: str | None = None
     attempts: int = 0
     throttled: int = 0
     run_id: str | None = None
@@ -161,12 +218,18 @@ class Delivery:
     log: tuple[str, ...] = ()
     delivered_at: float | None = None
     finished_at: float | None = None
+    reruns: int = 0
+    evidence: JSON = None
     lease: str | None = None
+    unsealable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One HTTP call made for a delivery. Written before the call (`outcome` null), completed after it."""
+    """One HTTP call made for a delivery. Written before the call (`outcome` null), completed after it.
+
+    `run_state`, `run_finished_at`, `outputs`, `log`: how its run ended, where another followed it.
+    """
 
     delivery_id: str
     number: int
@@ -176,16 +239,21 @@ class Attempt:
     status_code: int | None = None
     detail: str | None = None
     run_id: str | None = None
+    run_state: RunState | None = None
+    log: tuple[str, ...] = ()
+    run_finished_at: float | None = None
+    outputs: JSON = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An outgoing HTTP request, built by a platform, not yet sent."""
+    """An outgoing HTTP request, built by a platform, not yet sent. `most`: bytes of its answer that are read, null for the usual."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +286,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the platform has runs."""
+    """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the platform has runs.
+
+    `ours`: it says nothing of the platform, since it was us who did not see the call to its end.
+    """
 
     kind: Kind
     detail: str = ""
@@ -226,6 +297,7 @@ class Outcome:
     run_url: str | None = None
     retry_after: float | None = None
     status_code: int | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,88 +312,3 @@ class RunReport:
     finished_at: float | None = None
     detail: str = ""
     gone: bool = False  #: the platform says that it has no such run
-
-
-class LocalState(StrEnum):
-    """Where a run of the embedded platform stands, in the words of the flow API."""
-
-    QUEUED = "QUEUED"
-    RUNNING = "RUNNING"
-    TERMINATING = "TERMINATING"
-    DONE = "DONE"
-    FAILED = "FAILED"
-    TERMINATED = "TERMINATED"
-
-
-LOCAL_ACTIVE = frozenset({LocalState.QUEUED, LocalState.RUNNING, LocalState.TERMINATING})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run of the embedded local platform ended: DONE, FAILED or TERMINATED. `outputs` is an object, never null."""
-
-    state: LocalState
-    outputs: Mapping[str, JSON] = field(default_factory=dict)
-    log: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One Input node: a parameter of the function. `type` is the annotation as text, empty where there is none.
-
-    `kind`: `text` takes any JSON value, `file` the name of an uploaded file, `body` the whole body of the start as one string.
-    """
-
-    name: str
-    type: str
-    required: bool
-    default: JSON = None
-    kind: str = "text"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFlow:
-    """What is known of a flow of the embedded platform without its code. Times in seconds, memory in bytes; null: the default."""
-
-    id: str
-    workbook: str  # where it comes from: `ready-made`, or the file's name
-    description: str = ""
-    inputs: tuple[Input, ...] = ()
-    takes_any: bool = False
-    idempotent: bool = False
-    time_limit: float | None = None
-    memory: int | None = None
-    created_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFile:
-    """A file that was uploaded (`run_id` is empty) or kept by a run. Its bytes are the blob of that digest."""
-
-    user_id: str
-    name: str
-    sha256: str
-    size: int
-    created_at: float
-    run_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalRun:
-    """One run of the embedded local platform, as its store keeps it. `inputs` is the JSON text it was started with.
-
-    `body` is the whole body of the start as text, kept only for flows with an input of that kind.
-    """
-
-    id: str
-    saved_item_id: str
-    user_id: str
-    inputs: str
-    state: LocalState
-    created_at: float
-    idempotency_key: str | None = None
-    body: str | None = None
-    outputs: Mapping[str, JSON] = field(default_factory=dict)
-    log: tuple[str, ...] = ()
-    started_at: float | None = None
-    finished_at: float | None = None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.model import Delivery, Kind, Outcome, Status
+from bridge.model import Delivery, Kind, Outcome, Retry, RunReport, RunState, Status
 
-THROTTLE_FIRST = 0.5  # seconds to wait after the platform said that it is full; doubles with each time in a row
-THROTTLE_MAX = 60.0
 RETRY_AFTER_MAX = 3600.0  # a platform cannot put us off for longer than this
 
 
@@ -32,13 +30,30 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
         case Kind.REJECTED:
             return Decision(Status.DEAD, now, outcome.detail)
         case Kind.THROTTLED:
-            wait = _after(outcome, THROTTLE_FIRST * 2 ** min(delivery.throttled, 10) * (0.5 + jitter / 2), THROTTLE_MAX)
-            return Decision(Status.QUEUED, now + wait, outcome.detail, spends=False)
+            # It keeps its place; when it goes is the circuit's to say.
+            return Decision(Status.QUEUED, delivery.due_at, outcome.detail, spends=False)
         case Kind.UNKNOWN if delivery.on_unknown != "retry":
             return Decision(Status.UNKNOWN, now, outcome.detail)
     if delivery.attempts + 1 >= delivery.retry.attempts:
         return Decision(Status.DEAD, now, f"gave up after {delivery.attempts + 1} attempts: {outcome.detail}")
     return Decision(Status.QUEUED, now + _after(outcome, backoff(delivery, jitter), delivery.retry.max), outcome.detail)
+
+
+def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) -> Decision:
+    """Decide what follows a run that has ended: nothing, unless it failed and the delivery says what then.
+
+    A run that was terminated was ended on purpose: it is not run again.
+    """
+    if report.state is RunState.DONE or delivery.on_run_failed == "ignore":
+        return Decision(Status.DELIVERED, now)
+    said = f": {report.log[-1]}" if report.log else ""
+    if delivery.on_run_failed == "retry" and report.state is RunState.FAILED:
+        if delivery.reruns < delivery.run_retries:
+            wait = _full_jitter(delivery.retry, delivery.reruns, jitter)
+            return Decision(Status.QUEUED, now + wait, f"its run failed, and another follows{said}")
+        return Decision(Status.DEAD, now, f"gave up after {delivery.reruns + 1} runs that failed{said}")
+    ended = "failed" if report.state is RunState.FAILED else "was terminated"
+    return Decision(Status.DEAD, now, f"its run {ended}{said}")
 
 
 def backoff(delivery: Delivery, jitter: float) -> float:
@@ -47,7 +62,11 @@ def backoff(delivery: Delivery, jitter: float) -> float:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("Full Jitter"); never under a tenth of the ceiling,
     so that a retry is never at once.
     """
-    ceiling = min(delivery.retry.max, delivery.retry.first * 2.0 ** min(delivery.attempts, 40))
+    return _full_jitter(delivery.retry, delivery.attempts, jitter)
+
+
+def _full_jitter(retry: Retry, times: int, jitter: float) -> float:
+    ceiling = min(retry.max, retry.first * 2.0 ** min(times, 40))
     return ceiling * max(0.1, jitter)
 
 

@@ -86,6 +86,7 @@ class _Deadlined:
     socket_options: Any
     sock: Any
     idle_since = 0.0
+    _pieces: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers; each gets its share of the time that is left."""
@@ -119,9 +120,22 @@ class _Deadlined:
     def is_connected(self) -> bool:
         return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
 
+    def send(self, data: Any) -> None:
+        """Keep a piece of the request that is being written, until all are there: one call into the kernel, and one packet."""
+        if self._pieces is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._pieces.append(data)
+
     def request(self, *args: Any, **options: Any) -> None:
         _progress.connected = self.sock is not None
-        super().request(*args, **options)  # type: ignore[misc]
+        pieces: list[bytes] = []
+        self._pieces = pieces
+        try:
+            super().request(*args, **options)  # type: ignore[misc]
+        finally:
+            self._pieces = None
+        self.send(b"".join(pieces))
         # A request whose last byte never left cannot have been acted on: its body is shorter than its Content-Length.
         _progress.sent = True
 
@@ -213,7 +227,7 @@ class Sender:
         try:
             adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
             response = adapter.send(_prepare(call), stream=True, timeout=timeout, proxies=self._proxies)
-            return self._read(response.raw)
+            return self._read(response.raw, call.most or self._max_answer)
         except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
             return Lost(_reason(error, call, timeout), sent=_progress.sent)
         finally:
@@ -225,22 +239,18 @@ class Sender:
         if "_tls" in self.__dict__:
             self._tls.close()
 
-    def _read(self, response: BaseHTTPResponse) -> Answer:
+    def _read(self, response: BaseHTTPResponse, most: int) -> Answer:
         """Read the body up to the limit, and give the connection back only where all of it was read."""
-        body, complete = bytearray(), False
+        body, complete = b"", False
         try:
-            while len(body) <= self._max_answer:
-                piece = response.read(self._max_answer + 1 - len(body), decode_content=True)
-                if not piece:
-                    complete = True
-                    break
-                body += piece
+            body = response.read(most + 1, decode_content=True)
+            complete = len(body) <= most
         except (failure.HTTPError, HTTPException, OSError, ValueError):
-            complete = False  # the status is what matters, and it is known
+            pass  # the status is what matters, and it is known
         if not complete:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(status=response.status, headers=headers, body=bytes(body[: self._max_answer]), truncated=not complete)
+        return Answer(status=response.status, headers=headers, body=body[:most], truncated=not complete)
 
 
 def _prepare(call: Call) -> PreparedRequest:
@@ -278,11 +288,16 @@ def _reason(error: BaseException, call: Call, timeout: float) -> str:
     causes = list(_causes(error))
     text = next((text for kind, text in REASONS if any(isinstance(cause, kind) for cause in causes)), "no answer")
     if not text:
-        text = f"no {'answer' if _progress.connected else 'connection'} within {timeout:g} s"
+        text = f"no {'answer' if _progress.connected else 'connection'} within {_shown(timeout)} s"
     try:
         return f"{urlsplit(call.url).hostname or 'no host'}: {text}"
     except ValueError:
         return text
+
+
+def _shown(seconds: float) -> str:
+    """A time as it was set, though a part of it was over before the call began."""
+    return f"{round(seconds, 1 if seconds < 10 else None):g}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,8 +10,8 @@ from typing import Any, Final, get_args, overload
 
 import orjson
 
+from bridge.embedded import Input, LocalFlow
 from bridge.errors import BridgeError
-from bridge.model import Input, LocalFlow
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 TIME_LIMIT: Final = 3600.0  # seconds, of a flow that says nothing
@@ -112,8 +112,13 @@ def _kind(annotation: Any, names: dict[str, Any]) -> str:
             annotation = eval(annotation, names)  # noqa: S307 - it is the operator's own program
         except Exception:
             return "text"
-    parts = (annotation, *get_args(annotation))
+    parts = _parts(annotation)
     return "file" if File in parts else "body" if WebhookInput in parts else "text"
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """The types that an annotation is made of, such as of `list[File] | None`."""
+    return [annotation, *(part for each in get_args(annotation) for part in _parts(each))]
 
 
 def _as_json(default: Any) -> Any:

@@ -28,7 +28,7 @@ from bridge.flows.keeper import keep_run
 from bridge.flows.library import Library
 from bridge.flows.process import PROCESSES
 from bridge.flows.wire import Spec
-from bridge.logs import get_logger
+from bridge.logs import get_logger, leave_libraries
 from bridge.parent import adopt_orphans, die_with_parent
 from bridge.settings import take_environ
 from bridge.store.rows import to_json
@@ -39,7 +39,8 @@ SPARE_PROCESSES: Final = 64  # of those that our user may have, kept from runs
 NICE: Final = 10  # how much lower than the bridge's the priority of flows is
 LOADED, BROKEN = b"loaded", b"broken"  # what a generation says of itself, once
 FORKED, FAILED = b"forked", b"failed"  # what the host answers to LOAD; with FORKED come the generation's socket and its report
-LOAD, STOP = b"load", b"stop"  # what the host is asked
+LOAD, STOP = b"load ", b"stop"  # what the host is asked; the path of flows.py follows on LOAD, nothing where there is none
+LONGEST: Final = 8192  # bytes of what it is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Host:
     sock: socket.socket
 
 
-def start_host(load: Callable[[], Library], environ: Mapping[str, str]) -> Host:
-    """Fork the flow host. `load` is called in each generation; `environ` is the environment that flows get."""
+def start_host(load: Callable[[str | None], Library], environ: Mapping[str, str]) -> Host:
+    """Fork the flow host. `load` is called in each generation, with the path of flows.py; `environ` is the environment that flows get."""
     ours, its = wire.pair(socket.SOCK_SEQPACKET)
     parent = os.getpid()
     sys.stdout.flush()
@@ -83,7 +84,7 @@ def _keep_only(*wanted: int) -> None:
 class _Root:
     """The host's own process."""
 
-    def __init__(self, worker: socket.socket, load: Callable[[], Library], environ: Mapping[str, str]) -> None:
+    def __init__(self, worker: socket.socket, load: Callable[[str | None], Library], environ: Mapping[str, str]) -> None:
         self._worker, self._load, self._environ = worker, load, environ
         self._newest = 0  # the process of the newest generation
         self._rings, self._bell = -1, -1
@@ -125,14 +126,14 @@ class _Root:
                 self._newest = 0 if ended == self._newest else self._newest
 
     def _answer(self) -> bool:
-        asked = self._worker.recv(64)
-        if asked == LOAD:
-            self._fork()
+        asked = self._worker.recv(LONGEST)
+        if asked.startswith(LOAD):
+            self._fork(os.fsdecode(asked.removeprefix(LOAD)) or None)
         elif asked == STOP and self._newest:
             os.kill(self._newest, signal.SIGKILL)
         return bool(asked)
 
-    def _fork(self) -> None:
+    def _fork(self, path: str | None) -> None:
         """Make a generation. The one before keeps its socket, and ends when the worker has closed the other end."""
         to_worker, own = wire.pair(socket.SOCK_SEQPACKET)
         report = wire.in_memory("flows")
@@ -148,7 +149,7 @@ class _Root:
                 one.close()
             os.close(self._rings)
             os.close(self._bell)
-            _for_good(lambda: _Generation(own, report, self._environ).serve(self._load, root))
+            _for_good(lambda: _Generation(own, report, self._environ).serve(lambda: self._load(path), root))
         self._newest = max(pid, 0)
         if pid > 0:
             wire.give(self._worker, FORKED, [to_worker.fileno(), report])
@@ -172,6 +173,7 @@ class _Generation:
             return
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         take_environ(self._environ)
+        leave_libraries()
         try:
             library = load()
             text = to_json([asdict(one) for one in library.described()]) or ""

@@ -17,12 +17,12 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
+from bridge.embedded import LocalState
 from bridge.flows import process
 from bridge.flows.function import FlowFunction
 from bridge.flows.tail import Tail
 from bridge.flows.wire import BEGUN, ENDED, KILL, LOG, MOST, Ended, Spec, frame
 from bridge.logs import get_logger
-from bridge.model import LocalState
 from bridge.parent import adopt_orphans, children, own_group
 
 log = get_logger()
@@ -36,10 +36,13 @@ RESULT: Final = MOST // 4  # bytes that a run may say of itself
 
 
 class Keeper:
-    """Keeps one run from its fork to its end. `pid` is its process, `output` and `result` the pipes it writes to."""
+    """Keeps one run from its fork to its end.
 
-    def __init__(self, spec: Spec, worker: socket.socket, pid: int, output: int, result: int) -> None:
-        self._spec, self._worker, self._pid, self._output, self._result = spec, worker, pid, output, result
+    `pid` is its process, `output` and `result` the pipes it writes to, `go` the one on which it waits.
+    """
+
+    def __init__(self, spec: Spec, worker: socket.socket, pid: int, output: int, result: int, go: int) -> None:
+        self._spec, self._worker, self._pid, self._output, self._result, self._go = spec, worker, pid, output, result, go
         self._tail = Tail()
         self._said = bytearray()  # on the pipe for results
         self._why: str | None = None  # it is being ended, and why: a LocalState.TERMINATED, or a sentence
@@ -49,8 +52,11 @@ class Keeper:
         self._look_at = time.monotonic() + LOOK / 4
 
     def keep(self) -> None:
-        """Watch until the process has ended, and tell the worker how."""
+        """Let the process go once the worker was told that it does, watch until it has ended, and tell the worker how."""
         self._send(BEGUN, b"")
+        with suppress(BrokenPipeError):  # it is dead already
+            os.write(self._go, process.GO)
+        os.close(self._go)
         self._watch()
         self._signal(signal.SIGKILL)  # its group, whose number is taken until the process is waited for
         status = os.waitpid(self._pid, 0)[1]
@@ -215,11 +221,11 @@ def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, proce
         signal.signal(number, signal.SIG_IGN)
     own_group()
     adopt_orphans()
-    (output, writes), (result, says) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    (output, writes), (result, says), (waits, go) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
-        process.run(flow, spec, process.Ends(writes, says, (output, result, worker.fileno())), keeper, processes)
-    os.close(writes)
-    os.close(says)
-    Keeper(spec, worker, pid, output, result).keep()
+        process.run(flow, spec, process.Ends(writes, says, waits, (output, result, go, worker.fileno())), keeper, processes)
+    for one in (writes, says, waits):
+        os.close(one)
+    Keeper(spec, worker, pid, output, result, go).keep()

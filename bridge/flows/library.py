@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.embedded import LocalFlow
 from bridge.flows.function import FlowFunction
 from bridge.flows.loading import load_flows
 from bridge.flows.ready import READY
-from bridge.model import LocalFlow
 
 READY_MADE = "ready-made"
 

@@ -21,25 +21,30 @@ from typing import Final
 import orjson
 
 from bridge.blobs import Blobs
+from bridge.embedded import LocalState
 from bridge.flows.files import File, WebhookInput
 from bridge.flows.function import FlowError, FlowFunction
 from bridge.flows.running import Current, call, enter, last_line
 from bridge.flows.wire import Spec
-from bridge.model import JSON, LocalState
+from bridge.logs import told
+from bridge.model import JSON
 from bridge.parent import die_with_parent, own_group
+from bridge.settings import add_to_environ
 
 SPARE: Final = 64 * 1024**2  # bytes beyond the limit, to say that it was reached
 TRACEBACK: Final = 64 * 1024  # characters of one that are kept
 PROCESSES: Final = 1024  # a run may start processes and threads until its user has so many more than before
+GO: Final = b"g"  # what it waits for
 NEVER_RESET: Final = {signal.SIGKILL, signal.SIGSTOP}
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The open files of a run's process: where its output and its result go, and what it must not keep."""
+    """The open files of a run's process: where its output and its result go, where it is told to begin, and what it must not keep."""
 
     output: int
     result: int
+    waits: int
     others: Sequence[int]
 
 
@@ -47,6 +52,7 @@ def run(flow: FlowFunction | None, spec: Spec, ends: Ends, keeper: int, processe
     """Be the process of a run; does not return."""
     try:
         _settle(ends, keeper)
+        add_to_environ(spec.environ)
         _limit(spec.memory, processes)
         _end(ends.result, _outcome(flow, spec, ends.result))
     finally:
@@ -61,6 +67,9 @@ def _settle(ends: Ends, keeper: int) -> None:
         os._exit(70)
     for one in ends.others:
         os.close(one)
+    if os.read(ends.waits, 1) != GO:  # the keeper died before the worker knew of a run: it is begun again
+        os._exit(70)
+    os.close(ends.waits)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (ends.output, 1), (ends.output, 2)):
         os.dup2(source, target)
@@ -130,13 +139,13 @@ def _inputs(flow: FlowFunction, spec: Spec) -> dict[str, JSON]:
         if one.kind == "body":
             inputs[one.name] = WebhookInput(spec.inputs if spec.body is None else spec.body)
         elif one.name in spec.files:
-            name, path, size = spec.files[one.name]
-            inputs[one.name] = File(name, Path(path), size)
+            files = [File(name, Path(path), size) for name, path, size in spec.files[one.name]]
+            inputs[one.name] = files if isinstance(inputs[one.name], list) else files[0]
     return inputs
 
 
 def _failed(reason: str, error: BaseException | None) -> dict[str, JSON]:
-    text = None if error is None else "".join(traceback.format_exception(error))[-TRACEBACK:]
+    text = None if error is None else told(error)[-TRACEBACK:]
     return {"state": LocalState.FAILED, "reason": reason, "traceback": text}
 
 

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.embedded import LocalState, RunResult
 from bridge.flows.files import check_name
 from bridge.flows.function import FlowError, FlowFunction
 from bridge.flows.tail import Tail
 from bridge.logs import get_logger
-from bridge.model import JSON, LocalState, RunResult
+from bridge.model import JSON
 
 MAX_OUTPUTS: Final = 1024 * 1024  # bytes of JSON
 

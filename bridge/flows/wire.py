@@ -10,7 +10,8 @@ from typing import Final
 
 import orjson
 
-from bridge.model import JSON, LocalState
+from bridge.embedded import LocalState
+from bridge.model import JSON
 
 MOST: Final = 64 * 1024**2  # bytes of one frame
 #: The kinds of frames that a run's keeper sends.
@@ -20,16 +21,20 @@ KILL: Final = b"k"  # what it is sent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A run as it is handed over. `inputs` is JSON text; `files` are (name, path, size) by the input that takes them."""
+    """A run as it is handed over. `inputs` is JSON text; `files` are (name, path, size) of those that an input names.
+
+    `environ` is added to the environment of its process.
+    """
 
     run_id: str
     flow: str
     inputs: str
     data: str
     body: str | None = None
-    files: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    files: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)
     time_limit: float
     memory: int
+    environ: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +54,9 @@ def ended_of(text: bytes) -> Ended:
     return Ended(**found | {"state": LocalState(found["state"]), "files": [tuple(one) for one in found["files"]]})
 
 
-def in_memory(name: str, content: bytes = b"") -> int:
+def in_memory(name: str, content: bytes = b"", flags: int = 0) -> int:
     """Return a file of that content that has no name on any disk."""
-    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | flags)
     written = 0
     while written < len(content):
         written += os.write(descriptor, content[written:])

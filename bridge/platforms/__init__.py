@@ -11,23 +11,11 @@ from typing import Final, Protocol
 
 from bridge.model import Answer, Call, Delivery, Outcome, RunReport
 from bridge.platforms import gumloop, http, local
-from bridge.platforms.records import InputNode, KillReport, ListedRun, Listing, Question, SavedFlow
+from bridge.platforms.records import InputNode, KillReport, ListedRun, Listing, Question, SavedFlow, Upload
 from bridge.routes import Platform
+from bridge.tracking import Polling
 
 __all__ = ["PLATFORMS", "InputNode", "KillReport", "ListedRun", "Listing", "PlatformType", "Polling", "Question", "SavedFlow"]
-
-
-@dataclass(frozen=True, slots=True)
-class Polling:
-    """How often a run is asked after: first after `first` seconds, then `growth` times longer each time, up to `max`."""
-
-    first: float
-    growth: float
-    max: float
-
-    def delay(self, polls: int) -> float:
-        """Return the seconds to wait before the next poll when `polls` have been made."""
-        return min(self.first * self.growth ** min(max(polls, 0), 64), self.max)
 
 
 class ReadRun(Protocol):
@@ -42,7 +30,8 @@ class PlatformType:
 
     `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to be harmless.
     `on_unknown`, `base_url`: what holds where routes.yaml does not say. What follows `read_start` is null for one without runs:
-    how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of a run.
+    how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of a run. `upload` is null where files go in
+    the start itself.
     """
 
     build_start: Callable[[Platform, Delivery], Call]
@@ -53,6 +42,7 @@ class PlatformType:
     inputs: Question[[Platform, str], Listing[InputNode]] | None = None
     runs: Question[[Platform, str], Listing[ListedRun]] | None = None
     kill: Question[[Platform, str], KillReport] | None = None
+    upload: Upload | None = None
     polling: Polling | None = None
     idempotent: bool = False
     on_unknown: str = "reconcile"
@@ -74,7 +64,8 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         inputs=Question(gumloop.build_inputs, gumloop.read_inputs),
         runs=Question(gumloop.build_runs, gumloop.read_runs),
         kill=Question(gumloop.build_kill, gumloop.read_kill),
-        polling=Polling(first=1.0, growth=1.5, max=30.0),
+        upload=Upload(gumloop.build_upload, gumloop.read_upload),
+        polling=Polling(first=0.5, growth=2.0, max=30.0),
         base_url=gumloop.BASE_URL,
     ),
     "local": PlatformType(
@@ -86,7 +77,8 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         inputs=Question(local.build_inputs, local.read_inputs),
         runs=Question(local.build_runs, local.read_runs),
         kill=Question(local.build_kill, local.read_kill),
-        polling=Polling(first=0.05, growth=1.6, max=2.0),
+        upload=Upload(local.build_upload, local.read_upload),
+        polling=Polling(first=0.05, growth=1.6, max=2.0, least=0.02, together=0),
         idempotent=True,
         on_unknown="retry",
         base_url=local.BASE_URL,

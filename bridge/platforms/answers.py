@@ -8,15 +8,16 @@ from email.utils import parsedate_to_datetime
 from json import JSONDecoder
 from json import dumps as dump_any
 from typing import Final
+from urllib.parse import quote
 
 import orjson
 
 import bridge
-from bridge.model import JSON, Answer, Kind, Outcome
+from bridge.model import JSON, Answer, Delivery, Kind, Outcome
+from bridge.retry import RETRY_AFTER_MAX
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
 DETAIL_LENGTH: Final = 300  # characters of an error text
-RETRY_AFTER_MAX: Final = 3600.0  # seconds
 
 #: Statuses that do not follow their class. 408: some gateways say it of a slow backend, which may well have started the run.
 #: 425 (RFC 8470) says that the request was not processed.
@@ -29,6 +30,16 @@ _DECODER = JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]+")
 _TITLE = re.compile(r"<title[^>]*>(.{1,400}?)</title>", re.IGNORECASE | re.DOTALL)
 _CREDENTIAL = re.compile(r"(?i)(bearer\s+|api_key[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&}\]]+")
+
+
+def idempotency_key(delivery: Delivery) -> str:
+    """Return what a start carries so that repeating it gives the same run: the delivery's id, another for each run after a failed one."""
+    return start_key(delivery.id, delivery.reruns)
+
+
+def start_key(delivery_id: str, reruns: int) -> str:
+    """Return the idempotency key of a delivery's start after so many runs."""
+    return quote(f"{delivery_id}~{reruns + 1}" if reruns else delivery_id, safe="/:@,;=+!*()~ ")
 
 
 def dump(value: JSON) -> bytes:
@@ -136,6 +147,12 @@ def retry_after(answer: Answer, now: float) -> float | None:
         return None
     seconds = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else _until(text, now)
     return None if seconds is None else min(max(seconds, 0.0), RETRY_AFTER_MAX)
+
+
+def told_at(answer: Answer) -> float | None:
+    """Return what time it was by the clock of whoever answered (Date: RFC 9110 6.6.1), or None."""
+    text = answer.headers.get("date", "")
+    return _until(text, 0.0) if len(text) <= 64 else None
 
 
 def _until(text: str, now: float) -> float | None:

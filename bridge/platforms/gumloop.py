@@ -6,19 +6,32 @@ https://docs.gumloop.com/api-reference/running-an-automation/start-automation
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from bridge.model import JSON, Answer, Call, Delivery, Kind, Outcome, RunReport, RunState
-from bridge.platforms.answers import USER_AGENT, as_text, dump, error_text, load, load_beginning, not_started, parse_time, printable
+from bridge.platforms.answers import (
+    USER_AGENT,
+    as_text,
+    dump,
+    error_text,
+    load,
+    load_beginning,
+    not_started,
+    parse_time,
+    printable,
+    told_at,
+)
 from bridge.platforms.records import InputNode, KillReport, ListedRun, Listing, SavedFlow
 from bridge.routes import Platform
 from bridge.templates import RESERVED_INPUTS
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
 LOG_LINES, LOG_LENGTH = 50, 500
+LONGEST_LIST: Final = 4 * 1024 * 1024  # bytes: ten runs may come with all their outputs
 CUT_OFF: Final = "(the platform's answer is too long: outputs or log are not all here)"
 STATES: Final = {
     "QUEUED": RunState.QUEUED,
@@ -103,16 +116,19 @@ def read_inputs(answer: Answer) -> Listing[InputNode]:
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:
     """Return the call that lists a flow's newest runs; the platform gives ten at most."""
-    return _get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id)
+    return replace(_get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id), most=LONGEST_LIST)
 
 
 def read_runs(answer: Answer) -> Listing[ListedRun]:
     """Return the runs, the newest first. Which fields a run has is not documented: only its id is required."""
     value = load(answer.body)
-    if answer.status // 100 != 2 or not isinstance(value, dict):
+    lists = {flow: entries for flow, entries in value.items() if isinstance(entries, list)} if isinstance(value, dict) else {}
+    if answer.status // 100 != 2 or not (lists or value == {}):
         return _no_listing(answer)
-    found = [run for flow, entries in value.items() if isinstance(entries, list) for run in _listed_runs(flow, entries)]
-    return Listing(items=tuple(sorted(found, key=lambda run: -(run.report.created_at or 0.0))))
+    found = [run for flow, entries in lists.items() for run in _listed_runs(flow, entries)]
+    newest_first = tuple(sorted(found, key=lambda run: -(run.report.created_at or 0.0)))
+    unread = sum(map(len, lists.values())) - len(found)
+    return Listing(items=newest_first, unread=unread, told_at=told_at(answer))
 
 
 def build_kill(platform: Platform, run_id: str) -> Call:
@@ -129,6 +145,22 @@ def read_kill(answer: Answer) -> KillReport:
     if isinstance(value, dict) and value.get("success") is True:
         return KillReport(accepted=True)
     return KillReport(accepted=False, detail=f"HTTP {answer.status}: the answer does not say that the run is ended")
+
+
+def build_upload(platform: Platform, name: str, content: bytes) -> Call:
+    """Return the call that uploads a file. https://docs.gumloop.com/api-reference/file-operations/upload-file"""
+    said = dump(_ids(platform, file_name=name))
+    body = b"".join((said[:-1], b',"file_content":"', b64encode(content), b'"}'))
+    return Call(method="POST", url=f"{_base(platform)}/upload_file", headers=_headers(platform), body=body)
+
+
+def read_upload(answer: Answer, now: float) -> str | Outcome:
+    """Return the name that inputs call the uploaded file by."""
+    if answer.status // 100 != 2:
+        return not_started(answer, now)
+    value = load(answer.body)
+    name = _identifier(value.get("file_name")) if isinstance(value, dict) and value.get("success") is not False else ""
+    return name or Outcome(kind=Kind.REFUSED, detail=f"HTTP {answer.status}: the answer names no file", status_code=answer.status)
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------

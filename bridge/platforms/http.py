@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
 
 from bridge.model import Answer, Call, Delivery, Kind, Outcome
-from bridge.platforms.answers import USER_AGENT, dump, not_started
+from bridge.platforms.answers import USER_AGENT, dump, idempotency_key, not_started
 from bridge.routes import Platform
 
 
@@ -17,7 +16,7 @@ def build_start(platform: Platform, delivery: Delivery) -> Call:
     for name, value in (("Content-Type", "application/json"), ("User-Agent", USER_AGENT)):
         if name.lower() not in configured:
             headers[name] = value
-    headers["Idempotency-Key"] = quote(delivery.id, safe="/:@,;=+!*()~ ")
+    headers["Idempotency-Key"] = idempotency_key(delivery)
     return Call(method=platform.method, url=platform.base_url, headers=headers, body=dump(delivery.inputs))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
-from urllib.parse import quote
 
 from bridge.model import Call, Delivery
 from bridge.platforms import gumloop
+from bridge.platforms.answers import idempotency_key
 from bridge.routes import Platform
 
 BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
@@ -15,12 +15,13 @@ BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
 read_start = gumloop.read_start
 read_run = gumloop.read_run
 read_list, read_inputs, read_runs, read_kill = gumloop.read_list, gumloop.read_inputs, gumloop.read_runs, gumloop.read_kill
+read_upload = gumloop.read_upload
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
     """Return the call that starts the delivery's flow; the same delivery gives the same run, however often it is sent."""
     call = gumloop.build_start(_here(platform), delivery)
-    return replace(call, headers={**call.headers, "Idempotency-Key": quote(delivery.id, safe="/:@,;=+!*()~ ")})
+    return replace(call, headers={**call.headers, "Idempotency-Key": idempotency_key(delivery)})
 
 
 def build_run(platform: Platform, run_id: str) -> Call:
@@ -46,6 +47,11 @@ def build_runs(platform: Platform, saved_item_id: str) -> Call:
 def build_kill(platform: Platform, run_id: str) -> Call:
     """Return the call that ends a run."""
     return gumloop.build_kill(_here(platform), run_id)
+
+
+def build_upload(platform: Platform, name: str, content: bytes) -> Call:
+    """Return the call that uploads a file."""
+    return gumloop.build_upload(_here(platform), name, content)
 
 
 def _here(platform: Platform) -> Platform:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, ParamSpec, TypeVar
 
-from bridge.model import Answer, Call, RunReport
+from bridge.model import Answer, Call, Outcome, RunReport
+from bridge.routes import Platform
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,12 +45,15 @@ class ListedRun:
 class Listing(Generic[T]):
     """A platform's answer to a question for a list. `items` is null where it did not tell; then `detail` says why.
 
-    `unknown`: the platform says that it has not what was asked about.
+    `unknown`: the platform says that it has not what was asked about. `unread`: entries that could not be read; `told_at`: what time it
+    was by the platform's clock. Both are told of runs only.
     """
 
     items: tuple[T, ...] | None
     detail: str = ""
     unknown: bool = False
+    unread: int = 0
+    told_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +71,14 @@ class Question(Generic[P, T]):
 
     build: Callable[P, Call]
     read: Callable[[Answer], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Two pure functions: one builds the call that uploads (name, bytes), one reads by what name inputs call the file then.
+
+    The second gets the time, too, and returns an outcome where the file was not taken.
+    """
+
+    build: Callable[[Platform, str, bytes], Call]
+    read: Callable[[Answer, float], str | Outcome]

@@ -17,11 +17,11 @@ from typing import Final, Protocol
 
 import orjson
 
+from bridge.embedded import Input, LocalFlow
 from bridge.flows import wire
 from bridge.flows.host import BROKEN, FAILED, FORKED, LOAD, LOADED, STOP, Host
 from bridge.flows.wire import BEGUN, ENDED, KILL, LOG, Ended, Frames, Spec
 from bridge.logs import get_logger
-from bridge.model import Input, LocalFlow
 
 log = get_logger()
 
@@ -87,10 +87,13 @@ class Executor:
         """Whether runs can be begun."""
         return self._current is not None
 
-    def load(self) -> None:
-        """Have the flows loaded as they are now; `Listener.loaded` or `broken` will say what came of it."""
+    def load(self, path: str | None) -> None:
+        """Have flows.py loaded as it is now, with no path the ready-made flows alone.
+
+        `Listener.loaded` or `broken` will say what came of it.
+        """
         with suppress(OSError):  # it is gone, which is told elsewhere
-            self._host.sock.send(LOAD)
+            self._host.sock.send(LOAD + os.fsencode(path or ""))
 
     def begin(self, spec: Spec) -> None:
         """Hand a run over. Whatever comes of it, the listener is told, once."""

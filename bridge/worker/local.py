@@ -12,22 +12,25 @@ import orjson
 from sqlalchemy import Connection
 
 from bridge.blobs import Blobs
+from bridge.embedded import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.errors import BridgeError
 from bridge.flows.function import MEMORY, TIME_LIMIT
 from bridge.flows.host import Host
 from bridge.flows.wire import Ended as RunEnded
 from bridge.flows.wire import Spec
 from bridge.logs import get_logger
-from bridge.model import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.routes import Config
 from bridge.settings import Settings
+from bridge.start import local_platform
 from bridge.store import local_files, local_flows, runs
 from bridge.worker.execution import Executor
+from bridge.worker.lending import Lent
 from bridge.worker.turn import Ended, Taken
 
 log = get_logger()
 
 PAUSE: Final = 0.5  # seconds until the next run is begun after one could not be
+MOST_FILES: Final = 100  # that the inputs of a run may name
 STOPPED: Final = "flowbridge was stopped"
 LOST: Final = "the process that kept it died"
 
@@ -61,18 +64,24 @@ class _Telling:
 
 
 class LocalRuns:
-    """The runs that a worker executes. `lease` is what it holds them under; `report` has its argument called in the worker's thread."""
+    """The runs that a worker executes. `lease` is what it holds them under; `report` has its argument called in the worker's thread.
 
-    def __init__(self, settings: Settings, config: Callable[[], Config], host: Host, lease: str, report: Report) -> None:
-        self._settings, self._config, self._lease = settings, config, lease
+    `environ` gives what is added to the environment of a run that was started with an idempotency key.
+    """
+
+    def __init__(self, settings: Settings, config: Callable[[], Config], host: Host, lease: str, report: Report,
+                 environ: Callable[[str | None], dict[str, str]] = lambda _: {}) -> None:  # fmt: skip
+        self._settings, self._config, self._lease, self._environ = settings, config, lease, environ
         self._executor = Executor(host, _Telling(self, report))
         self._running: dict[str, LocalRun] = {}
+        self._lent = Lent(Blobs.of(settings))
         self._killed: set[str] = set()
         self._flows: dict[str, LocalFlow] | None = None  # None until they are loaded
         self._unwritten: list[LocalFlow] | None = None
         self._paused_until = 0.0
         self._seen: object = None  # flows.py as it was when it was loaded last
         self._load_again = True
+        self._loading = self._awaited = False
         self.is_lost = False  # no run can be begun any more
         self._look_at_file()
 
@@ -81,6 +90,7 @@ class LocalRuns:
     def over(self, run_id: str, how: RunEnded, ended: Ended) -> None:
         """A run has ended."""
         if run := self._let_go(run_id):
+            self._lent.take_in([sha256 for _, sha256, _ in how.files])
             ended.runs.append((run, how))
             log.info("run_ended", flow=run.saved_item_id, run_id=run_id, state=how.state)
             if how.traceback:
@@ -90,7 +100,7 @@ class LocalRuns:
         """A run was never begun."""
         if run := self._let_go(run_id):
             ended.returned.append(run)
-            self._paused_until = time.time() + PAUSE
+            self._paused_until = time.monotonic() + PAUSE
 
     def lost(self, run_id: str, ended: Ended) -> None:
         """A run was cut off."""
@@ -102,12 +112,12 @@ class LocalRuns:
         """The flows are these from now on."""
         log.info("flows_loaded", flows=len(flows))
         self._flows = {one.id: one for one in flows}
-        self._unwritten = flows
+        self._unwritten, self._loading = flows, False
 
     def broken(self, why: str, *, for_good: bool) -> None:
         """The flows could not be loaded."""
         log.error("flows_not_loaded", error=why, kept=self._executor.ready)
-        self._load_again = not for_good
+        self._load_again, self._loading = not for_good, False
 
     def host_died(self) -> None:
         """The worker has to begin anew."""
@@ -116,7 +126,19 @@ class LocalRuns:
 
     def _let_go(self, run_id: str) -> LocalRun | None:
         self._killed.discard(run_id)
+        self._lent.back(run_id)
         return self._running.pop(run_id, None)
+
+    def reconfigured(self) -> None:
+        """The configuration is another; it may name flows that flows.py has not had so far."""
+        self._look_at_file()
+        self._awaited = self._loading
+
+    @property
+    def awaits_flows(self) -> bool:
+        """Whether flows are on their way that the configuration may name: until they are known a start of one would be refused."""
+        self._awaited = self._awaited and (self._loading or self._unwritten is not None)
+        return self._awaited
 
     # -- in a turn
 
@@ -125,13 +147,13 @@ class LocalRuns:
         """Whether runs are under way."""
         return bool(self._running)
 
-    def anything(self, connection: Connection, now: float) -> bool:
+    def anything(self, connection: Connection) -> bool:
         """Tell whether a turn would find anything to do."""
         if self._unwritten is not None:
             return True
         if self._running and set(runs.terminating(connection, self._lease)) & (self._running.keys() - self._killed):
             return True
-        return self._room(now) > 0 and runs.waiting(connection)
+        return self._room() > 0 and runs.waiting(connection)
 
     def record(self, connection: Connection, ended: Ended, now: float) -> None:
         """Write down what has ended."""
@@ -147,7 +169,7 @@ class LocalRuns:
     def beat(self, connection: Connection, now: float) -> None:
         """Keep what is held, write down what was written so far, and look whether flows.py has changed."""
         logs = {run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()}
-        held = runs.extend(connection, self._lease, now, logs)
+        held = runs.extend(connection, self._lease, now, self._running, logs)
         for run_id in self._running.keys() - held:
             log.error("lease_lost", run_id=run_id)  # whoever took it over has settled it
             self._let_go(run_id)
@@ -164,11 +186,12 @@ class LocalRuns:
 
     def take(self, connection: Connection, now: float, taken: Taken) -> None:
         """Claim what there is room for."""
-        room = self._room(now)
+        room = self._room()
         for run in runs.claim(connection, room, now, self._lease, self._cap()) if room > 0 else []:
             try:
                 taken.runs.append((run, self._spec(connection, run)))
             except BridgeError as error:
+                self._lent.back(run.id)
                 failed = RunResult(state=LocalState.FAILED, log=(*run.log, str(error)))
                 runs.finish(connection, run.id, failed, now, self._lease)
 
@@ -192,8 +215,8 @@ class LocalRuns:
         self._running.clear()
         self._executor.close()
 
-    def _room(self, now: float) -> int:
-        ready = self._flows is not None and self._executor.ready and now >= self._paused_until
+    def _room(self) -> int:
+        ready = self._flows is not None and self._executor.ready and time.monotonic() >= self._paused_until
         return self._cap() - len(self._running) if ready else 0
 
     def _cap(self) -> int:
@@ -207,6 +230,8 @@ class LocalRuns:
 
     def _spec(self, connection: Connection, run: LocalRun) -> Spec:
         """Return the run as it is handed over; BridgeError where it cannot be."""
+        if run.unsealable is not None:
+            raise BridgeError(run.unsealable)
         flow = (self._flows or {}).get(run.saved_item_id)
         if flow is None:
             raise BridgeError(f"there is no flow {run.saved_item_id!r} any more")
@@ -220,6 +245,7 @@ class LocalRuns:
             data=str(self._settings.data),
             time_limit=time_limit,
             memory=memory,
+            environ=self._environ(run.idempotency_key),
         )
 
     def _limits(self, flow: LocalFlow) -> tuple[float, int]:
@@ -231,29 +257,33 @@ class LocalRuns:
         memories = [each.memory for each in named if each.memory is not None]
         return (times or [flow.time_limit or TIME_LIMIT])[0], (memories or [flow.memory or MEMORY])[0]
 
-    def _files(self, connection: Connection, flow: LocalFlow, run: LocalRun) -> dict[str, tuple[str, str, int]]:
-        """Return the uploaded files that the run's inputs name."""
+    def _files(self, connection: Connection, flow: LocalFlow, run: LocalRun) -> dict[str, list[tuple[str, str, int]]]:
+        """Return the uploaded files that the run's inputs name, each one or a list of them."""
         wanted = [one.name for one in flow.inputs if one.kind == "file"]
         inputs = orjson.loads(run.inputs) if wanted else {}
-        found = {}
-        for name in wanted:
-            value = inputs.get(name) if isinstance(inputs, dict) else None
-            if value is None:
-                continue
+        given = {name: inputs[name] for name in wanted if inputs.get(name) is not None} if isinstance(inputs, dict) else {}
+        named = [(name, each) for name, value in given.items() for each in (value if isinstance(value, list) else [value])]
+        if len(named) > MOST_FILES:
+            raise BridgeError(f"the inputs name {len(named)} files; at most {MOST_FILES} are allowed")
+        found: dict[str, list[tuple[str, str, int]]] = {}
+        for name, value in named:
             file = local_files.file(connection, run.user_id, value) if isinstance(value, str) else None
             if file is None:
                 raise BridgeError(f"{name}: there is no uploaded file {value!r}")
-            path = Blobs(self._settings.data / "blobs").path(file.sha256)
-            if not path.exists():
-                raise BridgeError(f"{name}: the bytes of the uploaded file {value!r} are not on this machine")
-            found[name] = (file.name, str(path), file.size)
+            try:
+                found.setdefault(name, []).append((file.name, self._lent.path(run.id, file.sha256), file.size))
+            except OSError:
+                raise BridgeError(f"{name}: the bytes of the uploaded file {value!r} are not on this machine") from None
         return found
 
     def _look_at_file(self) -> None:
-        seen = _stamp(next((each.flows for each in self._config().platforms.values() if each.type == "local"), None))
+        platform = local_platform(self._config())
+        if platform is None:
+            return
+        seen = platform.flows, _stamp(platform.flows)
         if self._load_again or seen != self._seen:
-            self._seen, self._load_again = seen, False
-            self._executor.load()
+            self._seen, self._load_again, self._loading = seen, False, True
+            self._executor.load(platform.flows)
 
 
 def _stamp(path: str | None) -> object:

@@ -17,7 +17,7 @@ class Pool:
 
     def __init__(self, name: str, most: int, failed: Callable[[BaseException], None]) -> None:
         self._name, self._most, self._failed = name, most, failed
-        self._waiting: SimpleQueue[tuple[str, Task]] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[str, Task] | None] = SimpleQueue()
         self._threads = 0
         self._taken = 0
         self._taken_before = -1
@@ -46,9 +46,17 @@ class Pool:
         keys = set()
         while True:
             try:
-                keys.add(self._waiting.get_nowait()[0])
+                if (taken := self._waiting.get_nowait()) is not None:
+                    keys.add(taken[0])
             except Empty:
                 return keys
+
+    def close(self) -> None:
+        """Let each thread end as soon as it is free. Nothing is submitted any more."""
+        with self._mutex:
+            self._most = 0
+            for _ in range(self._threads):
+                self._waiting.put(None)
 
     def _start(self) -> None:
         with self._mutex:
@@ -58,10 +66,9 @@ class Pool:
             threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            _, task = self._waiting.get()
+        while (taken := self._waiting.get()) is not None:
             self._taken += 1  # only compared: a count lost between threads does no harm
             try:
-                task()
+                taken[1]()
             except BaseException as error:
                 self._failed(error)

@@ -12,6 +12,7 @@ from bridge.model import JSON
 from bridge.platforms.answers import load
 
 YES_NO: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+BREAKING: Final = ("Cc", "Zl", "Zp")  # categories of what could begin a line of its own
 LINE_LENGTH: Final = 998  # characters: what RFC 5322 allows a line
 
 
@@ -50,9 +51,14 @@ def one_line(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
     """Return a text of one line: a line end or another control character in it is refused, as it could begin a line of its own."""
     found = text(name, value, most)
     for position, char in enumerate(found):
-        if unicodedata.category(char) in ("Cc", "Zl", "Zp"):
+        if unicodedata.category(char) in BREAKING:
             raise FlowError(f"{name}: a line end or control character (U+{ord(char):04X}, at character {position + 1}) is not allowed here")
     return found
+
+
+def folded(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
+    """Return a text as one line: each line end or other control character in it is a blank."""
+    return "".join(" " if unicodedata.category(char) in BREAKING else char for char in text(name, value, most))
 
 
 def mapping(name: str, value: JSON) -> Mapping[str, JSON]:

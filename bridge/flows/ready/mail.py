@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from bridge.flows.files import File
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.addresses import MAX_RECIPIENTS, Address, check_allowed, parse_address, parse_addresses
-from bridge.flows.ready.asked import one_line
+from bridge.flows.ready.asked import folded
 from bridge.flows.ready.asked import text as text_of
 from bridge.flows.ready.environment import variable, words
 from bridge.flows.running import log
@@ -18,13 +19,15 @@ from bridge.model import JSON
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+MIB: Final = 1024 * 1024
 FROM: Final = "FLOWBRIDGE_SMTP_FROM"
 ALLOWED_TO: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
-TEXT_MAX: Final = 5 * 1024 * 1024  # characters
+ATTACHED_MAX: Final = 25 * MIB  # bytes of all files; as Base64 they are a third more, and few servers take as much
+TEXT_MAX: Final = 5 * MIB  # characters
 
 
 @flow(time_limit=900)
-def send_email(
+def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
     to: str | list[str],
     subject: str,
     text: str = "",
@@ -33,11 +36,12 @@ def send_email(
     cc: str | list[str] = "",
     bcc: str | list[str] = "",
     from_: str = "",
+    attachments: File | list[File] | None = None,
 ) -> dict[str, JSON]:
     """Sends a mail through the server of FLOWBRIDGE_SMTP_URL, from FLOWBRIDGE_SMTP_FROM or `from_`. All recipients get it, or none.
 
     `to`, `cc` and `bcc` are an address (`ada@example.com` or `Ada <ada@example.com>`) or a list of them. `text`, `html` or both are
-    the content. `reply_to` is where an answer goes.
+    the content. `reply_to` is where an answer goes. `attachments` are uploaded files, such as those of a form.
     """
     from bridge.flows.ready.smtp import deliver, find_server
 
@@ -52,6 +56,7 @@ def send_email(
     check_allowed([one for group in groups.values() for one in group], words(ALLOWED_TO), ALLOWED_TO)
     replies = parse_addresses("reply_to", reply_to)
     message = _message(text_of("text", text, TEXT_MAX), text_of("html", html, TEXT_MAX))
+    _attach(message, _files(attachments))
     _address(message, {"From": [sender], "To": groups["To"], "Cc": groups["Cc"], "Reply-To": replies})
     message["Subject"] = _subject(subject)
     _complete(message, sender)
@@ -71,8 +76,11 @@ def _sender(given: JSON, user: str) -> Address:
 
 
 def _subject(value: JSON) -> str:
-    """Return the subject on its one line. What looks like an encoded word is taken apart: a reader would decode it, line ends and all."""
-    return one_line("subject", value).strip().replace("=?", "= ?")
+    """Return the subject on its one line, whatever somebody has typed into a part of it.
+
+    What looks like an encoded word is taken apart: a reader would decode it, line ends and all.
+    """
+    return folded("subject", value).strip().replace("=?", "= ?")
 
 
 def _message(text: str, html: str) -> EmailMessage:
@@ -90,6 +98,30 @@ def _message(text: str, html: str) -> EmailMessage:
     elif html:
         message.set_content(html.replace("\0", ""), subtype="html")
     return message
+
+
+def _files(given: object) -> list[File]:
+    """Return the files to attach; FlowError where they are none, or too large."""
+    listed = given if isinstance(given, list) else [] if given in (None, "") else [given]
+    files = [one for one in listed if isinstance(one, File)]
+    if len(files) < len(listed):
+        raise FlowError("attachments: an uploaded file, or a list of them, is wanted, such as ${files}")
+    if (size := sum(file.size for file in files)) > ATTACHED_MAX:
+        raise FlowError(f"attachments: {size / MIB:.1f} MiB were given; at most {ATTACHED_MAX // MIB} MiB are allowed")
+    return files
+
+
+def _attach(message: EmailMessage, files: list[File]) -> None:
+    """Attach files as what their bytes say they are, but as nothing that a reader's program would run."""
+    from bridge.filetypes import OTHER, SHOWN, tell
+    from bridge.handing import sent_name
+    from bridge.multipart import file_name
+
+    for file in files:
+        content = file.read_bytes()
+        media = tell(content, file.name).media
+        main, _, kind = (media if media in SHOWN else OTHER.media).partition("/")
+        message.add_attachment(content, maintype=main, subtype=kind, filename=file_name(sent_name(file.name)))
 
 
 def _address(message: EmailMessage, groups: Mapping[str, list[Address]]) -> None:

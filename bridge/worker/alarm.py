@@ -1,0 +1,58 @@
+"""Look how everything is, and keep an event of what is to be told: a chore of whoever leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from bridge import alerting, ids
+from bridge.receive import replan
+from bridge.routes import Config
+from bridge.settings import Settings
+from bridge.standing import overview
+from bridge.store import alerts, events
+from bridge.store.database import Database
+from bridge.troubles import Trouble, troubles
+from bridge.worker.housekeeping import Chore
+
+EVERY: Final = 30.0  # seconds
+
+
+class Alarm:
+    """Compares what is wrong with what was told of it. `clocks` tells how far those of hosts are ahead."""
+
+    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database,
+                 clocks: Callable[[], Mapping[str, float]] = dict) -> None:  # fmt: skip
+        self._settings, self._config, self._database, self._clocks = settings, config, database, clocks
+        self._found: Sequence[Trouble] = ()
+
+    def chore(self) -> Chore:
+        """Return the row for housekeeping."""
+        return Chore("alerts", EVERY, self.tell, needed=self.look, quiet=True)
+
+    def look(self, connection: Connection) -> bool:
+        """Find what is wrong, while others may write; tell whether there is anything to keep."""
+        now = overview(self._settings, self._database, self._config())
+        self._found = troubles(replace(now, clocks_ahead=self._clocks()))
+        return bool(self._found or alerts.read(connection))
+
+    def tell(self, connection: Connection, now: float) -> int:
+        """Keep how the alerts are now and, in the same transaction, the events of what is to be told; return how many."""
+        known = alerts.read(connection)
+        present, notices = alerting.step(known, self._found, now)
+        if present != known:
+            alerts.write(connection, present.values())
+        for notice in notices:
+            keep(connection, notice, self._config(), now)
+        return len(notices)
+
+
+def keep(connection: Connection, notice: alerting.Notice, config: Config, now: float) -> int:
+    """Keep the event of a notice with the deliveries that the routes make of it; return how many."""
+    event = alerting.event(notice, ids.event_id(now), config.hash, now)
+    events.remember_within(connection, config.hash, config.canonical, now)
+    planned = replan(event, config, now, "")
+    return len(planned) if events.add_one(connection, (event, planned)) else 0

@@ -1,0 +1,113 @@
+"""Looks for the run of a start without an answer: asks the platform, has the store decide, and says what was decided."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bridge.deliver import Send, look, newest
+from bridge.logs import get_logger
+from bridge.model import RUN_ENDED, Delivery, RunReport
+from bridge.platforms import PLATFORMS, ListedRun, Listing
+from bridge.reconcile import Candidate, Look, Window, candidates, echo, window
+from bridge.routes import Config, Platform
+from bridge.store import reconciling
+from bridge.store.database import Database
+from bridge.store.reconciling import Answers, Case
+
+log = get_logger()
+
+
+class Reconciler:
+    """Looks for runs, each look in the thread of whoever calls.
+
+    `after`: seconds after an attempt's deadline until the first look. `now`: the time that attempts are kept with.
+    """
+
+    def __init__(self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Callable[[], float]) -> None:
+        self._config, self._database, self._send, self._after, self._now = config, database, send, after, now
+
+    def look(self, unknown: Delivery) -> None:
+        """Make one look for the run of a delivery, and settle the delivery by it."""
+        config = self._config()
+        platform = config.platforms.get(unknown.platform)
+        with self._database.read() as connection:
+            known = reconciling.case(connection, unknown.id)
+        if platform is None or known is None:
+            return
+        not_before = known.began_at + platform.timeout + self._after
+        if self._now() < not_before:
+            self._database.write(lambda connection: reconciling.postpone(connection, known, not_before))
+            return
+        answers = self._ask(known, platform, exclusive=_is_exclusive(config, unknown))
+        now, jitter = self._now(), random.random()
+        settled = self._database.write(lambda connection: reconciling.settle(connection, known, answers, now, jitter=jitter))
+        if settled is not None:
+            evidence, status = settled
+            log.info("reconciled", delivery_id=unknown.id, event_id=unknown.event_id, route=unknown.route, platform=platform.name,
+                     attempt=known.attempt, decided=evidence.decision.verdict.value, why=evidence.decision.why, status=status,
+                     run_id=evidence.decision.run_id)  # fmt: skip
+
+    def _ask(self, known: Case, platform: Platform, *, exclusive: bool) -> Answers:
+        """Ask for the flow's newest runs, and of those that may be the one, each by itself, how it stands and what its outputs are."""
+        one = known.delivery
+        listing = newest(one.saved_item_id, platform, self._send)
+        now = self._now()
+        within = window(known.began_at, platform.timeout, 0.0 if listing.told_at is None else listing.told_at - now)
+        listed = [run for run in listing.items or () if run.saved_item_id == one.saved_item_id]
+        found = {run_id: RunReport(state=None) for run_id in known.before.run_ids} | {run.id: run.report for run in listed}
+        look = Look(
+            at=now,
+            window=within,
+            listed=len(listed) + listing.unread,
+            unread=listing.unread,
+            oldest=min((run.report.created_at for run in listed if run.report.created_at is not None), default=None),
+            problem=_problem(listing, listed),
+        )
+        asked = self._unlinked(found, within) if look.problem is None else []
+        reports = found if look.problem else {run_id: self._report(run_id, found[run_id], platform) for run_id in asked}
+        some = tuple(_candidate(run_id, report, one) for run_id, report in reports.items())
+        polling = PLATFORMS[platform.type].polling
+        return Answers(
+            look=replace(look, candidates=candidates(some, (), within)),
+            reports=reports,
+            exclusive=exclusive,
+            next_look=polling.first if polling else 0.0,
+        )
+
+    def _unlinked(self, found: dict[str, RunReport], within: Window) -> list[str]:
+        """Return the runs that may be the one, by what is known before each is asked about."""
+        some = candidates((Candidate(run_id=run_id, created_at=report.created_at) for run_id, report in found.items()), (), within)
+        with self._database.read() as connection:
+            taken = reconciling.linked(connection, [one.run_id for one in some])
+        return [one.run_id for one in some if one.run_id not in taken]
+
+    def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
+        """Ask about a run: what it says of itself counts, but for its time, which the list may know better."""
+        report = look(run_id, platform, self._send)
+        return report if report.created_at is not None else replace(report, created_at=listed.created_at)
+
+
+def _candidate(run_id: str, report: RunReport, unknown: Delivery) -> Candidate:
+    """What is told of a run; its outputs are told once it is over."""
+    return Candidate(
+        run_id=run_id,
+        created_at=report.created_at,
+        state=report.state,
+        echo=echo(report.outputs, unknown) if report.state in RUN_ENDED else None,
+        gone=report.gone,
+    )
+
+
+def _problem(listing: Listing[ListedRun], listed: Sequence[ListedRun]) -> str | None:
+    """Return why a list tells nothing."""
+    if listing.items is None:
+        return listing.detail or "the platform did not tell its runs"
+    return "the platform's list is of other flows" if listing.items and not listed else None
+
+
+def _is_exclusive(config: Config, one: Delivery) -> bool:
+    """Whether routes.yaml says now that nobody else starts the delivery's flow."""
+    mine = (one.platform, one.saved_item_id)
+    return any(flow.exclusive for flow in config.flows.values() if (flow.platform, flow.saved_item_id) == mine)

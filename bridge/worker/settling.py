@@ -1,0 +1,47 @@
+"""What the present says of deliveries that were planned earlier: what may go, by configuration and hold, and what follows an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from bridge.logs import get_logger
+from bridge.routes import NO_LIMITS, Config, Mode, Platform
+from bridge.store import holding
+from bridge.store.claims import Allowed, Claim
+
+log = get_logger()
+
+
+def allowed_by(config: Config) -> Allowed:
+    """Return what a configuration allows to be claimed."""
+    return Allowed(
+        caps={platform.name: platform.max_concurrent_runs for platform in config.platforms.values()},
+        limits={route.name: route.limits for route in config.routes if route.limits != NO_LIMITS},
+        paused=frozenset(route.name for route in config.routes if route.mode is Mode.PAUSED),
+    )
+
+
+def without(allowed: Allowed, platform: Platform | None) -> Allowed:
+    """Return what is allowed, with nothing for one platform."""
+    return replace(allowed, caps={name: cap for name, cap in allowed.caps.items() if platform is None or name != platform.name})
+
+
+def is_held(connection: Connection, before: bool) -> bool:
+    """Tell whether starts are held back; a change since `before` is logged."""
+    held = holding.current(connection) is not None
+    if held is not before:
+        log.warning("starts_held" if held else "starts_released")
+    return held
+
+
+def look_at(config: Config, claim: Claim, after: float) -> float | None:
+    """When the platform is asked whether a start without an answer is among its runs, null where it is not.
+
+    `after`: seconds after the deadline of the call.
+    """
+    platform = config.platforms.get(claim.delivery.platform)
+    if claim.delivery.on_unknown != "reconcile":
+        return None
+    return claim.began_at + (platform.timeout if platform else 0.0) + after
