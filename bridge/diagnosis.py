@@ -5,25 +5,33 @@ Never on receipt: a flood of bad requests must not buy work, and the sender is t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
+from bridge import transit
 from bridge.errors import BadSignature
-from bridge.locate import Locator
+from bridge.locate import Locator, compile_locator
 from bridge.model import Reject, Request
 from bridge.providers import PROVIDERS
-from bridge.rejects import obstacle, request_of
+from bridge.rejects import MOST, obstacle, request_of
 from bridge.routes import Config, Source
-from bridge.signatures import NO_KEYS, AnyOf, HeaderSets, Hmac, Keys, Scheme, Secret
+from bridge.signatures import NO_KEYS, Basic, Hmac, Keys, Scheme, Secret, Token, leaves, pins_of, proofs, signs_url
 from bridge.signatures.envelope import Envelope
 from bridge.signatures.timestamps import READ
 from bridge.signatures.view import View
 
 SHOWN = 60  # characters of a header's name
+MOST_SAID = 200  # characters of what is pinned
+#: What was known when it came, where that is all that can be said.
+REASONS = {
+    "not_pinned": "It is not from whom, or not for whom, the source's `pins` say; or it names a key on a host that is not the sender's.",
+    "no_secret": "The source had no secret that was live when it came.",
+    "no_key": "The sender's keys could not be fetched when it came, nor now: is its host reached from here?",
+}
+UNREADABLE = "The proof cannot be looked for: the body is not the JSON that should hold it, or the form or query has too many fields."
+PUBLIC_URL = "let FLOWBRIDGE_PUBLIC_URL be what the sender calls, without the path."
+NOT_KEPT = "What it showed as proof does not fit the secret here, and is not kept: once the two agree, let the sender send it again."
 
 
 def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
@@ -31,14 +39,24 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
     source = config.sources.get(reject.source)
     if source is None:
         return [obstacle(reject, config) or ""]
+    if reject.event_ids:
+        return ["It was readmitted, and is an event now."]
     request, now = request_of(reject), reject.received_at
     if verifies(reject, config, keys):
         return ["It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."]
     found: list[str] = []
     for look in LOOKS:
-        found += look(request, source, config, now)
+        try:
+            found += look(request, source, config, now)
+        except BadSignature:
+            found += [] if reject.cut else [UNREADABLE]
+    found += [REASONS[reject.reason]] if reject.reason in REASONS else []
     if reject.cut:
-        found.append(f"{obstacle(reject, config)}, so the signature cannot be tried out.")
+        found.append(f"Only the first {MOST} of its {reject.size} bytes are kept, so the signature cannot be tried out.")
+    elif obstacle(reject, config):
+        found.append(NOT_KEPT)
+    elif not found and signs_url(source.scheme):
+        found.append(f"Its sender signs the URL too, which is taken here for {_shown(request.url)}: {PUBLIC_URL}")
     return list(dict.fromkeys(found))
 
 
@@ -59,17 +77,14 @@ def fits(scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float
     return True
 
 
-def leaves(scheme: Scheme) -> Iterator[Scheme]:
-    """Yield the schemes that a choice is made of."""
-    parts = [one for _, one in scheme.by_secret] if isinstance(scheme, AnyOf) else []
-    parts += [one for _, one in scheme.sets] if isinstance(scheme, HeaderSets) else []
-    for part in parts:
-        yield from leaves(part)
-    if not parts:
-        yield scheme
+# -- what is looked for: (request, source, configuration, when it came) -> sentences; BadSignature where that cannot be read
 
 
-# -- what is looked for: (request, source, configuration, when it came) -> sentences
+def _untaught(_request: Request, source: Source, _config: Config, _now: float) -> list[str]:
+    """Whether the sender has not told its secret yet."""
+    if source.provider.learn is None or source.secrets:
+        return []
+    return [f"The source knows no secret yet: `flowbridge learn {source.name}` waits for {source.provider.title} to tell it."]
 
 
 def _time(request: Request, source: Source, _config: Config, now: float) -> list[str]:
@@ -108,39 +123,31 @@ def _secret(request: Request, source: Source, config: Config, now: float) -> lis
 
 def _body(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Whether the signature is that of a body that somebody rewrote on the way."""
-    for what, body in rewritten(request.body):
+    for what, body in transit.bodies(request.body):
         if body != request.body and fits(source.scheme, replace(request, body=body), source.secrets, now):
             return [f"The signature is right for the body {what}: something on the way (a proxy, a function) rewrote it."]
     return []
 
 
-def rewritten(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the ways in which bodies are changed on the way, each with what it may have been before."""
-    yield "without the line end it came with", body.rstrip(b"\r\n")
-    yield "with a line end after it", body + b"\n"
-    yield "with CR LF after it", body + b"\r\n"
-    yield "with CR LF for its line ends", body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    yield "with LF for its line ends", body.replace(b"\r\n", b"\n")
-    yield "without the byte order mark", body.removeprefix(b"\xef\xbb\xbf")
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return
-    try:
-        for what, options in _WRITERS.items():
-            yield f"written as {what}", json.dumps(value, **options).encode("utf-8", "surrogatepass")
-    except (RecursionError, ValueError):
-        return
+def _url(request: Request, source: Source, _config: Config, now: float) -> list[str]:
+    """Whether it is signed for the URL by another name."""
+    for url in transit.urls(request) if signs_url(source.scheme) else ():
+        if url != request.url and fits(source.scheme, replace(request, url=url), source.secrets, now):
+            return [f"The signature is right for the URL {_shown(url)}, which is taken here for {_shown(request.url)}: {PUBLIC_URL}"]
+    return []
 
 
-_WRITERS: dict[str, dict[str, Any]] = {
-    "compact JSON": {"separators": (",", ":"), "ensure_ascii": False},
-    "compact JSON with \\u escapes": {"separators": (",", ":")},
-    "JSON with blanks after , and :": {"ensure_ascii": False},
-    "JSON with blanks after , and : and with \\u escapes": {},
-    "JSON indented by 2": {"indent": 2, "ensure_ascii": False},
-    "JSON with its keys sorted": {"separators": (",", ":"), "ensure_ascii": False, "sort_keys": True},
-}
+def _shown(url: str) -> str:
+    return repr(url.partition("?")[0][:MOST_SAID])
+
+
+def _moved(request: Request, source: Source, _config: Config, now: float) -> list[str]:
+    """Whether all is right once its headers have their names again."""
+    wanted = [name for one in _envelopes(source.scheme) for name in _read(one) if name not in request.headers]
+    for name, once, headers in transit.renamed(request.headers, list(dict.fromkeys(wanted))):
+        if fits(source.scheme, replace(request, headers=headers), source.secrets, now):
+            return [f"All is right once the header {name[:SHOWN]!r} is called {once!r} again: a proxy renamed it."]
+    return []
 
 
 def _form(request: Request, source: Source, _config: Config, now: float) -> list[str]:
@@ -181,29 +188,42 @@ _KEYS = {
 
 
 def _missing(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
-    """Which headers are not there, and what is there in their place."""
-    wanted = [locator for scheme in _envelopes(source.scheme) for locator in scheme.compiled.at]
-    if not wanted or any(View(request).find(locator) for locator in wanted if locator.kind != "body"):
+    """Whether there is no proof where it is looked for, and what is there in its place."""
+    wanted = [compile_locator(text) for text in proofs(source.scheme)]
+    if not wanted or any(_is_there(request, locator) for locator in wanted):
         return []
     there = [name for name in request.headers if "signature" in name or "hmac" in name]
-    near = [name for name in request.headers for locator in wanted if _alike(name, locator)]
+    near = [(name, locator) for name in request.headers for locator in wanted if _is_like(name, locator)]
     if near:
-        return [f"The signature stands in the header {near[0][:SHOWN]!r}, not in {_named(wanted)}: a proxy renamed it."]
+        return [f"The signature stands in the header {near[0][0][:SHOWN]!r}, not in {near[0][1]}: a proxy renamed it."]
     beside = f"; there is {', '.join(repr(name[:SHOWN]) for name in there[:5])}" if there else ", and nothing like a signature at all"
-    advice = "" if there else ": no secret is set at the sender, or a proxy removed it"
-    return [f"The signature is missing: it is looked for in {_named(wanted)}{beside}{advice}."]
+    advice = "" if there or not source.scheme.needs_secret else ": no secret is set at the sender, or a proxy removed it"
+    what = "token or password" if all(isinstance(one, Token | Basic) for one in leaves(source.scheme)) else "signature"
+    return [f"The {what} is missing: it is looked for in {_named(wanted)}{beside}{advice}."]
 
 
-def _alike(name: str, locator: Locator) -> bool:
-    return locator.kind == "header" and name != locator.name and _bare(name) == _bare(locator.name)
+def _is_there(request: Request, locator: Locator) -> bool:
+    if locator.kind == "header" and locator.name.endswith("*"):
+        return any(name.startswith(locator.name[:-1]) for name in request.headers)
+    return bool(View(request).find(locator))
 
 
-def _bare(name: str) -> str:
-    return name.replace("_", "-").removeprefix("x-").replace("-", "")
+def _is_like(name: str, locator: Locator) -> bool:
+    return locator.kind == "header" and transit.is_like(name, locator.name)
 
 
 def _named(wanted: Sequence[Locator]) -> str:
     return " or ".join(dict.fromkeys(str(locator) for locator in wanted))
+
+
+def _pinned(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
+    """Whether it is for another than the source pins, where the request shows that."""
+    pinned = dict(getattr(source.scheme, "pinned", ()))
+    for pin in pins_of(source.scheme):
+        said = View(request).find(compile_locator(pin.at)) if ":" in pin.at else None
+        if said and pin.name in pinned and said not in pinned[pin.name]:
+            return [f"It is for another {pin.name} than the source pins: {said[:MOST_SAID]!r}."]
+    return []
 
 
 def _sender(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
@@ -219,10 +239,12 @@ def _sender(request: Request, source: Source, _config: Config, _now: float) -> l
 
 
 def _headers(scheme: Scheme) -> list[str]:
-    return [at.name for one in _envelopes(scheme) for at in one.compiled.at if at.kind == "header" and at.name != "authorization"]
+    places = [at for one in _envelopes(scheme) for at in one.compiled.at]
+    places += [at for one in leaves(scheme) if isinstance(one, Token) for at in one.compiled]
+    return [at.name for at in places if at.kind == "header" and at.name != "authorization"]
 
 
-LOOKS = (_time, _secret, _body, _form, _missing, _sender)
+LOOKS = (_untaught, _time, _secret, _body, _url, _moved, _form, _missing, _pinned, _sender)
 
 
 # -- what schemes say of a request
@@ -230,6 +252,13 @@ LOOKS = (_time, _secret, _body, _form, _missing, _sender)
 
 def _envelopes(scheme: Scheme) -> list[Envelope]:
     return [one for one in leaves(scheme) if isinstance(one, Envelope)]
+
+
+def _read(scheme: Envelope) -> list[str]:
+    """Return the headers that the scheme reads."""
+    locators = [*scheme.compiled.at, scheme.compiled.time_at, *(locator for locator, _ in scheme.compiled.requires)]
+    named = [locator.name for locator in locators if locator is not None and locator.kind == "header"]
+    return [*named, *(name for signed in scheme.compiled.signed for name in signed.headers)]
 
 
 def sent_at(scheme: Envelope, request: Request) -> float | None:

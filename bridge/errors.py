@@ -5,7 +5,9 @@ What a *platform* does is never an exception: it is an `Outcome` (see `model`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 class BridgeError(Exception):
@@ -63,10 +65,25 @@ class BadSignature(BridgeError):
         super().__init__(reason)
 
 
-class Refused(BridgeError):
-    """A request that is answered with an HTTP error of its own: `status`, a `code` word, and a sentence."""
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """What is wrong with a field of a form, to be said in the sender's language: `key` names the sentence in `forms.texts`.
 
-    def __init__(self, status: int, code: str, message: str, *, fields: dict[str, str] | None = None,
+    `limit` and `names` are what stands in it: what the schema asks for, and names of fields, which may be the sender's own.
+    """
+
+    key: str
+    limit: Any = None
+    names: tuple[str, ...] = ()
+
+
+class Refused(BridgeError):
+    """A request that is answered with an HTTP error of its own: `status`, a `code` word, and a sentence.
+
+    `fields` says of a form what is wrong with each field, by its name; what belongs to none is under `""`.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, fields: Mapping[str, FieldFault] | None = None,
                  headers: dict[str, str] | None = None) -> None:
         self.status, self.code, self.message = status, code, message
         self.fields = fields or {}
@@ -80,6 +97,14 @@ class ExpressionError(BridgeError):
 
 class StoreError(BridgeError):
     """The store could not keep what it was given: nothing of it was kept, and the sender must be told so."""
+
+
+class KeyMissing(StoreError):
+    """A value is sealed with a key that is not here; the text has the key's id and the setting, never a key."""
+
+
+class Unsealable(StoreError):
+    """A sealed value was changed, or stands where it was not sealed for."""
 
 
 class Full(BridgeError):

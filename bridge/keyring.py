@@ -1,7 +1,8 @@
 """Keys that senders publish, fetched when a request needs one and then remembered: who stands behind `bridge.signatures.Keys`.
 
-Anyone who can reach a source can send what looks as if it needed a key. So a URL is fetched once a minute and a sender's URLs together
+Anyone who can reach a source can send what looks as if it needed a key. So a URL is fetched once a minute and a sender's new URLs together
 a few times a minute, whatever comes; failures count; nobody waits longer than the deadline; and what is remembered is bounded.
+What confirms a subscription (`bridge.providers.Confirmation`) is fetched in the same way.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 log = get_logger()
 DEADLINE: Final = 3.0  # seconds in all that a request waits for a key, looking up the host's name included
 PAUSE: Final = 60.0  # seconds between two fetches of one URL
-MOST: Final = 6  # fetches of the URLs of one group within PAUSE; one, where the group is a service that is asked for each key
+MOST: Final = 6  # fetches of new URLs of one group within PAUSE; one, where the group is a service that is asked for each key
 MAX_DOCUMENT: Final = 64 * 1024  # bytes
 MAX_REMEMBERED: Final = 256  # documents
 FRESH: Final = (300.0, 3600.0, 86400.0)  # seconds before a document is fetched anew: at least, unless it says so itself, at most
@@ -100,8 +101,11 @@ class Keyring:
     def _may_fetch(self, ask: Ask, entry: _Entry | None, now: float) -> bool:
         if entry is not None and now - entry.tried_at < PAUSE:
             return False
+        if entry is not None and entry.document is not None:  # whoever names other URLs does not keep a good one from being renewed
+            return True
         latest = self._fetches.get(ask.group, ())
-        return sum(now - moment < PAUSE for moment in latest) < (1 if ask.body else MOST)
+        is_service = bool(ask.body or ask.headers)
+        return sum(now - moment < PAUSE for moment in latest) < (1 if is_service else MOST)
 
     def _start(self, ask: Ask, entry: _Entry | None, now: float) -> _Entry:
         """Fetch in a thread of its own, so that whoever waits can stop waiting, even while a host's name is looked up."""
@@ -140,16 +144,17 @@ class Keyring:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "flowbridge"}
         if ask.body:
             headers["Content-Type"] = "application/json"
+        headers |= dict(ask.headers)
         call = Call(method="POST" if ask.body else "GET", url=ask.url, headers=headers, body=ask.body)
         answer = self._sender.send(call, self._deadline)
         host = urlsplit(ask.url).hostname
         if isinstance(answer, Lost):
-            log.warning("key_not_fetched", host=host, reason=answer.reason)
+            log.warning("not_fetched", what=ask.what, host=host, reason=answer.reason)
             return None, 0.0
         if answer.status != 200 or answer.truncated or not answer.body:
-            log.warning("key_not_fetched", host=host, status=answer.status, truncated=answer.truncated)
+            log.warning("not_fetched", what=ask.what, host=host, status=answer.status, truncated=answer.truncated)
             return None, 0.0
-        log.info("key_fetched", host=host, bytes=len(answer.body))
+        log.info("fetched", what=ask.what, host=host, bytes=len(answer.body))
         return answer.body, _freshness(answer.headers.get("cache-control", ""))
 
 

@@ -12,7 +12,8 @@ import orjson
 from bridge.model import JSON, Request
 
 KINDS = ("header", "query", "form", "body")
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+URLENCODED = "application/x-www-form-urlencoded"
+FORMS = (URLENCODED, "multipart/form-data")
 MAX_FIELDS = 1000
 
 

@@ -9,58 +9,58 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
 
 import orjson
 
-from bridge.bodies import Body, decode
+from bridge import forms
+from bridge.bodies import Body, decode, decode_token
 from bridge.errors import Refused
-from bridge.forms import field_errors, type_fields
+from bridge.form import Form
+from bridge.forms import KeepFile
+from bridge.forms.spam import Gate, Passed, pass_through
+from bridge.kept import Keep, Kept
+from bridge.limits import MAX_TEST, MAX_VALUES
 from bridge.locate import dig, locate
-from bridge.model import JSON, Delivery, Event, Request
-from bridge.planning import masked, plan
-from bridge.providers import Handshake, Probe, Reply
+from bridge.masking import hidden
+from bridge.model import JSON, Delivery, Event, FormFile, Request
+from bridge.planning import plan
+from bridge.providers import Confirmation, Handshake, Probe, Reply
+from bridge.receipts import KEYED, unguessable
+from bridge.redaction import redacted
 from bridge.routes import Config, Source
-from bridge.signatures import NO_KEYS, Keys
+from bridge.signatures import NO_KEYS, Ask, Keys, Unsigned
 
 MAX_BATCH = 1000  # events in one request
 NAME_LENGTH = 200  # characters of a type and of a provider's id
+RETRY_DIGITS = 9  # of the number of the sender's try
 PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
 
-class Kept(Protocol):
-    """What the store made of a request."""
-
-    @property
-    def event_id(self) -> str:
-        """The event's id: the known one's where this is a duplicate."""
-
-    @property
-    def deliveries(self) -> tuple[Delivery, ...]:
-        """The deliveries that are new."""
-
-    @property
-    def duplicate(self) -> bool:
-        """Whether it only repeats a known event."""
-
-
-Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
-Keep = Callable[[Arrivals, Callable[[Event, str], Sequence[Delivery]]], Sequence[Kept]]
+Fetch = Callable[[Ask], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is answered, and what the log lines say: the events with what was kept of each (none for a handshake)."""
+    """What is answered, and what the log lines say: the events with what was kept of each (none for a handshake).
+
+    `body` is what was sent, null for a handshake.
+    """
 
     reply: Reply
     kept: tuple[tuple[Event, Kept], ...] = ()
     fault: Exception | None = None
+    body: Body | None = None
 
 
-def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, new_id: Callable[[], str],
-            keys: Keys = NO_KEYS) -> Received:  # fmt: skip
-    """Turn a request into stored events, nearly always one, and its answer. `keys` gets those that senders publish.
+def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, new_id: Callable[[], str],  # noqa: PLR0913
+            keys: Keys = NO_KEYS, fetch: Fetch | None = None, gate: Gate | None = None,
+            keep_file: KeepFile = forms.digest) -> Received:  # fmt: skip
+    """Turn a request into stored events, nearly always one, and its answer.
 
+    `keys` gets those that senders publish; `fetch` gets what confirms a subscription, null where nothing is to be confirmed. Without a
+    `gate` nothing that a form is sent is held to be spam. `keep_file` keeps the bytes of a form's files, which are on disk before the
+    event is.
     Raises `BadSignature` (401), `Refused` (its own status) and whatever `keep` raises when nothing could be kept (503).
     """
     shakes = [shake for shake in source.provider.handshakes if request.method in shake.methods]
@@ -68,18 +68,43 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
         allowed = sorted({"POST"}.union(*(shake.methods for shake in source.provider.handshakes)))
         raise Refused(405, "method_not_allowed", "webhooks are sent with POST", headers={"Allow": ", ".join(allowed)})
     body = None
-    if unsigned := [shake for shake in shakes if not shake.signed]:
+    unsigned = [shake for shake in shakes if not shake.signed]
+    if unsigned and len(request.body) <= MAX_TEST:
         body = read_body(source, request.headers.get("content-type", ""), request.body)
         if answer := _answer(unsigned, request, source, body, now):
             return Received(answer)
     source.scheme.verify(request, source.secrets, now, keys)
+    if source.form is not None:
+        return _receive_form(request, source, source.form, config, keep=keep, keep_file=keep_file, gate=gate, now=now, new_id=new_id)
     body = body or read_body(source, request.headers.get("content-type", ""), request.body)
     if answer := _answer([shake for shake in shakes if shake.signed], request, source, body, now):
         return Received(answer)
     if request.method != "POST":
         raise Refused(405, "method_not_allowed", "this is no test of the URL, and webhooks are sent with POST", headers={"Allow": "POST"})
-    _check_form(source, body)
-    return _keep(split(request, source, body), source, config, keep, now, new_id)
+    if (confirmation := source.provider.confirmation) and confirmation.is_asked(request):
+        why = _confirm(confirmation, request, source, fetch)
+        if why is None:
+            return Received(Reply(content_type="text/plain"))
+        body = replace(body, problem=f"the subscription is not confirmed: {why}; to confirm it, open the URL at {confirmation.at}")
+    return replace(_keep(split(request, source, body), source, config, keep, now, new_id), body=body)
+
+
+def _receive_form(request: Request, source: Source, form: Form, config: Config, *, keep: Keep, keep_file: KeepFile,  # noqa: PLR0913
+                  gate: Gate | None, now: float, new_id: Callable[[], str]) -> Received:  # fmt: skip
+    """A form is checked before it is kept, so that the person who sent it can mend it."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refused(415, "encoded", "the body is compressed; a form is sent as it is")
+    sent = forms.read(form, request.headers.get("content-type", ""), request.body, max_depth=source.max_depth)
+    forms.check(form, sent)
+    digest = hashlib.sha256(request.body).hexdigest()
+    without_files, body = forms.take(form, sent)
+    passed = pass_through(request, body, source, form, gate, now) if gate is not None else None
+    if passed is not None:
+        request, keep = passed.request, passed.keep
+    if passed is None or passed.known is None:
+        forms.keep(sent, keep_file)
+    request = replace(request, body=without_files)
+    return replace(_keep([(request, body)], source, config, keep, now, new_id, digest, passed), body=body)
 
 
 def _answer(shakes: Sequence[Handshake], request: Request, source: Source, body: Body, now: float) -> Reply | None:
@@ -90,11 +115,33 @@ def _answer(shakes: Sequence[Handshake], request: Request, source: Source, body:
     return next((answer for shake in shakes if (answer := shake.answer(probe))), None)
 
 
+def _confirm(confirmation: Confirmation, request: Request, source: Source, fetch: Fetch | None) -> str | None:
+    """Have the subscription confirmed that a verified request asks for, and return why it is not."""
+    pins = getattr(source.scheme, "pinned", ())
+    if source.secrets:
+        return "nothing is fetched for a source that has the sender's certificate as its secret"
+    if (ask := confirmation.ask(request, {value for _, values in pins for value in values})) is None:
+        return "it is for nothing that the source pins, or its URL is not of the form that the sender's have"
+    if fetch is None:
+        return "nothing is fetched for a dry request, or when a reject is readmitted"
+    document = fetch(ask)
+    if document is None or confirmation.answer not in document:
+        return "its URL could not be fetched, or did not answer that it is (see the log)"
+    return None
+
+
 def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config, keep: Keep, now: float,
-          new_id: Callable[[], str]) -> Received:  # fmt: skip
+          new_id: Callable[[], str], digest: str | None = None, passed: Passed | None = None) -> Received:  # fmt: skip
+    """Keep the events of a request. `digest`: of what came in, where that is not what is kept; `passed`: what the gate said of it."""
     arrivals, fault = [], None
-    for request, body in parts:
-        event = _identify(request, source, body, config, now, new_id())
+    for sent, read in parts:
+        request, body = _without_credentials(sent, read, source)
+        sha256 = digest or hashlib.sha256(sent.body).hexdigest()
+        if source.redact is not None:
+            request, body, sha256 = redacted(request, body, source, partial(_read_kept, source, body.files))
+        if source.digest_key:
+            sha256 = unguessable(source.digest_key, source.name, sha256)
+        event = _identify(request, source, body, config, now, new_id(), sha256, passed)
         deliveries, failed = _plan(event, body, config, now)
         if failed is not None:
             event, fault = replace(event, problem=PLANNING_FAILED), failed
@@ -124,54 +171,70 @@ def split(request: Request, source: Source, body: Body) -> list[tuple[Request, B
     return [(replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part)) for part in parts]
 
 
-def read_body(source: Source, content_type: str, raw: bytes) -> Body:
-    """Return what a body of this source says; a form's fields are typed by the source's schema."""
-    wrapped = source.provider.body.partition(":")[2] or None
-    body = decode(content_type, raw, max_depth=source.max_depth, wrapped_in=wrapped)
-    if source.schema_document is None or not isinstance(body.value, dict):
-        return body
-    fields = type_fields(body.value, source.schema_document)
-    return Body(value=fields, form=fields, files=body.files, problem=body.problem)
+def read_body(source: Source, content_type: str, raw: bytes, files: Sequence[FormFile] = ()) -> Body:
+    """Return what a body of this source says. `files`: those of a form, whose bytes are not in the body that is kept."""
+    if source.form is not None:
+        return forms.body_of(source.form, content_type, raw, files, max_depth=source.max_depth)
+    kind, _, name = source.provider.body.partition(":")
+    if kind == "jwt":
+        claim, *texts = name.split(",")
+        return decode_token(raw, claim, tuple(texts), max_depth=source.max_depth)
+    most = MAX_VALUES if isinstance(source.scheme, Unsigned) else None
+    return decode(content_type, raw, max_depth=source.max_depth, wrapped_in=source.provider.wrapped_in, max_values=most)
 
 
 def replan(event: Event, config: Config, now: float, nonce: str) -> list[Delivery]:
-    """Plan a stored event through the present routes; an event whose source is gone or whose body cannot be read gives nothing."""
-    source = config.sources.get(event.source)
-    if source is None:
+    """Plan a stored event through the present routes.
+
+    Nothing comes of one whose source is gone, whose body cannot be read, which only asks for a subscription to be confirmed, or which is
+    held to be spam.
+    """
+    source = config.source(event.source)
+    if source is None or event.spam is not None or asks_to_confirm(source, event):
         return []
-    body = read_body(source, event.headers.get("content-type", ""), event.body)
+    body = read_body(source, event.headers.get("content-type", ""), event.body, event.files)
     present = replace(event, config_hash=config.hash)  # a delivery is frozen with the configuration that planned it
     return plan(present, body, config.routes_of(event.source), now, nonce) if body.problem is None else []
 
 
-def _check_form(source: Source, body: Body) -> None:
-    """A form is checked before it is kept, so that the person who sent it can mend it."""
-    if source.provider.name != "form":
-        return
-    if body.files:
-        raise Refused(415, "files_not_supported", f"this form takes no files (field {body.files[0]!r})")
-    if body.problem or not isinstance(body.value, dict):
-        raise Refused(400, "unreadable", body.problem or "a form posts fields: an object of names and values")
-    errors = field_errors(body.value, source.schema) if source.schema else {}
-    if errors:
-        raise Refused(422, "invalid", "some fields are not right", fields=errors)
+def asks_to_confirm(source: Source, event: Event) -> bool:
+    """Return whether the event is there only because the subscription that it is about could not be confirmed."""
+    confirmation = source.provider.confirmation
+    request = Request(method="POST", path="", headers=event.headers, body=event.body)
+    return confirmation is not None and confirmation.is_asked(request)
 
 
 #: What makes two requests of a source the same event, by its `dedup`.
 DEDUP: Mapping[str, Callable[[Source, Request, Body, str], str | None]] = {
     "id": lambda source, request, body, digest: locate(source.event_id, request, body.value) or _by_body(source, digest),
-    "body": lambda _source, _request, _body, digest: f"sha256:{digest}",
+    "body": lambda _source, _request, _body, digest: _called(digest),
     "none": lambda *_: None,
 }
 
 
 def _by_body(source: Source, digest: str) -> str | None:
-    return f"sha256:{digest}" if source.provider.dedup_body else None
+    return _called(digest) if source.provider.dedup_body else None
 
 
-def _identify(request: Request, source: Source, body: Body, config: Config, now: float, event_id: str) -> Event:
-    digest = hashlib.sha256(request.body).hexdigest()
-    event = Event(
+def _called(digest: str) -> str:
+    return digest if digest.startswith(KEYED) else f"sha256:{digest}"
+
+
+def _without_credentials(request: Request, body: Body, source: Source) -> tuple[Request, Body]:
+    """Return the request as it is kept, and what that says: from here on nothing sees a static credential."""
+    kept = hidden(request, source.credentials, wrapped_in=source.provider.wrapped_in)
+    if kept.body is request.body or body.problem is not None:
+        return kept, body
+    return kept, read_body(source, kept.headers.get("content-type", ""), kept.body)
+
+
+def _read_kept(source: Source, files: Sequence[FormFile], request: Request) -> Body:
+    return read_body(source, request.headers.get("content-type", ""), request.body, files if source.form is not None else ())
+
+
+def _identify(request: Request, source: Source, body: Body, config: Config, now: float, event_id: str, digest: str,
+              passed: Passed | None) -> Event:  # fmt: skip
+    return Event(
         id=event_id,
         source=source.name,
         provider=source.provider.name,
@@ -184,8 +247,16 @@ def _identify(request: Request, source: Source, body: Body, config: Config, now:
         body_sha256=digest,
         config_hash=config.hash,
         problem=body.problem,
+        files=body.files if source.form is not None else (),  # those of other senders are in the body
+        sender_retry=_number(locate(source.provider.retry, request, body.value)),
+        client=passed.client if passed else None,
+        spam=passed.spam if passed else None,
     )
-    return masked(event, source.credentials)
+
+
+def _number(text: str | None) -> int | None:
+    """Return a small whole number that a sender wrote, None for anything else: Slack's first try is 1, HubSpot's 0, most say nothing."""
+    return int(text) if text and len(text) <= RETRY_DIGITS and text.isascii() and text.isdigit() else None
 
 
 def _fit_type(text: str | None) -> str | None:
@@ -202,7 +273,7 @@ def _fit_id(text: str | None) -> str | None:
 
 def _plan(event: Event, body: Body, config: Config, now: float) -> tuple[list[Delivery], Exception | None]:
     """Plan, and survive it: a sender such as GitHub never tries again, so an event is kept even where we have a bug."""
-    if body.problem is not None:
+    if body.problem is not None or event.spam is not None:
         return [], None
     try:
         return plan(event, body, config.routes_of(event.source), now), None

@@ -10,7 +10,7 @@ from bridge.errors import CompileError
 
 Node = dict[str, Any]
 
-ROOTS = ("body", "headers", "query", "form", "files", "event")
+ROOTS = ("body", "headers", "query", "form", "fields", "files", "event")
 MAX_DEPTH = 200  # of the tree
 MAX_COPIES = 1000  # how many times the result may hold the same part of the event
 

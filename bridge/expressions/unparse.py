@@ -48,7 +48,7 @@ def _literal(value: Any) -> str:
 
 def _projection(node: Node) -> str:
     kind, parts = node["type"], node["children"]
-    left, right = unparse(parts[0]), unparse(parts[1])
+    left, right = _grouped(parts[0]), unparse(parts[1])
     if kind == "filter_projection":
         left += f"[?{unparse(parts[2])}]"
     elif kind == "value_projection":
@@ -68,8 +68,8 @@ _WRITE: dict[str, Callable[[Node], str]] = {
     "current": lambda _node: "@",
     "identity": lambda _node: "",
     "subexpression": _joined("."),
-    "index_expression": lambda node: _texts(node, ""),
-    "flatten": lambda node: _texts(node, "") + "[]",
+    "index_expression": _joined(""),
+    "flatten": lambda node: _joined("")(node) + "[]",
     "pipe": _joined(" | "),
     "or_expression": _joined(" || "),
     "and_expression": _joined(" && "),

@@ -26,11 +26,13 @@ from bridge.providers import (
     social,
     work,
 )
+from bridge.providers.confirming import Confirmation
 from bridge.providers.record import (
     CREDENTIALS,
     EVIDENCE,
     FORM,
     MIB,
+    UNKNOWN,
     Batch,
     Handshake,
     Learn,
@@ -48,7 +50,9 @@ __all__ = [
     "FORM",
     "MIB",
     "PROVIDERS",
+    "UNKNOWN",
     "Batch",
+    "Confirmation",
     "Handshake",
     "Learn",
     "Lesson",

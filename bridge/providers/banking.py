@@ -141,7 +141,10 @@ ROWS = (
         signs="The SHA-256 of the body and the time, in a token.",
         ack=TAKEN,
         answer_within="10 s, with a 200",
-        limits="There is no id, and two events may look alike: nothing is taken for a duplicate.",
+        limits=(
+            "There is no id, and two events may look alike: nothing is taken for a duplicate. The token does not say whose account is "
+            "meant: let the flow look whether it knows the item_id."
+        ),
         retries="Plaid tries after 30 seconds, and then after four times as long each time, for up to 24 hours.",
         samples=(Sample("TRANSACTIONS.SYNC_UPDATES_AVAILABLE", "SYNC_UPDATES_AVAILABLE.json"),),
     ),
@@ -190,11 +193,11 @@ ROWS = (
         scheme=standard("webhook-"),
         event_type=("body:event_type",),
         event_id=("header:webhook-id",),
-        secret_hint="the secret of GET /v1/webhooks/secrets, from Brex",
+        secret_hint="base64, the secret of GET /v1/webhooks/secrets, from Brex",
         generates_secret=False,
         setup=(
             "Create a webhook with Brex's API (POST /v1/webhooks) with the URL and its event types, and fetch the secrets with GET "
-            "/v1/webhooks/secrets; put whsec_ before one that has no such start."
+            "/v1/webhooks/secrets; while Brex changes its secret there are two: put both where routes.yaml names them."
         ),
         docs="https://developer.brex.com/docs/webhooks/",
         evidence="unconfirmed",

@@ -5,12 +5,22 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
+from bridge.providers.confirming import Confirmation
 from bridge.providers.handshakes import cloudevents_options, event_grid_validation, graph_validation
 from bridge.providers.record import Batch, Handshake, Provider, Sample
 from bridge.providers.standard import IN_URL, SHOWN
 from bridge.signatures import Certificate, Jwt, KeySet, Pin, Rsa, Token
 
-SNS_CERTIFICATE = r"https://sns\.[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}\.amazonaws\.com(\.cn)?/SimpleNotificationService-[\w-]{1,64}\.pem"
+SNS = r"https://sns\.[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}\.amazonaws\.com(\.cn)?/"
+SNS_CERTIFICATE = SNS + r"SimpleNotificationService-[\w-]{1,64}\.pem"
+SNS_CONFIRMATION = Confirmation(
+    kind=("body:Type", "SubscriptionConfirmation"),
+    of="body:TopicArn",
+    at="body:SubscribeURL",
+    url=SNS,
+    query=(("Action", "ConfirmSubscription"), ("TopicArn", "body:TopicArn"), ("Token", "body:Token")),
+    answer=b"ConfirmSubscriptionResponse",
+)
 CLOUDEVENT = "application/cloudevents+json"
 
 ROWS = (
@@ -27,12 +37,13 @@ ROWS = (
         ),
         event_type=("body:Type",),
         event_id=("body:MessageId",),
+        confirmation=SNS_CONFIRMATION,
         secret_hint="none; Amazon's certificate is fetched, or one is put here to fetch nothing",
         generates_secret=False,
         setup=(
             "Say under pins: in routes.yaml the topic's ARN as topic_arn, and start flowbridge. In the SNS console create a "
-            "subscription with the protocol HTTPS and the URL as endpoint, raw message delivery off. The first event is a "
-            "SubscriptionConfirmation: open its SubscribeURL to confirm."
+            "subscription with the protocol HTTPS and the URL as endpoint, raw message delivery off. It is confirmed at once; where "
+            "it is not, `flowbridge events` shows the SubscriptionConfirmation with the reason."
         ),
         docs="https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
         evidence="docs",
@@ -155,8 +166,8 @@ ROWS = (
         answer_within="3 s (the test: 10 s)",
         signs="Nothing: the clientState is shown, in the body.",
         limits=(
-            SHOWN.replace("token", "clientState") + " It is kept with the event, as it is a part of the body. Notifications with encrypted "
-            "resource data are kept as they come; few have an id, so what comes twice is mostly two events."
+            SHOWN.replace("token", "clientState") + " In the body that is kept it is masked. Notifications with encrypted resource data "
+            "are kept as they come; few have an id, so what comes twice is mostly two events."
         ),
         samples=(Sample("created", "created.json"),),
     ),

@@ -167,20 +167,20 @@ ROWS = (
     ),
     Provider(
         name="npm",
-        title="npm hooks",
+        title="npm hooks (of registries that still have them)",
         scheme=Hmac(at="header:x-npm-signature", prefix="sha256="),
         event_type=("body:event",),
-        secret_hint="any long random text; flowbridge makes one, npm is told it",
+        secret_hint="any long random text; flowbridge makes one, the registry is told it",
         generates_secret=True,
         setup=(
-            "Register with `npm hook add PACKAGE URL SECRET` or through the registry's hooks API. Whether the service still takes new "
-            "hooks is not confirmed."
+            "Register with `npm hook add PACKAGE URL SECRET` of npm 10 or older, with --registry, or through the hooks API of a registry "
+            "of your own."
         ),
         docs="https://github.com/npm/registry/blob/main/docs/hooks/endpoints.md",
-        evidence="unconfirmed",
+        evidence="docs",
         retries="Not documented.",
         signs="The body.",
-        limits=COPIED_UNTOLD,
+        limits="npm's own registry gave its hooks up in 2024, and npm 11 has no `npm hook`. " + COPIED_UNTOLD,
         samples=(Sample("package:publish", "publish.json"),),
     ),
 )

@@ -8,7 +8,7 @@ from bridge.locate import Joined
 from bridge.providers.handshakes_commerce import ebay_challenge, tebex_validation, woocommerce_ping
 from bridge.providers.record import Handshake, Provider, Sample
 from bridge.providers.standard import COPIED, TAKEN, THREE_PARTS, standard
-from bridge.signatures import AnyOf, Ecdsa, Hmac, Pairs, Timestamp, Wrapped
+from bridge.signatures import AnyOf, Ecdsa, Hmac, KeyService, Pairs, Timestamp, Wrapped
 from bridge.signatures.aside import Aside
 
 HEADERS_OPEN = "Only the body is signed, not the headers with type and id: the same body under another id is marked."
@@ -33,15 +33,16 @@ ROWS = (
         answer_within="5 s, and 1 s to connect",
         limits=HEADERS_OPEN,
         retries="Shopify tries 8 times in 4 hours; a subscription made by the API that keeps failing is deleted.",
-        samples=(
-            Sample("orders/create", "orders-create.json", {
-                "x-shopify-topic": "orders/create",
+        samples=tuple(
+            Sample(topic, "orders-create.json", {  # an order that is paid as it is made
+                "x-shopify-topic": topic,
                 "x-shopify-shop-domain": "acme-garden.myshopify.com",
                 "x-shopify-api-version": "2026-07",
                 "x-shopify-event-id": "{id}",
                 "x-shopify-webhook-id": "wh-{id}",
                 "x-shopify-triggered-at": "{now_iso}",
-            }),
+            })
+            for topic in ("orders/create", "orders/paid")
         ),
     ),
     Provider(
@@ -88,13 +89,17 @@ ROWS = (
         generates_secret=False,
         setup=(
             "Create the webhook with BigCommerce's API (POST /stores/HASH/v3/hooks) with the URL as destination and a scope such as "
-            "store/order/created. If its requests are refused, set a header of your own there and use the provider token."
+            "store/order/created. For webhooks whose app's secret you do not have, set a header of your own there and use the provider "
+            "token."
         ),
         docs="https://docs.bigcommerce.com/developer/docs/integrations/webhooks/https",
-        evidence="unconfirmed",
+        evidence="docs",
         signs=THREE_PARTS,
         limits="An event says only what changed: let the flow fetch it.",
-        retries="BigCommerce tries for about 48 hours with growing waits, and then switches the webhook off.",
+        retries=(
+            "BigCommerce tries after 1, 3, 5, 10, 15 and 30 minutes and 1, 2, 6, 14 and 24 hours, and then switches the webhook off; a "
+            "host that fails often waits 3 minutes more."
+        ),
         samples=(Sample("store/order/created", "store-order-created.json", {"webhook-id": "{id}"}),),
     ),
     Provider(
@@ -103,7 +108,19 @@ ROWS = (
         scheme=AnyOf(
             by_secret=(
                 ("token:", Aside()),
-                ("", Ecdsa(at="header:X-EBAY-SIGNATURE", parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))), digest="sha1")),
+                (
+                    "",
+                    Ecdsa(
+                        at="header:X-EBAY-SIGNATURE",
+                        parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))),
+                        digest="sha1",
+                        service=KeyService(
+                            "https://api.ebay.com/commerce/notification/v1/public_key/{kid}",
+                            "https://api.ebay.com/identity/v1/oauth2/token",
+                            "https://api.ebay.com/oauth/api_scope",
+                        ),
+                    ),
+                ),
             )
         ),
         event_type=("body:metadata.topic",),
@@ -111,17 +128,21 @@ ROWS = (
         retry=("body:notification.publishAttemptCount",),
         handshakes=(Handshake(ebay_challenge, signed=False, methods=("GET",)),),
         ack=TAKEN,
-        secret_hint="two: token: and the verification token of your choice; and eBay's public key (PEM), of its getPublicKey",
+        secret_hint="two: token: and a verification token of your choice; and APP_ID:CERT_ID of the keyset, or eBay's public key (PEM)",
         generates_secret=False,
         setup=(
             "Choose a verification token of 32 to 80 letters, digits, _ and -, and put token:TOKEN among the secrets; start flowbridge, "
-            "and enter the URL and the token under Alerts & Notifications of your keyset: eBay tests it at once. Fetch the public key "
-            "that signatures name as kid with eBay's Notification API (getPublicKey) and put it among the secrets too."
+            "and enter the URL and the token under Alerts & Notifications of your keyset: eBay tests it at once. Put the keyset's App ID "
+            "and Cert ID among the secrets too, joined by a colon: with them eBay's public keys are fetched (getPublicKey). For the "
+            "sandbox put the key itself there instead."
         ),
         docs="https://developer.ebay.com/marketplace-account-deletion",
-        evidence="docs",
+        evidence="vector",
         signs="The body.",
-        limits="eBay's key is not fetched, as that takes a login: put the new one beside the old when eBay changes it. " + COPIED,
+        limits=(
+            "eBay signs for every application alike: let the flow look whether the notification is about one of your users. Where a public "
+            "key is put among the secrets nothing is fetched: put the new one beside it when eBay changes it. " + COPIED
+        ),
         retries="eBay tries again, and may switch off a keyset whose notifications are not answered.",
         samples=(Sample("MARKETPLACE_ACCOUNT_DELETION", "MARKETPLACE_ACCOUNT_DELETION.json"),),
     ),

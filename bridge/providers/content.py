@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
+from bridge.providers import fields
 from bridge.providers.handshakes_work import strava_challenge
 from bridge.providers.record import Handshake, Provider, Sample
 from bridge.providers.standard import COPIED, TAKEN
-from bridge.signatures import Hmac, Pairs, Timestamp, Token
+from bridge.signatures import Hmac, Jwt, Pairs, Timestamp, Token
 
 ROWS = (
     Provider(
@@ -19,6 +20,7 @@ ROWS = (
         event_type=("body:triggerType",),
         dedup_body=True,
         ack=TAKEN,
+        fields=fields.IN_DATA,
         secret_hint="the app's client secret, or the webhook's secretKey, from Webflow",
         generates_secret=False,
         setup=(
@@ -32,6 +34,31 @@ ROWS = (
         limits="There is no id for an event: the same body is the same event.",
         retries="Webflow tries up to three more times, 10 minutes apart.",
         samples=(Sample("form_submission", "form_submission.json"),),
+    ),
+    Provider(
+        name="wix",
+        title="Wix",
+        scheme=Jwt(algorithm="RS256", wraps="data", expires=True),
+        body="jwt:data,data,identity",
+        event_type=("body:eventType",),
+        event_id=("body:data.id",),
+        ack=TAKEN,
+        secret_hint="the app's public key (PEM), from Wix",
+        generates_secret=False,
+        setup=(
+            "At Wix open Custom Apps, your app → Webhooks, press Get Public Key, and create a webhook for an event with the URL as "
+            "callback URL. What Wix writes as text inside the event (data and identity) is read: body.data.entityId is the entity."
+        ),
+        docs="https://dev.wix.com/docs/rest/articles/get-started/webhook-structure",
+        evidence="docs",
+        signs="The whole body, which is a token with an end of life.",
+        answer_within="1.25 s, with a 200",
+        limits=(
+            "Older webhooks of Wix have no id: their events are never taken for duplicates. Until its token ends a copy of a request can "
+            "be sent again, and is told by its id."
+        ),
+        retries="Wix tries up to 12 more times, after 1 and 10 minutes, 1, 2, 2, 2, 4, 4, 4, 8, 8 and 12 hours.",
+        samples=(Sample("wix.contacts.v4.contact_created", "contact_created.json", {}, "text/plain"),),
     ),
     Provider(
         name="contentful",
@@ -121,7 +148,7 @@ ROWS = (
             "be switched on, use the provider revenuecat_static."
         ),
         docs="https://www.revenuecat.com/docs/integrations/webhooks",
-        evidence="unconfirmed",
+        evidence="docs",
         signs="The time and the body, joined by a dot.",
         answer_within="60 s, with a 200",
         retries="RevenueCat tries after 5, 10, 20, 40 and 80 minutes.",
@@ -180,7 +207,7 @@ ROWS = (
         docs="https://www.mux.com/docs/core/verify-webhook-signatures",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
-        retries="Mux tries for 24 hours with growing waits.",
+        retries="Mux tries for 24 hours with growing waits where the answer is no 2xx.",
         samples=(Sample("video.asset.ready", "video.asset.ready.json"),),
     ),
     Provider(

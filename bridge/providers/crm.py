@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
+from bridge.providers import fields
 from bridge.providers.handshakes_work import front_challenge
 from bridge.providers.record import XML, Batch, Handshake, Provider, Reply, Sample
 from bridge.signatures import Basic, Hmac, Timestamp, Token
@@ -19,13 +20,15 @@ ROWS = (
     Provider(
         name="hubspot",
         title="HubSpot",
-        # X-HubSpot-Signature (v1 and v2: a digest, no time) comes along and is not looked at.
-        scheme=Hmac(at="header:X-HubSpot-Signature-v3", encoding="base64", signed="{method}{url}{body}{timestamp}",
+        # X-HubSpot-Signature (v1 and v2) comes along and is not looked at: a plain digest of secret and body, without a time. Whoever
+        # has seen one request could send it again for ever, and lengthen it (a SHA-256 can be continued without the secret).
+        scheme=Hmac(at="header:X-HubSpot-Signature-v3", encoding="base64", signed="{method}{url_unescaped}{body}{timestamp}",
                     timestamp=Timestamp("header:X-HubSpot-Request-Timestamp", "ms")),
         event_type=("body:subscriptionType",),
         event_id=(Joined(("body:eventId", "body:subscriptionId", "body:objectId?", "body:occurredAt")),),
         batch=Batch(),
         retry=("body:attemptNumber",),
+        fields=fields.hubspot,
         secret_hint="the app's client secret, from HubSpot",
         generates_secret=False,
         setup=(
@@ -33,12 +36,19 @@ ROWS = (
             "URL as target and subscribe to events. The secret is on the page Auth. The URL is part of what is signed: set "
             "FLOWBRIDGE_PUBLIC_URL."
         ),
-        docs="https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests",
+        docs="https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation",
         evidence="vector",
         signs="The method, the URL, the body and the time.",
-        answer_within="5 s",
-        limits="A URL with escapes (%20) is signed decoded, which is not done here: use a plain name for the source.",
-        retries="HubSpot tries up to 10 times in 24 hours, and says how often in attemptNumber.",
+        answer_within="5 s (a workflow's webhook: 30 s)",
+        limits=(
+            "Only the signature of version 3 counts, which HubSpot puts beside the older ones; a request with those alone (custom workflow "
+            "actions are documented so) is refused. For such a workflow let “Send a webhook” show an API key in a header, and use the "
+            "provider token."
+        ),
+        retries=(
+            "HubSpot tries up to 10 times in 24 hours, and says how often in attemptNumber; a workflow's webhook for up to three days, "
+            "except after a 4xx."
+        ),
         samples=(Sample("contact.creation", "contact.creation.json", {"user-agent": "HubSpot Connect 2.0"}),),
     ),
     Provider(
@@ -60,7 +70,8 @@ ROWS = (
             "Salesforce signs nothing: whoever learns the URL with its token can send. The body is XML text, without type or id here: "
             "compare OrganizationId in the flow."
         ),
-        retries="Salesforce tries for 24 hours with growing waits, until it is told <Ack>true</Ack>.",
+        answer_within="60 s",
+        retries="Salesforce tries for 24 hours, waiting longer each time and 2 hours at most, until it is told <Ack>true</Ack>.",
         samples=(Sample("notifications", "notifications.json", {"soapaction": '""'}, XML),),
     ),
     Provider(
@@ -126,6 +137,7 @@ ROWS = (
         evidence="docs",
         signs="Nothing: user and password are shown.",
         limits="A password does not prove that the body is Pipedrive's: let the flow fetch what matters.",
+        answer_within="10 s",
         retries="Pipedrive tries after 3, 30 and 150 seconds, and deletes a webhook that fails for three days.",
         samples=(Sample("create.deal", "create.deal.json", {"user-agent": "Pipedrive Webhooks"}),),
     ),

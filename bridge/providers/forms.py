@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
+from bridge.providers import fields
 from bridge.providers.handshakes_work import only_head
 from bridge.providers.record import FORM, MULTIPART, Handshake, Provider, Sample
 from bridge.providers.standard import COPIED
@@ -20,6 +21,7 @@ ROWS = (
         scheme=Hmac(at="header:Typeform-Signature", prefix="sha256=", encoding="base64"),
         event_type=("body:event_type",),
         event_id=("body:event_id",),
+        fields=fields.typeform,
         secret_hint="any long random text; flowbridge makes one, Typeform is told it",
         generates_secret=True,
         setup=(
@@ -42,6 +44,7 @@ ROWS = (
         scheme=Hmac(at="header:Tally-Signature", encoding="base64"),
         event_type=("body:eventType",),
         event_id=("body:eventId",),
+        fields=fields.tally,
         secret_hint="any long random text; flowbridge makes one, Tally is told it",
         generates_secret=True,
         setup=(
@@ -61,6 +64,7 @@ ROWS = (
         title="Jotform",
         scheme=URL_TOKEN,
         event_id=("form:submissionID",),
+        fields=fields.jotform,
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(
@@ -79,6 +83,7 @@ ROWS = (
         title="Fillout",
         scheme=URL_TOKEN,
         event_id=(Joined(("body:submission.submissionId", "body:submission.lastUpdatedAt?")), "body:submissionId"),
+        fields=fields.IN_QUESTIONS,
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup="In Fillout open the form → Integrate → Webhook and enter the URL with ?token=SECRET.",
@@ -95,18 +100,19 @@ ROWS = (
         scheme=Hmac(at="header:X-Signature", prefix="sha256="),
         event_type=("body:event",),
         event_id=("body:responseId",),
+        fields=fields.IN_ANSWERS,
         secret_hint="any long random text; flowbridge makes one, it goes into the script",
         generates_secret=True,
         setup=(
-            "In the form open ⋮ → Apps Script and add a trigger “on form submit” for a function that posts JSON with event, "
-            "responseId and answers by UrlFetchApp, with the header X-Signature: sha256= and the hexadecimal digits of "
-            "Utilities.computeHmacSha256Signature(body, secret)."
+            "In the form open ⋮ → Apps Script, paste the script from docs/connect.md, put the secret into its script properties, and add a "
+            "trigger “on form submit” for its function. It posts JSON with event, responseId and answers, and signs it in X-Signature: "
+            "sha256= and the hexadecimal digits of the HMAC."
         ),
         docs="https://developers.google.com/apps-script/reference/utilities/utilities",
         evidence="docs",
         signs="The body.",
         limits="What is sent is up to the script; Google Forms has no webhooks of its own.",
-        retries="A script sends once, unless it is written to try again.",
+        retries="The script sends up to four times within some seconds, then shows up as failed under Executions.",
         samples=(Sample("form_response", "form_response.json", {"user-agent": "Mozilla/5.0 (compatible; Google-Apps-Script)"}),),
     ),
     Provider(
@@ -114,14 +120,15 @@ ROWS = (
         title="Formstack",
         scheme=Hmac(at="header:X-FS-Signature", prefix="sha256="),
         event_id=(Joined(("body:FormID", "body:UniqueID")),),
+        fields=fields.formstack,
         secret_hint="any long random text; flowbridge makes one, Formstack is told it",
         generates_secret=True,
         setup=(
             "In Formstack open the form → Settings → Emails & Actions → WebHook, enter the URL, choose JSON, and enter the secret as HMAC "
-            "key."
+            "key; leave the header's name empty. Without a key Formstack does not sign, and is refused."
         ),
         docs="https://help.formstack.com/hc/en-us/articles/4402808103315-WebHook",
-        evidence="unconfirmed",
+        evidence="vector",
         signs="The body.",
         limits=COPIED,
         retries="Not documented in what was read.",
@@ -141,7 +148,7 @@ ROWS = (
             "tested at once. The secret is the app's client id and secret, joined by an ampersand."
         ),
         docs="https://api.surveymonkey.com/v3/docs#webhooks",
-        evidence="unconfirmed",
+        evidence="docs",
         signs="The body.",
         limits="An event says only what happened: let the flow fetch the response. " + COPIED,
         retries="Not documented in what was read.",
@@ -155,6 +162,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Cal-Signature-256"),
         event_type=("body:triggerEvent",),
         event_id=(Joined(("body:triggerEvent", "body:payload.uid", "body:createdAt")),),
+        fields=fields.cal_com,
         secret_hint="any long random text; flowbridge makes one, Cal.com is told it",
         generates_secret=True,
         setup=(
@@ -174,6 +182,7 @@ ROWS = (
         scheme=Hmac(at="header:Calendly-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
         event_type=("body:event",),
         event_id=(Joined(("body:event", "body:payload.uri", "body:created_at?")),),
+        fields=fields.calendly,
         secret_hint="any long random text; flowbridge makes one, Calendly is told it",
         generates_secret=True,
         setup=(
@@ -201,7 +210,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits="There is no id, and two changes of one appointment look alike: nothing is taken for a duplicate. Let the flow fetch it.",
-        retries="Acuity tries for 24 hours with growing waits, and disables the webhook after 5 days of failures.",
+        retries="Acuity tries for 24 hours after a 5xx, with growing waits, and disables the webhook after 5 days of failures.",
         samples=(Sample("scheduled", "scheduled.json", {}, FORM),),
     ),
 )

@@ -60,12 +60,14 @@ ROWS = (
         secret_hint="none: forms are public by nature",
         generates_secret=False,
         setup=(
-            "Write the URL as the form's action, with method post and a name on every field; flowbridge keeps what is sent. "
+            "`flowbridge form NAME` prints the form to paste, made from the source's schema; /forms/NAME serves it. By hand: write the "
+            "URL as the form's action, with method post and a name on every field; flowbridge keeps what is sent. "
             "allowed_origins, rate and schema in routes.yaml keep strangers and nonsense out."
         ),
         docs="https://developer.mozilla.org/en-US/docs/Learn_web_development/Extensions/Forms/Sending_and_retrieving_form_data",
         evidence="docs",
         retries="A browser sends once; the person sees the answer.",
+        answer_within="as long as the browser waits",
         signs="Nothing: anyone may send.",
         samples=(Sample("submission", "submission.json", {"accept": "application/json"}, FORM),),
     ),
@@ -82,6 +84,7 @@ ROWS = (
         docs="https://www.rfc-editor.org/rfc/rfc2104",
         evidence="vector",
         retries="Whatever the sender does.",
+        answer_within="whatever the sender waits",
         signs="What verify: says under signed, the body if it says nothing.",
         samples=(Sample("order.created", "order.created.json"),),
     ),
@@ -98,6 +101,7 @@ ROWS = (
         docs="https://www.rfc-editor.org/rfc/rfc6750",
         evidence="docs",
         retries="Whatever the sender does.",
+        answer_within="whatever the sender waits",
         signs="Nothing: the token is shown, not used to sign.",
         limits="A token does not prove that the body is the sender's, nor that the request is new.",
         samples=(Sample("order.created", "order.created.json"),),
@@ -115,6 +119,7 @@ ROWS = (
         docs="https://www.rfc-editor.org/rfc/rfc7617",
         evidence="docs",
         retries="Whatever the sender does.",
+        answer_within="whatever the sender waits",
         signs="Nothing: user and password are shown, not used to sign.",
         limits="A password does not prove that the body is the sender's, nor that the request is new.",
         samples=(Sample("order.created", "order.created.json"),),

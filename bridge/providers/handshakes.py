@@ -1,7 +1,7 @@
 """How senders test a URL before they use it. Pure.
 
 What is echoed is short, printable text of the form that the sender documents, under a type that no browser renders. Where the test
-asks for a digest under the secret, only what can be no event is signed, or only after the request itself was verified.
+asks for a digest under the secret, only what is never taken for an event is signed, or only after the request itself was verified.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 HMAC_SHA256 = HMACAlgorithm(sha256)
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 WORD = re.compile(r"[A-Za-z0-9_-]{1,200}")
-TOKEN = re.compile(r"[A-Za-z0-9_.=+/-]{1,200}")
+CRC_TOKEN = re.compile(r"[A-Za-z0-9_.=+/-]{1,200}")
 ORIGIN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
@@ -91,9 +91,9 @@ def hub_challenge(probe: Probe) -> Reply | None:
 
 
 def x_crc(probe: Probe) -> Reply | None:
-    """X signs events just so: a token is answered only if it can be no JSON object. Spec: https://docs.x.com/x-api/webhooks/quickstart"""
+    """X signs events just so: what can be a token is no event (`given_away` of the row). Spec: https://docs.x.com/x-api/webhooks/quickstart"""
     token = query_value(probe.request.query_string, "crc_token") or ""
-    if not TOKEN.fullmatch(token) or not probe.secrets:
+    if not CRC_TOKEN.fullmatch(token) or not probe.secrets:
         return None
     return document({"response_token": "sha256=" + to_base64(_digest(probe.secrets[0], token))})
 

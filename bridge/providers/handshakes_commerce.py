@@ -6,13 +6,12 @@ import hmac
 import re
 from hashlib import sha1, sha256
 
-from bridge.errors import BadSignature
 from bridge.locate import query_value
 from bridge.model import JSON
 from bridge.providers.handshakes import WORD, document, text
 from bridge.providers.record import FORM, Probe, Reply
 
-_BRAINTREE = re.compile(r"[a-f0-9]{20,32}")
+BRAINTREE = re.compile(r"[a-f0-9]{20,32}")
 
 
 def word(value: JSON) -> str | None:
@@ -24,22 +23,14 @@ def braintree_challenge(probe: Probe) -> Reply | None:
     """Spec: https://developer.paypal.com/braintree/docs/guides/webhooks/create
 
     `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is `PUBLIC|PRIVATE`. The same HMAC
-    signs notifications, so X must be one of Braintree's (20 to 32 hexadecimal digits), and `braintree_signed_challenge` goes with this.
+    signs notifications, so X must be one of Braintree's (20 to 32 hexadecimal digits), which is no notification (`given_away` of the row).
     """
     challenge = query_value(probe.request.query_string, "bt_challenge")
     public, bar, private = next((secret for secret in probe.secrets if "|" in secret), "").partition("|")
-    if challenge is None or not _BRAINTREE.fullmatch(challenge) or not bar or word(public) is None:
+    if challenge is None or not BRAINTREE.fullmatch(challenge) or not bar or word(public) is None:
         return None
     key = sha1(private.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
     return text(f"{public}|{hmac.digest(key, challenge.encode(), 'sha1').hex()}")
-
-
-def braintree_signed_challenge(probe: Probe) -> Reply | None:
-    """Anyone can have a challenge signed: a notification of nothing but that is no notification, however well it is signed."""
-    payload = probe.body.get("bt_payload") if isinstance(probe.body, dict) else None
-    if isinstance(payload, str) and _BRAINTREE.fullmatch(payload.strip()):
-        raise BadSignature("malformed")
-    return None
 
 
 def woocommerce_ping(probe: Probe) -> Reply | None:

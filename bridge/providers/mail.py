@@ -179,10 +179,13 @@ ROWS = (
             "secret to where routes.yaml names it."
         ),
         docs="https://developers.mailerlite.com/docs/webhooks.html",
-        evidence="unconfirmed",
+        evidence="docs",
         retries="Not documented in detail.",
         signs="The body.",
-        limits="How a batch names its events is not confirmed, so one request is one event. No id is taken.",
+        limits=(
+            "How a batch (batchable) names its events is not confirmed, so one request is one event: leave it off. No id is taken, and no "
+            "time is signed."
+        ),
         samples=(Sample("subscriber.created", "subscriber.created.json"),),
     ),
     Provider(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.locate import Joined, KeyBeside
 from bridge.providers.handshakes import alive, discord_event_ping, discord_ping, nothing_in, slack_challenge, zoom_validation
-from bridge.providers.record import Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.record import CREDENTIALS, Batch, Handshake, Provider, Reply, Sample
 from bridge.providers.standard import COPIED, COPIED_UNTOLD, SHOWN, TAKEN
 from bridge.signatures import Ed25519, Hmac, Timestamp, Token
 
@@ -27,6 +27,7 @@ ROWS = (
         event_id=("body:event_id", "body:trigger_id", "form:trigger_id"),
         retry=("header:X-Slack-Retry-Num",),
         body="form_payload:payload",
+        credentials=(*CREDENTIALS, "body:token"),  # deprecated, but some of the app's receivers may still believe it
         handshakes=(Handshake(slack_challenge),),
         ack=Reply(content_type="text/plain"),  # a command or a click shows what is answered, and takes nothing but 200
         secret_hint="32 hexadecimal characters, the app's Signing Secret, from Slack",
@@ -42,6 +43,7 @@ ROWS = (
         retries="Slack retries an event about at once, after 1 minute and after 5 minutes; slash commands and clicks are not retried.",
         answer_within="3 s",
         signs="The version v0, the time and the body, joined by colons.",
+        limits="The deprecated verification token, which stands in each body, is kept masked and proves nothing here.",
         samples=(
             Sample("message", "message.json", SLACK),
             Sample("url_verification", "url_verification.json", SLACK),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.locate import Joined
-from bridge.providers.handshakes_commerce import braintree_challenge, braintree_signed_challenge
+from bridge.providers.handshakes_commerce import BRAINTREE, braintree_challenge
 from bridge.providers.record import FORM, Batch, Handshake, Provider, Reply, Sample
 from bridge.providers.standard import COPIED, TAKEN
 from bridge.signatures import Certificate, Hmac, Pairs, Pin, Rsa, Timestamp, Token
@@ -199,9 +199,9 @@ ROWS = (
         name="braintree",
         title="Braintree",
         scheme=Hmac(at="form:bt_signature", parse=Pairs("*", "&", "|"), algorithm="sha1", key="sha1",
-                    signed=("{f:bt_payload}", "{f:bt_payload}\n")),
+                    signed=("{f:bt_payload}", "{f:bt_payload}\n"), given_away=BRAINTREE.pattern),
         dedup_body=True,  # each notification holds its own time
-        handshakes=(Handshake(braintree_challenge, signed=False, methods=("GET",)), Handshake(braintree_signed_challenge)),
+        handshakes=(Handshake(braintree_challenge, signed=False, methods=("GET",)),),
         secret_hint="PUBLIC|PRIVATE, the API keys of the gateway joined by a bar, from Braintree",
         generates_secret=False,
         setup=(

@@ -123,20 +123,20 @@ ROWS = (
     Provider(
         name="courier",
         title="Courier",
-        scheme=Hmac(at="header:courier-signature", parse=Pairs("signature"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(at="header:courier-signature", parse=Pairs("signature"), signed="{t}.{body}",
+                    timestamp=Timestamp("label:t", "ms")),
         event_type=("body:type",),
         event_id=(Joined(("body:type", "body:data.id", "body:data.status", "body:data.updated?")),),
         secret_hint="the webhook's signing secret, from Courier",
         generates_secret=False,
         setup=(
-            "In Courier open Settings → Outbound Webhooks → New Webhook, paste the URL, and choose the events. Copy the signing secret "
-            "to where routes.yaml names it."
+            "In Courier open Settings → General and press + Outbound Webhook, paste the URL, and choose the events. Copy the signing "
+            "secret to where routes.yaml names it."
         ),
         docs="https://www.courier.com/docs/platform/workspace/outbound-webhooks",
-        evidence="unconfirmed",
-        retries="Not documented in detail.",
+        evidence="docs",
+        retries="Retried after 5, 10, 20, 40, 60, 120, 240, 480, 720 and 900 s, then every 15 minutes, for up to three days.",
         signs="The time and the body, joined by a dot.",
-        limits="The scheme is confirmed by others' receivers, not by Courier's own page.",
         samples=(Sample("message:updated", "message_updated.json"),),
     ),
 )

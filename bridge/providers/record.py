@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.locate import Place
+from bridge.masking import within
 from bridge.model import JSON, Request
+from bridge.providers.confirming import Confirmation
 from bridge.signatures import Scheme
 
 FORM = "application/x-www-form-urlencoded"
@@ -14,6 +16,7 @@ MULTIPART = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
 XML = "text/xml"
 MIB = 1024 * 1024
 CREDENTIALS = ("header:authorization", "header:cookie", "header:proxy-authorization")
+UNKNOWN = "not known"
 EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # what shows that a row is right, best first
 
 
@@ -100,12 +103,14 @@ class Provider:
     """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what is masked when stored.
 
     `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or `form_payload:FIELD`: a form may carry the JSON in
-    that field. `ack` replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and the sender is
-    told it, not the reverse.
+    that field, or `jwt:CLAIM,NAME…`: a token is the whole body and its claim holds the JSON, some of it as text under these names.
+    `ack` replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and the sender is told it, not
+    the reverse.
     `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
-    `retry`: where the sender says how many times it has tried. `answer_within`: how long it waits for the answer, in words.
+    `fields`: what people filled in, of the body, as {label: value}, where it is a service for forms.
+    `retry`: where the sender says which of its tries it is, as it counts them. `answer_within`: how long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
-    `learn`: where the sender makes the secret and tells it by a request.
+    `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it wants a URL to be fetched.
     """
 
     name: str
@@ -119,8 +124,10 @@ class Provider:
     body: str = "json"
     handshakes: tuple[Handshake, ...] = ()
     learn: Learn | None = None
+    confirmation: Confirmation | None = None
     credentials: tuple[str, ...] = CREDENTIALS
     max_body: int = 5 * MIB
+    fields: Callable[[JSON], dict[str, JSON]] | None = None
     ack: Reply | None = None
     bare_refusal: bool = False
     secret_hint: str
@@ -129,14 +136,24 @@ class Provider:
     docs: str
     evidence: str
     retries: str
-    answer_within: str = ""
+    answer_within: str = UNKNOWN
     signs: str = ""
     limits: str = ""
     samples: tuple[Sample, ...]
 
+    @property
+    def wrapped_in(self) -> str | None:
+        """The form field that may hold the JSON."""
+        kind, _, name = self.body.partition(":")
+        return name or None if kind == "form_payload" else None
 
-def masked(provider: Provider, scheme: Scheme) -> frozenset[str]:
-    """Return the locators (`header:…`, `query:…`, lower-case header names) of the static credentials of a source's requests."""
-    return frozenset(provider.credentials) | frozenset(scheme.credentials)
+
+def masked(provider: Provider, scheme: Scheme, batch: Batch | None) -> frozenset[str]:
+    """Return the locators (header names lower-case) of the static credentials of a source's requests, and of an element of its batch.
+
+    Those of the provider's own scheme are among them also where the source takes another, or is insecure.
+    """
+    credentials = frozenset(provider.credentials).union(*(one.credentials for one in (provider.scheme, scheme) if one))
+    return credentials.union(within(credentials, batch.at)) if batch else credentials
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from bridge.locate import Joined, KeyBeside
-from bridge.providers.handshakes import hub_challenge, linkedin_challenge, twitch_challenge, x_crc
+from bridge.providers.handshakes import CRC_TOKEN, hub_challenge, linkedin_challenge, twitch_challenge, x_crc
 from bridge.providers.record import Batch, Handshake, Provider, Sample
 from bridge.providers.standard import COPIED, COPIED_BODY, TAKEN
 from bridge.signatures import Hmac, Timestamp
@@ -39,7 +39,7 @@ ROWS = (
     Provider(
         name="x",
         title="X (Twitter)",
-        scheme=Hmac(at="header:x-twitter-webhooks-signature", prefix="sha256=", encoding="base64"),
+        scheme=Hmac(at="header:x-twitter-webhooks-signature", prefix="sha256=", encoding="base64", given_away=CRC_TOKEN.pattern),
         event_type=("body:data.event_type", KeyBeside(("for_user_id", "user_has_blocked", "apps", "users"))),
         dedup_body=True,
         handshakes=(Handshake(x_crc, signed=False, methods=("GET",)),),
@@ -55,10 +55,7 @@ ROWS = (
         retries="Not documented; a URL that fails its hourly test gets nothing until it passes again.",
         answer_within="10 s (the test: 3 s)",
         signs="The body.",
-        limits=(
-            COPIED_BODY + " X's test has anyone's token signed by the same secret; only words that can be no JSON object are, so let "
-            "routes name the types they want."
-        ),
+        limits=COPIED_BODY,
         samples=(Sample("tweet_create_events", "tweet_create_events.json"),),
     ),
     Provider(

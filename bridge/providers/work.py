@@ -29,7 +29,7 @@ ROWS = (
         signs="The body, and with it the time.",
         answer_within="5 s, with a 200",
         limits="The delivery id stands in a header that is not signed: the same body under another id is marked.",
-        retries="Linear tries three more times, after 1 minute, 1 hour and 6 hours.",
+        retries="Linear tries three more times, after 1 minute, 1 hour and 6 hours, and may then switch the webhook off.",
         samples=(
             Sample("Issue.create", "Issue.create.json", {
                 "user-agent": "Linear-Webhook", "linear-event": "Issue", "linear-delivery": "{id}",
@@ -60,7 +60,7 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits="An event says only what changed: let the flow fetch the page. " + COPIED,
-        retries="Notion tries up to 8 times in about 24 hours, with growing waits.",
+        retries="Notion tries up to 8 more times with growing waits, the last about 24 hours after the event.",
         samples=(Sample("page.content_updated", "page.content_updated.json"),),
     ),
     Provider(
@@ -129,7 +129,10 @@ ROWS = (
         evidence="docs",
         signs="The body.",
         limits="The id stands in a header that is not signed: the same body under another id is marked. No time is signed.",
-        retries="Jira tries up to five times with growing waits, and says how often in X-Atlassian-Webhook-Retry.",
+        retries=(
+            "Jira tries up to five more times, 5 to 15 minutes apart, after a 408, 409, 425, 429, 5xx or no answer, and says how often in "
+            "X-Atlassian-Webhook-Retry."
+        ),
         samples=(
             Sample("jira:issue_created", "issue_created.json", {
                 "user-agent": "Atlassian Webhook HTTP Client",
@@ -219,8 +222,9 @@ ROWS = (
         docs="https://developers.figma.com/docs/rest-api/webhooks-security/",
         evidence="docs",
         signs="Nothing: the passcode stands in the body.",
-        limits="A passcode does not prove that the rest of the body is Figma's. It is stored with the body of each event.",
-        retries="Figma tries three more times, after 5 minutes, 30 minutes and 3 hours.",
+        answer_within="not documented, with a 200",
+        limits="A passcode does not prove that the rest of the body is Figma's. In the body that is kept it is masked.",
+        retries="Figma tries three more times, after 5 minutes, 30 minutes and 3 hours, and never switches a webhook off.",
         samples=(Sample("FILE_UPDATE", "FILE_UPDATE.json"),),
     ),
     Provider(

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from bridge.errors import CompileError
@@ -17,7 +17,7 @@ from bridge.functions import shorten
 from bridge.model import JSON
 from bridge.schemas import agreed, plain
 from bridge.schemas.keywords import MAX_PATTERN_TEXT, TooMuch, bounded, followed, formats, jsonschema, pattern
-from bridge.schemas.messages import MAX_MESSAGE, describe
+from bridge.schemas.messages import MAX_MESSAGE, Failure, describe, failure, json_path
 from bridge.schemas.plain import Accept
 from bridge.schemas.walk import identifiers, parts, references
 
@@ -26,10 +26,21 @@ Resolve = Callable[[str], JSON]
 MAX_ERRORS = 10
 MAX_CHAIN = 50  # references that lead to a reference
 MAX_LOOKED_AT = 200  # errors looked at to find the first ones by path
+TOO_DEEP = "nests too deep, or the schema refers to itself without end"
 ROOT = "file:///"  # stands for the config's folder
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-__all__ = ["MAX_PATTERN_TEXT", "Schema", "compile_schema"]
+__all__ = ["MAX_PATTERN_TEXT", "Failure", "Schema", "Validator", "compile_schema"]
+
+
+class Validator(Protocol):
+    """What tells what is wrong with a value by a JSON Schema."""
+
+    def errors(self, value: JSON) -> list[tuple[str, str]]:
+        """Return (path, message) of what is wrong, at most ten, in document order; empty when valid."""
+
+    def failures(self, value: JSON) -> list[Failure]:
+        """Return the same in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +53,32 @@ class Schema:
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
         """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty when valid."""
-        if self.accepts is not None:
-            try:
-                if self.accepts(value):
-                    return []
-            except (ValueError, TypeError, OverflowError, RecursionError):  # a value that jsonschema-rs cannot take
-                return self._errors(value)
-        return self._errors(value)
+        if self._is_plainly_valid(value):
+            return []
+        try:
+            return sorted(set(map(describe, self._found(value))))[:MAX_ERRORS]
+        except (TooMuch, RecursionError):
+            return [("$", TOO_DEEP)]
 
-    def _errors(self, value: JSON) -> list[tuple[str, str]]:
+    def failures(self, value: JSON) -> list[Failure]:
+        """Return the same in parts, for those who say it in words of their own; as many as are looked at."""
+        if self._is_plainly_valid(value):
+            return []
+        try:
+            return sorted(map(failure, self._found(value)), key=lambda one: json_path(one.steps))
+        except (TooMuch, RecursionError):
+            return [Failure((), "", None, value)]
+
+    def _is_plainly_valid(self, value: JSON) -> bool:
+        try:
+            return self.accepts is not None and self.accepts(value)
+        except (ValueError, TypeError, OverflowError, RecursionError):  # a value that jsonschema-rs cannot take
+            return False
+
+    def _found(self, value: JSON) -> list[Any]:
         token = followed.set([0])
         try:
-            found = list(islice(self.validator.iter_errors(value), MAX_LOOKED_AT))
-            return sorted(set(map(describe, found)))[:MAX_ERRORS]
-        except (TooMuch, RecursionError):
-            return [("$", "nests too deep, or the schema refers to itself without end")]
+            return list(islice(self.validator.iter_errors(value), MAX_LOOKED_AT))
         finally:
             followed.reset(token)
 

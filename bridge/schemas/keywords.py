@@ -142,6 +142,8 @@ def formats(validator: Any) -> Any:
             checker.checkers[name] = (_guard(_iri(inner[0])), ())
     checker.checkers["regex"] = (_guard(_is_regex), ())
     checker.checkers["duration"] = (_guard(_DURATION.fullmatch), ())
+    checker.checkers["email"] = (_guard(_EMAIL.fullmatch), ())
+    checker.checkers["idn-email"] = (_guard(_IDN_EMAIL.fullmatch), ())
     return checker
 
 
@@ -174,3 +176,10 @@ def _is_regex(value: str) -> bool:
         return False
     re.compile(value)
     return True
+
+# What browsers take for one address: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library takes whatever
+# has an @, a list of addresses too, and mail is sent to what passes here. Wide: what RFC 6531 adds, without blanks and controls.
+_SIGNS, _LABEL = r"!#$%&'*+/=?^_`{|}~.-", "[{0}](?:[{0}-]{{0,61}}[{0}])?"
+_EMAIL = re.compile(rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*")
+_WIDE = r"A-Za-z0-9\u00a1-\u167f\u1681-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+_IDN_EMAIL = re.compile(rf"[{_WIDE}{_SIGNS}]+@{_LABEL.format(_WIDE)}(?:\.{_LABEL.format(_WIDE)})*")

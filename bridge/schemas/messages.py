@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from bridge.functions import shorten, type_of
@@ -12,6 +13,38 @@ from bridge.functions import shorten, type_of
 MAX_MESSAGE = 200  # characters
 MAX_VALUE = 60  # characters of a value that may stand in a message
 MAX_PATH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is wrong, in parts: where (keys and indexes), by which keyword, what that asks for, and what was found.
+
+    `names`: the properties that are missing (`required`, `dependentRequired`) or should not be there (`additionalProperties`).
+    """
+
+    steps: tuple[str | int, ...]
+    keyword: str
+    limit: Any
+    value: Any
+    names: tuple[str, ...] = ()
+
+
+def failure(error: Any) -> Failure:
+    """Return a jsonschema ValidationError in parts; of alternatives the failure of the nearest."""
+    keyword = error.validator or ""
+    if keyword in ("anyOf", "oneOf") and error.context:
+        if all(one.validator in ("const", "enum") for one in error.context):
+            return Failure(tuple(error.absolute_path), "enum", None, error.instance)
+        return failure(_nearest(error))
+    names: list[str] = []
+    if keyword == "required" and isinstance(error.validator_value, list):
+        names = [name for name in error.validator_value if name not in error.instance]
+    elif keyword == "dependentRequired":
+        wanted = (names for name, names in error.validator_value.items() if name in error.instance)
+        names = [name for each in wanted for name in each if name not in error.instance]
+    elif keyword == "additionalProperties" and "patternProperties" not in error.schema:
+        names = [name for name in error.instance if name not in error.schema.get("properties", ())]
+    return Failure(tuple(error.absolute_path), keyword, error.validator_value, error.instance, tuple(names))
 
 
 def describe(error: Any) -> tuple[str, str]:
@@ -59,11 +92,15 @@ def _required(error: Any) -> str:
     return f"'{shorten(found[1], MAX_VALUE)}' is a required property" if found else "a required property is missing"
 
 
+def _nearest(error: Any) -> Any:
+    """The error of the alternative that goes deepest."""
+    return min(error.context, key=lambda each: (-len(each.absolute_path), str(each.schema_path)))
+
+
 def _alternatives(error: Any) -> str:
     if not error.context:
         return "fits more than one of the schemas of which it must fit one"
-    best = min(error.context, key=lambda each: (-len(each.absolute_path), str(each.schema_path)))
-    path, message = describe(best)
+    path, message = describe(_nearest(error))
     here = json_path(error.absolute_path)
     return f"fits none of the allowed schemas; nearest: {message}" + (f" (at {path})" if path != here else "")
 

@@ -6,16 +6,16 @@ configuration, never by what was sent.
 
 from bridge.signatures.certificates import Certificate
 from bridge.signatures.choice import AnyOf, HeaderSets
-from bridge.signatures.described import scheme_of
 from bridge.signatures.ecdsa import Ecdsa
 from bridge.signatures.ed25519 import Ed25519
 from bridge.signatures.envelope import Envelope
 from bridge.signatures.jwt import Jwt, unwrapped
 from bridge.signatures.keyed import Hmac
 from bridge.signatures.keys import NO_KEYS, Ask, Keys
-from bridge.signatures.keysets import KeySet
+from bridge.signatures.keysets import KeyService, KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional, Wrapped
 from bridge.signatures.pins import Pin, pinned, pins_of
+from bridge.signatures.proofs import leaves, proofs, signs_url
 from bridge.signatures.rsa import Rsa
 from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
 from bridge.signatures.static import Basic, Token, Unsigned
@@ -34,6 +34,7 @@ __all__ = [
     "HeaderSets",
     "Hmac",
     "Jwt",
+    "KeyService",
     "KeySet",
     "Keys",
     "Pairs",
@@ -47,8 +48,10 @@ __all__ = [
     "Token",
     "Unsigned",
     "Wrapped",
+    "leaves",
     "pinned",
     "pins_of",
-    "scheme_of",
+    "proofs",
+    "signs_url",
     "unwrapped",
 ]

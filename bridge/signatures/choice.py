@@ -38,7 +38,8 @@ class AnyOf:
             try:
                 self.by_secret[index][1].verify(request, group, now, keys)
             except BadSignature as error:
-                refusal = error
+                if error.reason != "no_secret":  # which says the least: another group's refusal tells what is wrong
+                    refusal = error
                 continue
             return
         raise refusal

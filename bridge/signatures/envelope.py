@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from hashlib import sha256
 from hmac import compare_digest
 
 from bridge.errors import BadSignature
-from bridge.locate import Locator, compile_locator
+from bridge.locate import URLENCODED, Locator, compile_locator
 from bridge.model import Request
 from bridge.signatures.encodings import DECODE, ENCODE
 from bridge.signatures.keys import NO_KEYS, Keys
@@ -19,7 +20,7 @@ from bridge.signatures.placing import place
 from bridge.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, Secret, live
 from bridge.signatures.signed import Signed
 from bridge.signatures.timestamps import Timestamp
-from bridge.signatures.view import URLENCODED, View, sent
+from bridge.signatures.view import View, sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Compiled:
     time_at: Locator | None  # null where there is no time, or it stands in the signature value under `time_label`
     time_label: str
     decode: Callable[[str], bytes]
+    given_away: re.Pattern[bytes] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ class Envelope(ABC):
     `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text that must stand before it.
     `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that the request must carry.
     `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the URL that carries it.
+    `given_away`: a pattern of what a test of the URL has signed for anyone (X, Braintree): such a message proves nothing.
     `pins`: what a source pins, `pinned`: to which values; `{pin:NAME}` in `signed` is one of them.
     """
 
@@ -53,6 +56,7 @@ class Envelope(ABC):
     timestamp: Timestamp | None = None
     requires: tuple[tuple[str, str], ...] = ()
     body_sha256: str | None = None
+    given_away: str | None = None
     pins: tuple[Pin, ...] = ()
     pinned: Pinned = ()
     compiled: Compiled = field(init=False, repr=False, compare=False)
@@ -87,6 +91,8 @@ class Envelope(ABC):
         if not at or not all(signed) or not signed:
             raise ValueError("a signature needs a place where it stands and something that is signed")
         where = self.timestamp.at if self.timestamp else ""
+        if not where and (timed := next((text for text in signed if "{timestamp}" in text), "")):
+            raise ValueError(f"signed {timed!r}: {{timestamp}} needs a `timestamp` that says where the time stands")
         label = where.removeprefix("label:") if where.startswith("label:") else ""
         compiled = Compiled(
             at=tuple(map(compile_locator, at)),
@@ -96,6 +102,7 @@ class Envelope(ABC):
             time_at=compile_locator(where) if where and not label else None,
             time_label=label,
             decode=DECODE[self.encoding],
+            given_away=re.compile(self.given_away.encode()) if self.given_away else None,
         )
         object.__setattr__(self, "compiled", compiled)
         self._refuse_unsigned_time()
@@ -105,9 +112,11 @@ class Envelope(ABC):
         held = self.held(secrets, now)
         view = View(request)
         signatures = self._open(view, now)
-        held = held or self.fetched(view, now, keys)
+        held = held or self.fetched(view, secrets, now, keys)
         for signed in self.compiled.signed:
             message = None if signed.needs_key else signed.build(view)
+            if message is not None and self.compiled.given_away and self.compiled.given_away.fullmatch(message):
+                continue
             for view.key in held:
                 if self.check(view, signed.build(view) if message is None else message, signatures):
                     return
@@ -145,7 +154,7 @@ class Envelope(ABC):
             raise BadSignature("no_secret")
         return held
 
-    def fetched(self, view: View, now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for kinds that fetch
+    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for those that fetch
         """Return the keys for the request of `view`, where the secrets hold none and everything cheaper has been checked."""
         return []
 

@@ -12,6 +12,7 @@ from bridge.locate import dig
 from bridge.model import JSON, Request
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.scheme import Scheme, Secret, live
+from bridge.signatures.view import View
 
 MAX_ITEMS = 1000
 
@@ -54,10 +55,7 @@ class Items:
         return self.scheme.secret_problem(secret)
 
     def _items(self, request: Request) -> list[JSON]:
-        try:
-            found = dig(orjson.loads(request.body), self.at.split("."))
-        except ValueError:
-            raise BadSignature("malformed") from None
+        found = dig(View(request).json(), self.at.split("."))
         if not isinstance(found, list) or not found:
             raise BadSignature("missing")
         if len(found) > MAX_ITEMS:

@@ -16,6 +16,7 @@ import orjson
 from itsdangerous.signer import HMACAlgorithm
 
 from bridge.errors import BadSignature
+from bridge.limits import values_over
 from bridge.locate import Locator, compile_locator
 from bridge.model import JSON, Request
 from bridge.signatures import asymmetric
@@ -232,16 +233,23 @@ def _read(text: bytes, algorithm: str) -> _Token:
     if not dot or not second or b"." in claims or b"=" in text:
         raise BadSignature("malformed")
     try:
-        header, said = (orjson.loads(unbase64url(part.decode("ascii"))) for part in (head, claims))
+        header, said = (_object(unbase64url(part.decode("ascii"))) for part in (head, claims))
         raw = unbase64url(signature.decode("ascii"))
     except (ValueError, binascii.Error):
         raise BadSignature("malformed") from None
-    if not isinstance(header, dict) or not isinstance(said, dict) or header.get("alg") != algorithm or "crit" in header:
+    if header.get("alg") != algorithm or "crit" in header:
         raise BadSignature("malformed")
     kid = header.get("kid", "")
     if not isinstance(kid, str) or len(kid) > MAX_KID or not kid.isprintable():
         raise BadSignature("malformed")
     return _Token(kid, said, message, raw)
+
+
+def _object(raw: bytes) -> dict[str, JSON]:
+    """Return a JSON object that nothing proves yet; BadSignature for what is none, or would fill the memory."""
+    if values_over(raw) or not isinstance(found := orjson.loads(raw), dict):
+        raise BadSignature("malformed")
+    return found
 
 
 def _time(claims: Mapping[str, JSON], name: str) -> float | None:

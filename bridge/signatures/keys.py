@@ -10,14 +10,17 @@ MAX_URL = 300  # characters of a URL that a request names
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A document that holds keys. The scheme has checked that `url` is on a host of the sender's; it is https, or nothing.
+    """A document of the sender's, which holds keys. Who asks has checked that `url` is on a host of the sender's; it is https, or nothing.
 
-    A `body` is sent by POST, as JSON. `group`: asks of one group are fetched rarely together, however many there are.
+    A `body` is sent by POST, as JSON if `headers` do not say otherwise. `headers`: what is shown beside; whoever may see the document
+    sees the same one. `group`: asks of one group are fetched rarely together, however many there are. `what`: for the log.
     """
 
     url: str
     group: str
     body: bytes = field(default=b"", repr=False)
+    what: str = "key"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.url.startswith("https://"):

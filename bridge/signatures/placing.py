@@ -7,9 +7,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from bridge.locate import Locator
+from bridge.locate import URLENCODED, Locator
 from bridge.model import JSON, Request
-from bridge.signatures.view import URLENCODED
 
 
 def place(request: Request, locator: Locator, text: str) -> Request:

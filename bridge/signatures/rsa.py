@@ -58,7 +58,7 @@ class Rsa(Envelope):
             return []
         return Envelope.held(self, [Secret(value) for value in live(secrets, now) if is_current(value, now)], now)
 
-    def fetched(self, view: View, now: float, keys: Keys) -> list[bytes]:
+    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - needs no login
         """Return the key of the certificate that the request names."""
         self._algorithm(view)
         found = self.certificate.find(view, now, keys) if self.certificate else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from zlib import crc32
 
 from bridge.errors import BadSignature
@@ -34,6 +34,11 @@ def _url(url: str) -> bytes:
     return url.encode("utf-8", "surrogatepass")
 
 
+def _url_unescaped(view: View) -> bytes:
+    """The URL, in which HubSpot writes the escapes of some marks as the marks themselves, and leaves all others."""
+    return _url(HUBSPOT.sub(lambda escape: unquote(escape[0]), view.request.url))
+
+
 def _form_sorted(view: View) -> bytes:
     """Each key with each of its distinct values, both sorted (Twilio, Mandrill)."""
     return sent("".join(key + value for key, value in sorted(set(view.form()))))
@@ -55,6 +60,7 @@ FIXED: dict[str, Part] = {
     "method": lambda view: _url(view.request.method),
     "url": lambda view: _url(view.request.url),
     "url_other_port": _url_other_port,
+    "url_unescaped": _url_unescaped,
     "canonical_uri": _canonical_uri,
     "path": lambda view: _url(view.request.path),
     "query": lambda view: _url(view.request.query_string),
@@ -62,6 +68,7 @@ FIXED: dict[str, Part] = {
     "secret": lambda view: view.key,
     "t": lambda view: _label(view, "t"),
 }
+HUBSPOT = re.compile("%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE)  # ! $ ' ( ) * , / : ; ? @
 JS_COMPONENT, JS_URI = "-_.!~*'()", "-_.!~*'();,/?:@&=+$#"  # beside letters and digits, what JavaScript leaves as it is
 MAX_LISTED = 50  # headers
 NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}  # {h:Name}; a `?` after the name: empty where absent
@@ -162,7 +169,10 @@ def _headers(names: list[str]) -> Part:
 
 
 def _lines(paths: list[str]) -> Part:
-    """`Name\\nvalue\\n` for each of these fields of the body that is there (SNS); a `?` marks those that may be absent."""
+    """`Name\\nvalue\\n` for each of these fields of the body that is there (SNS); a `?` marks those that may be absent.
+
+    Only the first may have more than one line: else what is one field in the message that was signed could be read as several here.
+    """
     located = [(path.removesuffix("?"), _located(f"body:{path.removesuffix('?')}", optional=False), path[-1] == "?") for path in paths]
 
     def part(view: View) -> bytes:
@@ -170,7 +180,10 @@ def _lines(paths: list[str]) -> Part:
         if not isinstance(document, dict):
             raise BadSignature("malformed")
         kept = [(path, find) for path, find, optional in located if not (optional and path not in document)]
-        return b"".join(path.encode() + b"\n" + find(view) + b"\n" for path, find in kept)
+        values = [find(view) for _, find in kept]
+        if any(b"\n" in value for value in values[1:]):
+            raise BadSignature("malformed")
+        return b"".join(path.encode() + b"\n" + value + b"\n" for (path, _), value in zip(kept, values, strict=True))
 
     return part
 

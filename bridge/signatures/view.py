@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bridge.errors import BadSignature
-from bridge.locate import MAX_FIELDS, Locator, as_text, dig
+from bridge.limits import values_over
+from bridge.locate import MAX_FIELDS, URLENCODED, Locator, as_text, dig
 from bridge.model import JSON, Request
 
-URLENCODED = "application/x-www-form-urlencoded"
 UNREAD = object()
 
 
@@ -34,8 +34,10 @@ class View:
         self._query: list[tuple[str, str]] | None = None
 
     def json(self) -> JSON:
-        """Return the body read as JSON."""
+        """Return the body read as JSON, which is not proven yet: BadSignature for what is none, or would fill the memory."""
         if self._json is UNREAD:
+            if values_over(self.request.body):
+                raise BadSignature("malformed")
             try:
                 self._json = orjson.loads(self.request.body)
             except ValueError:
@@ -56,14 +58,17 @@ class View:
         return self._query
 
     def find(self, locator: Locator) -> str | None:
-        """Return the text at `locator`, or None."""
+        """Return the text at `locator`, or None; BadSignature for a field of a form or query that came with two values."""
         if locator.kind == "header":
             return self.request.headers.get(locator.name)
         if locator.kind == "body":
             return as_text(dig(self.json(), locator.path))
         pairs = self.form() if locator.kind == "form" else self.query()
         name = locator.name.encode().decode("latin-1")
-        return next((value for field, value in pairs if field == name), None)
+        found = {value for field, value in pairs if field == name}
+        if len(found) > 1:  # one of them would be verified, and the others be in the event beside it
+            raise BadSignature("malformed")
+        return next(iter(found), None)
 
     def find_bytes(self, locator: Locator) -> bytes | None:
         """Return the bytes that were sent at `locator`, or None."""
