@@ -5,86 +5,90 @@ A body that cannot be read is not an error here: the event is kept all the same,
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import orjson
-from werkzeug.datastructures import Headers
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
-from bridge.model import JSON
+from bridge import filetypes
+from bridge.limits import depth_over, values_over
+from bridge.model import JSON, FormFile
+from bridge.multipart import Malformed, Part, file_name, parts
+from bridge.signatures import unwrapped
 
 MAX_FIELDS = 1000
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
-# Possessive, and content with a string that never ends: whatever the bytes, each is looked at once.
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a body says. `form` is the same object as `value` for form posts, else null; `problem` says why it cannot be read."""
+    """What a body says. `form` is the same object as `value` for form posts, else null; `problem` says why it cannot be read.
+
+    `files`: what came with it, in order. Those of a form source are kept; those of other senders are in their body, which stays as it is.
+    """
 
     value: JSON = None
     form: Mapping[str, JSON] | None = None
-    files: tuple[str, ...] = field(default=())
+    files: tuple[FormFile, ...] = ()
     problem: str | None = None
 
 
-_media = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time
+media_of = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time
 
 
-def decode(content_type: str, raw: bytes, *, max_depth: int, wrapped_in: str | None = None) -> Body:
+def decode(content_type: str, raw: bytes, *, max_depth: int, wrapped_in: str | None = None, max_values: int | None = None) -> Body:
     """Return what `raw` says under `content_type` (the whole header value).
 
     `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form (GitHub's and Slack's `payload`).
-    A body without a content type, or with one we do not know, is JSON if it reads as JSON and text otherwise.
+    A body without a content type, or with one we do not know, is JSON if it reads as JSON and text otherwise. `max_values`: of JSON,
+    where anyone may send it.
     """
-    media, options = _media(content_type)
+    media, options = media_of(content_type)
     if media == URLENCODED:
-        return _unwrap(_urlencoded(raw), wrapped_in, max_depth)
+        return _unwrap(_urlencoded(raw), wrapped_in, max_depth, max_values)
     if media == MULTIPART:
         return _multipart(raw, options.get("boundary", ""))
     if media == "application/json" or media.endswith("+json"):
-        return _json(raw, max_depth)
-    read = _json(raw, max_depth)
+        return read_json(raw, max_depth, max_values)
+    read = read_json(raw, max_depth, max_values)
     return read if read.problem is None else _text(raw)
 
 
-def _unwrap(body: Body, wrapped_in: str | None, max_depth: int) -> Body:
+def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_depth: int) -> Body:
+    """Return what the token that `raw` is holds under `claim` (Wix): JSON. It must have been verified.
+
+    `texts`: names in that object under which the sender puts JSON as a text; they are read too, where they hold an object.
+    """
+    inner = unwrapped(raw, claim)
+    if inner is None:
+        return Body(problem=f"the body is not a token that holds JSON under {claim!r}")
+    body = read_json(inner, max_depth)
+    if not isinstance(body.value, dict):
+        return body
+    read = {name: read_json(text.encode(), max_depth - 1) for name in texts if isinstance(text := body.value.get(name), str)}
+    return Body(value=body.value | {name: found.value for name, found in read.items() if isinstance(found.value, dict)})
+
+
+def _unwrap(body: Body, wrapped_in: str | None, max_depth: int, max_values: int | None) -> Body:
     """Take the JSON out of the form field that the provider put it in; without that field it is an ordinary form."""
     inner = (body.form or {}).get(wrapped_in) if wrapped_in else None
-    return _json(inner.encode(), max_depth) if isinstance(inner, str) else body
+    return read_json(inner.encode(), max_depth, max_values) if isinstance(inner, str) else body
 
 
-def _json(raw: bytes, max_depth: int) -> Body:
+def read_json(raw: bytes, max_depth: int, max_values: int | None = None) -> Body:
+    if max_values is not None and values_over(raw, max_values):
+        return Body(problem=f"the JSON body has more than {max_values} values, and anyone may send it")
     if depth_over(raw, max_depth):
         return Body(problem=f"the JSON body is nested deeper than {max_depth} levels (max_depth)")
     try:
         return Body(value=orjson.loads(raw))
     except orjson.JSONDecodeError as error:
         return Body(problem=f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
-
-
-def depth_over(raw: bytes, limit: int) -> bool:
-    """Tell whether the JSON text `raw` nests deeper than `limit`, before anything recursive reads it.
-
-    Nearly every body has fewer brackets in all than the limit has levels, and is let through by counting them.
-    """
-    if raw.count(b"{") + raw.count(b"[") <= limit:
-        return False
-    depth = 0
-    for bracket in _STRINGS.sub(b"", raw).translate(None, _NO_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > limit:
-            return True
-    return False
 
 
 def _text(raw: bytes) -> Body:
@@ -103,38 +107,28 @@ def _urlencoded(raw: bytes) -> Body:
 
 
 def _multipart(raw: bytes, boundary: str) -> Body:
-    problem = f"the body is not a multipart form of at most {MAX_FIELDS} fields in UTF-8"
-    try:
-        decoder = MultipartDecoder(boundary.encode("ascii"), max_parts=MAX_FIELDS)
-        decoder.receive_data(raw)
-        decoder.receive_data(None)
-        pairs, files = _parts(decoder)
-    except Exception:  # werkzeug's decoder promises no error type; any of them means the same
-        return Body(problem=problem)
-    body = _form(pairs)
-    return Body(value=body.value, form=body.form, files=files)
-
-
-def _parts(decoder: MultipartDecoder) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
     pairs: list[tuple[str, str]] = []
-    files: list[str] = []
-    name, chunks = "", list[bytes]()
-    while not isinstance(part := decoder.next_event(), Epilogue):
-        if isinstance(part, File) and (part.filename or _has_type(part.headers)):
-            files.append(part.name)
-            name = ""
-        elif isinstance(part, Field | File):
-            name, chunks = part.name, []
-        elif isinstance(part, Data) and name:
-            chunks.append(part.data)
-            if not part.more_data:
-                pairs.append((name, b"".join(chunks).decode()))
-    return pairs, tuple(files)
+    files: list[FormFile] = []
+    try:
+        for number, part in enumerate(parts(raw, boundary)):
+            if number == MAX_FIELDS:
+                raise Malformed("too many")
+            name, filename = part.named()
+            if filename or (filename is not None and part.begin < part.end):
+                files.append(_listed(raw, part, name, filename))
+            elif name and filename is None:
+                pairs.append((name, raw[part.begin : part.end].decode()))
+    except ValueError:
+        return Body(problem=f"the body is not a multipart form of at most {MAX_FIELDS} fields in UTF-8")
+    body = _form(pairs)
+    return Body(value=body.value, form=body.form, files=tuple(files))
 
 
-def _has_type(headers: Headers) -> bool:
-    """Whether a file part holds a file: a browser sends an empty one, without a name, for a file input left empty."""
-    return headers.get("content-type", "application/octet-stream") != "application/octet-stream"
+def _listed(raw: bytes, part: Part, field: str, name: str) -> FormFile:
+    """What there is to know of a file that stays in the body."""
+    content = memoryview(raw)[part.begin : part.end]
+    kind = filetypes.tell(content, name)
+    return FormFile(field=field, name=file_name(name), type=kind.media, size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _form(pairs: list[tuple[str, str]]) -> Body:

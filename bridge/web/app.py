@@ -2,60 +2,110 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import orjson
 from flask import Flask, Response
 from werkzeug.exceptions import MethodNotAllowed
 
+from bridge import tracing
 from bridge.blobs import Blobs
-from bridge.errors import BridgeError
+from bridge.exposition import exposition_of
+from bridge.forms.spam import Gate, Marks
+from bridge.kept import Arrivals
 from bridge.keyring import Keyring
 from bridge.logs import get_logger
+from bridge.model import Delivery, Event
 from bridge.routes import Config
-from bridge.sealing import Sealer
+from bridge.sealing import of_secrets
 from bridge.settings import Settings
 from bridge.start import local_platform
-from bridge.store import events, health, rejects
+from bridge.store import events, rejects, submissions
+from bridge.store.bell import Bell
 from bridge.store.database import Database
+from bridge.store.disk import Room
+from bridge.store.events import Added, Replan
 from bridge.store.runs import Runs
 from bridge.web import hooks
+from bridge.web.challenges import challenges, given_parts
+from bridge.web.downloads import downloads
 from bridge.web.faces import Faces
 from bridge.web.flow_api import Served, flow_api
+from bridge.web.form_files import keeper_of
+from bridge.web.forms.hosted import hosted
+from bridge.web.health import Told, health_pages
 from bridge.web.intake import Intake
 from bridge.web.learning import Learning
+from bridge.web.metrics import metrics_page
 from bridge.web.rate import Limiter
+from bridge.web.solving import Solving
 from bridge.web.turned_away import TurnedAway
 
 log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
 
 
-def create_app(settings: Settings, config: Callable[[], Config], database: Database, ring: Callable[[], None]) -> Flask:
-    """Return the application. `config` gives the configuration of the moment; `ring` wakes the worker.
+def create_app(settings: Settings, config: Callable[[], Config], database: Database, ring: Callable[[], None],
+               told: Told = dict) -> Flask:  # fmt: skip
+    """Return the application. `config` gives the configuration of the moment; `ring` wakes the worker of this process tree.
+
+    `told` is what an administrator gets to see of the configuration and the processes.
 
     Nothing is opened here, so the app may be created before a fork.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    keep = lambda arrivals, replan: events.add_all(database, arrivals, replan)  # noqa: E731
-    limiter = Limiter()
-    turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter)
-    learning = Learning(database, cache(lambda: Sealer(settings.encryption_keys, settings.secret_key)))
-    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, learning, cache(Keyring))
+    room = Room(database.path) if database.is_sqlite else None
+
+    check_room = room.check if room is not None else _no_limit
+
+    def keep(arrivals: Arrivals, replan: Replan) -> list[Added]:
+        check_room(sum(len(event.body) for event, _ in arrivals))
+        return events.add_all(database, arrivals, replan)
+
+    ring = Bell(database, ring).ring
+    limiter, blobs = Limiter(), Blobs.of(settings)
+    turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter, lambda: room is not None and room.is_low())
+    learning = Learning(database, cache(lambda: of_secrets(settings.encryption_keys, settings.secret_key)))
+    secret_key = settings.secret_key or secrets.token_hex(32)
+    gate = cache(lambda: _gate(database, secret_key, check_room))
+    parts = lambda source, came: given_parts(source, secret_key, time.time(), came)  # noqa: E731
+    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, learning, cache(Keyring), gate=gate,
+                            parts=parts, keep_file=keeper_of(blobs), tracer=tracing.current)  # fmt: skip
     credentials = settings.local_api_key, settings.local_user_id
-    served = Served(Runs(database, ring), Blobs(settings.data / "blobs"), lambda: local_platform(config()), credentials)
+    served = Served(Runs(database, ring), blobs, lambda: local_platform(config()), credentials)
     app.register_blueprint(flow_api(served))
-    _add_health(app, database)
+    app.register_blueprint(health_pages(settings, database, told, room))
+    app.register_blueprint(metrics_page(exposition_of(settings, database, config)))
+    app.register_blueprint(challenges(settings, config, limiter, secret_key))
+    app.register_blueprint(hosted(settings, config, limiter, parts))
+    app.register_blueprint(downloads(settings, database, blobs))
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
     app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]
     return app
+
+
+def _no_limit(_size: int) -> None:
+    """A database elsewhere looks after its own disk."""
+
+
+def _gate(database: Database, secret_key: str, check_room: Callable[[int], None]) -> Gate:
+    def submit(event: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan) -> Added:
+        check_room(len(event.body))
+        return submissions.add(database, event, deliveries, marks, replan)
+
+    return Gate(
+        secret_key=secret_key,
+        solve=Solving().solve,
+        submit=submit,
+        repeated=lambda marks: submissions.repeated(database, marks),
+    )
 
 
 def _not_with_this_method(error: MethodNotAllowed) -> Response:
@@ -74,20 +124,6 @@ def _by_path(receiving: hooks.Hooks, inner: Any, faces: Faces) -> Any:
         return inner(environ, start_response)
 
     return wsgi
-
-
-def _add_health(app: Flask, database: Database) -> None:
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return _json(200, b'{"alive":true}')
-
-    @app.get("/readyz")
-    def readyz() -> Response:
-        try:
-            ready = health.is_writable(database) and health.workers_alive(database, time.time()) > 0
-        except BridgeError:
-            ready = False
-        return _json(200 if ready else 503, orjson.dumps({"ready": ready}))
 
 
 def _unforeseen(error: Exception) -> Response:

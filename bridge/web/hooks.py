@@ -5,7 +5,6 @@ A WSGI application of its own in front of Flask: nearly all that comes in comes 
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,23 +13,34 @@ from typing import Any
 import orjson
 from werkzeug.http import HTTP_STATUS_CODES
 
-from bridge import dry
+from bridge import dry, traces
+from bridge.counting import COUNTS, Counts
 from bridge.dry import is_dry
 from bridge.errors import BadSignature, Refused, StoreError
+from bridge.forms import KeepFile, digest
+from bridge.forms.spam import Gate
 from bridge.ids import event_id
+from bridge.kept import Arrivals, Keep
 from bridge.logs import get_logger
-from bridge.model import Request, Status
+from bridge.metrics import ACK, EVENTS, OTHER, REFUSED, UNVERIFIED
+from bridge.model import JSON, Request, Status
 from bridge.providers import Reply
-from bridge.receive import Arrivals, Keep, Received, receive
+from bridge.receive import Received, receive
+from bridge.redaction import keyed
 from bridge.routes import Config, Source
 from bridge.settings import Settings
 from bridge.signatures import NO_KEYS, Keys
 from bridge.store.events import Added
-from bridge.web import form_pages
+from bridge.tracing import Tracer
+from bridge.web.client import client_address
+from bridge.web.forms import answering
+from bridge.web.forms.asking import asking_of
+from bridge.web.forms.hidden import HiddenParts, Parts
 from bridge.web.intake import Intake
 from bridge.web.learning import Learning, lesson_of
-from bridge.web.rate import Limiter, Unlimited
-from bridge.web.turned_away import TurnedAway
+from bridge.web.rate import Limiter, Unlimited, wait_of
+from bridge.web.stages import Stages
+from bridge.web.turned_away import Noting, NotingDry
 
 log = get_logger()
 PREFIX = "/hooks/"
@@ -51,18 +61,28 @@ class Hooks:
     ring: Callable[[], None]
     intake: Intake
     limiter: Limiter | Unlimited
-    turned_away: TurnedAway | None = None
+    turned_away: Noting | None = None
     learning: Learning | None = None
     keys: Callable[[], Keys] = lambda: NO_KEYS  # asked after the fork
+    confirms: bool = True  # subscriptions, by fetching what is asked for
+    gate: Callable[[], Gate] | None = None  # of forms; asked after the fork
+    parts: Parts = lambda *_: HiddenParts()  # what a form that is sent back carries against bots
+    keep_file: KeepFile = digest
+    new_id: Callable[[float], str] = event_id
+    tracer: Callable[[], Tracer | None] = lambda: None  # asked after the fork
+    counts: Counts = COUNTS
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
         config = self.config()
         source = config.sources.get(environ["PATH_INFO"][len(PREFIX) :].rstrip("/"))
         if source is None:
+            self.counts.add(REFUSED, OTHER, "404")
             return _refuse(UNKNOWN_SOURCE, start_response)
-        if source.provider.name == "form":
-            return form_pages.answer(source, environ, lambda: self._take(environ, source, config))(environ, start_response)
+        if source.form is not None:
+            take = lambda: self._take(environ, source, config)  # noqa: E731
+            asking = asking_of(environ, source.form, self.settings.public_url)
+            return answering.answer(source, asking, self.parts, take)(environ, start_response)
         if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response)
         try:
@@ -73,33 +93,59 @@ class Hooks:
             return _refuse(refused, start_response)
 
     def _try_out(self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse) -> Iterable[bytes]:
-        """Do all that is done for a request, and keep nothing of it: no event, no reject, no count against a rate."""
-        noted = {dry.HEADER: dry.DONE}
-        nothing = replace(self, keep=_keep_nothing, ring=lambda: None, limiter=Unlimited(), turned_away=None)
+        """Do all that is done for a request, and keep nothing of it: no event or reject, nothing counted, learned or confirmed."""
+        noted, watching = {dry.HEADER: dry.DONE}, NotingDry()
+        knowing = self.learning and replace(self.learning, teaches=False)
+        nothing = replace(self, keep=_keep_nothing, ring=lambda: None, limiter=Unlimited(), turned_away=watching, learning=knowing,
+                          confirms=False, keep_file=digest, tracer=lambda: None, counts=Counts())  # fmt: skip
         try:
             return _write(nothing._take(environ, source, config).reply, start_response, noted)
         except Refused as refused:
             refused.headers |= noted
-            return _refuse(refused, start_response)
+            return _refuse(refused, start_response, watching.said)
 
     def _take(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
-        """Read, receive and log one request; everything that is not stored is raised as `Refused`."""
+        """Read, receive, log, count and trace one request; everything that is not stored is raised as `Refused`."""
+        try:
+            tracer = self.tracer()
+            return self._receive(environ, source, config) if tracer is None else self._trace(tracer, environ, source, config)
+        except Refused as refused:
+            self.counts.add(REFUSED, source.name, str(refused.status))
+            raise
+
+    def _trace(self, tracer: Tracer, environ: dict[str, Any], source: Source, config: Config) -> Received:
+        """Receive one request, and export the spans of its events. What is refused has none: a flood must not buy work."""
+        stages, gate = Stages(), self.gate
+        watched = replace(self, keep=stages.keep(self.keep), new_id=stages.new_id(self.new_id),
+                          gate=None if gate is None else lambda: stages.gate(gate()))  # fmt: skip
+        received = watched._receive(environ, source, config)
+        over, scheme = stages.over(), self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"]
+        status = None if source.form is not None else received.reply.status  # a form's answer is another
+        tracer.export(lambda: traces.received(received.kept, source, over, scheme=scheme, status=status))
+        return received
+
+    def _receive(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
         now = time.time()
+        source = keyed(source, self.settings.secret_key, seals=bool(self.settings.encryption_keys))
         client = client_address(environ, self.settings)
-        _limit(self.limiter, source, client, now)
+        if wait := wait_of(self.limiter, source, client, now):
+            raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
         try:
             with self.intake.body(environ, source.max_body) as body:
-                inbound = read_request(environ, body, self.settings.public_url, client)
+                inbound = environ[answering.RECEIVED] = read_request(environ, body, self.settings.public_url, client)
                 if self.learning is not None and source.provider.learn is not None:
                     known = self.learning.known(source)
                     if reply := self.learning.taught(inbound, source, known, now):
                         return Received(reply)
                     source = self.learning.knowing(source, known)
-                received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: event_id(now), keys=self.keys())
+                received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: self.new_id(now), keys=self.keys(),
+                                   fetch=self.keys().fetch if self.confirms else None, keep_file=self.keep_file,
+                                   gate=self.gate() if self.gate is not None and source.form is not None else None)  # fmt: skip
         except BadSignature as bad:
+            self.counts.add(UNVERIFIED, source.name, bad.reason)
             kept = None
             if self.turned_away is not None and lesson_of(inbound, source) is None:  # a lesson holds a secret
-                kept = self.turned_away.note(inbound, source, bad.reason, now)
+                kept = self.turned_away.note(inbound, source, bad.reason, now, config.sources.values())
             if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
                 log.error("no_key", source=source.name)
                 raise Refused(503, "no_key", "the sender's keys cannot be had now; send it again", headers={"Retry-After": "60"}) from None
@@ -113,7 +159,7 @@ class Hooks:
         except Exception as bug:
             log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
-        _note(received, source, time.time() - now)
+        _note(received, source, time.time() - now, self.counts)
         if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
             self.ring()
         return received
@@ -123,22 +169,20 @@ def _keep_nothing(arrivals: Arrivals, _replan: object) -> list[Added]:
     return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
 
-def _limit(limiter: Limiter | Unlimited, source: Source, client: str | None, now: float) -> None:
-    for rate, key in ((source.rate, source.name), (source.rate_per_address, f"{source.name} {client}")):
-        wait = limiter.wait(key, rate, now) if rate else 0.0
-        if wait:
-            raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
-
-
-def _note(received: Received, source: Source, seconds: float) -> None:
+def _note(received: Received, source: Source, seconds: float, counts: Counts) -> None:
     """One line per event: ids and counts, never a body or a header's value."""
+    counts.observe(ACK, max(seconds, 0.0))
     if received.fault is not None:
         log.error("planning_failed", source=source.name, event_id=received.kept[-1][0].id, exc_info=received.fault)
     if not received.kept:
         log.info("handshake", source=source.name)
+        counts.add(EVENTS, source.name, "handshake")
     for event, kept in received.kept:
         log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id, bytes=len(event.body),
-                 deliveries=len(kept.deliveries), duplicate=kept.duplicate, problem=event.problem, ms=round(seconds * 1000, 1))  # fmt: skip
+                 files=len(event.files), deliveries=len(kept.deliveries), duplicate=kept.duplicate, problem=event.problem,
+                 spam=event.spam and event.spam.partition(":")[0], ms=round(seconds * 1000, 1))  # fmt: skip
+        outcome = "duplicate" if kept.duplicate else "spam" if event.spam else "problem" if event.problem else "accepted"
+        counts.add(EVENTS, source.name, outcome)
 
 
 def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None) -> Request:
@@ -159,29 +203,6 @@ def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, clien
     )
 
 
-def client_address(environ: Mapping[str, Any], settings: Settings) -> str | None:
-    """Return who called: the last address that no trusted proxy of ours added, never one that the caller could have written himself."""
-    address = environ.get("REMOTE_ADDR") or None
-    if not settings.trusted_proxies or "HTTP_X_FORWARDED_FOR" not in environ:
-        return address
-    chain = [*(part.strip() for part in environ["HTTP_X_FORWARDED_FOR"].split(",")), address or ""]
-    while len(chain) > 1 and _is_trusted(chain[-1], settings):
-        chain.pop()
-    return chain[-1] if _parse(chain[-1]) else address
-
-
-def _is_trusted(text: str, settings: Settings) -> bool:
-    address = _parse(text)
-    return address is not None and any(address in network for network in settings.trusted_proxies)
-
-
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
 def _write(reply: Reply, start_response: StartResponse, headers: Mapping[str, str] | None = None) -> list[bytes]:
     given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
     given += [*reply.headers.items(), *(headers or {}).items()]
@@ -189,6 +210,6 @@ def _write(reply: Reply, start_response: StartResponse, headers: Mapping[str, st
     return [reply.body]
 
 
-def _refuse(refused: Refused, start_response: StartResponse) -> list[bytes]:
+def _refuse(refused: Refused, start_response: StartResponse, more: Mapping[str, JSON] | None = None) -> list[bytes]:
     body = {"error": refused.code} if refused.status == 401 else {"error": refused.code, "message": refused.message}
-    return _write(Reply(refused.status, body=orjson.dumps(body)), start_response, refused.headers)
+    return _write(Reply(refused.status, body=orjson.dumps({**body, **(more or {})})), start_response, refused.headers)

@@ -13,7 +13,8 @@ from gunicorn.http.errors import ParseException
 from bridge.errors import Refused
 
 STEP = 64 * 1024  # bytes read at a time
-READ_TIME = 30.0  # seconds a body may take
+READ_TIME = 30.0  # seconds a body may take, and more for what has come:
+SLOWEST = 32 * 1024  # bytes for each further second, so that a large file can come over a slow line
 IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
 
 #: Requests whose reading has not ended: id of the socket -> (deadline, socket). The receiver's main thread cuts off those that are late.
@@ -36,7 +37,7 @@ class Intake:
         try:
             try:
                 declared = _declared(environ, most)
-                _begin(environ)
+                began = _begin(environ)
                 left = STEP if declared is None else declared
                 while left > 0:
                     step = min(STEP, left)
@@ -44,6 +45,7 @@ class Intake:
                     held += step
                     chunk = environ["wsgi.input"].read(step)
                     chunks.append(chunk)
+                    _go_on(environ, began + READ_TIME + held / SLOWEST)
                     if declared is not None:
                         left -= len(chunk)
                         if len(chunk) < step:
@@ -90,10 +92,16 @@ def _cut_short() -> Refused:
     return Refused(400, "cut_short", "the body ended early, took too long or is framed wrongly", headers={"Connection": "close"})
 
 
-def _begin(environ: Mapping[str, Any]) -> None:
+def _begin(environ: Mapping[str, Any]) -> float:
+    now = time.monotonic()
+    _go_on(environ, now + READ_TIME)
+    return now
+
+
+def _go_on(environ: Mapping[str, Any], until: float) -> None:
     sock = environ.get("gunicorn.socket")
-    if id(sock) in reading:
-        reading[id(sock)] = time.monotonic() + READ_TIME, sock
+    if id(sock) in reading:  # else it was cut off, or nobody looks
+        reading[id(sock)] = until, sock
 
 
 def _done(environ: Mapping[str, Any]) -> None:

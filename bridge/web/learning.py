@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bridge.limits import MAX_TEST
 from bridge.logs import get_logger
 from bridge.model import Request
 from bridge.providers import Lesson, Probe, Reply
@@ -21,10 +22,14 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Teaches sources and adds what they learned to their secrets. `sealer` is asked when it is needed."""
+    """Teaches sources and adds what they learned to their secrets. `sealer` is asked when it is needed.
+
+    One that does not teach only knows: a lesson is to it a request like any other.
+    """
 
     database: Database
     sealer: Callable[[], Sealer]
+    teaches: bool = True
 
     def known(self, source: Source) -> Learned:
         """Return what is kept of a source."""
@@ -32,16 +37,16 @@ class Learning:
 
     def taught(self, request: Request, source: Source, kept: Learned, now: float) -> Reply | None:
         """Return the answer to a request that teaches the source its secret, None for any other; once, and only while it may learn."""
-        if kept.until is None or kept.until < now or (lesson := lesson_of(request, source)) is None:
+        if not self.teaches or kept.until is None or kept.until < now or (lesson := lesson_of(request, source)) is None:
             return None
-        if not learned.teach(self.database, source.name, self.sealer().seal(lesson.secret), now):
+        if not learned.teach(self.database, source.name, learned.seal(self.sealer(), source.name, lesson.secret), now):
             return None
         log.info("learned", source=source.name)
         return lesson.reply
 
     def knowing(self, source: Source, kept: Learned) -> Source:
         """Return the source with the secret that it learned."""
-        secret = self.sealer().open(kept.sealed) if kept.sealed else None
+        secret = learned.opened(self.sealer(), source.name, kept.sealed) if kept.sealed else None
         if kept.sealed and secret is None:
             log.error("learned_secret_sealed", source=source.name)
         return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
@@ -49,7 +54,7 @@ class Learning:
 
 def lesson_of(request: Request, source: Source) -> Lesson | None:
     """Return what a request would teach."""
-    if source.provider.learn is None:
+    if source.provider.learn is None or len(request.body) > MAX_TEST:
         return None
     body = read_body(source, request.headers.get("content-type", ""), request.body)
     return source.provider.learn.read(Probe(request, body.value))

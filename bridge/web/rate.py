@@ -9,11 +9,15 @@ from __future__ import annotations
 import mmap
 import struct
 import threading
+from dataclasses import replace
 from hashlib import blake2b
+from typing import Final
 
-from bridge.routes import Rate
+from bridge.forms.addresses import sender
+from bridge.routes import Rate, Source
 
 CELLS = 65536
+LOOKS: Final = 10  # a form may be looked at so many times as often as it may be sent
 _CELL = struct.Struct("d")
 
 
@@ -44,3 +48,18 @@ class Limiter:
                 return empty_at + apart - now - rate.per
             _CELL.pack_into(self._cells, at, empty_at + apart)
         return 0.0
+
+
+def wait_of(limiter: Limiter | Unlimited, source: Source, client: str | None, now: float, *, look: str = "") -> float:
+    """Return 0 and count a request of this client to a source, or the seconds after which one would be let through.
+
+    `look`: what of a form is looked at, `page` or `challenge`, where nothing is sent.
+    """
+    name, times = (f"{look} {source.name}", LOOKS) if look else (source.name, 1)
+    limits = [(source.rate, name)] if source.rate else []
+    if source.rate_per_address:
+        limits.append((source.rate_per_address, f"{name} {sender(client)}"))
+    for rate, key in limits:
+        if wait := limiter.wait(key, replace(rate, count=rate.count * times) if look else rate, now):
+            return wait
+    return 0.0

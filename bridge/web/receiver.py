@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import selectors
 import signal
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +14,7 @@ from gunicorn.workers import gthread
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bridge.logs import get_logger
+from bridge.parent import listen
 from bridge.web.balance import Balance
 from bridge.web.intake import cut_off_late, reading
 
@@ -27,6 +30,7 @@ STATUSES = {
 NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
 _DEFER = getattr(gthread, "_DEFER", None)  # not every gunicorn that is allowed has it
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
+LAST_WORD = 2.0  # seconds that a connection which has said nothing yet has for it when the end begins
 HEAD_TIME = 10.0  # seconds from the first byte of a request to the end of its head; its body then has a time of its own
 
 
@@ -59,10 +63,25 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             reading.pop(id(sock), None)
 
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """Put a connection away after its request, or after it said nothing yet.
+
+        One of the second kind is heard even when the end has begun meanwhile, where gunicorn would close it: its request may be on the way.
+        """
+        if _DEFER is None or self.alive or fs.cancelled() or fs.exception() or fs.result() is not _DEFER:
+            super().finish_request(conn, fs)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + LAST_WORD
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
     def init_signals(self) -> None:
-        """Leave Ctrl-C to the parent: gunicorn would end at once, in the middle of a request."""
+        """Leave Ctrl-C and SIGHUP to the parent: gunicorn would end at once, in the middle of a request."""
         super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        listen()
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what could not be read as HTTP. gunicorn would log and echo what it quotes of the request: a token in a URL, a header."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -13,7 +14,7 @@ from gunicorn.glogging import Logger
 
 from bridge.affinity import pin
 from bridge.logs import get_logger
-from bridge.parent import die_with_parent
+from bridge.parent import deaf, die_with_parent
 from bridge.settings import Settings, bracket
 from bridge.web.balance import Balance
 from bridge.web.receiver import Receiver
@@ -38,8 +39,8 @@ class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
         logging.getLogger("gunicorn.http.wsgi").setLevel(logging.ERROR)
 
 
-def options(settings: Settings) -> dict[str, Any]:
-    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too."""
+def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
+    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too. `begin` is called in each receiver, with what it is."""
     balance = Balance()
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
     return {
@@ -61,31 +62,40 @@ def options(settings: Settings) -> dict[str, Any]:
         "logger_class": Log,
         "loglevel": "warning",
         "proc_name": "flowbridge",
-        "post_fork": lambda _arbiter, worker: _settle(worker, balance),
+        "post_fork": lambda _arbiter, worker: _settle(worker, balance, begin),
         "worker_exit": lambda _arbiter, _worker: balance.leave(),
         "reuse_port": False,
     }
 
 
-def _settle(worker: Receiver, balance: Balance) -> None:
+def _settle(worker: Receiver, balance: Balance, begin: Callable[[str], None]) -> None:
     """In a new receiver: end with the parent, take a place beside the others, and stay on the processor of that place."""
     die_with_parent()
     worker.balance = balance
     pin(balance.take_place() + 1)  # the worker process is on the first
+    begin("web")
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """Ctrl-C, which a terminal sends to every process, ends as gracefully as SIGTERM."""
+    """Ctrl-C, which a terminal sends to every process, ends as gracefully as SIGTERM; SIGHUP has routes.yaml read, nothing restarted."""
+
+    def spawn_worker(self) -> Any:
+        """Fork a receiver. Told to end before it listens to signals it hears of it later, else it would go on and be killed at its work."""
+        with deaf():
+            return super().spawn_worker()
 
     def handle_int(self) -> None:
         self.handle_term()
+
+    def handle_hup(self) -> None:
+        self.app.reread()
 
 
 class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The receivers' parent: forks the gunicorn workers and keeps them alive."""
 
-    def __init__(self, app: Flask, chosen: dict[str, Any]) -> None:
-        self._app, self._chosen = app, chosen
+    def __init__(self, app: Flask, chosen: dict[str, Any], reread: Callable[[], None]) -> None:
+        self._app, self._chosen, self.reread = app, chosen, reread
         super().__init__()
 
     def load_config(self) -> None:

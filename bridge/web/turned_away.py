@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
 
+from bridge import dry
 from bridge.errors import StoreError
 from bridge.ids import reject_id
 from bridge.logs import get_logger
-from bridge.model import Reject, Request
+from bridge.model import JSON, Reject, Request
 from bridge.rejects import reject_of
 from bridge.routes import Rate, Source
 from bridge.web.rate import Limiter
@@ -17,18 +19,37 @@ log = get_logger()
 OFTEN = Rate(count=30, per=60.0)  # copies of one source; a flood is counted in the log, not on the disk
 
 
+class Noting(Protocol):
+    """Who is told of a request that failed verification."""
+
+    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
+        """Return the id of the copy that is kept, or None where none is; `others`: the other sources there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotingDry:
+    """Keeps nothing of a dry request but what is `said` of it to who sent it: how it arrived."""
+
+    said: dict[str, JSON] = field(default_factory=dict)
+
+    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> None:  # noqa: ARG002
+        """Tell how it arrived."""
+        self.said["arrived"] = dry.arrived(request)
+
+
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
     """Keeps rejects, so many a minute of each source and no more."""
 
     keep: Callable[[Reject], None]
     limiter: Limiter
+    is_full: Callable[[], bool] = lambda: False  # the disk has no room for them
 
-    def note(self, request: Request, source: Source, reason: str, now: float) -> str | None:
+    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
         """Keep a copy and return its id, or None where there are too many or the store fails: the answer is the same."""
-        if self.limiter.wait(f"reject {source.name}", OFTEN, now):
+        if self.is_full() or self.limiter.wait(f"reject {source.name}", OFTEN, now):
             return None
-        reject = reject_of(request, source, reason, now, reject_id(now))
+        reject = reject_of(request, source, reason, now, reject_id(now), others)
         try:
             self.keep(reject)
         except StoreError as error:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 import orjson
 from flask import Response
 
+from bridge.embedded import Input, LocalFlow, LocalRun
 from bridge.flows.ids import workbook_id
-from bridge.model import JSON, Input, LocalFlow, LocalRun
+from bridge.model import JSON
 
 
 def answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Response:

@@ -5,29 +5,28 @@ from __future__ import annotations
 import binascii
 import unicodedata
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
+from bridge.embedded import OF_EVENT, LocalFile
 from bridge.errors import Refused, StoreError
 from bridge.logs import get_logger
-from bridge.model import JSON, LocalFile
+from bridge.model import JSON
+from bridge.web.downloads import SAFE, disposition
 from bridge.web.flow_api import answers
 from bridge.web.flow_api.asked import Asked, bad
+from bridge.web.flow_api.auth import BUILT_IN
 from bridge.web.flow_api.served import Served
 from bridge.web.flow_api.starting import run_of
 from bridge.web.flow_api.zipping import zipped
+from bridge.web.form_files import SPARE
 
 MIB = 1024 * 1024
 MAX_FILE = 25 * MIB
 MAX_FILES = 50  # in one call
-MAX_UPLOADED = 1024 * MIB  # of one user
-SPARE = 256 * MIB  # of the disk is left to the database
+MAX_UPLOADED = 1024 * MIB  # of one user; files of events are not counted: they are there anyway, and go with their events
 NAME_BYTES = 255  # of a file's name in UTF-8
-#: A download is never shown, run or guessed at by a browser.
-SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "no-store"}
-
 log = get_logger()
 
 
@@ -75,12 +74,6 @@ def download_files(served: Served, asked: Asked) -> Response:
     return Response(zipped(served.blobs, files), 200, headers, mimetype="application/zip")
 
 
-def disposition(name: str) -> str:
-    """Return a Content-Disposition that no name can break out of (RFC 6266)."""
-    plain = "".join(one if one.isascii() and (one.isalnum() or one in "._- ") else "_" for one in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
-
-
 def path_problem(name: JSON) -> str | None:
     """Return why this can be no file's name: it is no name, or a path. Runs may keep files under any other."""
     if not isinstance(name, str) or not name:
@@ -105,13 +98,16 @@ def _keep(served: Served, asked: Asked, fields: JSON) -> str:
     name, user_id = fields.get("file_name"), asked.caller.user_id
     if problem := name_problem(name):
         raise bad("missing_parameter" if name is None else "invalid_parameter", problem)
+    of_event = str(name).lower().startswith(OF_EVENT)
+    if of_event and asked.caller.key != BUILT_IN:
+        raise bad("invalid_parameter", f"file_name: names that begin with {OF_EVENT} are those of files of events")
     data = _decoded(fields.get("file_content"))
     if len(data) > MAX_FILE:
         raise Refused(413, "too_large", f"the file has {len(data)} bytes; at most {MAX_FILE} are allowed")
     try:
         before = served.runs.file(user_id, name)
         total = served.runs.uploaded(user_id) - (before.size if before else 0) + len(data)
-        if total > MAX_UPLOADED:
+        if total > MAX_UPLOADED and not of_event:
             raise Refused(507, "storage_full", f"the files of this user would have {total} bytes; at most {MAX_UPLOADED} are allowed")
         if served.blobs.room() < SPARE + len(data):
             raise Refused(507, "storage_full", "the disk is nearly full")

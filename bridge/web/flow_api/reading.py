@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Response
 
+from bridge.embedded import LocalFlow
 from bridge.errors import Refused
 from bridge.flows.ids import workbook_id
-from bridge.model import JSON, LocalFlow
+from bridge.model import JSON
 from bridge.web.flow_api import answers
 from bridge.web.flow_api.asked import Asked, bad, forbidden
 from bridge.web.flow_api.served import Served
@@ -60,7 +61,7 @@ def _flows(served: Served, asked: Asked) -> list[LocalFlow]:
 
 def _flow(served: Served, asked: Asked, saved_item_id: str) -> LocalFlow:
     if not asked.caller.may(saved_item_id):
-        raise forbidden(f"the flow {saved_item_id[:100]!r}")
+        raise forbidden("this flow")
     flow = served.runs.flow(saved_item_id)
     if flow is None:
         raise Refused(404, "unknown_flow", "there is no such flow")

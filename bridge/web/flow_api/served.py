@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.blobs import Blobs
-from bridge.model import LocalFile, LocalFlow, LocalRun
+from bridge.embedded import LocalFile, LocalFlow, LocalRun
 from bridge.routes import Platform
 from bridge.web.intake import Intake
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import orjson
 from flask import Response
 
+from bridge.embedded import LocalFlow, LocalRun, LocalState
 from bridge.errors import Refused
 from bridge.flows.ids import new_run_id
 from bridge.logs import get_logger
-from bridge.model import JSON, LocalFlow, LocalRun, LocalState
+from bridge.model import JSON
 from bridge.web.flow_api import answers
 from bridge.web.flow_api.asked import Asked, bad, forbidden
 from bridge.web.flow_api.served import Served
@@ -26,7 +27,7 @@ def start(served: Served, asked: Asked) -> Response:
     """`start_pipeline`: keep a run durably and answer with its id; it is executed later."""
     saved_item_id = asked.id("saved_item_id")
     if not asked.caller.may(saved_item_id):
-        raise forbidden(f"the flow {saved_item_id[:100]!r}")
+        raise forbidden("this flow")
     inputs, key = _inputs(asked), _idempotency_key(served, asked)
     flow = served.runs.flow(saved_item_id)
     known = served.runs.find(key) if flow is None and key is not None else None

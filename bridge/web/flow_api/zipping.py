@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import IO, cast
 
 from bridge.blobs import Blobs
-from bridge.model import LocalFile
+from bridge.embedded import LocalFile
 
 PIECE = 256 * 1024  # bytes read at a time
 

@@ -1,4 +1,4 @@
-"""Form submissions: fields typed by the source's JSON Schema, and what is wrong with each. Pure."""
+"""Form submissions: fields typed by the source's JSON Schema. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.model import JSON
-from bridge.routes import Validator
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}\Z")
 _NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})([eE][+-]?\d{1,2})?\Z")
 _TRUE = frozenset({"on", "true", "yes", "1"})  # "on" is what a browser sends for a ticked box
 _FALSE = frozenset({"off", "false", "no", "0", ""})
+
+_BY_VALUE = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -28,26 +29,45 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
     typed: dict[str, JSON] = {}
     for name, value in fields.items():
         wanted = _type_of(properties.get(name))
-        if value == "" and name not in required and wanted != "string":
+        if value == "" and name not in required and (wanted != "string" or _asks_more(properties[name])):
             continue
-        typed[name] = _array(value, properties[name]) if wanted == "array" else _scalar(value, wanted)
+        typed[name] = _typed(value, properties.get(name))
     for name, rule in properties.items():
         if name not in fields and _type_of(rule) == "boolean" and name in required:
             typed[name] = False  # a box that is not ticked is not sent at all
     return typed
 
 
+def _asks_more(rule: Mapping[str, Any]) -> bool:
+    """Whether a text must be more than any: then an empty one means that nothing was said."""
+    return any(word in rule for word in ("format", "pattern", "enum", "const")) or rule.get("minLength", 0) > 0
+
+
 def _type_of(rule: Any) -> str | None:
-    """The first type that is not null of a property's schema."""
+    """The first type that is not null of a property's schema; without one that of the values it lists, as `const: true`."""
     kinds = rule.get("type") if isinstance(rule, Mapping) else None
+    if kinds is None and isinstance(rule, Mapping):
+        listed = rule.get("enum", [rule["const"]] if "const" in rule else [])
+        types = {type(one) for one in listed} if isinstance(listed, list) else set()
+        return _BY_VALUE.get(types.pop()) if len(types) == 1 else None
     if isinstance(kinds, list):
         kinds = next((kind for kind in kinds if kind != "null"), None)
     return kinds if isinstance(kinds, str) else None
 
 
-def _array(value: JSON, rule: Mapping[str, Any]) -> list[JSON]:
-    items = value if isinstance(value, list) else [value]
-    return [_scalar(item, _type_of(rule.get("items"))) for item in items]
+def _typed(value: JSON, rule: Any) -> JSON:
+    wanted = _type_of(rule)
+    if wanted == "array":
+        return [_typed(item, rule.get("items")) for item in (value if isinstance(value, list) else [value])]
+    if wanted == "object" and isinstance(value, dict):
+        return type_fields(value, rule)
+    return _scalar(value, wanted)
+
+
+def file_fields(properties: Mapping[str, JSON]) -> list[str]:
+    """Return which properties of a form's schema are files: `format: binary`, alone or as items of an array."""
+    items = {name: rule.get("items") if _type_of(rule) == "array" else rule for name, rule in properties.items()}
+    return [name for name, rule in items.items() if isinstance(rule, Mapping) and rule.get("format") == "binary"]
 
 
 def _scalar(value: JSON, wanted: str | None) -> JSON:
@@ -61,19 +81,3 @@ def _scalar(value: JSON, wanted: str | None) -> JSON:
     if wanted == "boolean" and text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
     return value
-
-
-def field_errors(fields: Mapping[str, JSON], schema: Validator) -> dict[str, str]:
-    """Return what is wrong with each field, by its name; a fault that belongs to no field is under ``""``."""
-    errors: dict[str, str] = {}
-    for path, message in schema.errors(fields):
-        missing = re.match(r"'([^']{1,200})' is a required property", message)
-        name = missing[1] if missing and path == "$" else _first(path)
-        errors.setdefault(name, "this field is required" if missing else message)
-    return errors
-
-
-def _first(path: str) -> str:
-    """The top-level field that a JSON path such as `$.items[0]` or `$['first name']` leads into."""
-    found = re.match(r"\$(?:\.([^.\[]+)|\['([^']+)'\])", path)
-    return (found[1] or found[2]) if found else ""

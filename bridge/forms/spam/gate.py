@@ -1,0 +1,79 @@
+"""What a form's submission passes before it is an event: judged, its sender's address as far as it is kept, and kept once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from bridge.bodies import Body
+from bridge.errors import Refused
+from bridge.form import Form
+from bridge.forms.addresses import masked, shown
+from bridge.forms.spam.judging import Solve, Submission, judge, marks_of
+from bridge.forms.spam.once import Marks, derive, digest_of
+from bridge.kept import Arrivals, Kept, Replan
+from bridge.model import Delivery, Event, Request
+from bridge.routes import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What the edges give: the secret key, who asks a captcha's service, and who keeps a submission once (`bridge.store.submissions`).
+
+    `repeated` counts one that only repeats what is kept and was let through; None where it is to be judged.
+    """
+
+    secret_key: str = field(repr=False)
+    solve: Solve
+    submit: Callable[[Event, Sequence[Delivery], Marks, Replan], Kept]
+    repeated: Callable[[Marks], Kept | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """A submission on its way to be kept: the request as it is kept, and what the event says beside. `known`: that it repeats this one."""
+
+    request: Request
+    client: str | None
+    spam: str | None
+    marks: Marks
+    known: Kept | None
+    gate: Gate
+
+    def keep(self, arrivals: Arrivals, replan: Replan) -> list[Kept]:
+        """Keep it, or count it with the one that it repeats."""
+        [(event, deliveries)] = arrivals
+        return [self.known or self.gate.submit(event, deliveries, self.marks, replan)]
+
+
+def pass_through(request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float) -> Passed:
+    """Return a submission as it is to be kept. Nobody is asked about one that only repeats another: a captcha's service says yes once.
+
+    Raises `Refused` (409) for one that comes too late: so that a person can send it again, with a token of now.
+    """
+    one = Submission(
+        source=source.name,
+        spam=form.spam,
+        fields=body.form,
+        controls=body.value if isinstance(body.value, dict) else {},
+        address=request.client,
+        now=now,
+        secret_key=gate.secret_key,
+        digest=digest_of(derive(gate.secret_key, "digest"), body, request.body),
+        solve=gate.solve,
+    )
+    if one.is_late:
+        raise Refused(409, "expired", "this form was open for too long: load its page again to send it")
+    marks = marks_of(one, source.rate, source.rate_per_address)
+    known = gate.repeated(marks) if form.spam.captcha is not None else None
+    show = partial(shown, how=form.addresses, key=derive(gate.secret_key, "addresses"), source=source.name, now=now)
+    headers = request.headers if form.addresses == "full" else masked(request.headers, request.client, show)
+    return Passed(
+        request=replace(request, headers=headers),
+        client=show(request.client or ""),
+        spam=judge(one) if known is None else None,
+        marks=marks,
+        known=known,
+        gate=gate,
+    )

@@ -1,0 +1,60 @@
+"""Tokens that say when a form was given out, and for which source: signed, good for a while and for one submission. Pure.
+
+A token is `source.milliseconds.nonce.signature`, with `.ours` before the signature where it was given out with a page of ours; what it
+says is no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+from itsdangerous import BadData, Signer
+
+LONGEST = 300  # characters
+TOO_OLD = "it is too old"
+SKEW = 60.0  # seconds that the clocks of two machines may differ
+_SAID = re.compile(r"([A-Za-z0-9_-]{1,63})\.(\d{1,15})\.([0-9a-f]{32})(\.ours)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that is good: when it was given out, until when it is good, and what tells it from all others.
+
+    `is_ours`: it came with a page of ours, on which a proof of work stands for a captcha.
+    """
+
+    issued_at: float
+    until: float
+    nonce: str
+    is_ours: bool = False
+
+
+def issue(key: bytes, source: str, now: float, nonce: str, *, is_ours: bool = False) -> str:
+    """Return a token; `nonce` is 32 random hexadecimal digits."""
+    return _signer(key).sign(f"{source}.{int(now * 1000)}.{nonce}{'.ours' if is_ours else ''}").decode()
+
+
+def read(key: bytes, text: object, source: str, now: float, lasts: float) -> Token | str:
+    """Return the token, or why it is none that is good here and now."""
+    try:
+        if not isinstance(text, str) or len(text) > LONGEST:
+            raise BadData("no token")
+        said = _SAID.fullmatch(_signer(key).unsign(text).decode())
+    except (BadData, UnicodeError):
+        said = None
+    if said is None:
+        return "it was not given out here"
+    if said[1] != source:
+        return "it was given out with another form"
+    issued_at = int(said[2]) / 1000
+    if issued_at > now + SKEW:
+        return "it was given out in the future: the clocks of two machines differ"
+    if issued_at + lasts < now:
+        return TOO_OLD
+    return Token(issued_at, issued_at + lasts, said[3], said[4] is not None)
+
+
+def _signer(key: bytes) -> Signer:
+    return Signer(key, salt="flowbridge form token", key_derivation="hmac", digest_method=sha256)

@@ -1,0 +1,23 @@
+"""Where the files of forms are kept: as blobs in the data folder, as long as the disk has room for more than them."""
+
+from __future__ import annotations
+
+from bridge.blobs import Blobs
+from bridge.errors import StoreError
+from bridge.forms import KeepFile
+
+SPARE = 256 * 1024 * 1024  # bytes of the disk that are left to the database
+
+
+def keeper_of(blobs: Blobs) -> KeepFile:
+    """Return what keeps a file's bytes; `StoreError` where they cannot be kept, which the sender is told."""
+
+    def keep(content: memoryview) -> str:
+        try:
+            if blobs.room() < SPARE + len(content):
+                raise StoreError("the disk is nearly full: no more files are kept")
+            return blobs.keep(content)
+        except OSError as error:
+            raise StoreError(f"a file could not be kept: {error.strerror}") from error
+
+    return keep

@@ -1,0 +1,18 @@
+"""`/metrics`, of the private face: what Prometheus asks for."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from bridge.exposition import CONTENT_TYPE, Exposition
+
+
+def metrics_page(exposition: Exposition) -> Blueprint:
+    """Return the page."""
+    pages = Blueprint("metrics", __name__)
+
+    @pages.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition.text(), content_type=CONTENT_TYPE)
+
+    return pages
