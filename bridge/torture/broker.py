@@ -1,0 +1,66 @@
+"""Celery's broker for a torture: a redis-server of its own on the loopback, which keeps nothing and is emptied and killed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from bridge.engine.broker import QUEUE
+from bridge.torture.nodes import Process, free_port
+
+SERVER: Final = "redis-server"
+LENGTH: Final = f"LLEN {QUEUE}"
+_LENGTH: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\*1\r\n:(\d+)\r\n")
+_FLUSHED: Final = re.compile(rb"\+OK\r\n\+OK\r\n\+QUEUED\r\n\+QUEUED\r\n\*2\r\n:(\d+)\r\n\+OK\r\n")
+ABSENT: Final = f"there is no {SERVER} (Debian has it in redis-server)"
+
+
+def is_there() -> bool:
+    """Tell whether one can be started."""
+    return shutil.which(SERVER) is not None
+
+
+class Broker:
+    """One server, started again and again."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], random: Random) -> None:
+        self._port, self._password = free_port(random), secrets.token_hex(16)
+        self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        (folder / "redis.conf").write_text(f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\nsave \"\"\ndir {folder}\n")
+        self._process = Process("broker", [SERVER, str(folder / "redis.conf")], folder, environ)
+
+    def start(self) -> None:
+        """Start it if it does not run."""
+        if not self._process.pid:
+            self._process.start()
+
+    def kill(self) -> None:
+        """Kill it; what it held is gone."""
+        self._process.kill()
+
+    def holds(self) -> int:
+        """Return how many messages wait in it."""
+        found = _LENGTH.fullmatch(self._ask(LENGTH))
+        return int(found[1]) if found else 0
+
+    def flush(self) -> int:
+        """Lose every message that it holds; return how many waited in it."""
+        found = _FLUSHED.fullmatch(self._ask(LENGTH, "FLUSHALL"))
+        return int(found[1]) if found else 0
+
+    def _ask(self, *commands: str) -> bytes:
+        """Return its answers, of one line each; what has come of them where it does not answer."""
+        said = "".join(f"{command}\r\n" for command in (f"AUTH {self._password}", "MULTI", *commands, "EXEC")).encode()
+        answer = b""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1.0) as sock:
+            sock.sendall(said)
+            while answer.count(b"\r\n") < 3 + 2 * len(commands) and (piece := sock.recv(1024)):
+                answer += piece
+        return answer

@@ -1,0 +1,41 @@
+"""What the torture ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Return the machine's processor, cores, memory, kernel and Python, and the file system that `folder` is on."""
+    return {
+        "cpu": _first(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)") or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "system": _first(Path("/etc/os-release"), r'PRETTY_NAME="?([^"\n]+)') or platform.system(),
+        "filesystem": filesystem(folder, Path("/proc/self/mounts").read_text()),
+        "python": platform.python_version(),
+    }
+
+
+def filesystem(folder: Path, mounts: str) -> str:
+    """Return the type of the file system that a folder is on, as /proc/mounts has it."""
+    best, found = -1, "unknown"
+    for line in mounts.splitlines():
+        _, at, kind, *_ = line.split(" ")
+        place = Path(at.replace("\\040", " "))
+        if folder.is_relative_to(place) and len(place.parts) >= best:
+            best, found = len(place.parts), kind
+    return found
+
+
+def _first(file: Path, pattern: str) -> str:
+    try:
+        found = re.search(pattern, file.read_text("utf-8", "replace"))
+    except OSError:
+        return ""
+    return found[1].strip() if found else ""
