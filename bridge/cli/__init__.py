@@ -21,6 +21,7 @@ SECTIONS = {
         "providers": ("bridge.cli.providers", "List the senders that are known, and how to set each up."),
         "check": ("bridge.cli.check", "Check routes.yaml, flows.py and the database."),
         "schema": ("bridge.cli.check", "Print the schema of routes.yaml for editors."),
+        "form": ("bridge.cli.form", "Print the HTML of a form, to paste into a page."),
         "sample": ("bridge.cli.sample", "Make a signed, realistic event."),
         "doctor": ("bridge.cli.doctor", "Prove that the running bridge keeps forgeries out."),
     },
@@ -28,13 +29,20 @@ SECTIONS = {
         "serve": ("bridge.cli.processes", "Run everything: receivers and a worker."),
         "web": ("bridge.cli.processes", "Run receivers only."),
         "work": ("bridge.cli.processes", "Run a worker only."),
+        "celery": ("bridge.cli.processes", "Make the calls that workers hand over to Celery."),
         "platform": ("bridge.cli.platform", "Run the local platform alone, to rehearse failures."),
+        "torture": ("bridge.cli.torture", "Kill a bridge of its own under load; account for every event."),
     },
     "Look": {
+        "status": ("bridge.cli.status", "One screen: what runs, waits, failed, and wants attention."),
+        "alerts": ("bridge.cli.alerts", "List what is wrong, or was told; prove the way of alerts."),
         "events": ("bridge.cli.look", "List events."),
         "deliveries": ("bridge.cli.look", "List deliveries."),
         "show": ("bridge.cli.look", "Show one event with all that became of it."),
         "rejects": ("bridge.cli.rejects", "List what failed verification, with the reason; let it in."),
+        "export": ("bridge.cli.export", "Write submissions to a file, as CSV or JSON."),
+        "spam": ("bridge.cli.spam", "List what forms were sent and is held to be spam; let it go."),
+        "receipt": ("bridge.cli.receipt", "Tell what stands in the place of a value that is not kept."),
         "tail": ("bridge.cli.tail", "Follow what comes in and what becomes of it."),
         "flows": ("bridge.cli.flows", "The flows of a platform: list, run, kill."),
     },
@@ -43,7 +51,9 @@ SECTIONS = {
         "retry": ("bridge.cli.act", "Put deliveries back into the queue."),
         "cancel": ("bridge.cli.act", "Take waiting deliveries out of the queue."),
         "resolve": ("bridge.cli.act", "Say what became of deliveries whose outcome is unknown."),
+        "acts": ("bridge.cli.acts", "List who did what, and go on with what was interrupted."),
         "learn": ("bridge.cli.learn", "Let a source take the secret that its sender tells."),
+        "erase": ("bridge.cli.erase", "Take a person out of all that is kept."),
         "db": ("bridge.cli.db", "Look after the database."),
     },
 }
@@ -97,6 +107,7 @@ def group(ctx: click.Context, config: str | None) -> None:
     Try it with nothing prepared: flowbridge demo
     """
     ctx.obj = config
+    ctx.color = False if os.environ.get("NO_COLOR") else ctx.color  # https://no-color.org
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,281 +2,182 @@
 
 from __future__ import annotations
 
-import secrets
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli import output
-from bridge.cli.selection import AS_JSON, filtered, filters, opened, settings_of
+from bridge.cli import acting, output
+from bridge.cli.acting import Asked, asking, kept, named, need_some, things
+from bridge.cli.selection import filtered, filters, searching, settings_of
 from bridge.errors import NotFound
 from bridge.model import Status
 
 if TYPE_CHECKING:
-    from bridge.routes import Config
     from bridge.settings import Settings
-    from bridge.store.acts import Act, Result
+    from bridge.store.acts import Move
     from bridge.store.database import Database
 
-F = TypeVar("F", bound=Callable[..., Any])
-MANY = 20  # items from which on a bar shows how far it is
 SETTLED = ("delivered", "queued", "dead")
-DONE = {"replay": "replayed", "retry": "retried", "cancel": "cancelled", "resolve": "resolved"}
-
-
-def _asking(command: F) -> F:
-    """Add the options of every command that acts."""
-    for option in (
-        AS_JSON,
-        click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing."),
-        click.option("--yes", "-y", is_flag=True, help="Do not ask."),
-    ):
-        command = option(command)
-    return command
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What every act is asked: how, and for which of what is kept."""
-
-    yes: bool
-    dry_run: bool
-    as_json: bool
-    limit: int
-    chosen: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> _Asked:
-        """Take a command's options apart."""
-        own = {name: options[name] for name in ("yes", "dry_run", "as_json", "limit")}
-        return cls(**own, chosen={name: value for name, value in options.items() if name not in own})
+NOW, THEN = "now", "then"
 
 
 @click.command()
 @click.argument("events", metavar="[EVENT]...", nargs=-1)
 @click.option("--through", metavar="ROUTE", help="Plan through this route only (default: that of --route, else every route).")
+@click.option("--with-routes", "when", type=click.Choice([NOW, THEN]), default=NOW, show_default=True,
+              help="The routes.yaml to plan with: as it is now, or as it was then, when the event was first planned.")  # fmt: skip
 @filtered(statuses=("none",), limit=0)
-@_asking
+@asking
 @click.pass_obj
-def replay(config: str | None, /, events: tuple[str, ...], through: str | None, **options: Any) -> None:
-    """Plan stored events again, through routes.yaml as it is now: new deliveries, whatever became of the earlier ones.
+def replay(config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any) -> None:
+    """Plan stored events again: new deliveries, whatever became of the earlier ones. Credentials are those of now in any case.
+
+    Many are planned as fast as they can be, and those of a route stand in front of what comes in later: --rate paces them. An act that
+    was interrupted is gone on with by flowbridge acts resume. What is held to be spam is not replayed: flowbridge spam release.
 
     \b
     flowbridge replay evt_01jd2x
     flowbridge replay --status none --since 1d              what no route matched, after a route was mended
-    flowbridge replay --route triage --status dead --yes
-    flowbridge replay --source github --since 2d --through new-route
+    flowbridge replay --dead-kind ours --since 1h           what could not be planned, after routes.yaml was mended
+    flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
-    from bridge.config import load
-    from bridge.store import acts, queries
+    from bridge.cli.doing import replaying
+    from bridge.store import queries
 
-    asked = _Asked.of(options)
-    _need_some(events, asked.chosen)
+    asked = Asked.of(options)
+    need_some(events, asked)
     settings = settings_of(config)
-    routes = load(settings.config, settings.environ, strict_secrets=False)
-    through = _known_route(through or asked.chosen["route"], routes)
-    with _store(settings) as database:
-        ids, problems = _named(events, lambda name: [queries.find(database, name)[0]])
-        ids = ids if events else queries.event_ids(database, filters(**asked.chosen), asked.limit)
-        if _go_on("replay", "event", ids, problems, asked):
-            results = acts.replay_all(database, ids, routes, time.time(), f"replay {secrets.token_hex(8)}", through)
-            _report("replay", ids, problems, results, as_json=asked.as_json)
+    how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
+    routes = replaying(settings, how)
+    with kept(settings) as database:
+        ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
+        if not events:
+            wanted = filters(**asked.chosen, spam=False)
+            searching(database, wanted, of_deliveries=False)
+            ids = queries.event_ids(database, wanted, asked.limit)
+        if again := queries.going(database, ids, how["through"]):
+            output.say(f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or are about to go: "
+                       "those flows are started again, unless --through names another route")  # fmt: skip
+        go(database, settings, "replay", ids, problems, asked, asked.kept(events, **how), routes)
 
 
 @click.command()
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @filtered(limit=0)
-@_asking
+@asking
 @click.pass_obj
 def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
     """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with the same inputs.
 
-    Filters choose among those that are dead or whose run failed. An event's id stands for all of its deliveries.
+    Filters choose among those that are dead or whose run failed. An event's id stands for all of its deliveries. What was parked by
+    planning (--dead-kind ours) is never sent: mend routes.yaml, then replay. One with an ordering key joins its line.
 
     \b
     flowbridge retry dlv_01jd2x
     flowbridge retry --status dead --route triage --since 1h
+    flowbridge retry --dead-kind platform --reason 'HTTP 401' --rate 10/s
     """
-    _act("retry", config, deliveries, Status.QUEUED, options)
+    _act("retry", config, deliveries, {"to": Status.QUEUED.value}, options)
 
 
 @click.command()
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @filtered(limit=0)
-@_asking
+@asking
 @click.pass_obj
 def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
     """Take deliveries out of the queue that were not sent yet. A retry puts them back.
+
+    A dead delivery that holds up its line (on_dead: block) can be cancelled, too: the next one goes. Filters choose it by --status dead.
 
     \b
     flowbridge cancel --route newsletter --dry-run
     flowbridge cancel dlv_01jd2x --yes
     """
-    _act("cancel", config, deliveries, Status.CANCELLED, options, reason="cancelled by a person")
+    _act("cancel", config, deliveries, {"to": Status.CANCELLED.value, "reason": "cancelled by a person"}, options)
 
 
 @click.command()
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
-@click.option("--as", "to", type=click.Choice(SETTLED), required=True, help="What it is; queued sends it again.")
+@click.option("--as", "to", type=click.Choice(SETTLED), help="What it is; queued sends it again. Without it, what is known is shown.")
 @click.option("--run-id", metavar="RUN", help="With --as delivered: the run it started, which is then followed.")
 @filtered(limit=0)
-@_asking
+@asking
 @click.pass_obj
-def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str, run_id: str | None, **options: Any) -> None:
-    """Say what became of deliveries whose outcome is unknown, after a look at the platform.
+def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, run_id: str | None, **options: Any) -> None:
+    """Say what became of deliveries whose outcome is unknown, after a look at the platform. Without --as: what is known of each.
 
     \b
+    flowbridge resolve                                       all that is unknown, with the evidence
     flowbridge resolve dlv_01jd2x --as delivered --run-id 7Hq3bVtDnk2yXcN9wLpRsA
     flowbridge resolve --route paid --as queued
     """
     if run_id is not None and (to != "delivered" or len(deliveries) != 1):
         raise click.UsageError("--run-id goes with --as delivered and with one delivery")
+    if to is None:
+        from bridge.cli.evidence import show_unknown
+
+        show_unknown(settings_of(config), deliveries, Asked.of(options))
+        return
     reason = None if to == "queued" else f"resolved as {to} by a person"
-    _act("resolve", config, deliveries, Status(to), options, reason=reason, run_id=run_id)
+    _act("resolve", config, deliveries, {"to": to, "reason": reason, "run_id": run_id}, options)
 
 
-def _act(name: str, config: str | None, names: tuple[str, ...], to: Status, options: Mapping[str, Any],
-         **moved: str | None) -> None:  # fmt: skip
+def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    from bridge.cli.doing import moving
+    from bridge.store import acts
+
+    asked, move = Asked.of(options), acts.MOVES[name]
+    need_some(names, asked)
+    settings = settings_of(config)
+    with kept(settings) as database:
+        ids, problems = named(names, lambda one: _deliveries(database, one, move))
+        if not names:
+            ids = _chosen(database, name, move, asked)
+        go(database, settings, name, ids, problems, asked, asked.kept(names, **how), moving)
+
+
+def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str]:
+    """Return the ids that the filters choose, and say which of these the act is not for."""
     from bridge.store import acts, queries
 
-    asked, act = _Asked.of(options), acts.ACTS[name]
-    _need_some(names, asked.chosen)
-    with _store(settings_of(config)) as database:
-        ids, problems = _named(names, lambda one: _deliveries(database, one, act))
-        if not names:
-            among = act.wants if asked.chosen["status"] else act.usual
-            ids = queries.delivery_ids(database, filters(**asked.chosen), asked.limit, also=among)
-        if _go_on(name, "delivery", ids, problems, asked):
-            results = acts.move_all(database, act, ids, to, time.time(), **moved)
-            _report(name, ids, problems, results, as_json=asked.as_json)
+    wanted, among = filters(**asked.chosen), move.wants if asked.chosen["status"] else move.usual
+    searching(database, wanted, of_deliveries=True, also=among)
+    ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
+    parked = queries.count(database, wanted, of_deliveries=True, also=acts.PARKED) if name == "retry" and wanted.body is None else 0
+    if parked:
+        output.say(f"{things(name, parked)} like that {'was' if parked == 1 else 'were'} parked by planning, and never sent: mend "
+                   "routes.yaml, then `flowbridge replay --dead-kind ours` with the same filters")  # fmt: skip
+    return ids
 
 
-# -- which
-
-
-def _need_some(names: Sequence[str], chosen: Mapping[str, Any]) -> None:
-    is_filtered = any(value is not None for value in chosen.values())
-    if not names and not is_filtered:
-        raise click.UsageError("name some, or choose them by a filter such as --status dead or --since 1h")
-    if names and any(value is not None for option, value in chosen.items() if option != "route"):
-        raise click.UsageError("ids and filters do not go together")
-
-
-def _named(names: Sequence[str], find: Callable[[str], list[str]]) -> tuple[list[str], dict[str, str]]:
-    """Return the ids that names stand for, each once, and what is wrong with the other names."""
-    ids: dict[str, None] = {}
-    problems: dict[str, str] = {}
-    for name in names:
-        try:
-            ids |= dict.fromkeys(find(name))
-        except NotFound as error:
-            problems[name] = str(error)
-    return list(ids), problems
-
-
-def _deliveries(database: Database, name: str, act: Act) -> list[str]:
+def _deliveries(database: Database, name: str, move: Move) -> list[str]:
     from bridge.store import events, queries
 
     event_id, delivery_id = queries.find(database, name)
     if delivery_id is not None:
         return [delivery_id]
-    fit = [one.id for one in events.deliveries_of(database, [event_id])[event_id] if act.refuse(one) is None]
+    fit = [one.id for one in events.deliveries_of(database, [event_id])[event_id] if move.refuse(one) is None]
     if not fit:
         raise NotFound(f"no delivery of {event_id} is in a state for it")
     return fit
 
 
-def _known_route(name: str | None, config: Config) -> str | None:
-    if name is not None and all(route.name != name for route in config.routes):
-        from bridge.expressions import near
+def go(database: Database, settings: Settings, name: str, ids: Sequence[str], problems: Mapping[str, str], asked: Asked,
+       kept_asked: Mapping[str, Any], doing: Any) -> None:  # fmt: skip
+    """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items."""
+    from bridge.ids import act_id
+    from bridge.store import audit
 
-        names = [route.name for route in config.routes]
-        raise click.UsageError(f"routes.yaml has no route {name!r}; {near(name, names)}it has: {', '.join(names) or 'none'}")
-    return name
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Database]:
-    with opened(settings) as database:
-        if database is None:
-            raise NotFound("nothing was received yet: there is no database")
-        yield database
-
-
-# -- the question, and the answer
-
-
-def _go_on(name: str, thing: str, ids: Sequence[str], problems: Mapping[str, str], asked: _Asked) -> bool:
-    """Say how many there are, and ask; False where there is nothing to do or nothing is to be done."""
-    things = {"event": "events", "delivery": "deliveries"}[thing] if len(ids) != 1 else thing
-    text = f"{len(ids)} {things} to {name}"
-    if asked.dry_run:
-        output.json_line({"count": len(ids)}) if asked.as_json else output.answer(text)
-        return False
-    if not ids and not problems:
-        output.say(f"No {things} like that to {name}.")
-        return False
-    if asked.yes or not ids:
-        return True
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
-    if not click.confirm(f"{text}. Go on?", err=True):
-        output.say("Nothing was done.")
-        return False
-    return True
-
-
-def _report(name: str, ids: Sequence[str], problems: Mapping[str, str], results: Iterable[Result], *, as_json: bool) -> None:
-    """Print a line for each item and exit with 1 if any of them was not moved."""
-    from bridge.store.acts import Result
-
-    bad = len(problems)
-    quiet = len(ids) > MANY and not as_json and output.on_terminal()  # a bar and the exceptions are enough for a person
-    held: list[Result] = [Result(id=name, problem=problem) for name, problem in problems.items()]
-    with _progress(len(ids), name) as advance:
-        for result in results:
-            bad += result.problem is not None
-            if not quiet:
-                _print(name, result, as_json=as_json)
-            elif result.problem is not None:
-                held.append(result)
-            advance()
-    for result in held:
-        _print(name, result, as_json=as_json)
-    output.say(f"{len(ids) + len(problems) - bad} {DONE[name]}" + (f", {bad} not" if bad else ""))
-    if bad:
-        sys.exit(1)
-
-
-def _print(name: str, result: Result, *, as_json: bool) -> None:
-    from bridge.shapes import delivery_json
-
-    if as_json:
-        shown = [delivery_json(one) for one in result.deliveries]
-        item = {"id": result.id, "ok": result.problem is None, "problem": result.problem, "was": result.was, "deliveries": shown}
-        output.json_line(item)
-    elif result.problem is not None:
-        click.echo(f"{output.clean(result.id)}  {click.style(f'not {DONE[name]}', fg='red')}: {output.clean(result.problem)}")
-    elif name == "replay":
-        planned = ", ".join(f"{one.id} {one.route} {one.status}" for one in result.deliveries)
-        output.answer(f"{result.id}  {DONE[name]}: {planned}")
-    else:
-        output.answer(f"{result.id}  {result.was} → {result.deliveries[0].status}")
-
-
-@contextmanager
-def _progress(total: int, name: str) -> Iterator[Callable[[], None]]:
-    """Show a bar on stderr where a person sees it and there is enough to do."""
-    if total <= MANY or not sys.stderr.isatty():
-        yield lambda: None
+    verb = acting.VERBS.get(name, name)
+    if not ids and not problems and not asked.dry_run:
+        output.say(f"No {things(name, 0).partition(' ')[2]} like that to {verb}.")
         return
-    from rich.progress import Progress
-
-    with Progress(console=output.console(err=True), transient=True) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda: progress.advance(task)
+    if not acting.agreed(f"{things(name, len(ids))} to {verb}", len(ids), asked):
+        return
+    now, one = time.time(), None
+    if ids:
+        one = audit.begin(database, act_id(now), command=name, actor=acting.who(settings), asked=kept_asked, ids=ids, now=now)
+    acting.carry_out(database, name, one, doing(database, one) if one else None, asked, problems)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +74,37 @@ def _look(config: str | None, found: Findings) -> None:
     if found.config is None:
         found.refused = True
     else:
+        _look_at_platforms(found.config, settings, found)
+        _look_at_secrets(found.config, found)
         _look_at_flows(found.config, settings, found)
     _look_at_database(settings, found)
+
+
+def _look_at_platforms(config: Config, settings: Settings, found: Findings) -> None:
+    """See that the settings have what the platforms need, as every process does before it starts."""
+    from bridge.start import ready
+
+    try:
+        ready(config, settings)
+    except SettingsError as error:
+        found.refused = True
+        found.wrong.append(str(error))
+
+
+def _look_at_secrets(config: Config, found: Findings) -> None:
+    """Say which secrets have ended: a process starts all the same, and refuses what is signed with them."""
+    now = time.time()
+    for source in config.sources.values():
+        ended = [one.not_after for one in source.secrets if one.not_after is not None and one.not_after <= now]
+        if ended and len(ended) == len(source.secrets):
+            found.wrong.append(f"sources.{source.name}: none of its secrets is live (not_after), so every request is refused")
+        elif ended:
+            found.notes.append(f"sources.{source.name}: {_ended(ended)}; what is signed with it is refused")
+
+
+def _ended(moments: list[float]) -> str:
+    days = ", ".join(f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}" for moment in sorted(moments))
+    return f"a secret ended on {days}" if len(moments) == 1 else f"{len(moments)} secrets ended on {days}"
 
 
 def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
@@ -96,7 +127,7 @@ def _look_at_database(settings: Settings, found: Findings) -> None:
     from bridge.store.tables import HEAD
 
     try:
-        database = Database(settings.database_url)
+        database = Database.of(settings)
         if database.is_sqlite and not database.path.exists():
             folder = next(parent for parent in database.path.absolute().parents if parent.exists())
             if os.access(folder, os.W_OK | os.X_OK):
@@ -153,7 +184,8 @@ def _print(name: str, found: Findings) -> None:
         counts = ", ".join(_number(count, what[:-1]) for what, count in _counts(found.config).items())
         click.echo(click.style(f"{name} is valid", fg="green") + f": {counts}{tail}")
     elif found.refused:
-        click.echo(click.style(f"{name} cannot be used", fg="red") + f": {_number(errors, 'error')}{tail}")
+        what = name if found.problems or found.config else "the settings"
+        click.echo(click.style(f"{what} cannot be used", fg="red") + f": {_number(errors, 'error')}{tail}")
     else:
         click.echo(f"{name} can be used, but " + click.style(_number(errors, "thing"), fg="red") + f" must be mended{tail}")
 

@@ -8,13 +8,23 @@ from typing import Any
 import click
 
 from bridge.cli import output
+from bridge.cli.backups import backup, restore
+from bridge.cli.copying import copy
+from bridge.cli.holds import hold, release
+from bridge.cli.pruning import prune
+from bridge.cli.rekeying import rekey
 from bridge.cli.selection import AS_JSON, settings_of
+from bridge.cli.vacuuming import vacuum
 from bridge.errors import StoreError
 
 
 @click.group()
 def db() -> None:
     """Look after the database."""
+
+
+for command in (prune, backup, restore, hold, release, vacuum, copy, rekey):
+    db.add_command(command)
 
 
 @db.command()
@@ -28,7 +38,7 @@ def upgrade(config: str | None, /) -> None:
     from bridge.store import migrate
     from bridge.store.database import Database
 
-    database = Database(settings_of(config).database_url)
+    database = Database.of(settings_of(config))
     try:
         before, now = migrate.upgrade(database)
     finally:
@@ -41,23 +51,27 @@ def upgrade(config: str | None, /) -> None:
 @AS_JSON
 @click.pass_obj
 def check_(config: str | None, /, as_json: bool) -> None:
-    """Check the database: its schema, the file's integrity, and that what belongs together is there.
+    """Check the database: its schema, the file's integrity, that what belongs together is there, and which keys seal what.
 
     On a large database this takes a while; flowbridge may go on running. Exit code 1: something is wrong.
 
     \b
     flowbridge db check
     """
+    from bridge.blobs import Blobs
     from bridge.store import checkup
     from bridge.store.database import Database
 
-    database = Database(settings_of(config).database_url)
+    settings = settings_of(config)
+    database = Database.of(settings)
     if database.is_sqlite and not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing was received yet")
     try:
-        found = checkup.look(database)
+        found = checkup.look(database, Blobs.of(settings).keys())
     finally:
         database.close()
+    if settings.encryption_keys and not settings.environ.get("FLOWBRIDGE_SECRET_KEY"):
+        found["notes"].append("FLOWBRIDGE_SECRET_KEY is not set: who copies the data folder has the key of digests, and can test guesses")
     if as_json:
         output.json_line(found)
     else:
@@ -68,6 +82,9 @@ def check_(config: str | None, /, as_json: bool) -> None:
 def _print(found: dict[str, Any]) -> None:
     output.answer(f"{found['url']}  {found['version']}, schema {found['revision']}")
     output.answer(", ".join(f"{count} rows of {name}" for name, count in found["counts"].items() if count is not None))
+    for one in found["sealed"]:
+        how = f"sealed with the key {one['key']}" if one["key"] else "in clear"
+        output.answer(f"{one['what']}: {one['values']} {how}")
     for note in found["notes"]:
         output.say(f"note: {note}")
     for problem in found["problems"]:

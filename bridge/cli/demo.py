@@ -167,8 +167,9 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     settings = replace(load_settings({}, config=str(folder / "routes.yaml"), bind=f"127.0.0.1:{port}"), log="error")
     sockets = listen(settings)
     settings = as_bound(settings, sockets)
-    env.write_text(f"{text}FLOWBRIDGE_BIND=127.0.0.1:{settings.bind[1]}\n", "utf-8")  # for commands in another terminal
-    return settings, sockets
+    bind = {"FLOWBRIDGE_BIND": f"127.0.0.1:{settings.bind[1]}"}
+    env.write_text(f"{text}FLOWBRIDGE_BIND={bind['FLOWBRIDGE_BIND']}\n", "utf-8")  # for commands in another terminal
+    return replace(settings, environ={**settings.environ, **bind}), sockets
 
 
 def _supervise(settings: Settings, loaded: Loaded, wake: Wake, sockets: list[socket.socket]) -> None:
@@ -202,7 +203,7 @@ def _end(child: int) -> None:
 def _store(settings: Settings) -> Iterator[Database]:
     from bridge.store.database import Database
 
-    database = Database(settings.database_url)
+    database = Database.of(settings)
     try:
         yield database
     finally:
@@ -277,7 +278,7 @@ def _look(database: Database, stories: list[Story]) -> None:
 def _stay(database: Database, child: int, say: Callable[[float, Event | Delivery], None]) -> None:
     """Print what happens until Ctrl-C, or until the processes have ended by themselves."""
     from bridge.cli.tail import EVERY, Follower
-    from bridge.store.queries import Filters
+    from bridge.store.filters import Filters
 
     follower = Follower(database, Filters())
     while os.waitpid(child, os.WNOHANG)[0] == 0:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -14,16 +12,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
+import orjson
 
-from bridge import dry
+from bridge import dry, tls
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
+from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
 from bridge.cli.making import is_pair
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, settings_of
+from bridge.cli.replaying import REPLAY, expected
+from bridge.cli.selection import AS_JSON, settings_of, url_of
 from bridge.errors import BridgeError
 from bridge.model import Answer, Call, Lost, Request
-from bridge.signatures import Unsigned
+from bridge.overview import DAY
+from bridge.signatures import Unsigned, signs_url
+from bridge.troubles import SOON
 
 if TYPE_CHECKING:
     from bridge.routes import Source
@@ -37,7 +40,6 @@ COLUMNS = (
     Column("found", spare=True),
 )
 CLOCK = 5.0  # seconds that two clocks may differ
-EXPIRES = 14 * 86400.0  # seconds before its end that a certificate is pointed out
 PATIENCE = 15.0  # seconds for an answer
 
 
@@ -58,8 +60,8 @@ class Finding:
 def doctor(config: str | None, /, to: str | None, as_json: bool) -> None:
     """Prove that bad requests stay out: each source of the running bridge gets a good sample and forgeries of it, in a dry mode.
 
-    Nothing is kept of them. Beside that it looks at the public URL, its certificate, the clock, and the size of body that a proxy lets
-    through. The exit code is 1 where something is wrong.
+    Nothing is kept of them, so that a replay is only spoken of, not tried. Beside that it looks at the public URL, its certificate, the
+    clock, and the size of body that a proxy lets through. The exit code is 1 where something is wrong.
 
     \b
     flowbridge doctor
@@ -69,8 +71,8 @@ def doctor(config: str | None, /, to: str | None, as_json: bool) -> None:
     from bridge.send import Sender
 
     settings = settings_of(config, secrets=True)
-    sources = load(settings.config, settings.environ).sources
-    target = (to or settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}").rstrip("/")
+    sources = knowing(config, load(settings.config, settings.environ).sources)
+    target = (url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}").rstrip("/")
     sender = Sender()
     findings: list[Finding] = []
     try:
@@ -96,10 +98,10 @@ def examine(sender: Sender, target: str, settings: Settings, sources: list[Sourc
             yield Finding("verified", source.name, "ok" if source.provider.name == "form" else "warning", what)
             continue
         if not source.secrets:
-            what = "learned from the sender" if source.provider.learn else "published by the sender"
+            what = "not learned yet" if source.provider.learn else "published by the sender"
             yield Finding("verified", source.name, "-", f"what it is signed with is {what}, so nothing can be signed here to try it")
             continue
-        yield from _tried(sender, target, settings.secret_key, source)
+        yield from _tried(sender, target, settings, source)
     if (largest := max((one for one in sources if one.secrets), key=lambda one: one.max_body, default=None)) is not None:
         yield _size(sender, target, settings.secret_key, largest)
 
@@ -125,16 +127,13 @@ def _reachable(sender: Sender, target: str, settings: Settings) -> Iterator[Find
 
 def _certificate(target: str) -> Finding:
     """Connections of the sender verified it already; here is how long it lasts."""
-    parts = urlsplit(target)
-    host, port = parts.hostname or "", parts.port or 443
-    try:
-        context = ssl.create_default_context()
-        with socket.create_connection((host, port), PATIENCE) as plain, context.wrap_socket(plain, server_hostname=host) as tls:
-            ends = ssl.cert_time_to_seconds(str((tls.getpeercert() or {})["notAfter"]))
-    except (OSError, ValueError, KeyError) as error:
-        return Finding("certificate", host, "error", str(error))
-    days = (ends - time.time()) / 86400
-    return Finding("certificate", host, "ok" if days * 86400 > EXPIRES else "warning", f"valid for {days:.0f} more days")
+    host, seen = urlsplit(target).hostname or "", tls.look(target)
+    if seen.refused is not None:
+        return Finding("certificate", host, "error", f"senders do not trust it: {seen.refused}")
+    if seen.ends_at is None:
+        return Finding("certificate", host, "error", f"it was not seen: {seen.unreached}")
+    left = seen.ends_at - time.time()
+    return Finding("certificate", host, "ok" if left > SOON else "warning", f"valid for {left / DAY:.0f} more days")
 
 
 def _clock(date: str, now: float) -> Finding:
@@ -150,36 +149,65 @@ def _clock(date: str, now: float) -> Finding:
 # -- what gets in
 
 
-def _tried(sender: Sender, target: str, secret_key: str, source: Source) -> Iterator[Finding]:
+def _tried(sender: Sender, target: str, settings: Settings, source: Source) -> Iterator[Finding]:
     """A forgery comes first: one that is not known as dry shows it, and no good request is sent to leave an event behind."""
     from bridge.samples import sample
 
-    secret = next((one.value for one in source.secrets if not is_pair(source.scheme, one.value)), None)
+    live = live_secrets(source)
+    if not live:
+        yield Finding("verified", source.name, "error", "no secret of it is live (not_after), so everything is refused")
+        return
+    secret = next((one for one in live if not is_pair(source.scheme, one)), None)
     if secret is None:
         yield Finding("verified", source.name, "-", "only the sender has the private key, so nothing can be signed here to try it")
         return
-    signer = Signer(source.name, source.provider, source.scheme, secret)
+    signer = Signer(source.name, source.provider, source.scheme, secret, of=source)
     url, now = f"{target}/hooks/{source.name}", time.time()
-    request = sample(source.provider.name, None, now=now, new_id=secrets.token_hex(8), path=f"/hooks/{source.name}", url=url)
+    called = called_as(settings, url)
+    request = sample(source.provider.name, None, now=now, new_id=secrets.token_hex(8), path=f"/hooks/{source.name}", url=called)
     try:
         good = source.scheme.sign(request, signer.secret, now)
     except ValueError as error:
         yield Finding("good", source.name, "warning", f"no sample can be signed here: {error}")
         return
-    marks = {dry.HEADER.lower(): dry.token(secret_key, source.name)}
+    marks = {dry.HEADER.lower(): dry.token(settings.secret_key, source.name)}
     for kind in ("header", *(kind for kind in KINDS if kind != "header")):
         try:
             forgery = forge(signer, request, kind, now)
         except ValueError as reason:
             yield Finding(f"forged {kind}", source.name, "-", str(reason))
             continue
-        answer = _send(sender, forgery, marks)
+        answer = _send(sender, aimed(forgery, called, url), marks)
         fine = answer.status == 401
         found = "stays out (401)" if fine else f"answered {answer.status}, not 401"
         yield Finding(f"forged {kind}", source.name, "ok" if fine else "error", found)
-    answer = _send(sender, good, marks)
+    answer = _send(sender, aimed(good, called, url), marks)
     fine = answer.status // 100 == 2
-    yield Finding("good", source.name, "ok" if fine else "error", f"gets in ({answer.status})" if fine else f"answered {answer.status}")
+    found = f"gets in ({answer.status})" if fine else f"answered {answer.status}: {_why(source, good, answer)}"
+    yield Finding("good", source.name, "ok" if fine else "error", found)
+    yield _replayed(signer, good, target)
+
+
+def _why(source: Source, good: Request, answer: Answer) -> str:
+    """Return why a request that is signed as it should be was refused, by what the bridge says arrived of it."""
+    try:
+        came = orjson.loads(answer.body).get("arrived")
+    except (orjson.JSONDecodeError, AttributeError):
+        came = None
+    if came is None:
+        return "it does not say why"
+    found = "; ".join(dry.changes(good, came, signs_url=signs_url(source.scheme)))
+    return f"on the way {found}" if found else "it came as it was sent, so the running bridge has another secret or another routes.yaml"
+
+
+def _replayed(signer: Signer, good: Request, target: str) -> Finding:
+    """A second copy is known by the first, and nothing is kept of a dry one: say how to try it, or that it would not be known."""
+    try:
+        expected(signer, good)
+    except ValueError as reason:
+        return Finding(REPLAY, signer.source, "-", str(reason))
+    how = f"flowbridge sample {signer.source} --to {target} --tamper replay"
+    return Finding(REPLAY, signer.source, "-", f"not tried, since of a dry request nothing is kept that a copy would be known by: {how}")
 
 
 def _send(sender: Sender, request: Request, marks: dict[str, str]) -> Answer:
@@ -211,5 +239,5 @@ def _size(sender: Sender, target: str, secret_key: str, source: Source) -> Findi
 def _ask(sender: Sender, call: Call) -> Answer:
     answer = sender.send(call, PATIENCE)
     if isinstance(answer, Lost):
-        raise BridgeError(f"{call.url}: {answer.reason} (is `flowbridge serve` running?)")
+        raise BridgeError(f"{call.url}: {output.unanswered(answer.reason)}")
     return answer

@@ -13,7 +13,7 @@ from bridge.expressions import near
 
 if TYPE_CHECKING:
     from bridge.config.report import Report
-    from bridge.model import LocalFlow
+    from bridge.embedded import LocalFlow
     from bridge.routes import Config, Route
 
 READY_MADE = "ready-made"
@@ -110,7 +110,8 @@ def _look_at_form(written: _Written, flow: LocalFlow, config: Config, report: Re
     source = config.sources[written.route.source]
     if source.provider.name != "form" or flow.workbook != READY_MADE:
         return
-    chosen = [(name, what) for name, what in CHOSEN.get(flow.id, {}).items() if _may_be_sent(name, source.schema_document)]
+    schema = source.form.schema_document if source.form is not None else None
+    chosen = [(name, what) for name, what in CHOSEN.get(flow.id, {}).items() if _may_be_sent(name, schema)]
     for name, what in chosen:
         found = "without `inputs`" if written.inputs is None else f"with `inputs: {written.inputs.strip()}`"
         message = f"{found}, whoever sends the form chooses `{name}`, {what}: name the inputs one by one"

@@ -16,13 +16,15 @@ from bridge.signatures import Jwt, Scheme, Secret, Unsigned
 
 if TYPE_CHECKING:
     from bridge.providers import Provider
+    from bridge.routes import Source
 
 OLD = 2 * 86400.0  # seconds; older than any tolerance may be
+TOKEN_LASTS = 300.0  # seconds until a token of a sample expires
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who is to have sent the event: a source of routes.yaml, or a provider alone. `secret` is what signs.
+    """Who is to have sent the event: a source of routes.yaml (then it is `of`), or a provider alone. `secret` is what signs.
 
     `verified_by`: what the source verifies with, where that is another key than the one that signs.
     """
@@ -32,12 +34,13 @@ class Signer:
     scheme: Scheme
     secret: str
     verified_by: tuple[Secret, ...] = ()
+    of: Source | None = None
 
 
 def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:
     """Return the request as someone without the secret would send it; ValueError where a forgery of this kind proves nothing."""
     if isinstance(signer.scheme, Unsigned):
-        raise ValueError(f"a {signer.provider.title} is not signed, so there is nothing to tamper with")
+        raise ValueError(f"{signer.source} is not signed ({signer.provider.title}), so there is nothing to tamper with")
     return KINDS[kind](signer, request, signer.scheme.sign(request, signer.secret, now), now)
 
 
@@ -62,16 +65,18 @@ def _secret(signer: Signer, request: Request, _signed: Request, now: float) -> R
 
 
 def _timestamp(signer: Signer, request: Request, _signed: Request, now: float) -> Request:
-    if not _limits_time(chosen(signer.scheme, signer.secret)[1]):
+    if not time_limit(signer):
         raise ValueError(f"{signer.source} signs no time that has a limit, so an old request cannot be told from a new one")
     return signer.scheme.sign(request, signer.secret, now - OLD)
 
 
-def _limits_time(scheme: Scheme) -> bool:
+def time_limit(signer: Signer) -> float:
+    """Return how old a request may be, in seconds, by what is signed of its time; 0 where that has no limit."""
+    scheme: Scheme = chosen(signer.scheme, signer.secret)[1]
     if isinstance(scheme, Jwt):
-        return scheme.expires or scheme.max_age is not None
+        return scheme.max_age or (TOKEN_LASTS if scheme.expires else 0.0)
     timestamp = getattr(scheme, "timestamp", None)
-    return timestamp is not None and timestamp.enforced
+    return float(timestamp.tolerance) if timestamp is not None and timestamp.enforced else 0.0
 
 
 def _header(_signer: Signer, request: Request, signed: Request, _now: float) -> Request:

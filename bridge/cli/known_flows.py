@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from bridge.embedded import Input, LocalFlow
 from bridge.flows.function import FlowError
-from bridge.model import Input, LocalFlow
 
 if TYPE_CHECKING:
     from bridge.routes import Config

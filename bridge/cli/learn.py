@@ -51,9 +51,10 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
         sys.exit(1)
     output.say(f"Learned: from now on {known.name} takes what is signed with it.")
     if lesson.shown:
-        from bridge.sealing import Sealer
+        from bridge.sealing import of_secrets
+        from bridge.store import learned
 
-        secret = Sealer(settings.encryption_keys, settings.secret_key).open(sealed)
+        secret = learned.opened(of_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed)
         output.say("This is it, to be typed in at the sender:")
         output.answer(secret or "(sealed with a key that is not here)")
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli import output
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, filtered, filters, opened, settings_of
-from bridge.errors import NotFound
-from bridge.model import Delivery, Event
+from bridge.cli.selection import AS_JSON, filtered, filters, opened, searching, settings_of
+from bridge.errors import ConfigError, NotFound
+from bridge.model import Delivery, Event, Status
 
 if TYPE_CHECKING:
+    from bridge.cli.one_event import Beside
     from bridge.settings import Settings
+    from bridge.store.database import Database
+    from bridge.store.queries import Found
 
 EVENT_COLUMNS = (
     Column("received", whole=True),
@@ -36,6 +43,7 @@ DELIVERY_COLUMNS = (
 
 @click.command()
 @filtered(statuses=("none",))
+@click.option("--spam/--not-spam", default=None, help="Only what is held to be spam (--reason is then why), or only the rest.")
 @AS_JSON
 @click.pass_obj
 def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
@@ -45,6 +53,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     flowbridge events --since 1h
     flowbridge events --source github --type 'issues' --status dead
     flowbridge events --status none          those that no route matched
+    flowbridge events --since 1d --body ord_48213
     flowbridge events --limit 0 --json       everything, as it streams
     """
     from bridge.shapes import event_json
@@ -52,7 +61,10 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
 
     settings = settings_of(config)
     with opened(settings) as database:
-        found = queries.list_events(database, filters(**chosen), limit) if database else iter(())
+        wanted = filters(**chosen)
+        if database:
+            searching(database, wanted, of_deliveries=False)
+        found = queries.list_events(database, wanted, limit) if database else iter(())
         if as_json:
             for event, deliveries in found:
                 output.json_line(event_json(event, deliveries))
@@ -64,10 +76,11 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
 def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
     counts = Counter(map(output.standing, deliveries))
     became = " · ".join(f"{count} × {word}" if count > 1 else word for word, count in counts.items())
-    duplicates = f"{event.duplicates} duplicates" if event.duplicates else ""
+    duplicates = f"{event.duplicates} duplicate{'s' * (event.duplicates > 1)}" if event.duplicates else ""
     same_body = "same body as another" if event.same_body_as else ""
-    became = became or (event.problem and "none") or "none: no route matched"
-    told = " · ".join(filter(None, (became, event.problem, duplicates, same_body)))
+    spam = event.spam and f"spam: {event.spam}"
+    became = became or ((event.problem or spam) and "none") or "none: no route matched"
+    told = " · ".join(filter(None, (became, spam, event.problem, duplicates, same_body)))
     return output.moment(event.received_at), event.id, event.source, event.type or "", told
 
 
@@ -79,7 +92,8 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     """List deliveries, newest first. A delivery is one event bound for one flow by one route.
 
     \b
-    flowbridge deliveries --status dead
+    flowbridge deliveries --dead-kind ours                  to be replayed, once routes.yaml is mended
+    flowbridge deliveries --status dead --reason 'HTTP 401'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
     from bridge.shapes import delivery_json
@@ -87,7 +101,10 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
     settings = settings_of(config)
     with opened(settings) as database:
-        found: Iterator[Delivery] = queries.list_deliveries(database, filters(**chosen), limit) if database else iter(())
+        wanted = filters(**chosen)
+        if database:
+            searching(database, wanted, of_deliveries=True)
+        found: Iterator[Delivery] = queries.list_deliveries(database, wanted, limit) if database else iter(())
         if as_json:
             for delivery in found:
                 output.json_line(delivery_json(delivery))
@@ -97,8 +114,12 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
 
 def _delivery_row(delivery: Delivery) -> tuple[str, ...]:
-    reason = delivery.reason or (f"run {delivery.run_id}" if delivery.run_id else "")
-    return output.moment(delivery.created_at), delivery.id, delivery.route, output.standing(delivery), delivery.flow, reason
+    told = delivery.reason or (f"run {delivery.run_id}" if delivery.run_id else "")
+    if not told and delivery.status is Status.BLOCKED and delivery.order is not None:
+        told = f"in line: order key {delivery.order.key}"
+    if not told and delivery.status is Status.QUEUED and delivery.debounce is not None:
+        told = f"waits for later ones until {output.moment(delivery.due_at)}"
+    return output.moment(delivery.created_at), delivery.id, delivery.route, output.standing(delivery), delivery.flow, told
 
 
 def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered: bool) -> None:
@@ -112,14 +133,25 @@ def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered
         return
     host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
     output.say(f"No {what} yet.")
-    output.say(f"Start `flowbridge serve`, then send one: flowbridge sample form --to {host}")
+    output.say(f"Start `flowbridge serve`, then send one: flowbridge sample {_any_source(settings)} --to {host}")
+
+
+def _any_source(settings: Settings) -> str:
+    """Return the name of a source that a sample can go to; "form" where routes.yaml has none, or cannot be used."""
+    from bridge.config import load
+
+    with suppress(ConfigError):
+        return next(iter(load(settings.config, settings.environ, strict_secrets=False).sources), "form")
+    return "form"
 
 
 @click.command()
 @click.argument("id_", metavar="ID")
+@click.option("--save", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Write its files to this folder instead, never over what is there, and print where each is.")
 @AS_JSON
 @click.pass_obj
-def show(config: str | None, /, id_: str, as_json: bool) -> None:
+def show(config: str | None, /, id_: str, folder: Path | None, as_json: bool) -> None:
     """Show one event with its deliveries, their attempts and runs, and what was sent; or one reject, and why it failed.
 
     ID is that of an event, of a delivery, of a run or of a reject; its beginning will do.
@@ -127,22 +159,47 @@ def show(config: str | None, /, id_: str, as_json: bool) -> None:
     \b
     flowbridge show evt_01jd2x
     flowbridge show dlv_01jd2x… --json | jq .deliveries
+    flowbridge show evt_01jd2x --save cvs/            the files that came with a form
     """
+    if folder is not None and id_.startswith("rej_"):
+        raise click.UsageError("a reject has no files: of what failed verification none are kept")
     if id_.startswith("rej_"):
         from bridge.cli.rejects import show_reject
 
         show_reject(config, id_, as_json=as_json)
         return
+    from bridge.blobs import Blobs
+    from bridge.cli.one_event import print_event
+    from bridge.cli.saving import save_files
     from bridge.shapes import whole_event_json
     from bridge.store import queries
 
-    with opened(settings_of(config)) as database:
+    settings = settings_of(config)
+    with opened(settings) as database:
         if database is None:
             raise NotFound(f"no event, delivery or run has the id {id_!r}: nothing was received yet")
         found = queries.show(database, id_)
+        if folder is not None:
+            sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
+        beside = _beside(database, found, settings)
     if as_json:
-        output.json_line(whole_event_json(found.event, found.deliveries, found.attempts))
-        return
-    from bridge.cli.one_event import print_event
+        output.json_line(whole_event_json(found.event, found.deliveries, found.attempts, beside.waits, beside.acts))
+    else:
+        print_event(found, beside)
 
-    print_event(found)
+
+def _beside(database: Database, found: Found, settings: Settings) -> Beside:
+    """Find out what the deliveries wait for and what people did; routes.yaml is read only where one of them waits."""
+    from bridge.cli.one_event import Beside
+    from bridge.config import load
+    from bridge.store import audit, waits
+
+    config = None
+    if any(one.status in waits.WAITING for one in found.deliveries):
+        with suppress(ConfigError):
+            config = load(settings.config, settings.environ, strict_secrets=False)
+    return Beside(
+        waits=waits.waits_of(database, found.deliveries, config, time.time()),
+        behind={one.id: waits.held_up_by(database, one) for one in found.deliveries if one.holds_key},
+        acts=audit.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
+    )

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import click
 import orjson
 
+from bridge.audit import Act, Item
 from bridge.cli import output
-from bridge.model import JSON, Attempt, Delivery, Event, Reject
+from bridge.cli.evidence import told
+from bridge.model import JSON, Attempt, DeadKind, Delivery, Event, Reject, Status
+from bridge.retention import is_emptied
 from bridge.shapes import iso
 from bridge.store.queries import Found
+from bridge.waits import Wait
 
 LONGEST = 4000  # characters of a body or of outputs that are shown
-NAME = 14  # columns of a name
 
 
-def print_event(found: Found) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What stands beside an event: by delivery what it waits for and how many wait for it, and what people did."""
+
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+    behind: Mapping[str, int] = field(default_factory=dict)
+    acts: Sequence[tuple[Act, Item]] = ()
+
+
+def print_event(found: Found, beside: Beside) -> None:
     """Print all that is known of an event. Names stand left and values beside them, the same on a terminal and in a file."""
     _print_head(found.event)
+    _print_acts(beside, found.event.id)
     for delivery in found.deliveries:
         click.echo()
         mark = " (the one you asked for)" if delivery.id == found.delivery_id and len(found.deliveries) > 1 else ""
-        _print_delivery(delivery, found.attempts.get(delivery.id, ()), mark)
+        click.secho(output.clean(delivery.id) + mark, bold=True)
+        _print_delivery(delivery, beside)
+        _print_acts(beside, delivery.id)
+        for attempt in found.attempts.get(delivery.id, ()):
+            _print_attempt(attempt)
+        for name, value in told(delivery.evidence) if delivery.evidence is not None else ():
+            output.line(name, value)
+        _block("inputs", delivery.inputs)
+        _block("outputs", delivery.outputs)
+        _block("log", "\n".join(delivery.log) or None)
     click.echo()
     _print_request(found.event)
 
@@ -31,55 +54,82 @@ def print_event(found: Found) -> None:
 def print_reject(reject: Reject, findings: Sequence[str]) -> None:
     """Print all that is known of a request that failed verification, and why it did."""
     click.secho(output.clean(reject.id), bold=True)
-    _line("source", reject.source if reject.source == reject.provider else f"{reject.source} ({reject.provider})")
-    _line("received", iso(reject.received_at))
-    _line("from", reject.client)
-    _line("refused", f"401 ({reject.reason})", "red")
+    output.line("source", reject.source if reject.source == reject.provider else f"{reject.source} ({reject.provider})")
+    output.line("received", iso(reject.received_at))
+    output.line("from", reject.client)
+    output.line("refused", f"401 ({reject.reason})", "red")
     for finding in findings:
-        _line("why", finding, "yellow")
+        output.line("why", finding, "yellow")
     if reject.event_ids:
-        _line("readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green")
+        output.line("readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green")
     if reject.cut:
-        _line("size", f"{reject.size} bytes; the first {len(reject.body)} are kept")
+        output.line("size", f"{reject.size} bytes; the first {len(reject.body)} are kept")
     click.echo()
     _print_request(reject)
 
 
-def _line(name: str, value: object, colour: str | None = None, *, indent: int = 0) -> None:
-    if value is None or value == "":
-        return
-    text = output.clean(value)
-    click.echo(" " * indent + click.style(name.ljust(NAME), dim=True) + (click.style(text, fg=colour) if colour else text))
-
-
 def _print_head(event: Event) -> None:
     click.secho(output.clean(event.id), bold=True)
-    _line("source", event.source if event.source == event.provider else f"{event.source} ({event.provider})")
-    _line("type", event.type)
-    _line("provider id", event.provider_id)
-    _line("received", iso(event.received_at))
-    _line("problem", event.problem, "red")
-    _line("duplicates", event.duplicates or None)
-    _line("same body as", event.same_body_as, "yellow")
-    _line("config", event.config_hash[:12])
+    output.line("source", event.source if event.source == event.provider else f"{event.source} ({event.provider})")
+    output.line("type", event.type)
+    output.line("provider id", event.provider_id)
+    output.line("received", iso(event.received_at))
+    for file in event.files:
+        output.line("file", f"{file.name} in {file.field}: {file.type}, {file.size} bytes")
+    output.line("next", f"flowbridge show {event.id} --save DIR" if event.files else None)
+    output.line("problem", event.problem, "red")
+    output.line("spam", event.spam, "yellow")
+    output.line("next", f"flowbridge spam release {event.id}" if event.spam else None)
+    output.line("from", event.client)
+    output.line("duplicates", event.duplicates or None)
+    output.line("sender's try", event.sender_retry)
+    output.line("same body as", event.same_body_as, "yellow")
+    output.line("config", event.config_hash[:12])
 
 
-def _print_delivery(delivery: Delivery, attempts: Sequence[Attempt], mark: str) -> None:
-    click.secho(output.clean(delivery.id) + mark, bold=True)
-    _line("route", f"{delivery.route} → {delivery.flow}")
-    _line("status", output.standing(delivery), output.styled(output.standing(delivery)))
-    _line("reason", delivery.reason, "red" if delivery.status == "dead" else "yellow")
-    if delivery.status == "queued":
-        _line("due", iso(delivery.due_at))
-    _line("run", " ".join(filter(None, (delivery.run_id, delivery.run_url))))
-    _line("run ended" if delivery.run_id else "ended", iso(delivery.finished_at))
+def _print_acts(beside: Beside, id_: str) -> None:
+    for act, item in beside.acts:
+        if item.item_id == id_:
+            changed = f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
+            came = f"not done: {item.problem}" if item.problem else changed or ""
+            output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
+
+
+def _print_delivery(delivery: Delivery, beside: Beside) -> None:
+    output.line("route", f"{delivery.route} → {delivery.flow}")
+    output.line("status", output.standing(delivery), output.styled(output.standing(delivery)))
+    output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
+    output.line("next", _next(delivery))
+    if wait := beside.waits.get(delivery.id):
+        output.line("waits", wait.detail, "yellow")
+        output.line("until", iso(wait.until))
+    elif delivery.status is Status.QUEUED:
+        output.line("due", iso(delivery.due_at))
+    if delivery.order is not None:
+        behind = beside.behind.get(delivery.id, 0)
+        place = f"; the head of its line, with {behind} behind it" if delivery.holds_key else ""
+        output.line("order key", delivery.order.key + place)
+    output.line("merged into", delivery.merged_into)
+    output.line("run", " ".join(filter(None, (delivery.run_id, delivery.run_url))))
+    took = _took(delivery.delivered_at, delivery.finished_at) if delivery.run_id else ""
+    output.line("run ended" if delivery.run_id else "ended", delivery.finished_at and f"{iso(delivery.finished_at)}{took}")
+    if delivery.reruns:
+        output.line("earlier runs", f"{delivery.reruns}, each of which failed or was given up: see the attempts")
     if delivery.throttled:
-        _line("throttled", f"{delivery.throttled} times, which spent no attempt")
-    for attempt in attempts:
-        _print_attempt(attempt)
-    _block("inputs", delivery.inputs)
-    _block("outputs", delivery.outputs)
-    _block("log", "\n".join(delivery.log) or None)
+        output.line("throttled", f"{delivery.throttled} times, which spent no attempt")
+
+
+def _next(delivery: Delivery) -> str | None:
+    """Return what a person can do about a delivery that nothing becomes of by itself."""
+    if delivery.status is Status.UNKNOWN:
+        return f"flowbridge resolve {delivery.id}"
+    if delivery.status is not Status.DEAD:
+        return None
+    if delivery.dead_kind is DeadKind.OURS:
+        said = f"mend routes.yaml, then flowbridge replay {delivery.event_id} --through {delivery.route}"
+    else:
+        said = f"flowbridge retry {delivery.id}"
+    return said + (f"; flowbridge cancel {delivery.id} lets those behind it go" if delivery.holds_key else "")
 
 
 def _print_attempt(attempt: Attempt) -> None:
@@ -87,7 +137,17 @@ def _print_attempt(attempt: Attempt) -> None:
     outcome = attempt.outcome or "under way"
     code = f" (HTTP {attempt.status_code})" if attempt.status_code else ""
     detail = f": {attempt.detail}" if attempt.detail else ""
-    _line(f"attempt {attempt.number}", f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}", output.styled(outcome))
+    after = _took(attempt.finished_at, attempt.run_finished_at)
+    ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""
+    colour = output.styled(attempt.run_state or outcome)
+    output.line(f"attempt {attempt.number}", f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}", colour)
+    _block("  its outputs", attempt.outputs)
+    _block("  its log", "\n".join(attempt.log) or None)
+
+
+def _took(since: float | None, until: float | None) -> str:
+    """Return how long a run took, as seen from here, to be put behind its end; nothing where that is not known."""
+    return "" if since is None or until is None else f", after {output.span(max(until - since, 0.0))}"
 
 
 def _block(name: str, value: JSON) -> None:
@@ -97,7 +157,7 @@ def _block(name: str, value: JSON) -> None:
     text = value if isinstance(value, str) else output.indented(value)
     lines = output.clean_lines(_shortened(text)).split("\n")
     if len(lines) == 1:
-        _line(name, lines[0])
+        output.line(name, lines[0])
         return
     click.secho(name, dim=True)
     click.echo("\n".join(f"  {line}" for line in lines))
@@ -114,6 +174,9 @@ def _print_request(event: Event | Reject) -> None:
     if event.query_string:
         click.echo(f"  ?{output.clean(event.query_string)}")
     click.echo()
+    if isinstance(event, Event) and is_emptied(event):
+        click.echo("  its body was let go by the `retention` of its source, and what deliveries made of it")
+        return
     try:
         text = event.body.decode()
     except UnicodeDecodeError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from bridge.model import JSON, Delivery
+from bridge.model import JSON, Delivery, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CHUNK = 200  # rows whose widths are looked at before the first is printed
 WIDEST = 60  # characters to which the cells of a column are filled up in plain text
 GAP = 2  # columns between those of a table
+NAME = 14  # columns of a name that a value stands beside
 LEAST = 10  # columns that a shortened one keeps
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
@@ -60,6 +61,18 @@ def say(text: str = "") -> None:
 def answer(text: str = "") -> None:
     """Print to stdout: the answer."""
     click.echo(clean_lines(text))
+
+
+def unanswered(reason: str) -> str:
+    """Return why a call had no answer, with what to look at where nobody listens there."""
+    return f"{reason} (is `flowbridge serve` running?)" if reason.endswith("the connection was refused") else reason
+
+
+def line(name: str, value: object, colour: str | None = None) -> None:
+    """Print a name and beside it a value, of the answer; nothing where there is no value."""
+    if value is not None and value != "":
+        text = clean(value)
+        click.echo(click.style(name.ljust(NAME), dim=True) + (click.style(text, fg=colour) if colour else text))
 
 
 def json_line(value: JSON) -> None:
@@ -188,6 +201,11 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
+def utc(at: float) -> str:
+    """Return a time to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def span(seconds: float | None) -> str:
     """Return how long something took: `0.31 s`, `42.0 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds is None:
@@ -200,5 +218,6 @@ def span(seconds: float | None) -> str:
 
 
 def standing(delivery: Delivery) -> str:
-    """Return a delivery's status and, once it was delivered, its run's state: `delivered, done`."""
-    return f"{delivery.status}, {delivery.run_state}" if delivery.run_state else str(delivery.status)
+    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state; `dead, ours`, by whose it is to mend."""
+    more = delivery.run_state if delivery.status is Status.DELIVERED else delivery.dead_kind if delivery.status is Status.DEAD else None
+    return f"{delivery.status}, {more}" if more else str(delivery.status)

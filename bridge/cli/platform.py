@@ -68,7 +68,7 @@ def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurren
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))  # what was begun is removed; once it runs, the supervisor sees to that
     with _settings(row, port, data) as settings:
-        configure(settings.log)
+        configure(settings.log, settings.log_addresses)
         loaded = load_all(settings)
         sockets = supervise.listen(settings)
         supervise.prepare_in_child(settings, loaded)

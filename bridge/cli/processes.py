@@ -1,23 +1,52 @@
-"""serve, web, work: the processes."""
+"""serve, web, work, celery: the processes."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from bridge import tracing
+from bridge.errors import SettingsError
 from bridge.logs import configure
 from bridge.settings import Settings, bracket, load_settings
 from bridge.start import Loaded, load_all
 
+if TYPE_CHECKING:
+    import socket
+
+    from bridge.reload import Following
+    from bridge.systemd import Notify
+    from bridge.watch import Watch
+
 BIND = click.option("--bind", metavar="HOST:PORT", help="Where to listen (default: 127.0.0.1:8080, or FLOWBRIDGE_BIND).")
 
 
-def _load(config: str | None, bind: str | None = None) -> tuple[Settings, Loaded]:
+def _load(config: str | None, bind: str | None = None, given: Sequence[socket.socket] = ()) -> tuple[Settings, Loaded]:
+    """Read settings and routes.yaml. The addresses are those of the sockets that were `given`, whatever the settings say."""
     settings = load_settings(os.environ, config=config, bind=bind)
-    configure(settings.log)
+    configure(settings.log, settings.log_addresses)
+    tracing.prepare(settings.environ)
+    if given:
+        from bridge.supervise import as_bound
+
+        if len(given) == 1 and settings.private_bind is not None:
+            raise SettingsError("FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private")
+        settings = as_bound(settings, given)
     return settings, load_all(settings)
+
+
+def _following(settings: Settings, loaded: Loaded) -> Following:
+    """Return the configuration of the moment, read anew by a process beside this one."""
+    from bridge.reload import Following
+    from bridge.reload.process import start
+
+    following = Following(settings, loaded)
+    start(settings, following.board, loaded.disk)
+    return following
 
 
 @click.command()
@@ -26,17 +55,21 @@ def _load(config: str | None, bind: str | None = None) -> tuple[Settings, Loaded
 def serve(config: str | None, bind: str | None) -> None:
     """Run everything: receivers and a worker, in one process tree.
 
-    SIGTERM or Ctrl-C ends it within 10 seconds: calls under way are finished, the rest is handed back to the queue.
+    SIGTERM or Ctrl-C ends it within 10 seconds: calls under way are finished, the rest is handed back to the queue. Sockets that systemd
+    listens on, called public and private, are used instead of the addresses in the settings.
     """
-    settings, loaded = _load(config, bind)
+    notify, given = _told()
+    settings, loaded = _load(config, bind, given)
     from bridge import supervise
     from bridge.wake import Wake
+    from bridge.watch import Watch
 
-    sockets = supervise.listen(settings)
+    sockets = given or supervise.listen(settings)
     supervise.prepare_in_child(settings, loaded)
     wake = Wake()
     click.echo(f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}", err=True)
-    sys.exit(supervise.Supervisor(supervise.everything(settings, loaded, wake, sockets)).run())
+    watch = Watch(notify, supervise.as_bound(settings, sockets).bind, lambda: wake.seen_at)
+    sys.exit(supervise.Supervisor(supervise.everything(settings, loaded, wake, sockets), watch).run())
 
 
 @click.command()
@@ -44,22 +77,72 @@ def serve(config: str | None, bind: str | None) -> None:
 @click.pass_obj
 def web(config: str | None, bind: str | None) -> None:
     """Run receivers only: they take webhooks in and keep them. A worker elsewhere delivers."""
-    settings, loaded = _load(config, bind)
+    notify, given = _told()
+    settings, loaded = _load(config, bind, given)
     from bridge import supervise
     from bridge.wake import Wake
+    from bridge.watch import Watch
 
-    sockets = supervise.listen(settings)
+    sockets = given or supervise.listen(settings)
     supervise.prepare_in_child(settings, loaded)
-    supervise.receive_forever(settings, loaded, Wake(), sockets)
+    settings = supervise.as_bound(settings, sockets)
+    work = lambda following: supervise.receive_forever(settings, following, Wake(), sockets)  # noqa: E731
+    _run("web", work, settings, loaded, Watch(notify, settings.bind), notify)
 
 
 @click.command()
 @click.pass_obj
 def work(config: str | None) -> None:
     """Run a worker only: it starts the flows and follows their runs. Any number may run on PostgreSQL."""
+    notify, _ = _told()
     settings, loaded = _load(config)
     from bridge import supervise
     from bridge.wake import Wake
+    from bridge.watch import Watch
 
     supervise.prepare_in_child(settings, loaded)
-    supervise.work_forever(settings, loaded, Wake())
+    wake = Wake()
+    work = lambda following: supervise.work_forever(settings, following, wake)  # noqa: E731
+    _run("work", work, settings, loaded, Watch(notify, worker_seen=lambda: wake.seen_at), notify)
+
+
+def _told() -> tuple[Notify, list[socket.socket]]:
+    """Take what systemd has put into the environment."""
+    from bridge import systemd
+
+    notify, given = systemd.take_notify(os.environ), systemd.take_sockets(os.environ)
+    notify.say("STATUS=looking at routes.yaml and the store")
+    return notify, given
+
+
+def _run(name: str, work: Callable[[Following], None], settings: Settings, loaded: Loaded, watch: Watch, notify: Notify) -> None:
+    """Be that process, beside who reads routes.yaml for it; where systemd wants to hear of it, keep both instead, and tell."""
+    if not notify:
+        work(_following(settings, loaded))
+        return
+    from bridge.reload import Following
+    from bridge.supervise import Child, Supervisor, reader
+
+    following = Following(settings, loaded)
+    sys.exit(Supervisor([Child(name, lambda: work(following)), reader(settings, loaded, following)], watch).run())
+
+
+@click.command()
+@click.option("--concurrency", type=click.IntRange(min=1, max=1000), default=32, show_default=True, metavar="N",
+              help="So many calls at once.")  # fmt: skip
+@click.pass_obj
+def celery(config: str | None, concurrency: int) -> None:
+    """Run a Celery worker: it makes the calls that `flowbridge work` hands over. Any number may run, on any machines.
+
+    For FLOWBRIDGE_ENGINE=celery: workers lease deliveries within their limits, and the broker carries them here. SIGTERM or Ctrl-C ends it
+    when the calls under way are over.
+
+    \b
+    FLOWBRIDGE_ENGINE=celery FLOWBRIDGE_BROKER_URL=redis://broker.internal:6379/0 flowbridge celery
+    """
+    settings, loaded = _load(config)
+    if settings.engine != "celery":
+        raise SettingsError("FLOWBRIDGE_ENGINE is not celery, so no worker hands anything over: set it for work and for celery alike")
+    from bridge import supervise
+
+    sys.exit(supervise.celery_forever(settings, _following(settings, loaded), concurrency))

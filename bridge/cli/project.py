@@ -160,6 +160,7 @@ def _provider(name: str) -> Provider:
 
 def _pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
     """Return the values of --pin by name; wrong usage where one is missing that the provider's signature needs."""
+    from bridge.expressions import near
     from bridge.signatures import Unsigned, pinned, pins_of
 
     values: dict[str, list[str]] = {}
@@ -168,6 +169,9 @@ def _pins(row: Provider, given: Sequence[str]) -> dict[str, list[str]]:
         if not equals or not value.strip():
             raise click.UsageError(f"--pin {text!r} is not NAME=VALUE")
         values.setdefault(name.strip(), []).append(value.strip())
+    known = [pin.name for pin in pins_of(row.scheme)]
+    if unknown := [name for name in values if name not in known]:
+        raise click.UsageError(f"--pin: {unknown[0]!r} cannot be pinned; {near(unknown[0], known)}allowed: {', '.join(known) or 'nothing'}")
     missing = [pin for pin in pins_of(row.scheme) if pin.required and pin.name not in values]
     if missing:
         needed = "".join(f"\n  --pin {pin.name}=VALUE   {pin.what}" for pin in missing)
@@ -225,12 +229,12 @@ def _secrets(settings: Settings, row: Provider, variable: str) -> dict[str, str]
 
 
 def _try(settings: Settings, new: _New, text: str) -> None:
-    """Load the changed text from a file beside routes.yaml; raise what is wrong with it, under the name of routes.yaml."""
+    """Load the changed text from a file beside routes.yaml; raise what is wrong with it, by the name of routes.yaml, or with flows.py."""
     from bridge.cli.env_file import write
     from bridge.cli.fitting import missing_flows
+    from bridge.cli.known_flows import known_flows
     from bridge.config import check
-    from bridge.flows.loading import load_flows
-    from bridge.flows.ready import READY
+    from bridge.flows import FlowError
 
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:
@@ -238,10 +242,9 @@ def _try(settings: Settings, new: _New, text: str) -> None:
         environ = dict(settings.environ) | {name: text for name, text in new.secrets.items() if text}
         config, problems = check(draft, environ, strict_secrets=False)
         if config is not None:
-            flows = dict(READY)
-            for platform in config.platforms.values():
-                flows |= load_flows(platform.flows) if platform.flows else {}
-            problems = missing_flows(config, flows)
+            problems = missing_flows(config, known_flows(config, settings.flow_environ))
+    except FlowError as error:
+        raise BridgeError(f"nothing was written, since the route cannot be tried out: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
     wrong = [one for one in problems if one.level == "error"]

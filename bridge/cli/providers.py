@@ -12,6 +12,8 @@ from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON
 from bridge.locate import Joined
 from bridge.model import JSON
+from bridge.providers import UNKNOWN
+from bridge.signatures import pins_of
 
 if TYPE_CHECKING:
     from bridge.locate import Place
@@ -24,6 +26,7 @@ EVIDENCE = {
     "docs": "as the sender documents it",
     "unconfirmed": "not confirmed: try it before you rely on it",
 }
+CONFIRMED = "confirmed by itself, for what is pinned"
 NAME = 16  # columns of a name
 
 
@@ -61,18 +64,21 @@ def provider_json(row: Provider) -> dict[str, JSON]:
         "title": row.title,
         "evidence": row.evidence,
         "signs": row.signs,
-        "limits": row.limits,
+        "limits": row.limits or None,
         "setup": row.setup,
         "secret": row.secret_hint,
         "generates_secret": row.generates_secret,
+        "pins": [pin.name for pin in pins_of(row.scheme)],
         "event_type": [_place(one) for one in row.event_type],
         "event_id": [_place(one) for one in row.event_id],
         "dedup_body": row.dedup_body,
         "batch": row.batch is not None,
         "handshake": bool(row.handshakes),
+        "confirms": row.confirmation is not None,
         "max_body": row.max_body,
-        "answer_within": row.answer_within,
+        "answer_within": None if row.answer_within == UNKNOWN else row.answer_within,
         "retries": row.retries,
+        "retry_number": [_place(one) for one in row.retry],
         "samples": [one.type for one in row.samples],
         "docs": row.docs,
     }
@@ -93,18 +99,21 @@ def _print(row: Provider) -> None:
     click.echo()
     click.echo(_wrapped(row.setup))
     click.echo()
-    ids = ", else ".join(_place(one) for one in row.event_id)
+    ids, pins = ", else ".join(_place(one) for one in row.event_id), pins_of(row.scheme)
     unknown = "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
     facts = {
         "signed": row.signs,
         "evidence": EVIDENCE[row.evidence],
         "secret": row.secret_hint,
+        "pins": ", ".join(f"{pin.name} ({pin.what})" for pin in pins),
         "event type": ", else ".join(_place(one) for one in row.event_type) or "what event_type: of the source names",
         "duplicates": f"known by {ids}" if ids else unknown,
         "batches": "each element of a request is an event of its own" if row.batch else "",
         "test of the URL": "answered by itself" if row.handshakes else "",
+        "subscriptions": CONFIRMED if row.confirmation else "",
         "answer within": row.answer_within,
         "retries": row.retries,
+        "which try": ", else ".join(_place(one) for one in row.retry),
         "good to know": row.limits,
         "its docs": row.docs,
     }
@@ -112,14 +121,18 @@ def _print(row: Provider) -> None:
         if value:
             click.echo(click.style(name.ljust(NAME), dim=True) + _wrapped(value, NAME))
     click.echo()
-    output.answer(f"flowbridge add {row.name}")
+    output.answer(" ".join([f"flowbridge add {row.name}", *(f"--pin {pin.name}=VALUE" for pin in pins if pin.required)]))
+    if row.learn is not None:
+        output.answer(f"flowbridge learn {row.name}")
     for sample in row.samples:
         output.answer(f"flowbridge sample {row.name} {sample.type}")
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Return a text in lines of at most a hundred characters; names with hyphens and URLs stay whole."""
-    return textwrap.fill(text, 100, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
+    """Return a text in lines of at most a hundred characters, behind `indent` others; names with hyphens and URLs stay whole."""
+    margin = " " * indent
+    filled = textwrap.fill(text, 100, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
+    return filled[indent:]
 
 
 def _place(place: Place) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 import click
 
 from bridge.cli import output
+from bridge.cli.knowing import knowing
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, Moment, opened, settings_of
 from bridge.errors import BadSignature, BridgeError, NotFound
@@ -97,7 +99,8 @@ def readmit(config: str | None, /, ids: tuple[str, ...], source: str | None, sin
             as_json: bool) -> None:  # fmt: skip
     """Verify rejects again, under the present routes.yaml and as of when they came; what passes becomes events, once.
 
-    Mend the secret first. By a filter, those that still fail are passed over; by id, they are named with the reason.
+    Mend the secret first. By a filter, those that still fail are passed over; by id, they are named with the reason. What showed a
+    token or password is kept without it, and cannot be verified again.
 
     \b
     flowbridge rejects readmit --source stripe --dry-run
@@ -170,9 +173,15 @@ def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) 
 
 def _routes(config: str | None) -> Config:
     from bridge.config import load
+    from bridge.redaction import keyed
 
     settings = settings_of(config)
-    return load(settings.config, settings.environ, strict_secrets=False)
+    routes = load(settings.config, settings.environ, strict_secrets=False)
+    seals = bool(settings.encryption_keys)
+    if seals or any(source.redact for source in routes.sources.values()):
+        key = settings_of(config, secrets=True).secret_key
+        routes = replace(routes, sources={name: keyed(source, key, seals=seals) for name, source in routes.sources.items()})
+    return replace(routes, sources=knowing(config, routes.sources))
 
 
 def _findings(one: Reject, config: Config) -> list[str]:

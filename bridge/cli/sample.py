@@ -17,10 +17,12 @@ import click
 
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
-from bridge.cli.making import ASIDE, Made, chosen, is_pair, new_pins, new_secret, signing_text
+from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
+from bridge.cli.making import Made, is_pair, new_pins, new_secret, signing_text
+from bridge.cli.replaying import REFUSED, REPLAY, expected, verdict
 from bridge.errors import BadSignature, BridgeError, ConfigError
 from bridge.locate import compile_locator
-from bridge.model import Lost, Request
+from bridge.model import Answer, Call, Lost, Request
 from bridge.signatures import Hmac, Pin, Unsigned, pinned
 
 if TYPE_CHECKING:
@@ -33,14 +35,16 @@ if TYPE_CHECKING:
 @click.option("--to", metavar="URL", help="Send it there; the path /hooks/SOURCE is added if there is none.")
 @click.option("--secret", metavar="SECRET|@FILE", help="Sign with this (default: the source's in routes.yaml).")
 @click.option("--made-up", is_flag=True, help="Sign with a secret or a pair of keys made up for this once, and say it.")
-@click.option("--tamper", type=click.Choice(list(KINDS)), help="Make it a forgery that must be refused.")
+@click.option("--tamper", type=click.Choice([*KINDS, REPLAY]), help="Make it a forgery that must be refused; replay: send it twice.")
 @click.pass_obj
 def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None, made_up: bool,
            tamper: str | None) -> None:  # fmt: skip
     """Make a realistic event, signed as its provider would: a curl command, or with --to sent at once.
 
-    With --to the exit code is 0 where it was accepted, or, tampered with, where it was refused. Senders with a pair of keys (Discord,
-    SendGrid, PayPal) sign with the private one, which is theirs alone: --secret takes another, --made-up makes a pair to try it with.
+    With --to the exit code is 0 where it was accepted, or, tampered with, where it was refused; a replay, where the second copy was
+    refused or is the same event. What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign. Senders
+    with a pair of keys (Discord, SendGrid, PayPal) sign with the private one, which is theirs alone: --secret takes another, --made-up
+    makes a pair to try it with.
 
     \b
     flowbridge sample github
@@ -53,19 +57,24 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
     if made_up and secret is not None:
         raise click.UsageError("either --secret or --made-up, not both")
     signer = _signer(config, provider, _given(secret), made_up=made_up)
+    settings = settings_of(config)
     if to is None:
-        settings = settings_of(config)
         url = f"{settings.public_url or f'http://{settings.bind[0]}:{settings.bind[1]}'}/hooks/{signer.source}"
     else:
         url = _target(to, signer.source)
     now = time.time()
-    request = make(signer, type_, url, tamper, now)
-    if tamper is None:
+    is_replay = tamper == REPLAY
+    called = called_as(settings, url)
+    request = make(signer, type_, called, None if is_replay else tamper, now)
+    if tamper is None or is_replay:
         _say_misfit(signer, request, now)
+    if is_replay:
+        output.say(_expected(signer, request))
+    request = aimed(request, called, url)
     if to is None:
-        click.echo(curl(request))
+        click.echo("\n\n".join([curl(request)] * (2 if is_replay else 1)))
         return
-    sys.exit(_send(request, is_forged=tamper is not None))
+    sys.exit(_send_twice(request) if is_replay else _send(request, is_forged=tamper is not None))
 
 
 def _given(secret: str | None) -> str | None:
@@ -79,10 +88,10 @@ def _given(secret: str | None) -> str | None:
 
 
 def _target(to: str, source: str) -> str:
-    url = to if "://" in to else f"http://{to}"
+    from bridge.cli.selection import url_of
+
+    url = url_of(to)
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.UsageError(f"--to {to!r} is no URL such as http://127.0.0.1:8080")
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}/hooks/{source}"
 
 
@@ -118,25 +127,34 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
     """Return who signs for a source of routes.yaml; wrong usage where that takes a secret that is not there."""
     name, title, scheme = source.name, source.provider.title, source.scheme
     if isinstance(scheme, Unsigned):
-        return Signer(name, source.provider, scheme, "")
-    own = next((one.value for one in source.secrets if one.value and chosen(scheme, one.value)[0] != ASIDE), "")
+        return Signer(name, source.provider, scheme, "", of=source)
+    own = next(iter(live_secrets(source)), "")
     if made_up or not (secret or own or scheme.needs_secret):
         made = new_secret(scheme, own)
         keys = "its secret is this" if own or scheme.needs_secret else f"it has this secret in place of the keys that {title} publishes"
         output.say(f"Signed with what was made up for this once: the source {name} refuses it, unless {keys}.")
         _say_made(made, {})
-        return Signer(name, source.provider, scheme, made.signs)
+        return Signer(name, source.provider, scheme, made.signs, of=source)
     if secret:
-        return Signer(name, source.provider, scheme, signing_text(scheme, secret), source.secrets if is_pair(scheme, own) else ())
+        verified_by = source.secrets if is_pair(scheme, own) else ()
+        return Signer(name, source.provider, scheme, signing_text(scheme, secret), verified_by, of=source)
     if not own:
-        told = f"{title} tells the source {name!r} its secret, which is not in routes.yaml"
-        raise click.UsageError(f"{told if source.provider.learn else f'the secret of the source {name!r} is not set'}; say --secret")
+        raise click.UsageError(f"{_why_none(source)}; say --secret")
     if is_pair(scheme, own):
         raise click.UsageError(
             f"{title} signs with a private key that is its own; what the source {name!r} has only verifies. Say --secret PRIVATE "
             "(the key, or @FILE), or --made-up for a pair of keys to try it with"
         )
-    return Signer(name, source.provider, scheme, own)
+    return Signer(name, source.provider, scheme, own, of=source)
+
+
+def _why_none(source: Source) -> str:
+    """Return why a source has no secret to sign with."""
+    if source.provider.learn:
+        return f"the source {source.name!r} knows no secret until {source.provider.title} tells it (flowbridge learn {source.name})"
+    if any(one.value for one in source.secrets):
+        return f"no secret of the source {source.name!r} is live (not_after)"
+    return f"the secret of the source {source.name!r} is not set"
 
 
 def _said(provider: str, pin: Pin) -> str | None:
@@ -178,9 +196,9 @@ def _sources(config: str | None) -> Mapping[str, Source]:
     if not settings.config.exists() and config is None and not os.environ.get("FLOWBRIDGE_CONFIG"):
         return {}
     try:
-        return load(settings.config, settings.environ, strict_secrets=False).sources
-    except ConfigError as error:
-        output.say(f"{settings.config} cannot be used ({len(error.problems)} problems: flowbridge check)")
+        return knowing(config, load(settings.config, settings.environ, strict_secrets=False).sources)
+    except ConfigError:
+        output.say(f"{settings.config} cannot be used: flowbridge check says why")
         return {}
 
 
@@ -199,6 +217,13 @@ def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: f
         raise click.UsageError(str(error)) from error
 
 
+def _expected(signer: Signer, request: Request) -> str:
+    try:
+        return expected(signer, request)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def curl(request: Request) -> str:
     """Return a command for a shell that sends the request byte by byte."""
     lines = [f"curl -sS -i {shlex.quote(request.url)}"]
@@ -208,7 +233,27 @@ def curl(request: Request) -> str:
 
 
 def _send(request: Request, *, is_forged: bool) -> int:
-    from bridge.model import Call
+    status = _answered(request, 401 if is_forged else 200).status
+    is_taken = status // 100 == 2
+    if is_taken != is_forged and (is_taken or status in REFUSED):
+        return 0
+    if not is_forged:
+        output.say("The event was not accepted.")
+    elif is_taken:
+        output.say("The forgery was accepted.")
+    else:
+        output.say(f"Answered {status}: that it was refused for its signature is not said.")
+    return 1
+
+
+def _send_twice(request: Request) -> int:
+    fine, said = verdict(_answered(request, 200), _answered(request, 200))
+    output.say(said)
+    return 0 if fine else 1
+
+
+def _answered(request: Request, wanted: int) -> Answer:
+    """Send the request, and print what is answered: green for the kind of status that is `wanted`."""
     from bridge.send import Sender
 
     sender = Sender()
@@ -217,12 +262,8 @@ def _send(request: Request, *, is_forged: bool) -> int:
     took = (time.monotonic() - started) * 1000
     sender.close()
     if isinstance(answer, Lost):
-        raise BridgeError(f"not sent: {answer.reason} (is `flowbridge serve` running?)")
-    text = answer.body.decode("utf-8", "replace").strip()
-    is_accepted = answer.status // 100 == 2
-    fine = is_accepted != is_forged
-    status = click.style(str(answer.status), fg="green" if fine else "red")
-    click.echo(f"{status}  {output.clean(text)}  ({took:.0f} ms)")
-    if not fine:
-        output.say("The forgery was accepted." if is_forged else "The event was not accepted.")
-    return 0 if fine else 1
+        raise BridgeError(f"not sent: {output.unanswered(answer.reason)}")
+    is_fine = (answer.status // 100 == 2) == (wanted // 100 == 2)
+    status = click.style(str(answer.status), fg="green" if is_fine else "red")
+    click.echo(f"{status}  {output.clean(answer.body.decode('utf-8', 'replace').strip())}  ({took:.0f} ms)")
+    return answer

@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from bridge.errors import StoreError
-from bridge.model import Status
+from bridge.model import DeadKind, Status
 
 if TYPE_CHECKING:
     from bridge.settings import Settings
     from bridge.store.database import Database
-    from bridge.store.queries import Filters
+    from bridge.store.filters import Filters
 
 F = TypeVar("F", bound=Callable[..., Any])
+LONGEST_EXCERPT = 1000  # bytes
+MANY_BODIES = 1000
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([smhdw])")
 
@@ -37,6 +40,27 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
         if span is None or not 0 < float(span[1]) * UNITS[span[2]] <= UNITS["w"]:
             self.fail(f"{value!r} is no length of time: write 90s, 15m or 1h (at most 1w)", param, ctx)
         return float(span[1]) * UNITS[span[2]]
+
+
+class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A text that is sought, or, where `raw`, the bytes that the shell gave, be they text or not."""
+
+    name = "text"
+
+    def __init__(self, *, raw: bool = False) -> None:
+        self._raw = raw
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, bytes):
+            return value
+        raw = value.encode("utf-8", "surrogateescape")
+        if not 0 < len(raw) <= LONGEST_EXCERPT:
+            self.fail(f"1 to {LONGEST_EXCERPT} bytes are sought, not {len(raw)}", param, ctx)
+        if self._raw:
+            return raw
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            self.fail("it is no text in UTF-8", param, ctx)
+        return value
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -56,40 +80,73 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
             self.fail(f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z", param, ctx)
 
 
+#: What is to be done about a dead delivery, by whose it is to mend.
+DEAD_KINDS = {
+    DeadKind.OURS.value: "mend routes.yaml, then replay",
+    DeadKind.PLATFORM.value: "retry once the platform would take it",
+    DeadKind.PERSON.value: "given up by somebody",
+}
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+SOURCE = click.option("--source", metavar="NAME", help="Only of this source.")
+SINCE = click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
+UNTIL = click.option("--until", type=Moment(), metavar="TIME", help="Only before then.")
 
 
-def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True) -> Callable[[F], F]:
-    """Add the filter options to a command; it takes them as one keyword argument for each."""
-    choice = click.Choice([*(status.value for status in Status), *statuses])
-    words = " | ".join(choice.choices)
-    options = [
-        click.option("--source", metavar="NAME", help="Only of this source."),
-        click.option("--route", metavar="NAME", help="Only with a delivery by this route."),
-        click.option("--status", type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
-        click.option("--type", "type_", metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
-        click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601."),
-    ]
-    if until:
-        options.append(click.option("--until", type=Moment(), metavar="TIME", help="Only before then."))
-    newest = "The newest N" if limit else "Only the newest N"
-    count = click.IntRange(min=0)
-    shown = click.option("--limit", type=count, default=limit, show_default=limit > 0, metavar="N", help=f"{newest}; 0 is all.")
+def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return what adds these options to a command, in this order."""
 
     def add(command: F) -> F:
-        for option in reversed([*options, shown]):
+        for option in reversed(options):
             command = option(command)
         return command
 
     return add
 
 
-def filters(*, source: str | None, route: str | None, status: str | None, type_: str | None, since: float | None,
-            until: float | None = None) -> Filters:  # fmt: skip
-    """Return the options as the store takes them."""
-    from bridge.store.queries import Filters
+def newest(limit: int) -> Callable[[F], F]:
+    """Return the option that says how many; all are asked for where `limit`, its default, is 0."""
+    shown = f"{'The' if limit else 'Only the'} newest N; 0 is all."
+    return click.option("--limit", type=click.IntRange(min=0), default=limit, show_default=limit > 0, metavar="N", help=shown)
 
-    return Filters(source=source, route=route, status=status, type=type_, since=since, until=until)
+
+def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True) -> Callable[[F], F]:
+    """Add the filter options to a command; it takes them as one keyword argument for each."""
+    choice = click.Choice([*(status.value for status in Status), *statuses])
+    words = " | ".join(choice.choices)
+    kinds = ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
+    options = [
+        SOURCE,
+        click.option("--route", metavar="NAME", help="Only with a delivery by this route."),
+        click.option("--status", type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
+        click.option("--type", "type_", metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
+        click.option("--reason", type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
+        click.option("--dead-kind", type=click.Choice([*DEAD_KINDS]), metavar="KIND",
+                     help=f"Only with a delivery that is dead for a reason of this kind: {kinds}."),
+        SINCE,
+    ]
+    if until:
+        options.append(UNTIL)
+    if body:
+        read = "Only with this in the raw body, letter by letter. Reads every body that the other filters leave: add --since."
+        options.append(click.option("--body", type=Excerpt(raw=True), metavar="TEXT", help=read))
+    return adding(*options, newest(limit))
+
+
+def filters(*, type_: str | None, **chosen: Any) -> Filters:
+    """Return the options as the store takes them."""
+    from bridge.store.filters import Filters
+
+    return Filters(type=type_, **chosen)
+
+
+def searching(database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None) -> None:
+    """Say how many bodies are about to be read, where that takes a while."""
+    from bridge.store import queries
+
+    if wanted.body is not None:
+        count = queries.count(database, wanted, of_deliveries=of_deliveries, also=also)
+        if count >= MANY_BODIES:
+            click.echo(f"Looking through {count:,} bodies; --since and other filters make it fewer.", err=True)
 
 
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
@@ -99,6 +156,19 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     return load_settings(os.environ, config=config, secrets=secrets)
 
 
+def url_of(to: str) -> str:
+    """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is none."""
+    url = to if "://" in to else f"http://{to}"
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.UsageError(f"--to {to!r} is no URL such as http://127.0.0.1:8080")
+    return url
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database | None]:
     """Give the store, None where there is none yet: looking makes none. `StoreError` where its schema is not this version's."""
@@ -106,7 +176,7 @@ def opened(settings: Settings) -> Iterator[Database | None]:
     from bridge.store.database import Database
     from bridge.store.tables import HEAD
 
-    database = Database(settings.database_url)
+    database = Database.of(settings)
     if database.is_sqlite and not database.path.exists():
         yield None
         return
@@ -116,7 +186,7 @@ def opened(settings: Settings) -> Iterator[Database | None]:
             yield None
             return
         if revision != HEAD:
-            raise StoreError(f"the database has schema {revision}, this flowbridge wants {HEAD}: flowbridge db upgrade")
+            raise StoreError(f"the database has schema {revision}, this flowbridge wants {HEAD}: {migrate.remedy(revision)}")
         yield database
     finally:
         database.close()

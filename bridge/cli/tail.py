@@ -22,7 +22,7 @@ from bridge.store import queries
 if TYPE_CHECKING:
     from bridge.settings import Settings
     from bridge.store.database import Database
-    from bridge.store.queries import Filters
+    from bridge.store.filters import Filters
 
 EVERY = 0.3  # seconds between looks
 MOST = 2000  # events and deliveries that are remembered at once; of more, the oldest are let go
@@ -52,7 +52,7 @@ class Follower:
         for seq, delivery in moving:
             self._delivery_seq = max(self._delivery_seq, seq)
             stands = (delivery.status, delivery.run_state, delivery.attempts, delivery.throttled, delivery.reason)
-            if self._said.get(delivery.id) != stands:
+            if self._said.get(delivery.id) != stands and self._chosen.fits(delivery):
                 yield time.time(), delivery
             self._said[delivery.id] = stands
             self._open[delivery.id] = None
@@ -71,17 +71,18 @@ def is_over(delivery: Delivery) -> bool:
 
 
 @click.command()
-@filtered(statuses=(), limit=10, until=False)
+@filtered(statuses=(), limit=10, until=False, body=False)
 @AS_JSON
 @click.pass_obj
 def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
     """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
 
     The newest events (--limit) are printed first. With --json a line is an event (its id begins with evt_) or, each time one
-    changes, a delivery (dlv_).
+    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --reason and --dead-kind ask for.
 
     \b
     flowbridge tail
+    flowbridge tail --status dead --limit 0
     flowbridge tail --source github --limit 0
     flowbridge tail --json | jq -c 'select(.status == "dead")'
     """

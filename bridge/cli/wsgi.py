@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from bridge import tracing
 from bridge.logs import configure
+from bridge.reload import Following, told
+from bridge.reload.process import start
 from bridge.settings import load_settings
 from bridge.start import load_all
 from bridge.store.database import Database
@@ -14,14 +17,27 @@ from bridge.supervise import prepare_in_child
 from bridge.wake import Wake
 from bridge.web.app import create_app
 
+_followings: list[Following] = []
+
 
 def create() -> Callable[..., Any]:
     """Return the receivers' application, made of the environment, its store brought up to date. A worker elsewhere delivers.
 
+    A process beside it reads routes.yaml when it changes; `begin` has a receiver follow.
+
     Raises `ConfigError`, `FlowError` or `SettingsError`. The store is opened by each process for itself, after its fork.
     """
     settings = load_settings(os.environ)
-    configure(settings.log)
+    configure(settings.log, settings.log_addresses)
+    tracing.prepare(settings.environ)
     loaded = load_all(settings)
     prepare_in_child(settings, loaded)
-    return create_app(settings, lambda: loaded.config, Database(settings.database_url), Wake().ring)
+    following = Following(settings, loaded)
+    start(settings, following.board, loaded.disk)
+    _followings.append(following)
+    return create_app(settings, following, Database.of(settings), Wake().ring, lambda: told(following.board))
+
+
+def begin(role: str) -> None:
+    """Have a receiver, which was forked after `create`, follow the changes of routes.yaml."""
+    _followings[0].start(role)

@@ -1,0 +1,96 @@
+"""alerts: what is raised, and a test of the way that alerts go."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from bridge.alerting import Alert, listed, proof
+from bridge.cli import output
+from bridge.cli.output import Column
+from bridge.cli.selection import AS_JSON, opened, settings_of
+from bridge.errors import BridgeError
+from bridge.shapes import iso
+
+COLUMNS = (Column("since", whole=True), Column("severity", whole=True), Column("state", whole=True), Column("told", whole=True),
+           Column("alert", spare=True))  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@AS_JSON
+@click.pass_context
+def alerts(ctx: click.Context, /, as_json: bool) -> None:
+    """List what is wrong by the last look of the worker, which looks every 30 seconds: alerts that are raised, and those to be.
+
+    An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route takes it to a flow:
+
+    \b
+    - {name: tell-me, on: flowbridge alert.*, flow: local/send_email,
+       inputs: {to: me@example.com, subject: "${body.severity}: ${body.summary}", text: "${body.what_to_do}"}}
+
+    \b
+    flowbridge alerts
+    flowbridge alerts test
+    flowbridge events --source flowbridge
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from bridge.store import alerts as store
+
+    known: list[Alert] = []
+    with opened(settings_of(ctx.obj)) as database:
+        if database is not None:
+            with database.read() as connection:
+                known = listed(store.read(connection).values())
+    if as_json:
+        for one in known:
+            output.json_line(_shape(one))
+        return
+    if not known:
+        click.echo("No alert is raised.")
+    elif known:
+        output.print_table(COLUMNS, [(output.utc(one.since), one.severity, one.state, one.told, one.what) for one in known])
+
+
+def _shape(one: Alert) -> dict[str, Any]:
+    condition, _, subject = one.key.partition(":")
+    return {
+        "key": one.key,
+        "condition": condition,
+        "subject": subject or None,
+        "severity": one.severity,
+        "state": one.state,
+        "summary": one.what,
+        "what_to_do": one.do,
+        "since": iso(one.since),
+        "told": one.told,
+        "told_at": iso(one.told_at),
+    }
+
+
+@alerts.command()
+@click.pass_obj
+def test(config: str | None, /) -> None:
+    """Send a test through the routes that alerts take: an event alert.test, with deliveries as any other.
+
+    A worker has to run. Exit code 1: no route takes it.
+
+    \b
+    flowbridge alerts test
+    """
+    from bridge.config import load
+    from bridge.worker.alarm import keep
+
+    settings = settings_of(config)
+    routes, now = load(settings.config, settings.environ, strict_secrets=False), time.time()
+    with opened(settings) as database:
+        if database is None:
+            raise BridgeError("there is no database yet; start it: flowbridge serve")
+        count = database.write(lambda connection: keep(connection, proof(now), routes, now))
+    if not count:
+        click.echo("No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge alerts --help)")
+        sys.exit(1)
+    click.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} planned: flowbridge deliveries --limit {count}")
