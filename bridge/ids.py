@@ -1,4 +1,4 @@
-"""Ids for events: 26 characters that sort by time, as in ULID (https://github.com/ulid/spec)."""
+"""Ids for events, rejects and acts: 26 characters that sort by time, as in ULID (https://github.com/ulid/spec)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def event_id(now: float) -> str:
 def reject_id(now: float) -> str:
     """Return a new id such as `rej_01jd…`."""
     return "rej_" + _sortable(now)
+
+
+def act_id(now: float) -> str:
+    """Return a new id such as `act_01jd…`."""
+    return "act_" + _sortable(now)
 
 
 def _sortable(now: float) -> str:

@@ -5,15 +5,33 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 PR_SET_CHILD_SUBREAPER = 36  # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+_ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Ask the kernel to kill this process when its parent dies, however it dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Hear SIGTERM and SIGINT only afterwards. Around a fork the child is deaf too, until it has handlers of its own and `listen`s."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        listen()
+
+
+def listen() -> None:
+    """Hear SIGTERM and SIGINT, and those that came meanwhile."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def adopt_orphans() -> None:

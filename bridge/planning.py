@@ -7,28 +7,37 @@ leaves a delivery that is `dead` with the reason, so that it is seen and can be 
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b32encode
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from functools import lru_cache
-from urllib.parse import parse_qsl, unquote_plus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
 
 from bridge.bodies import Body
 from bridge.errors import ExpressionError
+from bridge.masking import MASK
 from bridge.matching import match_type
-from bridge.model import JSON, Delivery, Event, Status
-from bridge.routes import Context, Mode, Route, Validator
+from bridge.model import JSON, DeadKind, Debounce, Delivery, Event, Order, Status
+from bridge.providers import PROVIDERS
+from bridge.routes import Context, Mode, Route
+from bridge.schemas import Validator
 from bridge.templates import RESERVED_INPUTS
 
-MASK = "***"
+KEY_LENGTH = 200  # characters of a key of order_by or debounce
+_DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
 
 
 def context(event: Event, body: Body, now: float) -> Context:
-    """Return the roots that expressions see. Masked credentials are not among the headers and the query."""
+    """Return the roots that expressions see. Masked credentials are not among the headers and the query; in the body is the mask."""
     return {
         "body": body.value,
         "form": body.form,
-        "files": [],
+        "fields": filled_in(event, body),
+        "files": [asdict(file) for file in body.files],
         "headers": {name: value for name, value in event.headers.items() if value != MASK},
         "query": {name: value for name, value in parse_qsl(event.query_string, keep_blank_values=True) if value != MASK},
         "event": {
@@ -43,6 +52,24 @@ def context(event: Event, body: Body, now: float) -> Context:
     }
 
 
+def filled_in(event: Event, body: Body) -> JSON:
+    """Return what a person filled in, as {label: value}: the form, or what a service for forms sends of it; null for all others.
+
+    In it a file is the text of its name.
+    """
+    row = PROVIDERS.get(event.provider)
+    if row is not None and row.fields is not None:
+        return row.fields(body.value)
+    files = [asdict(file) for file in body.files]
+    return body.form if not files or body.form is None else {name: _by_name(value, files) for name, value in body.form.items()}
+
+
+def _by_name(value: JSON, files: list[JSON]) -> JSON:
+    if isinstance(value, list):
+        return [_by_name(each, files) for each in value]
+    return value["name"] if isinstance(value, dict) and value in files else value
+
+
 def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = "") -> list[Delivery]:
     """Return one delivery for each route that `event` matches or that fails on it.
 
@@ -53,14 +80,48 @@ def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: s
     for route in routes:
         if not match_type(route.types, event.type):
             continue
+        order, debounce = None, None
         try:
             if route.match is not None and not route.match(roots):
                 continue
+            order, debounce = _order(route, roots), _debounce(route, roots, now)
             inputs, reason = _inputs(route, roots)
         except ExpressionError as error:
             inputs, reason = None, str(error)
-        deliveries.append(_delivery(event, route, inputs, reason, now, nonce))
+        planned = _delivery(event, route, inputs, reason, now, nonce)
+        deliveries.append(replace(planned, **_waits(planned, order, debounce)) if order or debounce else planned)
     return deliveries
+
+
+def _order(route: Route, roots: Context) -> Order | None:
+    rule = route.ordering
+    key = None if rule is None else _key("order_by", rule.key(roots))
+    return None if rule is None or key is None else Order(key=key, until=rule.until, blocks=rule.blocks)
+
+
+def _debounce(route: Route, roots: Context, now: float) -> Debounce | None:
+    rule = route.debounce
+    key = None if rule is None else "" if rule.key is None else _key("debounce", rule.key(roots))
+    return None if rule is None or key is None else Debounce(key=key, until=now + rule.max)
+
+
+def _key(what: str, value: JSON) -> str | None:
+    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a long one by its digest."""
+    if value is None:
+        return None
+    try:
+        text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        raise ExpressionError(f"the value of {what} cannot be a key: it is nested too deep, or no text of Unicode") from None
+    fits = len(text) <= KEY_LENGTH and text.isprintable()
+    return text if fits else f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _waits(planned: Delivery, order: Order | None, debounce: Debounce | None) -> dict[str, Any]:
+    """What changes of a delivery that stands in line or waits for later ones. A parked one waits for nothing, but may hold its key."""
+    if planned.status is Status.QUEUED:
+        return {"order": order, "debounce": debounce}
+    return {"order": order} if planned.status is Status.DEAD and order is not None and order.blocks else {}
 
 
 def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
@@ -97,12 +158,15 @@ def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now:
         whole_body=route.whole_body,
         status=status,
         reason=reason and reason.replace("\0", "\ufffd"),  # it may quote the payload, and PostgreSQL's texts hold no NUL
+        dead_kind=DeadKind.OURS if reason else None,
         created_at=now,
-        due_at=now,
+        due_at=now + (route.debounce.wait if route.debounce is not None else route.delay),
         finished_at=now if reason else None,
         config_hash=event.config_hash,
         retry=route.retry,
         on_unknown=route.on_unknown,
+        on_run_failed=route.on_run_failed,
+        run_retries=route.run_retries,
         run_timeout=route.run_timeout,
     )
 
@@ -115,6 +179,12 @@ def delivery_id(event_id: str, route: str, nonce: str = "") -> str:
     return f"dlv_{event_id.partition('_')[2]}{_letters(route, nonce)}"
 
 
+def event_id_of(delivery_id: str) -> str | None:
+    """Return the id of the event that a delivery is of, as its id has it; None where it is no delivery's."""
+    found = _DELIVERY_ID.fullmatch(delivery_id)
+    return f"evt_{found[1]}" if found else None
+
+
 @lru_cache(maxsize=1024)
 def _letters(route: str, nonce: str) -> str:
     return b32encode(hashlib.sha256(f"{route}\0{nonce}".encode()).digest()[:5]).decode().lower()
@@ -123,23 +193,3 @@ def _letters(route: str, nonce: str) -> str:
 def _kind(value: JSON) -> str:
     names = {str: "a string", list: "a list", bool: "true or false", int: "a number", float: "a number"}
     return "null" if value is None else names.get(type(value), "something else")
-
-
-def masked(event: Event, locators: Collection[str]) -> Event:
-    """Return `event` with what stands at these locators (`header:authorization`, `query:token`) replaced by a mask."""
-    headers, query = hidden(event.headers, event.query_string, locators)
-    return event if headers is event.headers and query is event.query_string else replace(event, headers=headers, query_string=query)
-
-
-def hidden(headers: Mapping[str, str], query_string: str, locators: Collection[str]) -> tuple[Mapping[str, str], str]:
-    """Return headers and query with what stands at the locators replaced by a mask; the same objects where there is nothing."""
-    names = [name for locator in locators if locator.startswith("header:") and (name := locator[7:]) in headers]
-    if names:
-        headers = {**headers, **dict.fromkeys(names, MASK)}
-    if query_string:
-        query_string = "&".join(
-            f"{name}={MASK}" if f"query:{unquote_plus(name)}" in locators else pair
-            for pair in query_string.split("&")
-            for name in [pair.partition("=")[0]]
-        )
-    return headers, query_string

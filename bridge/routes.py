@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final
 
+from bridge.form import Form
 from bridge.locate import Place
+from bridge.masking import Redaction
 from bridge.model import JSON, Retry
 from bridge.providers import Batch, Provider
-from bridge.signatures import Scheme, Secret
+from bridge.retention import DEFAULT, Retention
+from bridge.schemas import Validator
+from bridge.signatures import Scheme, Secret, Unsigned
 
 
 class Mode(StrEnum):
@@ -21,14 +25,7 @@ class Mode(StrEnum):
     SHADOW = "shadow"
 
 
-class Validator(Protocol):
-    """A compiled JSON Schema."""
-
-    def errors(self, value: JSON) -> list[tuple[str, str]]:
-        """Return (path, message) of what is wrong, at most ten, in document order; empty when valid."""
-
-
-Context = Mapping[str, JSON]  # the roots of expressions: body headers query form files event
+Context = Mapping[str, JSON]  # the roots of expressions: body headers query form fields files event
 Condition = Callable[[Context], bool]
 Reshape = Callable[[Context], JSON]
 
@@ -53,16 +50,17 @@ class Source:
     event_type: tuple[Place, ...] = ()  # the first that finds something counts
     event_id: tuple[Place, ...] = ()
     credentials: frozenset[str] = frozenset()  # locators of what is masked before it is stored
+    redact: Redaction | None = None
     dedup: str = "id"
     batch: Batch | None = None  # where the list stands in a request of several events
     max_body: int = 5 * 1024 * 1024
     max_depth: int = 100
     rate: Rate | None = None
     rate_per_address: Rate | None = None
-    redirect: str | None = None
-    allowed_origins: tuple[str, ...] = ()
-    schema: Validator | None = None
-    schema_document: Mapping[str, JSON] | None = None
+    form: Form | None = None
+    retention: Retention = DEFAULT
+    digest_key: str = field(default="", repr=False)  # of digests of bodies, where these are sealed: see `receipts.unguessable`
+    expect: Rate | None = None  # so many events at least in that time; none at all is no silence; null: what it usually does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +93,8 @@ class Platform:
     overflow: str = "queue"  # what a start beyond max_concurrent_runs meets: queue | reject
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: str = "base64"  # how a form's file is sent: base64 | link
+    file_links: float = 7 * 86400.0  # seconds that such a link works at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +104,45 @@ class Flow:
     name: str
     platform: str
     saved_item_id: str
+    exclusive: bool = False  # nobody but flowbridge starts it
     time_limit: float | None = None
     memory: int | None = None
 
 
 DEFAULT_RETRY = Retry()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordering:
+    """A route's `order_by`: the key of the line that an event's delivery stands in; null: in none."""
+
+    key: Reshape
+    until: str = "run_end"  # run_end | delivered
+    blocks: bool = False  # on_dead: block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debouncing:
+    """A route's `debounce`: events of one key that follow within `wait` seconds become one, no later than `max` after the first.
+
+    `key` is null where all events of the route are of one key; one that evaluates to null is not merged.
+    """
+
+    wait: float
+    max: float
+    key: Reshape | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a route goes at a time: runs in flight, starts in a time, starts in a day (UTC). Null: no limit."""
+
+    max_concurrent_runs: int | None = None
+    rate: Rate | None = None
+    max_runs_per_day: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +166,21 @@ class Route:
     drop_reserved: bool = False
     retry: Retry = DEFAULT_RETRY
     on_unknown: str = "hold"
+    on_run_failed: str = "ignore"  # ignore | dead | retry
+    run_retries: int = 0  # with on_run_failed: retry
     run_timeout: float = 3600.0
+    delay: float = 0.0
+    debounce: Debouncing | None = None
+    ordering: Ordering | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was filled in."""
+    """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was filled in.
+
+    `retention`: of what belongs to no source that is here (any more).
+    """
 
     sources: Mapping[str, Source]
     routes: tuple[Route, ...]
@@ -146,7 +189,21 @@ class Config:
     hash: str
     canonical: str
     files: tuple[str, ...] = ()
+    retention: Retention = DEFAULT
 
     def routes_of(self, source: str) -> tuple[Route, ...]:
         """Return the routes fed by `source`, in file order."""
         return tuple(route for route in self.routes if route.source == source)
+
+    def source(self, name: str) -> Source | None:
+        """Return a source that events may be of: one that is configured, or flowbridge itself."""
+        return OWN_SOURCE if name == OWN else self.sources.get(name)
+
+
+OWN: Final = "flowbridge"  #: the source of what flowbridge says of itself; it has no URL, and nobody can send to it
+OWN_SOURCE: Final = Source(
+    name=OWN,
+    provider=Provider(name=OWN, title="flowbridge", scheme=None, secret_hint="", generates_secret=False, setup="", docs="", evidence="",
+                      retries="", samples=()),
+    scheme=Unsigned(),
+)  # fmt: skip

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
+from bridge.audit import Act, Item
 from bridge.model import JSON, Attempt, Delivery, Event, Reject
+from bridge.waits import Wait
 
 
 def iso(at: float | None) -> str | None:
@@ -31,6 +34,10 @@ def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
         "body_sha256": event.body_sha256,
         "same_body_as": event.same_body_as,
         "duplicates": event.duplicates,
+        "sender_retry": event.sender_retry,
+        "files": [asdict(file) for file in event.files],
+        "spam": event.spam,
+        "client": event.client,
         "deliveries": [delivery_json(delivery) for delivery in deliveries],
     }
 
@@ -83,11 +90,15 @@ def delivery_json(delivery: Delivery) -> dict[str, JSON]:
         "due_at": iso(delivery.due_at),
         "delivered_at": iso(delivery.delivered_at),
         "finished_at": iso(delivery.finished_at),
+        "dead_kind": delivery.dead_kind.value if delivery.dead_kind else None,
+        "order_key": delivery.order.key if delivery.order else None,
+        "merged_into": delivery.merged_into,
+        "reruns": delivery.reruns,
     }
 
 
 def attempt_json(attempt: Attempt) -> dict[str, JSON]:
-    """Return an attempt; without an outcome it is under way."""
+    """Return an attempt; without an outcome it is under way. `run_state` and what follows are of a run that another has followed."""
     return {
         "number": attempt.number,
         "started_at": iso(attempt.started_at),
@@ -96,7 +107,60 @@ def attempt_json(attempt: Attempt) -> dict[str, JSON]:
         "status_code": attempt.status_code,
         "detail": attempt.detail,
         "run_id": attempt.run_id,
+        "run_state": attempt.run_state.value if attempt.run_state else None,
+        "run_finished_at": iso(attempt.run_finished_at),
+        "outputs": attempt.outputs,
+        "log": list(attempt.log),
     }
+
+
+def act_json(act: Act) -> dict[str, JSON]:
+    """Return an act, without its items."""
+    return {
+        "id": act.id,
+        "command": act.command,
+        "actor": act.actor,
+        "created_at": iso(act.created_at),
+        "asked": dict(act.asked),
+        "chosen": act.chosen,
+        "done": act.done,
+        "refused": act.refused,
+        "worked_at": iso(act.worked_at),
+        "finished_at": iso(act.finished_at),
+        "resumed": [{"actor": actor, "at": iso(at)} for actor, at in act.resumed],
+    }
+
+
+def item_json(item: Item) -> dict[str, JSON]:
+    """Return what became of one item of an act; null `outcome` where its turn has not come."""
+    return {
+        "number": item.number,
+        "id": item.item_id,
+        "outcome": item.outcome.value if item.outcome else None,
+        "problem": item.problem,
+        "was": item.was,
+        "became": item.became,
+        "made": list(item.made),
+        "at": iso(item.at),
+    }
+
+
+def evidence_json(value: JSON) -> JSON:
+    """Return what the platform's list of runs said, with its times as all others are."""
+    if isinstance(value, list):
+        return [evidence_json(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: iso(each) if _is_time(name, each) else evidence_json(each) for name, each in value.items()}
+
+
+def _is_time(name: str, value: JSON) -> bool:
+    return (name.endswith("_at") or name in ("since", "until")) and isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def wait_json(wait: Wait | None) -> dict[str, JSON] | None:
+    """Return what a delivery waits for, null where it does not."""
+    return None if wait is None else {"kind": wait.kind, "detail": wait.detail, "until": iso(wait.until), "behind": wait.behind}
 
 
 def _body(body: bytes) -> dict[str, JSON]:
@@ -106,18 +170,29 @@ def _body(body: bytes) -> dict[str, JSON]:
         return {"body": None, "body_base64": b64encode(body).decode()}
 
 
-def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, JSON]:
+def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Mapping[str, Sequence[Attempt]],
+                     waits: Mapping[str, Wait], acts: Iterable[tuple[Act, Item]]) -> dict[str, JSON]:  # fmt: skip
     """Return an event with all that is kept of it.
 
-    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is no UTF-8), the other null; and
-    of each delivery `inputs`, `log` and `attempt_list` (`attempts` is the number of those that count, and stays one).
+    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is no UTF-8), the other null; `acts`: what
+    people did to it and its deliveries; and of each delivery `inputs`, `log`, `evidence`, `waits_for` and `attempt_list` (`attempts` is
+    the number of those that count, and stays one).
     """
     shape = event_json(event, ())
-    shape["deliveries"] = [_whole_delivery(one, attempts.get(one.id, ())) for one in deliveries]
+    shape["deliveries"] = [_whole_delivery(one, attempts.get(one.id, ()), waits.get(one.id)) for one in deliveries]
     shape |= {"headers": dict(event.headers), "query_string": event.query_string, **_body(event.body)}
+    told = ("id", "command", "actor")
+    shape["acts"] = [
+        {name: value for name, value in act_json(act).items() if name in told} | {"item": item_json(item)} for act, item in acts
+    ]
     return shape
 
 
-def _whole_delivery(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str, JSON]:
-    more = {"inputs": delivery.inputs, "log": list(delivery.log), "attempt_list": [attempt_json(each) for each in attempts]}
-    return delivery_json(delivery) | more
+def _whole_delivery(delivery: Delivery, attempts: Sequence[Attempt], wait: Wait | None) -> dict[str, JSON]:
+    return delivery_json(delivery) | {
+        "inputs": delivery.inputs,
+        "log": list(delivery.log),
+        "attempt_list": [attempt_json(each) for each in attempts],
+        "evidence": evidence_json(delivery.evidence),
+        "waits_for": wait_json(wait),
+    }

@@ -4,28 +4,55 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Final
 
-from bridge.config import load
-from bridge.errors import SettingsError
+from bridge.config import Disk, read
+from bridge.errors import ConfigError, SettingsError
 from bridge.flows.library import Library, load_library
 from bridge.routes import Config, Platform
-from bridge.settings import Settings, is_loopback, take_environ
-from bridge.store import events, local_flows, migrate
+from bridge.settings import Settings, is_loopback, take_environ, with_dotenv
+from bridge.store import events, local_flows, migrate, tally
 from bridge.store.database import Database
+
+MAX_DOTENV: Final = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The configuration, with the embedded platform where it really is."""
+    """The configuration, with the embedded platform where it really is.
+
+    `key`: see `config.Reading`. `disk`: the files that it was read from, null where it is not sure that they were so.
+    """
 
     config: Config
+    key: str = ""
+    disk: Disk | None = None
 
 
 def load_all(settings: Settings) -> Loaded:
     """Read routes.yaml. Raises `ConfigError` or `SettingsError`. No flow's code is run."""
-    config = load(settings.config, settings.environ)
-    platforms = {name: _reachable(platform, settings) for name, platform in config.platforms.items()}
-    return Loaded(replace(config, platforms=platforms))
+    disk = Disk()
+    is_same = with_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
+    reading = read(settings.config, settings.environ, disk)
+    if reading.config is None:
+        raise ConfigError([problem for problem in reading.problems if problem.level == "error"])
+    return Loaded(ready(reading.config, settings), reading.key, disk if is_same else None)
+
+
+def read_dotenv(settings: Settings, disk: Disk) -> str:
+    """Return the text of the `.env` beside routes.yaml, empty where there is none; `SettingsError` where it cannot be read."""
+    path = settings.config.parent / ".env"
+    try:
+        return disk.read(path, MAX_DOTENV).decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}") from None
+
+
+def ready(config: Config, settings: Settings) -> Config:
+    """Return the configuration with what the embedded platform is reached by; `SettingsError` where it cannot be."""
+    return replace(config, platforms={name: _reachable(platform, settings) for name, platform in config.platforms.items()})
 
 
 def local_platform(config: Config) -> Platform | None:
@@ -43,7 +70,12 @@ def library_of(config: Config) -> Library | None:
 
 
 def _reachable(platform: Platform, settings: Settings) -> Platform:
-    """Fill in where the embedded platform is and what it is called with."""
+    """Fill in where the embedded platform is and what it is called with; refuse what cannot be reached."""
+    if platform.files == "link" and not settings.public_url:
+        raise SettingsError(
+            f"platform {platform.name!r} is sent links to files (`files: link`), but nobody knows the URL of this flowbridge: "
+            "set FLOWBRIDGE_PUBLIC_URL (such as https://hooks.example.com)"
+        )
     if platform.type != "local":
         return platform
     if not platform.base_url and settings.private_bind is None and not is_loopback(settings.bind[0]) and "api" not in settings.expose:
@@ -65,16 +97,17 @@ def prepare_store(settings: Settings, config: Config) -> None:
 
     For a process of its own: flows.py is run, in the environment that flows get.
     """
-    database = Database(settings.database_url)
+    database = Database.of(settings)
     try:
         migrate.upgrade(database)
     except OSError as error:
         raise SettingsError(f"the database cannot be kept in {database.path.parent}: {error.strerror}") from error
+    tally.must_open(database)
     events.remember_config(database, config.hash, config.canonical, time.time())
     database.close()  # what flows.py starts has none of it
     take_environ(settings.flow_environ)
     library = library_of(config)
     flows = [] if library is None else library.described()
-    database = Database(settings.database_url)
+    database = Database.of(settings)
     database.write(lambda connection: local_flows.replace(connection, flows, time.time()))
     database.close()

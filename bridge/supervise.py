@@ -5,9 +5,6 @@ Everything is imported once, before the fork; the store is opened after it, by e
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import os
 import signal
 import socket
@@ -15,31 +12,40 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import FrameType
 
+from bridge import counting, exposition, tracing
 from bridge.affinity import pin
 from bridge.errors import BridgeError, SettingsError
 from bridge.flows.host import start_host
 from bridge.flows.library import load_library
 from bridge.logs import get_logger
-from bridge.parent import die_with_parent
+from bridge.memory import save_memory
+from bridge.parent import deaf, die_with_parent
+from bridge.reload import Following, told
+from bridge.reload.process import read_forever
+from bridge.sealing import Sealer
 from bridge.send import Sender
 from bridge.settings import Address, Settings
-from bridge.start import Loaded, local_platform, prepare_store
+from bridge.start import Loaded, prepare_store
+from bridge.store import migrate, tally
 from bridge.store.database import Database
+from bridge.systemd import Notify
 from bridge.wake import Wake
+from bridge.watch import Watch
 from bridge.web.app import create_app
 from bridge.web.faults import Fault, Faults
 from bridge.web.serving import Receivers, options
 from bridge.worker import Worker
+from bridge.worker.files import Files
+from bridge.worker.relaying import Relay
+from bridge.worker.traced import traced_by
 
 log = get_logger()
 
-MADV_DONTNEED = 4  # https://man7.org/linux/man-pages/man2/madvise.2.html
-M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
 PREPARED = "prepared"
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+AHEAD = 1.0  # seconds that a process has to end before the next is told to
 STEADY = 60.0  # a process that lived this long is restarted at once
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -83,6 +89,7 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
 
     `SettingsError` with what was wrong: with the store, or with flows.py.
     """
+    Sealer(settings.encryption_keys)  # what sealing takes is in memory before anything is forked
     answers, told = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
@@ -106,25 +113,54 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
-def receive_forever(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket], faults: Sequence[Fault] = ()) -> None:
+def receive_forever(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
+                    faults: Sequence[Fault] = ()) -> None:  # fmt: skip
     """Be the receivers' parent process. With `faults` the flow API misbehaves as they say."""
     settings = as_bound(settings, sockets)
-    app = create_app(settings, lambda: loaded.config, Database(settings.database_url), wake.ring)
+    board = following.board
+    app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
     if faults:
         app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
-    chosen = options(settings) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
-    Receivers(app, chosen).run()
+    chosen = options(settings, following.start) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
+    Receivers(app, chosen, board.wake.ring).run()
 
 
-def work_forever(settings: Settings, loaded: Loaded, wake: Wake) -> None:
+def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
     """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are threads, a store, or one processor."""
-    platform = local_platform(loaded.config)
-    host = None if platform is None else start_host(lambda: load_library(platform.flows), settings.flow_environ)
-    worker = Worker(settings, lambda: loaded.config, Database(settings.database_url), Sender().send, wake, host)
+    host = start_host(load_library, settings.flow_environ)
+    following.start("work")
+    relay = None
+    if settings.engine == "celery":
+        from bridge.engine import broker  # who does not use it, need not have it
+
+        relay = Relay(broker.publisher(settings))
+    database = Database.of(settings)
+    exposition.serve(settings, database, following)
+    traced = traced_by(tracing.current(), following, database)
+    worker = Worker(settings, following, database, Sender().send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
+    signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
     pin(0)
     worker.run()
+
+
+def celery_forever(settings: Settings, following: Following, concurrency: int) -> int:
+    """Be a Celery worker, which makes the calls that workers hand over, until SIGTERM or SIGINT; return its exit code."""
+    from bridge.engine import broker
+    from bridge.engine.calls import Calls
+
+    database = Database.of(settings)
+    migrate.upgrade(database)
+    tally.must_open(database)
+    following.start("celery")
+    exposition.serve(settings, database, following)
+
+    def calls() -> Calls:
+        traced = traced_by(tracing.current(), following, database)
+        return Calls(following, database, Sender().send, settings.reconcile_after, Files(settings, database), traced)
+
+    return broker.execute_forever(settings, calls, concurrency, following.board.wake.ring)
 
 
 @dataclass(slots=True)
@@ -137,53 +173,40 @@ class Child:
     started_at: float = 0.0
     failures: int = 0
     restart_at: float | None = field(default=0.0)
+    reread: Callable[[], None] = lambda: None  # called on SIGHUP
 
 
 def everything(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket],
                faults: Sequence[Fault] = ()) -> list[Child]:  # fmt: skip
-    """Return what `serve` runs: the receivers and a worker."""
-    loaded = reached_at(loaded, settings.local_base_url, as_bound(settings, sockets).local_base_url)
+    """Return what `serve` runs: the receivers, a worker, and who reads routes.yaml when it changes."""
+    bound = as_bound(settings, sockets)
+    following = Following(bound, reached_at(loaded, settings.local_base_url, bound.local_base_url))
     return [
-        Child("web", lambda: receive_forever(settings, loaded, wake, sockets, faults)),
-        Child("work", lambda: work_forever(settings, loaded, wake)),
+        Child("web", lambda: receive_forever(settings, following, wake, sockets, faults)),
+        Child("work", lambda: work_forever(settings, following, wake)),
+        reader(bound, loaded, following),
     ]
 
 
-def save_memory() -> None:
-    """Make what is about to be shared with the children small, and keep it shared.
-
-    The garbage of starting goes back to the system, and so does the code that only starting needed; the collector leaves the rest alone,
-    since it would write to it; and the threads of each process share two of malloc's arenas, as one for each is memory for nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    with contextlib.suppress(AttributeError, OSError):  # not glibc, not Linux
-        libc = ctypes.CDLL(None)
-        libc.malloc_trim(0)
-        libc.mallopt(M_ARENA_MAX, 2)
-        _let_go_of_code(libc)
-
-
-def _let_go_of_code(libc: ctypes.CDLL) -> None:
-    """Unmap the pages of machine code: those that are used again come back from the page cache, as code is never written to."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        span, mode, *_, name = line.split(maxsplit=5)
-        if mode == "r-xp" and name.startswith("/"):
-            start, end = (int(text, 16) for text in span.split("-"))
-            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)
+def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
+    """Return who reads routes.yaml when it changes, for all that `following` is given to."""
+    board, top = following.board, os.getpid()
+    return Child("reload", lambda: read_forever(settings, board, loaded.disk, top), reread=board.wake.ring)
 
 
 class Supervisor:
     """Keeps children alive until it is told to stop; each that ends is started again, sooner or later by how often it has."""
 
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = children
-        self._stopping = False
+    def __init__(self, children: Sequence[Child], watch: Watch | None = None) -> None:
+        self._children, self._watch = children, watch or Watch(Notify())
+        self._stopping = self._on_terminal = False
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return 0 when all ended in time."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        self._on_terminal = os.isatty(2)
+        signal.signal(signal.SIGHUP, self._on_hang_up)
         save_memory()
         while not self._stopping:
             now = time.monotonic()
@@ -191,7 +214,9 @@ class Supervisor:
                 if child.restart_at is not None and child.restart_at <= now:
                     self._start(child)
             self._reap()
+            self._watch.look(all_alive=all(child.pid for child in self._children))
             time.sleep(0.05)
+        self._watch.stopping()
         return self._stop()
 
     def stop(self) -> None:
@@ -201,13 +226,22 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
+    def _on_hang_up(self, _number: int, _frame: FrameType | None) -> None:
+        """Have routes.yaml read; or end, where the terminal is gone that it was started on."""
+        if self._on_terminal and not os.isatty(2):
+            self._stopping = True
+        for child in self._children:
+            child.reread()
+
     def _start(self, child: Child) -> None:
         child.restart_at, child.started_at = None, time.monotonic()
         parent = os.getpid()
-        child.pid = os.fork()
+        with deaf():
+            child.pid = os.fork()
+            if child.pid == 0:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_DFL)
         if child.pid == 0:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
             die_with_parent()
             if os.getppid() != parent:  # it died before we could ask
                 os._exit(1)
@@ -228,14 +262,20 @@ class Supervisor:
             log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
 
     def _stop(self) -> int:
-        self._signal(signal.SIGTERM)
         until = time.monotonic() + GRACE
-        while any(child.pid for child in self._children) and time.monotonic() < until:
-            self._reap()
-            time.sleep(0.02)
+        for child in reversed(self._children):  # the worker before the receivers: its calls to the local platform are still answered
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+            self._wait_for([child], min(until, time.monotonic() + AHEAD))
+        self._wait_for(self._children, until)
         late = [child.name for child in self._children if child.pid]
         self._signal(signal.SIGKILL)
         return 1 if late else 0
+
+    def _wait_for(self, children: Sequence[Child], until: float) -> None:
+        while any(child.pid for child in children) and time.monotonic() < until:
+            self._reap()
+            time.sleep(0.02)
 
     def _signal(self, number: int) -> None:
         for child in self._children:
@@ -256,6 +296,8 @@ def _end(work: Callable[[], None]) -> None:
     except BaseException as error:
         log.error("process_failed", exc_info=error)
     finally:
+        counting.finish()
+        tracing.finish()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -33,7 +33,7 @@ RESERVED_INPUTS = frozenset(
         "pipeline_inputs",
     ]
 )
-ENV_ALLOWED = "${env:…} and ${file:…} are filled in only under platforms and in secret, secrets and verify"
+ENV_ALLOWED = "${env:…} and ${file:…} are filled in only under platforms and in secret, secrets, verify and a captcha's secret"
 
 _SKIP = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`|[^'"`{}]+|.""", re.DOTALL)
 

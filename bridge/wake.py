@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
+import struct
+import time
+
+_TIME = struct.Struct("d")
 
 
 class Wake:
@@ -11,6 +16,13 @@ class Wake:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._seen = mmap.mmap(-1, _TIME.size)  # shared with whoever is forked
+
+    @property
+    def seen_at(self) -> float:
+        """When the sleeper, whichever process it is, came by last, by the monotonic clock; 0.0 where it never did."""
+        (at,) = _TIME.unpack_from(self._seen)
+        return float(at)
 
     def ring(self) -> None:
         """Wake the sleeper, now or the next time it would sleep."""
@@ -21,6 +33,7 @@ class Wake:
 
     def wait(self, seconds: float) -> bool:
         """Sleep until someone rings or `seconds` have passed; return whether someone rang."""
+        _TIME.pack_into(self._seen, 0, time.monotonic())
         heard, _, _ = select.select([self._read], [], [], max(0.0, seconds))
         if heard:
             os.read(self._read, 65536)

@@ -6,23 +6,27 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bridge.config.checking import check as check_document
+from bridge.config.disk import Disk
 from bridge.config.editor import editor_schema, schema_text
 from bridge.config.files import Folder, gather
 from bridge.config.filling import Filler
 from bridge.config.platforms import build_flows, build_platforms
 from bridge.config.report import Report
+from bridge.config.retaining import retained
 from bridge.config.routing import Known, build_routes
 from bridge.config.schemas import Schemas
 from bridge.config.sources import build_sources
 from bridge.config.traps import find_traps
 from bridge.errors import ConfigError, Problem
+from bridge.retention import DEFAULT
 from bridge.routes import Config
 
-__all__ = ["check", "editor_schema", "load", "load_canonical", "schema_text"]
+__all__ = ["Disk", "Reading", "check", "editor_schema", "load", "load_canonical", "read", "rebuild", "schema_text"]
 
 
 def load(path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool = True, cpus: int | None = None) -> Config:
@@ -37,14 +41,51 @@ def load(path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool =
     return config
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a configuration came to: null where it cannot be used, and every problem, warnings too.
+
+    `parts` is all that it is made of, as JSON: what is written, the schema files and the secrets. `rebuild` makes the same of it.
+    """
+
+    config: Config | None
+    problems: list[Problem]
+    parts: str = field(default="", repr=False)
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from another, by a changed secret too."""
+        return hashlib.sha256(self.parts.encode()).hexdigest()
+
+
 def check(
     path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool = True, cpus: int | None = None
 ) -> tuple[Config | None, list[Problem]]:
     """Return the configuration (None where it cannot be used) and every problem, warnings too."""
-    report = Report(str(path))
-    data, folder = gather(Path(path), report)
-    config = _build(data, folder, environ, report, strict_secrets, cpus)
-    return config, report.sorted()
+    found = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
+    return found.config, found.problems
+
+
+def read(
+    path: str | Path, environ: Mapping[str, str], disk: Disk | None = None, *, strict_secrets: bool = True, cpus: int | None = None
+) -> Reading:
+    """Read the configuration; every file through `disk`."""
+    disk, report = disk or Disk(), Report(str(path))
+    data, folder = gather(Path(path), report, disk)
+    filler = Filler(environ, folder.path, report, strict_secrets, disk)
+    config = _build(data, folder, filler, report, cpus)
+    parts = json.dumps({"config": data, "schemas": folder.texts, "filled": filler.filled}) if config else ""
+    return Reading(config, report.sorted(), parts)
+
+
+def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) -> Config:
+    """Return the configuration that `Reading.parts` are of; nothing is read. No YAML is parsed, so it takes a third of the time."""
+    given = json.loads(parts)
+    report, held = Report("(kept configuration)"), Folder(Path(folder), given["schemas"])
+    config = _build(given["config"], held, Filler({}, held.path, report, strict=True, given=given["filled"]), report, cpus)
+    if config is None:
+        raise ConfigError(report.sorted())
+    return config
 
 
 def load_canonical(
@@ -52,27 +93,25 @@ def load_canonical(
 ) -> Config:
     """Return the configuration that `Config.canonical` was kept of; the schema files are those in it, secrets those of now."""
     document = json.loads(text)
-    report = Report("(kept configuration)")
-    config = _build(document["config"], Folder(Path(folder), document["schemas"]), environ, report, strict_secrets, cpus)
+    report, held = Report("(kept configuration)"), Folder(Path(folder), document["schemas"])
+    config = _build(document["config"], held, Filler(environ, held.path, report, strict_secrets), report, cpus)
     if config is None:
         raise ConfigError(report.sorted())
     return config
 
 
-def _build(
-    data: dict[str, Any], folder: Folder, environ: Mapping[str, str], report: Report, strict: bool, cpus: int | None
-) -> Config | None:
+def _build(data: dict[str, Any], folder: Folder, filler: Filler, report: Report, cpus: int | None) -> Config | None:
     if () in report.settled:
         return None
     find_traps(data, report)
-    filler = Filler(environ, folder.path, report, strict)
     filled = filler.fill(data)
     document = check_document(filled, report)
     schemas = Schemas(folder, report)
     names = {key: list(data[key]) if isinstance(data.get(key), dict) else [] for key in ("platforms", "sources", "flows")}
     platforms = build_platforms(document, folder.path, cpus or os.cpu_count() or 1, report)
     flows = build_flows(document, platforms, names["platforms"], report)
-    sources = build_sources(document, schemas, report)
+    retention = retained(document.retention, DEFAULT, ("retention",), report)
+    sources = build_sources(document, schemas, retention, report)
     known = Known(
         sources,
         names["sources"],
@@ -93,4 +132,5 @@ def _build(
     canonical = json.dumps({"config": data, "schemas": folder.texts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
     files = tuple(dict.fromkeys([*folder.read, *filler.read]))
-    return Config(sources=sources, routes=routes, flows=flows, platforms=platforms, hash=digest, canonical=canonical, files=files)
+    return Config(sources=sources, routes=routes, flows=flows, platforms=platforms, hash=digest, canonical=canonical, files=files,
+                  retention=retention)  # fmt: skip

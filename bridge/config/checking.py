@@ -11,9 +11,12 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bridge.config import document as models
+from bridge.config import form_keys, page_keys, spam_keys
+from bridge.config.kinds import Kept
 from bridge.config.report import Path, Report, found
 from bridge.expressions import near
 
+PARTS = frozenset({"spam", "page", "fields", "files"})  # of a source, that are looked at key by key
 _TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -34,6 +37,7 @@ class Usable:
     sources: dict[str, models.Source]
     flows: dict[str, models.Flow]
     routes: list[tuple[int, models.Route]]
+    retention: dict[str, float]
     complete: bool
 
 
@@ -49,18 +53,25 @@ def check(data: dict[str, Any], report: Report) -> Usable:
         complete = False
         data = copy.deepcopy(data)
         noted = [_note(each, data, report) for each in error.errors(include_url=False)]
-        report.settled |= {path[:3] for path in noted}
-        for path in sorted((path for path in report.settled if len(path) == 3), key=str):
-            part = _at(data, path[:2])
-            if isinstance(part, dict):
-                part.pop(str(path[2]), None)
+        bad = {_key(path) for path in noted}
+        for path in bad | {path for path in report.settled if len(path) == 3}:
+            part = _at(data, path[:-1])
+            if len(path) > 2 and isinstance(part, dict):
+                part.pop(str(path[-1]), None)
+        report.settled |= bad
     return Usable(
         _usable(models.Platform, data.get("platforms")),
         _usable(models.Source, data.get("sources")),
         _usable(models.Flow, data.get("flows")),
         list(_usable(models.Route, data.get("routes")).items()),
+        _usable(Kept, [data.get("retention")]).get(0) or {} if data.get("retention") is not None else {},
         complete,
     )
+
+
+def _key(path: Path) -> Path:
+    """Return the key that is taken out where this does not fit: that of a platform, a source, …, or one of a part that has its own."""
+    return path[: 4 if path[:1] == ("sources",) and path[2:3] and path[2] in PARTS else 3]
 
 
 def _usable(kind: Any, section: Any) -> dict[Any, Any]:
@@ -130,7 +141,7 @@ def _path(loc: tuple[str | int, ...], data: Any) -> Path:
         if inside:
             path.append(step)
             data = data[step]
-        elif index == len(loc) - 1 and step != "[key]" and isinstance(data, dict) and step not in ("plain", "dated"):
+        elif index == len(loc) - 1 and step != "[key]" and isinstance(data, dict) and step not in ALTERNATIVES:
             path.append(step)
     return tuple(path)
 
@@ -146,6 +157,7 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
+ALTERNATIVES = ("plain", "dated", "yes", "which")
 _SECRET = frozenset({"secret", "secrets", "api_key", "headers", "keys"})
 
 
@@ -201,8 +213,14 @@ def _below(model: type[BaseModel], key: str) -> type[BaseModel] | None:
         "verify": models.Verify,
         "timestamp": models.Timestamp,
         "retry": models.Retry,
+        "debounce": models.Debounce,
         "secret": models.DatedSecret,
         "secrets": models.DatedSecret,
         "keys": models.LocalKey,
+        "spam": spam_keys.Spam,
+        "captcha": spam_keys.Captcha,
+        "page": page_keys.Page,
+        "fields": form_keys.Fields,
+        "files": form_keys.Files,
     }
     return names.get(key) if key in model.model_fields else None

@@ -4,54 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from bridge.config import amounts
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return tuple(value)
-    raise ValueError("needs a text or a list of texts")
-
-
-def _text_or(value: Any, kind: type, what: str) -> Any:
-    if not isinstance(value, (str, kind)) or not value:
-        raise ValueError(f"needs {what}")
-    return value
-
-
-Duration = Annotated[float, BeforeValidator(amounts.duration), WithJsonSchema({"type": "string", "pattern": amounts.DURATION})]
-FormRate = Annotated[Any, BeforeValidator(amounts.form_rate), WithJsonSchema({"type": "string", "pattern": amounts.FORM_RATE})]
-Moment = Annotated[float, BeforeValidator(amounts.moment), WithJsonSchema({"type": "string"})]
-Size = Annotated[
-    Any,
-    BeforeValidator(amounts.size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": amounts.SIZE}]}),
-]
-Memory = Annotated[
-    Any,
-    BeforeValidator(amounts.memory),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": amounts.MEMORIES[0]}, {"type": "string", "pattern": amounts.MEMORY}]}),
-]
-Texts = Annotated[
-    Any,
-    AfterValidator(_texts),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-SchemaOf = Annotated[
-    Any,
-    AfterValidator(lambda value: _text_or(value, dict, "the path of a schema file, or a schema")),
-    WithJsonSchema({"anyOf": [{"type": "string", "description": "a file under the folder of routes.yaml"}, {"type": "object"}]}),
-]
-
-
-class Written(BaseModel):
-    """What all parts share: unknown keys are errors, nothing changes after reading, no value is converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+from bridge.config.form_keys import Fields, Files, FilesOf  # noqa: F401 - all models are found here
+from bridge.config.kinds import (
+    Duration,
+    Expected,
+    FormRate,
+    Kept,
+    Memory,
+    Moment,
+    RateOf,
+    RunFailed,
+    SchemaOf,
+    Size,
+    Texts,
+    Written,
+    text_or,
+)
+from bridge.config.page_keys import Page
+from bridge.config.spam_keys import Captcha, Spam  # noqa: F401 - all models are found here
 
 
 class Timestamp(Written):
@@ -119,8 +91,31 @@ class Source(Written):
     split: str | None = Field(
         None, description="Where the list stands in a request that holds several events: body:PATH, or body where it is the list."
     )
+    retention: Kept | None = Field(
+        None, description="How long what it brings is kept: 30d, or {events: 90d, bodies: 30d, rejects: 14d, runs: 30d}; or forever."
+    )
+    redact: Texts | None = Field(
+        None, description="What is not kept: body.PATH, body.LIST[].NAME, form.NAME, headers.NAME, query.NAME. A receipt takes its place."
+    )
+    expect: Expected | None = Field(
+        None, description="How many events come at least in a time, as 1 per 6h; or none. Fewer is an alert. Default: what it usually does."
+    )
     redirect: str | None = Field(None, description="Forms: the page that follows.")
+    on_error: str = Field(
+        "page", description="Forms: what follows where one is not taken: `page`, a page of ours with what was typed; `back`, to the "
+        "page that sent it; or the URL of a page. The last two with `form_error` in the query.",
+    )  # fmt: skip
     allowed_origins: list[str] | None = Field(None, description="Forms: the sites that may send it, as https://example.com.")
+    addresses: Literal["full", "truncated", "hashed", "none"] = Field(
+        "truncated", description="Forms: what is kept of the address that one was sent from: all of it, its network, a hash that "
+        "differs every day, or nothing.",
+    )  # fmt: skip
+    spam: Spam | None = Field(None, description="Forms: by what a submission is held to be spam.")
+    page: Page | None = Field(None, description="Forms: the pages that people see.")
+    fields: Fields | None = Field(None, description="Forms: how many fields, how long, and whether they nest.")
+    files: FilesOf | None = Field(
+        None, description="Forms: true to take files, or which ones. Default: none, unless the schema has a field of `format: binary`."
+    )
     schema_: SchemaOf | None = Field(
         None, alias="schema", description="Forms: the JSON Schema of the fields, a file or inline; types them too."
     )
@@ -175,6 +170,10 @@ class Http(_Platform):
     url: str = Field(description="Where the inputs are sent.")
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="The HTTP method.")
     headers: dict[str, str] | None = Field(None, description="Headers to send along.")
+    files: Literal["base64", "link"] = Field(
+        "base64", description="How a form's file in an input is sent: its bytes in Base64, or a link to download it by."
+    )
+    file_links: Duration = Field(7 * 86400.0, description="How long such a link works, or up to half as long again.")
 
 
 Platform = Annotated[Gumloop | Local | Http, Field(discriminator="type")]
@@ -185,6 +184,9 @@ class Flow(Written):
 
     platform: str = Field(description="The platform's name.")
     saved_item_id: str = Field(description="The flow's id on its platform.", min_length=1)
+    exclusive: bool = Field(
+        False, description="Nobody but flowbridge starts it: then a run that could be that of a start without an answer is that run."
+    )
     time_limit: Duration | None = Field(None, description="Local flows: how long a run may take before it is ended.")
     memory: Memory | None = Field(None, description="Local flows: the memory that a run may use, in bytes or as 256MB.")
 
@@ -195,6 +197,14 @@ class Retry(Written):
     attempts: Annotated[int, Field(ge=1, le=1000)] = Field(12, description="Calls at most.")
     first: Duration = Field(5.0, description="The wait after the first.")
     max: Duration = Field(21600.0, description="The longest wait.")
+
+
+class Debounce(Written):
+    """Events that follow each other shortly become one: the last."""
+
+    wait: Duration = Field(description="How long it is waited for the next.")
+    max: Duration | None = Field(None, description="How long the first waits at most. Default: ten times `wait`.")
+    key: str | None = Field(None, description="An expression: only events with the same value are merged. Default: all of the route.")
 
 
 class Route(Written):
@@ -210,7 +220,7 @@ class Route(Written):
     payload_schema: SchemaOf | None = Field(None, description="JSON Schema of the payload: a file or inline.")
     inputs: Annotated[
         Any,
-        AfterValidator(lambda value: _text_or(value, dict, "a mapping of inputs, or one ${…} that gives an object")),
+        AfterValidator(lambda value: text_or(value, dict, "a mapping of inputs, or one ${…} that gives an object")),
         WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "pattern": r"^\$\{"}]}),
     ] = Field(None, description="The flow's inputs, with ${…}; or one ${…} that gives them all. Default for forms: ${form}.")
     inputs_schema: SchemaOf | None = Field(None, description="JSON Schema of the inputs: a file or inline.")
@@ -220,8 +230,31 @@ class Route(Written):
     )
     strict: bool = Field(False, description="A null input is an error.")
     reserved: Literal["refuse", "drop"] = Field("refuse", description="What happens to inputs with names the platform reserves.")
+    delay: Duration | None = Field(None, description="How long a delivery waits before it is sent.")
+    debounce: Debounce | None = Field(None, description="Merge events that follow each other shortly: the last one goes.")
+    order_by: str | None = Field(
+        None, description="An expression: deliveries of one value go one at a time, in the order of their events."
+    )
+    order_until: Literal["run_end", "delivered"] = Field(
+        "run_end", description="When the next in line goes: once the run has ended, or already once it is started."
+    )
+    on_dead: Literal["pass", "block"] = Field(
+        "pass", description="What a dead delivery does to those behind it in line: lets them pass, or holds them up."
+    )
+    rate: RateOf | None = Field(None, description="Starts in a time, spread evenly, as 30/min.")
+    max_runs_per_day: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="Starts in a day (UTC); what is over waits for the next."
+    )
+    max_concurrent_runs: _Cap | None = Field(None, description="Runs of this route at once, within the cap of its platform.")
     retry: Retry = Field(
         default_factory=lambda: Retry.model_validate({}), description="Calls, and the waits between them."
+    )
+    on_unknown: Literal["reconcile", "hold", "retry"] | None = Field(
+        None,
+        description="What follows a start without an answer: look for its run, wait for a person, or start again though it may be twice.",
+    )
+    on_run_failed: RunFailed = Field(
+        ("ignore", 0), description="What follows a run that failed: nothing, a dead letter, or so many further runs (retry: 3)."
     )
     run_timeout: Duration = Field(3600.0, description="How long a run may take before its slot is freed.")
 
@@ -235,23 +268,7 @@ class Document(Written):
     sources: dict[str, Source] | None = Field(None, description="Inbound endpoints, by name.")
     flows: dict[str, Flow] | None = Field(None, description="Names for flows.")
     routes: list[Route] | None = Field(None, description="Which events go to which flow.")
+    retention: Kept | None = Field(None, description="How long what comes in is kept, where its source does not say.")
 
 
-LATER: dict[str, frozenset[str]] = {  # keys of the design that this version does not have
-    "routes": frozenset(
-        [
-            "order_by",
-            "order_until",
-            "on_dead",
-            "delay",
-            "debounce",
-            "on_unknown",
-            "rate",
-            "max_runs_per_day",
-            "max_concurrent_runs",
-            "on_run_failed",
-        ]
-    ),
-    "sources": frozenset(["retention", "expect", "redact"]),
-    "flows": frozenset(["exclusive"]),
-}
+LATER: dict[str, frozenset[str]] = {}  # keys of the design that this version does not have, by section

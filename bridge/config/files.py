@@ -1,4 +1,4 @@
-"""The files of a configuration: routes.yaml, what it includes, the schemas, all under one folder."""
+"""The files of a configuration: routes.yaml, what it includes, schemas and pages, all under one folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bridge.config.disk import Disk
 from bridge.config.reading import Source, read
 from bridge.config.report import Path as Where
 from bridge.config.report import Report, found
@@ -19,17 +20,16 @@ SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, 
 class Folder:
     """The folder of routes.yaml. Remembers what was read; nothing outside is, not through a link either."""
 
-    def __init__(self, path: Path, texts: Mapping[str, str] | None = None) -> None:
-        self.path = path
-        self.texts: dict[str, str] = dict(texts or {})  #: text of each schema file, by its path under the folder
+    def __init__(self, path: Path, texts: Mapping[str, str] | None = None, disk: Disk | None = None) -> None:
+        self.path, self.disk = path, disk or Disk()
+        self.texts: dict[str, str] = dict(texts or {})  #: text of each schema and page, by its path under the folder
         self.read: list[str] = []
         self.frozen = texts is not None  #: texts are all there is, the disk is not looked at
 
     def find(self, name: str) -> Path:
         """Return the file `name` under the folder; CompileError where it leads out of it."""
         try:
-            root = self.path.resolve()
-            inside = not PurePosixPath(name).is_absolute() and (root / name).resolve().is_relative_to(root)
+            inside = not PurePosixPath(name).is_absolute() and self.disk.holds(self.path, name)
         except (ValueError, OSError, RuntimeError):  # no name of a file; or links in a circle
             raise CompileError("not the name of a file") from None
         if not inside:
@@ -39,8 +39,7 @@ class Folder:
     def text(self, file: Path) -> str:
         """Return the text of `file`; CompileError where it cannot be read."""
         try:
-            with file.open("rb") as stream:
-                raw = stream.read(MAX_FILE + 1)
+            raw = self.disk.read(file, MAX_FILE + 1)
         except OSError as error:
             raise CompileError(f"cannot read {file}: {(error.strerror or 'error').lower()}") from None
         if len(raw) > MAX_FILE:
@@ -54,11 +53,16 @@ class Folder:
     def schema(self, name: str) -> Any:
         """Return the parsed schema file `name` (a path under the folder); CompileError where there is none."""
         name = str(PurePosixPath(name))
+        return parse_schema(self.part(name), name)
+
+    def part(self, name: str) -> str:
+        """Return the text of the file `name` (a path under the folder), which is then part of the configuration; else CompileError."""
+        name = str(PurePosixPath(name))
         if name not in self.texts:
             if self.frozen:
                 raise CompileError(f"`{name}` is not part of this configuration")
             self.texts[name] = self.text(self.find(name))
-        return parse_schema(self.texts[name], name)
+        return self.texts[name]
 
 
 def parse_schema(text: str, name: str) -> Any:
@@ -78,9 +82,9 @@ def parse_schema(text: str, name: str) -> Any:
         raise CompileError(f"{name}: nests too deep") from None
 
 
-def gather(file: Path, report: Report) -> tuple[dict[str, Any], Folder]:
+def gather(file: Path, report: Report, disk: Disk | None = None) -> tuple[dict[str, Any], Folder]:
     """Return routes.yaml with everything it includes as one value, and its folder."""
-    folder = Folder(file.parent)
+    folder = Folder(file.parent, disk=disk)
     try:
         document = read(Source(str(file), folder.text(file)), report)
     except CompileError as error:
@@ -108,7 +112,7 @@ def _includes(value: Any, folder: Folder, report: Report) -> list[tuple[Where, P
             continue
         try:
             folder.find(name)
-            matches = sorted(folder.path.glob(name)) if any(sign in name for sign in "*?[") else [folder.path / name]
+            matches = folder.disk.names(folder.path, name) if any(sign in name for sign in "*?[") else [folder.path / name]
             for match in matches:
                 files.setdefault(folder.find(str(match.relative_to(folder.path))), where)
         except CompileError as error:

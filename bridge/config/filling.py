@@ -7,25 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Any
 
+from bridge.config.disk import Disk
 from bridge.config.report import Path, Report
 from bridge.templates import ENV_ALLOWED
 
 MAX_SECRET_FILE = 64 * 1024
 SECRET_KEYS = ("secret", "secrets", "verify")
+CAPTCHA_SECRET = ("spam", "captcha", "secret")
 
 _PART = re.compile(r"\$\$\{|\$\{(?:(env|file):)?([^}]*)(\})?")
 
 
 def may_fill(path: Path) -> bool:
     """Return whether values at `path` may come from the environment or a file."""
-    return path[:1] == ("platforms",) or (path[:1] == ("sources",) and len(path) > 2 and path[2] in SECRET_KEYS)
+    if path[:1] != ("sources",):
+        return path[:1] == ("platforms",)
+    return (len(path) > 2 and path[2] in SECRET_KEYS) or path[2:] == CAPTCHA_SECRET
 
 
 class Filler:
-    """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text."""
+    """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
 
-    def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool) -> None:
-        self.environ, self.folder, self.report, self.strict = environ, folder, report, strict
+    `filled` is what it found, by what stands between the braces; `given`, where it is not null, is all that there is to find.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool, disk: Disk | None = None,
+                 given: Mapping[str, str] | None = None) -> None:  # fmt: skip
+        self.environ, self.folder, self.report, self.strict, self.disk, self.given = environ, folder, report, strict, disk or Disk(), given
+        self.filled: dict[str, str] = {}
         self.read: list[str] = []
 
     def fill(self, value: Any, path: Path = ()) -> Any:
@@ -57,7 +66,14 @@ class Filler:
                 path, f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and $${{ for a literal ${{"
             )
             return ""
-        return self._environment(name, path) if kind == "env" else self._file(name, path)
+        if self.given is not None:
+            value = self.given.get(f"{kind}:{name}", "")
+            if not value:
+                self._missing(path, f"{kind}:{name[:80]} is not among what was given")
+        else:
+            value = self._environment(name, path) if kind == "env" else self._file(name, path)
+        self.filled[f"{kind}:{name}"] = value
+        return value
 
     def _environment(self, name: str, path: Path) -> str:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
@@ -71,8 +87,7 @@ class Filler:
     def _file(self, name: str, path: Path) -> str:
         file = self.folder / name
         try:
-            with file.open("rb") as stream:
-                raw = stream.read(MAX_SECRET_FILE + 1)
+            raw = self.disk.read(file, MAX_SECRET_FILE + 1)
             self.read.append(str(file))
             value = raw.decode().rstrip("\r\n")
         except (OSError, ValueError) as error:

@@ -80,6 +80,8 @@ def _http(name: str, written: models.Http, _folder: File, _cpus: int, path: Path
         base_url=written.url,
         method=written.method,
         headers=headers,
+        files=written.files,
+        file_links=float(written.file_links),
         max_concurrent_runs=written.max_concurrent_runs or CAPS["http"],
         timeout=float(written.timeout),
     )
@@ -138,6 +140,7 @@ def _flow(name: str, written: models.Flow, platform: Platform, path: Path, repor
         name=name,
         platform=written.platform,
         saved_item_id=written.saved_item_id,
+        exclusive=written.exclusive,
         time_limit=None if written.time_limit is None else float(written.time_limit),
         memory=written.memory,
     )

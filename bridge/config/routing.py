@@ -11,14 +11,15 @@ from bridge.config import document as models
 from bridge.config.platforms import no_platform
 from bridge.config.report import Path, Report, found, listed
 from bridge.config.schemas import Schemas
+from bridge.config.waiting import Waits
 from bridge.errors import CompileError
 from bridge.expressions import near
 from bridge.matching import AllOf, Clause, compile_match, compile_when
 from bridge.model import Retry
-from bridge.routes import Flow, Mode, Platform, Route, Source
+from bridge.providers import PROVIDERS
+from bridge.routes import OWN, Flow, Mode, Platform, Route, Source
 from bridge.templates import Inputs, compile_inputs
 
-ON_UNKNOWN = {"gumloop": "hold", "local": "retry", "http": "retry"}
 NAME = re.compile(r"[a-z0-9_-]{1,63}")
 
 
@@ -69,10 +70,12 @@ class _Builder:
         flow, match, inputs = self.flow(), self.match(), self.inputs(source)
         payload_schema = self.schemas.compile(model.payload_schema, (*path, "payload_schema")) if model.payload_schema else None
         inputs_schema = self.schemas.compile(model.inputs_schema, (*path, "inputs_schema")) if model.inputs_schema else None
-        retry = self.retry()
-        if flow is None or inputs is None or source not in self.known.sources:
+        retry, waits = self.retry(), Waits(model, path, self.report)
+        ordering, debounce, limits = waits.ordering(), waits.debounce(), waits.limits()
+        if flow is None or inputs is None or source not in (*self.known.sources, OWN):
             return None
-        kind = self.known.platforms[flow.platform].type if flow.platform in self.known.platforms else "http"
+        platform = self.known.platforms.get(flow.platform)
+        on_run_failed, run_retries = model.on_run_failed
         return Route(
             name=model.name,
             source=source,
@@ -86,8 +89,14 @@ class _Builder:
             mode=Mode(model.mode),
             drop_reserved=model.reserved == "drop",
             retry=retry,
-            on_unknown=ON_UNKNOWN[kind],
+            on_unknown="hold" if platform is None else waits.on_unknown(platform),
+            on_run_failed=on_run_failed,
+            run_retries=run_retries,
             run_timeout=float(model.run_timeout),
+            delay=float(model.delay or 0.0),
+            debounce=debounce,
+            ordering=ordering,
+            limits=limits,
         )
 
     def origin(self) -> tuple[str, tuple[str, ...]]:
@@ -103,7 +112,7 @@ class _Builder:
             self.report.add(path, what) if model.on is None else self.report.add((*path, "source"), what, key=True)
         key = "on" if model.on is not None else "source"
         name, types = split_on(model.on) if model.on is not None else (model.source or "", ())
-        if (model.on is not None or model.source is not None) and name not in self.known.declared:
+        if (model.on is not None or model.source is not None) and name not in (*self.known.declared, OWN):
             self.report.add(
                 (*path, key), f"no source `{name}`; {near(name, self.known.declared)}allowed: {listed(self.known.declared)}"
             )
@@ -149,12 +158,14 @@ class _Builder:
         model, path = self.model, (*self.path, "inputs")
         written: Any = model.inputs
         if written is None:
-            if ("inputs" not in model.model_fields_set) and self.known.providers.get(source) == "form":
-                return compile_inputs("${form}", strict=model.strict)
-            if source in self.known.providers or "inputs" in model.model_fields_set:
+            row = PROVIDERS.get(self.known.providers.get(source, ""))
+            if "inputs" not in model.model_fields_set and row is not None and (row.name == "form" or row.fields is not None):
+                return compile_inputs("${form}" if row.name == "form" else "${fields}", strict=model.strict)
+            if source in (*self.known.providers, OWN) or "inputs" in model.model_fields_set:
                 self.report.add(
                     path,
-                    "`inputs` is missing; write a mapping, or inputs: ${body} for the whole payload (only forms have a default)",
+                    "`inputs` is missing; write a mapping, or inputs: ${body} for the whole payload "
+                    "(only forms, and services for forms, have a default)",
                 )
             return None
         try:

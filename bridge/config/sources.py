@@ -3,63 +3,45 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.config import document as models
 from bridge.config.checking import Usable
+from bridge.config.form_files import largest_body
+from bridge.config.forms import FORM_ONLY, build_form
 from bridge.config.report import Path, Report
+from bridge.config.retaining import retained
 from bridge.config.schemas import Schemas
+from bridge.config.written import Written
 from bridge.expressions import near
 from bridge.locate import compile_locator
-from bridge.providers import PROVIDERS, Batch, Provider, masked
-from bridge.routes import Rate, Source
+from bridge.masking import Redaction
+from bridge.providers import PROVIDERS, Batch, masked
+from bridge.redaction import compile_redaction
+from bridge.retention import Retention
+from bridge.routes import OWN, Rate, Source
 from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned, pinned
 
 SHORT = 16  # characters of a secret that can be guessed
 FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
-_FORM_ONLY = ("redirect", "allowed_origins", "schema")
 _SECRET_KEYS = ("secret", "secrets")
 _VERIFIED = ("hmac", "token")
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """One source on its way: what was written, where, and where to complain."""
-
-    name: str
-    model: models.Source
-    provider: Provider
-    report: Report
-
-    @property
-    def path(self) -> Path:
-        return ("sources", self.name)
-
-    def has(self, key: str) -> bool:
-        return ("schema_" if key == "schema" else key) in self.model.model_fields_set and self.get(key) is not None
-
-    def get(self, key: str) -> Any:
-        return getattr(self.model, "schema_" if key == "schema" else key)
-
-    def is_settled(self, key: str) -> bool:
-        """Return whether what was written under `key` has been refused already."""
-        return (*self.path, key) in self.report.settled
-
-    def add(self, name: str, message: str, *, key: bool = False) -> None:
-        self.report.add((*self.path, name), message, key=key)
-
-
-def build_sources(document: Usable, schemas: Schemas, report: Report) -> dict[str, Source]:
-    """Return the sources by name."""
+def build_sources(document: Usable, schemas: Schemas, retention: Retention, report: Report) -> dict[str, Source]:
+    """Return the sources by name. `retention` is that of those who do not say theirs."""
     sources = {}
     for name, model in document.sources.items():
         path: Path = ("sources", name)
         if not NAME.fullmatch(name):
             report.add(path, f"`{name}` is not a name that can stand in a URL; allowed: letters, digits, - _", key=True)
+        if name == OWN:
+            report.add(
+                path, f"`{OWN}` is the source of flowbridge's own alerts; give this one another name", key=True
+            )
+            continue
         provider = PROVIDERS.get(model.provider)
         if provider is None:
             report.add(
@@ -67,14 +49,14 @@ def build_sources(document: Usable, schemas: Schemas, report: Report) -> dict[st
                 f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}allowed: {', '.join(PROVIDERS)}",
             )
             continue
-        source = _source(_Written(name, model, provider, report), schemas)
+        source = _source(Written(name, model, provider, report), schemas, retention)
         if source is not None:
             sources[name] = source
     return sources
 
 
-def _source(written: _Written, schemas: Schemas) -> Source | None:
-    model, provider, path = written.model, written.provider, written.path
+def _source(written: Written, schemas: Schemas, retention: Retention) -> Source | None:
+    model, provider = written.model, written.provider
     is_form = provider.name == "form"
     _check_keys(written, is_form)
     scheme = _scheme(written)
@@ -82,7 +64,8 @@ def _source(written: _Written, schemas: Schemas) -> Source | None:
         return None
     secrets = () if is_form else _secrets(written, scheme)
     rate, per_address = _rates(written, is_form)
-    schema = schemas.compile(model.schema_, (*path, "schema")) if model.schema_ is not None and is_form else None
+    batch = _batch(written)
+    form = build_form(written, schemas) if is_form else None
     return Source(
         name=written.name,
         provider=provider,
@@ -91,21 +74,33 @@ def _source(written: _Written, schemas: Schemas) -> Source | None:
         insecure=model.insecure,
         event_type=_locators(written, "event_type") or provider.event_type,
         event_id=_locators(written, "event_id") or provider.event_id,
-        credentials=masked(provider, scheme),
+        credentials=masked(provider, scheme, batch),
+        redact=_redaction(written),
         dedup=model.dedup,
-        batch=_batch(written),
-        max_body=model.max_body or provider.max_body,
+        batch=batch,
+        max_body=largest_body(written, form.files if form else None) or provider.max_body,
         max_depth=model.max_depth,
         rate=rate,
         rate_per_address=per_address,
-        redirect=_redirect(written) if is_form else None,
-        allowed_origins=_origins(written) if is_form else (),
-        schema=schema,
-        schema_document=schema.document if schema is not None else None,
+        form=form,
+        expect=model.expect,
+        retention=retained(model.retention or {}, retention, (*written.path, "retention"), written.report),
     )
 
 
-def _batch(written: _Written) -> Batch | None:
+def _redaction(written: Written) -> Redaction | None:
+    if written.model.redact is None:
+        return None
+    if written.provider.body.startswith("jwt"):
+        written.add("redact", f"the body of {written.provider.name} is a token, which cannot be kept in part", key=True)
+    try:
+        return compile_redaction(written.model.redact)
+    except ValueError as error:
+        written.add("redact", str(error))
+        return None
+
+
+def _batch(written: Written) -> Batch | None:
     """Return where the list of events stands: the source's `split`, or what the provider's row says."""
     text = written.model.split
     if text is None:
@@ -117,23 +112,21 @@ def _batch(written: _Written) -> Batch | None:
     return Batch(path)
 
 
-def _check_keys(written: _Written, is_form: bool) -> None:
+def _check_keys(written: Written, is_form: bool) -> None:
     name = written.provider.name
-    for key in _FORM_ONLY:
+    for key in FORM_ONLY:
         if written.has(key) and not is_form:
             written.add(key, f"`{key}` is only for the provider form, this source's is {name}", key=True)
     for key in (*_SECRET_KEYS, "verify", "insecure"):
         if written.has(key) and is_form:
             written.add(key, "forms are public by nature: nothing is verified, so there is no `" + key + "`", key=True)
     if written.has("verify") and not is_form and name not in _VERIFIED:
-        written.add(
-            "verify", f"`verify` is only for the providers {', '.join(_VERIFIED)}; {name} has a scheme of its own", key=True
-        )
+        written.add("verify", f"`verify` is only for the providers {', '.join(_VERIFIED)}; {name} has a scheme of its own", key=True)
     if all(map(written.has, _SECRET_KEYS)):
         written.add("secrets", "either `secret` or `secrets`, not both", key=True)
 
 
-def _scheme(written: _Written) -> Scheme | None:
+def _scheme(written: Written) -> Scheme | None:
     """Return how the source's requests are verified, or None where that cannot be told (and has been complained of)."""
     model, provider = written.model, written.provider
     has_secret = any(written.has(key) or written.is_settled(key) for key in _SECRET_KEYS)
@@ -161,7 +154,7 @@ def _scheme(written: _Written) -> Scheme | None:
     return _pinned(written, provider.scheme) if provider.scheme is not None else None
 
 
-def _pinned(written: _Written, scheme: Scheme) -> Scheme | None:
+def _pinned(written: Written, scheme: Scheme) -> Scheme | None:
     """Return the scheme with the source's `pins`: what a good signature alone does not tell."""
     if written.is_settled("pins"):
         return scheme
@@ -176,11 +169,7 @@ def _pinned(written: _Written, scheme: Scheme) -> Scheme | None:
 
 
 def _place(verify: models.Verify | models.Timestamp, *more: str) -> str:
-    given = [
-        (kind, name)
-        for kind in ("header", "query", "label")
-        if (name := getattr(verify, kind, None)) and (kind != "label" or more)
-    ]
+    given = [(kind, name) for kind in ("header", "query", "label") if (name := getattr(verify, kind, None)) and (kind != "label" or more)]
     if len(given) != 1:
         raise ValueError(f"needs one of {', '.join(('header', 'query', *more))}, found {len(given)}")
     return f"{given[0][0]}:{given[0][1]}"
@@ -188,6 +177,8 @@ def _place(verify: models.Verify | models.Timestamp, *more: str) -> str:
 
 def _hmac(verify: models.Verify) -> Scheme:
     time = verify.timestamp
+    if "separator" in verify.model_fields_set and not verify.label:
+        raise ValueError("`separator` belongs to a list, which needs the `label` of the signature too")
     return Hmac(
         at=_place(verify),
         prefix=verify.prefix or "",
@@ -200,7 +191,7 @@ def _hmac(verify: models.Verify) -> Scheme:
     )
 
 
-def _token(verify: models.Verify, written: _Written) -> Scheme:
+def _token(verify: models.Verify, written: Written) -> Scheme:
     other = verify.model_fields_set - {"header", "query", "prefix"}
     for key in sorted(other):
         written.report.add(
@@ -209,7 +200,7 @@ def _token(verify: models.Verify, written: _Written) -> Scheme:
     return Token(at=_place(verify), prefix=verify.prefix or "")
 
 
-def _secrets(written: _Written, scheme: Scheme) -> tuple[Secret, ...]:
+def _secrets(written: Written, scheme: Scheme) -> tuple[Secret, ...]:
     model, path = written.model, written.path
     given: list[tuple[Path, Any]] = []
     if model.secret is not None:
@@ -226,14 +217,12 @@ def _secrets(written: _Written, scheme: Scheme) -> tuple[Secret, ...]:
         if problem:
             written.report.add(at, problem)
         elif len(value) < SHORT:
-            written.report.add(
-                at, f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more", level="warning"
-            )
+            written.report.add(at, f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more", level="warning")
         secrets.append(Secret(value, None if not_after is None else float(not_after)))
     return tuple(secrets)
 
 
-def _rates(written: _Written, is_form: bool) -> tuple[Rate | None, Rate | None]:
+def _rates(written: Written, is_form: bool) -> tuple[Rate | None, Rate | None]:
     given: Any = written.model.rate
     if given is None:
         return FORM_RATES if is_form else (None, None)
@@ -245,7 +234,7 @@ def _rates(written: _Written, is_form: bool) -> tuple[Rate | None, Rate | None]:
     return rate, per_address or FORM_RATES[1]
 
 
-def _locators(written: _Written, key: str) -> tuple[str, ...]:
+def _locators(written: Written, key: str) -> tuple[str, ...]:
     texts: tuple[str, ...] = written.get(key) or ()
     for text in texts:
         try:
@@ -253,29 +242,3 @@ def _locators(written: _Written, key: str) -> tuple[str, ...]:
         except ValueError as error:
             written.add(key, str(error))
     return texts
-
-
-def _redirect(written: _Written) -> str | None:
-    url: str | None = written.model.redirect
-    if url is not None:
-        try:
-            parts = urlsplit(url)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\\]", url)
-        except ValueError:
-            fits = False
-        if not fits:
-            written.add("redirect", "needs a URL that begins with https:// or http://")
-    return url
-
-
-def _origins(written: _Written) -> tuple[str, ...]:
-    origins = []
-    for index, text in enumerate(written.model.allowed_origins or []):
-        origin = text.strip().lower().removesuffix("/")
-        if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?", origin):
-            written.report.add(
-                (*written.path, "allowed_origins", index),
-                "needs an origin: scheme and host, without a path, like https://example.com",
-            )
-        origins.append(re.sub(r"^(https://.*):443$|^(http://.*):80$", lambda m: m[1] or m[2], origin))
-    return tuple(origins)

@@ -1,0 +1,62 @@
+"""A form's `fields` and `files` into what the core goes by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bridge.config.amounts import MAX_SIZE
+from bridge.config.form_keys import Files
+from bridge.config.written import Written
+from bridge.expressions import near
+from bridge.filetypes import GROUPS, TYPES
+from bridge.form import FieldRules, FileRules
+from bridge.forms import file_fields
+from bridge.model import JSON
+
+MIB: Final = 1024 * 1024
+LARGEST_FILE: Final = 25 * MIB  # that the flow API takes
+FIELDS_SHARE: Final = MIB  # of a body with files: for the fields
+ANY: Final = "any"
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
+
+
+def field_rules(written: Written) -> FieldRules:
+    """Return what the source says of fields."""
+    said = written.model.fields
+    return FieldRules() if said is None else FieldRules(max=said.max, max_length=said.max_length, nested=said.nested)
+
+
+def file_rules(written: Written, document: JSON) -> FileRules | None:
+    """Return what the source says of files: null where it takes none. `document`: its schema, which may have fields that are files."""
+    said, properties = written.model.files, (document or {}).get("properties")
+    if said is False or (said is None and not file_fields(properties if isinstance(properties, Mapping) else {})):
+        return None
+    said = said if isinstance(said, Files) else Files.model_validate({})
+    types, extensions = _types(written, said.types)
+    if said.max_size > LARGEST_FILE:
+        written.report.add((*written.path, "files", "max_size"), "is more than the flow API takes; allowed: at most 25 MiB")
+    return FileRules(max=said.max, max_size=said.max_size, types=types, extensions=extensions, required=tuple(said.required or ()))
+
+
+def largest_body(written: Written, rules: FileRules | None) -> int | None:
+    """Return how large a body may be: what the source says, or what its files may come to; null for the provider's."""
+    said: Any = written.model.max_body
+    return said or (min(MAX_SIZE, rules.max * rules.max_size + FIELDS_SHARE) if rules is not None else None)
+
+
+def _types(written: Written, names: tuple[str, ...]) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Return the rows of the table that are allowed, null for any, and further extensions."""
+    known, further = set[str](), set[str]()
+    for number, name in enumerate(map(str.lower, names)):
+        rows = [row.name for row in TYPES.values() if name in (row.name, row.group) or name.removeprefix(".") in row.extensions]
+        if rows:
+            known.update(rows)
+        elif _EXTENSION.fullmatch(name):
+            further.add(name[1:])
+        elif name != ANY:
+            choices = [*GROUPS, *TYPES, ANY]
+            message = f"no type `{name}`; {near(name, choices)}allowed: {', '.join(choices)}, or .EXTENSION"
+            written.report.add((*written.path, "files", "types", number), message)
+    return (None if ANY in names else frozenset(known)), frozenset(further)

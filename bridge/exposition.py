@@ -1,0 +1,162 @@
+"""`/metrics` as Prometheus reads it: the rows of `metrics`, what the processes of this machine have counted, and how things stand.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge import counting
+from bridge.errors import BridgeError
+from bridge.logs import get_logger
+from bridge.metrics import COUNTED, GAUGES, STORE_UP, Metric
+from bridge.overview import Overview
+from bridge.routes import Config
+from bridge.settings import Address, Settings, bracket
+from bridge.standing import overview
+from bridge.store.database import Database
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric as Family
+
+log = get_logger()
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+KEPT: Final = 2.0  # seconds that an answer is given again
+PATIENCE: Final = 5.0  # seconds for one request of a scraper that is slow
+AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
+
+
+class Exposition:
+    """What is told, made at most once in two seconds however many ask. `look` tells how things stand, or raises `BridgeError`."""
+
+    def __init__(self, data: Path, look: Callable[[], Overview]) -> None:
+        self._data, self._look = data, look
+        self._mutex = threading.Lock()
+        self._text, self._until = b"", 0.0
+
+    def text(self) -> bytes:
+        """Return the exposition. While another thread makes a new one, the last is given."""
+        if time.monotonic() < self._until or not self._mutex.acquire(blocking=not self._text):
+            return self._text
+        try:
+            if time.monotonic() >= self._until:
+                self._text = self._made()
+                self._until = time.monotonic() + KEPT
+            return self._text
+        finally:
+            self._mutex.release()
+
+    def _made(self) -> bytes:
+        from prometheus_client import CollectorRegistry, generate_latest  # not before somebody asks
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric. Where the store does not answer, that and what was counted is all that is known."""
+        counts = counting.of_machine(self._data)
+        for metric in COUNTED:
+            yield _counted(metric, counts)
+        now = None
+        try:
+            now = self._look()
+        except BridgeError as error:
+            log.warning("metrics_incomplete", error=str(error))
+        yield _family(STORE_UP, [((), float(now is not None))])
+        for metric in GAUGES if now is not None else ():
+            if metric.of is not None and now is not None:
+                yield _family(metric, metric.of(now))
+
+
+def exposition_of(settings: Settings, database: Database, config: Callable[[], Config]) -> Exposition:
+    """Return the exposition of a process that has a configuration and a store."""
+    return Exposition(settings.data, lambda: overview(settings, database, config(), usual=False))
+
+
+def _family(metric: Metric, values: Any) -> Family:
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
+
+
+def _counted(metric: Metric, counts: counting.Counts) -> Family:
+    if metric.kind == "counter":
+        return _family(metric, sorted(counts.numbers(metric)))
+    from prometheus_client.metrics_core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(metric.name, metric.help)
+    *found, total = counts.span(metric)
+    bounds = [*map(str, counting.BUCKETS), "+Inf"]
+    family.add_metric([], [(bound, sum(found[: place + 1])) for place, bound in enumerate(bounds)], total)
+    return family
+
+
+# -- where no receiver tells them
+
+
+def serve(settings: Settings, database: Database, config: Callable[[], Config]) -> None:
+    """Tell the metrics at `FLOWBRIDGE_METRICS_BIND`, where that is set, in a thread.
+
+    Of the processes of a machine that are told the same address one serves it, for all of them; another takes it over when that one ends.
+    """
+    if settings.metrics_bind is not None:
+        exposition = exposition_of(settings, database, config)
+        threading.Thread(target=_serve, args=(settings.metrics_bind, exposition), name="metrics", daemon=True).start()
+
+
+def _serve(address: Address, exposition: Exposition) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE
+        server_version, sys_version = "flowbridge", ""
+
+        def do_GET(self) -> None:
+            """Answer `/metrics`, and nothing else."""
+            if self.path.partition("?")[0] != "/metrics":
+                self.send_error(404)
+                return
+            text = exposition.text()
+            self.send_response(200)
+            self.send_header("Content-Type", CONTENT_TYPE)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing: a scrape is no event."""
+
+    said = ""
+    while True:
+        try:
+            with _server(address, Handler) as server:
+                log.info("metrics_served", address=f"{bracket(address[0])}:{server.server_address[1]}")
+                server.serve_forever()
+        except OSError as error:
+            if said != (said := str(error.strerror)):
+                log.warning("metrics_not_served", address=f"{bracket(address[0])}:{address[1]}", error=said)
+        time.sleep(AGAIN)
+
+
+def _server(address: Address, handler: type[BaseHTTPRequestHandler]) -> TCPServer:
+    class Server(TCPServer):  # http.server's own asks DNS for the name of the address
+        address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        allow_reuse_address = True
+
+        def handle_error(self, *_: Any) -> None:
+            """Let a scraper go that has gone away; ours is another matter, and logged."""
+            log.debug("metrics_not_read", exc_info=True)
+
+    return Server(address, handler)

@@ -1,0 +1,29 @@
+"""What the store makes of what was received, and who keeps it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bridge.model import Delivery, Event
+
+
+class Kept(Protocol):
+    """What the store made of a request."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's id: the known one's where this is a duplicate."""
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The deliveries that are new."""
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether it only repeats a known event."""
+
+
+Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
+Replan = Callable[[Event, str], Sequence[Delivery]]
+Keep = Callable[[Arrivals, Replan], Sequence[Kept]]

@@ -1,0 +1,147 @@
+"""How a bridge is, at one moment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from bridge.circuit import Circuit
+from bridge.routes import Rate
+
+DAY: Final = 86400.0
+LATELY: Final = 3600.0  # seconds in which rejects are compared with those before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process that runs: where, what it does, since when, and the hash of its configuration, null where only its heartbeat is known."""
+
+    pid: int
+    host: str
+    role: str
+    since: float
+    config_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceNow:
+    """A source: its last event, and how many events and rejects it had today (UTC).
+
+    `heard`: events in the time of `expect`, as far as that counts. `speaks_by`: when it has usually spoken again, null where that is not
+    known or was not looked up. `rejected_lately`: rejects within `LATELY`; `rejected_usually`: as many as it has in such a time.
+    """
+
+    name: str
+    last_at: float | None = None
+    today: int = 0
+    rejected_today: int = 0
+    is_configured: bool = True
+    expect: Rate | None = None
+    heard: int = 0
+    speaks_by: float | None = None
+    rejected_lately: int = 0
+    rejected_usually: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """What waits of a route for a platform. `oldest_*`: the one that was planned first; `due_at`: when the first is, or was, due."""
+
+    route: str
+    platform: str
+    queued: int
+    oldest_at: float
+    oldest_id: str
+    due_at: float
+    state: str = "live"  # live | paused | no platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformNow:
+    """A platform: calls under way and runs in flight, which hold its slots, and its circuit. `cap` null: it is not configured."""
+
+    name: str
+    cap: int | None
+    calls: int = 0
+    runs: int = 0
+    circuit: Circuit | None = None
+
+    @property
+    def fits(self) -> int | None:
+        """So many runs fit beside those of others, as it said; null where it did not say so, or all slots fit."""
+        known = self.circuit.allowance if self.circuit is not None else None
+        return known if known is not None and (self.cap is None or known < self.cap) else None
+
+    @property
+    def full_until(self) -> float | None:
+        """When one more than fits is tried; null where nothing says that it is full."""
+        return max(self.circuit.raise_at, self.circuit.not_before) if self.circuit is not None and self.fits is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigNow:
+    """The configuration that is used, and what is wrong with the files. `since` null: nothing runs that would say so."""
+
+    hash: str | None
+    since: float | None = None
+    error: Sequence[str] = ()
+    error_since: float | None = None
+    restart: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """The certificate that the public URL showed this machine at `looked_at`; `begins_at` and `ends_at` null: it never saw one.
+
+    `refused`: why who checks it does not trust it. `unreached`: why none was seen the last time.
+    """
+
+    url: str
+    looked_at: float
+    begins_at: float | None = None
+    ends_at: float | None = None
+    refused: str | None = None
+    unreached: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The host, with its port where the URL says one."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """All of it. Counts go as far as `counted_to`; `today_cut`: there were more events today than were counted.
+
+    `dead_today` died within a day, but for those that a person gave up, and were not replayed since. `held`: unknown ones that wait for
+    a person. `database_ahead`: seconds.
+    """
+
+    at: float
+    version: str
+    running_versions: Sequence[str]
+    is_shared: bool  # several machines may use the store
+    processes: Sequence[Process]
+    config: ConfigNow
+    sources: Sequence[SourceNow]
+    today_cut: bool
+    queue: Sequence[Lane]
+    blocked: Mapping[str, int]  # by route
+    platforms: Sequence[PlatformNow]
+    dead: int
+    dead_today: int
+    unknown: int
+    held: int
+    hold_since: float | None  # starts are held back
+    hold_reason: str | None
+    counted_to: int
+    data: str
+    disk_free: int | None
+    disk_total: int | None
+    database_size: int
+    database_ahead: float | None
+    runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by route, within a day: all, and those that failed
+    clocks_ahead: Mapping[str, float] = field(default_factory=dict)  # seconds, by the host of a platform, where that was seen
+    certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet

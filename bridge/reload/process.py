@@ -1,0 +1,96 @@
+"""The process that reads the configuration anew, and writes down for `flowbridge status` who runs with which."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+from typing import Any, Final
+
+from bridge import __version__
+from bridge.apart import apart
+from bridge.config import Disk
+from bridge.logs import get_logger
+from bridge.parent import die_with_parent
+from bridge.reload.board import Board, told
+from bridge.reload.presence import Presence
+from bridge.reload.reader import Good, Reader
+from bridge.settings import Settings
+from bridge.store import events
+from bridge.store.database import Database
+
+log = get_logger()
+
+ROLE: Final = "reload"
+NICE: Final = 10  # to read a file matters less than to answer
+PATIENCE: Final = 60.0  # seconds for the store
+
+
+def start(settings: Settings, board: Board, disk: Disk | None) -> None:
+    """Fork the process beside this one, with which it ends; what is forked later sees it as no child of its own."""
+    parent = os.getpid()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        code = 1
+        try:
+            die_with_parent()
+            if os.getppid() == parent:
+                read_forever(settings, board, disk, parent)
+            code = 0
+        except BaseException as error:
+            log.error("process_failed", exc_info=error)
+        finally:
+            os._exit(code)
+
+
+def read_forever(settings: Settings, board: Board, disk: Disk | None, top: int) -> None:
+    """Be that process until SIGTERM. `top` is the first process of the bridge; `disk`: see `Reader`."""
+    presence = _presence(settings)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if presence is not None:
+            presence.close()
+        os._exit(0)  # whatever it was at: nobody sees half of it
+
+    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGINT, signal.SIGHUP):  # who sends them to all means the others
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICE)
+    board.take_place(ROLE, board.read().hash)
+    reader = Reader(settings, board, disk, lambda good: apart(lambda: _remember(settings.database_url, good), PATIENCE))
+    asked = False
+    while True:
+        wait = reader.look(asked=asked)
+        board.tell(board.read().hash)
+        if presence is not None:
+            presence.say(_said(board, top))
+        asked = board.wake.wait(wait)
+
+
+def _remember(url: str, good: Good) -> None:
+    database = Database(url)
+    try:
+        events.remember_config(database, good.hash, good.canonical, time.time())
+    finally:
+        database.close()
+
+
+def _presence(settings: Settings) -> Presence | None:
+    try:
+        return Presence(settings.data)
+    except OSError as error:  # web on PostgreSQL does without it
+        log.warning("not_shown", folder=str(settings.data), error=error.strerror)
+        return None
+
+
+def _said(board: Board, top: int) -> dict[str, Any]:
+    return {
+        "pid": top,
+        "host": socket.gethostname(),
+        "version": __version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        **told(board),
+    }

@@ -1,0 +1,198 @@
+"""How the bridge is, put together: what runs on this machine, what the store has, what is configured, and the machine itself."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bridge import __version__, tls
+from bridge.errors import BridgeError
+from bridge.overview import DAY, LATELY, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.routes import OWN
+
+if TYPE_CHECKING:
+    from bridge.routes import Config
+    from bridge.settings import Settings
+    from bridge.store.database import Database
+    from bridge.store.overview import Standing
+
+
+def overview(settings: Settings, database: Database | None, used: Config | None = None, *, usual: bool = True) -> Overview:
+    """Return how things stand; without a store nothing has come in yet.
+
+    `used` is the configuration of who asks, where it has one. Without `usual`, it is left out what the last days were like.
+    """
+    from bridge.reload.presence import present
+    from bridge.store import clock
+    from bridge.store import overview as store
+
+    bridges = present(settings.data)
+    config, said = _config(settings, database, bridges, used)
+    ahead = None if database is None or database.is_sqlite else clock.ahead(database)
+    now = time.time()
+    midnight = now - now % DAY
+    at = now + (ahead or 0.0)
+    standing = None if database is None else store.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
+    disk = _disk(settings)
+    days = database if usual else None
+    return Overview(
+        at=now,
+        version=__version__,
+        running_versions=sorted({str(each["version"]) for each in bridges}),
+        is_shared=database is not None and not database.is_sqlite,
+        processes=_processes(bridges, standing),
+        config=said,
+        sources=_heard(days, config, _sources(config, standing), at),
+        today_cut=standing is not None and standing.today_cut,
+        queue=_queue(config, standing),
+        blocked=standing.blocked if standing else {},
+        platforms=_platforms(config, standing),
+        dead=standing.dead if standing else 0,
+        dead_today=standing.dead_today if standing else 0,
+        unknown=standing.unknown if standing else 0,
+        held=standing.held if standing else 0,
+        hold_since=standing.hold.since if standing and standing.hold else None,
+        hold_reason=standing.hold.reason if standing and standing.hold else None,
+        counted_to=store.MOST,
+        data=str(settings.data),
+        disk_free=disk[0],
+        disk_total=disk[1],
+        database_size=0 if database is None else store.size(database),
+        database_ahead=ahead,
+        runs_ended={} if days is None else _runs(days, at - DAY),
+        certificate=tls.kept(settings.data, settings.public_url),
+    )
+
+
+def _heard(database: Database | None, config: Config | None, sources: list[SourceNow], at: float) -> list[SourceNow]:
+    """Add what is usual of each source. By when it speaks again is looked up only where it has been silent for a while."""
+    from bridge.store import usual
+
+    if database is None:
+        return sources
+    known = config.sources if config else {}
+    with database.read() as connection:
+        rejected = usual.rejects(connection, at, LATELY)
+        found = []
+        for one in sources:
+            expect = known[one.name].expect if one.name in known else None
+            quiet_since = one.last_at if expect is None and one.name in known else None
+            lately, usually = rejected.get(one.name, (0, 0.0))
+            found.append(
+                replace(
+                    one,
+                    expect=expect,
+                    heard=usual.heard(connection, one.name, expect, at) if expect else 0,
+                    speaks_by=None if quiet_since is None else usual.speaks_by(connection, one.name, quiet_since, at),
+                    rejected_lately=lately,
+                    rejected_usually=usually,
+                )
+            )
+    return found
+
+
+def _runs(database: Database, since: float) -> dict[str, tuple[int, int]]:
+    from bridge.store import usual
+
+    with database.read() as connection:
+        return usual.runs_ended(connection, since)
+
+
+def _config(settings: Settings, database: Database | None, bridges: list[dict[str, Any]],
+            used: Config | None) -> tuple[Config | None, ConfigNow]:  # fmt: skip
+    """Return the configuration `used`, else the one that this machine's bridges use, else the files'; and what is to be said of it."""
+    from bridge.config import check, load_canonical
+    from bridge.store import events
+
+    if bridges:
+        newest = max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
+        said = ConfigNow(
+            hash=newest["hash"],
+            since=_at(newest["since"]),
+            error=newest["error"],
+            error_since=_at(newest["error_since"]),
+            restart=newest["restart"],
+        )
+        if used is not None:
+            return used, said
+        kept = None if database is None else events.kept_config(database, newest["hash"])
+        if kept is not None:
+            try:
+                return load_canonical(kept, settings.environ, settings.config.parent, strict_secrets=False), said
+            except BridgeError:
+                return None, said  # it was read by another version
+        return None, said
+    if used is not None:  # in a data folder where nothing can be written down
+        return used, ConfigNow(hash=used.hash)
+    config, problems = check(settings.config, settings.environ, strict_secrets=False)
+    errors = [str(one) for one in problems if one.level == "error"]
+    return config, ConfigNow(hash=config.hash if config else None, error=errors)
+
+
+def _at(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
+def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list[Process]:
+    """Those of this machine, and the workers of others by their heartbeats."""
+    found = {
+        (each["host"], one["pid"]): Process(
+            pid=one["pid"], host=each["host"], role=one["role"], since=_at(one["since"]) or 0.0, config_hash=one["config_hash"]
+        )
+        for each in bridges
+        for one in each["processes"]
+    }
+    for pid, host, since in standing.workers if standing else ():
+        found.setdefault((host, pid), Process(pid=pid, host=host, role="work", since=since))
+    return sorted(found.values(), key=lambda one: (one.host, one.role, one.since))
+
+
+def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow]:
+    configured = list(config.sources) if config else []
+    seen, rejected = (standing.sources, standing.rejected) if standing else ({}, {})
+    names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN})]
+    return [
+        SourceNow(
+            name=name,
+            last_at=seen.get(name, (None, 0))[0],
+            today=seen.get(name, (None, 0))[1],
+            rejected_today=rejected.get(name, 0),
+            is_configured=config is None or name in configured,
+        )
+        for name in names
+    ]
+
+
+def _queue(config: Config | None, standing: Standing | None) -> list[Lane]:
+    from bridge.routes import Mode
+
+    paused = {route.name for route in config.routes if route.mode is Mode.PAUSED} if config else set()
+
+    def state(route: str, platform: str) -> str:
+        if config is not None and platform not in config.platforms:
+            return "no platform"
+        return "paused" if route in paused else "live"
+
+    return [replace(one, state=state(one.route, one.platform)) for one in (standing.queue if standing else ())]
+
+
+def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
+    caps = {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+    slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
+    names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
+    used = {name: slots.get(name, (0, 0)) for name in names}
+    return [
+        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name))
+        for name, (calls, runs) in used.items()
+    ]
+
+
+def _disk(settings: Settings) -> tuple[int | None, int | None]:
+    place = next((each for each in (settings.data, *settings.data.parents) if each.exists()), None)
+    if place is None:
+        return None, None
+    usage = shutil.disk_usage(place)
+    return usage.free, usage.total

@@ -1,0 +1,240 @@
+"""What of how a bridge is wants somebody's attention. A new condition is a row of `CONDITIONS`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from bridge.overview import DAY, Overview, SourceNow
+
+SEE: Final = "or look at the log of its service"
+FULL: Final = 300.0  # seconds that a delivery waits for a platform that is full by others until that is a problem
+LATE: Final = 3600.0  # seconds that a delivery which may go waits for its turn until that is a problem
+SETTLING: Final = 15.0  # seconds in which a process takes on another configuration, or is started again
+FUTURE: Final = 60.0  # seconds that an event may lie ahead of now
+CLOCK: Final = 2.0  # seconds that two clocks may differ
+CLOCK_OF_OTHERS: Final = 30.0  # seconds that the clock of a platform may differ
+SOON, URGENT = 14 * DAY, 3 * DAY  # seconds before its end in which a certificate should have been renewed
+SOON_PART, URGENT_PART = 0.25, 0.1  # the same as parts of the time for which it was issued, where that is short
+LEAST_SHARE, LEAST_FREE = 0.05, 1024**3  # of a disk: less than both, a share and bytes, is too little
+FEW_REJECTS, MANY_TIMES = 20, 3.0  # rejects lately that are no alert; so many times as usual are one
+FAILING = 0.5  # part of a route's runs that may not fail
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How bad it is, and how many seconds it has to last until it is told. docs/runbook.md has a section for each."""
+
+    severity: str
+    holds: float = 0.0
+
+
+CRITICAL, WARNING = "critical", "warning"
+CONDITIONS: Final = {
+    "nothing_runs": Condition(CRITICAL, 120.0),
+    "no_worker": Condition(CRITICAL, 120.0),
+    "no_receiver": Condition(CRITICAL, 120.0),
+    "config_unusable": Condition(WARNING, 60.0),
+    "config_not_taken": Condition(WARNING, 120.0),
+    "disk_full": Condition(CRITICAL, 60.0),
+    "certificate_urgent": Condition(CRITICAL),
+    "certificate": Condition(WARNING),
+    "clock_skew": Condition(WARNING, 300.0),
+    "circuit_open": Condition(CRITICAL, 120.0),
+    "platform_full": Condition(WARNING, 60.0),
+    "starts_held": Condition(WARNING),
+    "platform_missing": Condition(WARNING, 60.0),
+    "queue_late": Condition(WARNING),
+    "unknown": Condition(WARNING, 60.0),
+    "dead": Condition(WARNING, 60.0),
+    "runs_failing": Condition(WARNING, 60.0),
+    "rejects": Condition(WARNING, 60.0),
+    "silence": Condition(WARNING, 300.0),
+    "flood": Condition(WARNING),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that wants attention, and what to do. `key`: its condition and, after a colon, what it is about."""
+
+    key: str
+    what: str
+    do: str
+
+    @property
+    def condition(self) -> str:
+        """A row of `CONDITIONS`."""
+        return self.key.partition(":")[0]
+
+    @property
+    def severity(self) -> str:
+        """How bad it is: `critical` or `warning`."""
+        return CONDITIONS[self.condition].severity
+
+
+def troubles(now: Overview) -> list[Trouble]:
+    """Return what wants attention, the worst first; nothing where all is well."""
+    return [
+        *_of_processes(now),
+        *_of_config(now),
+        *_of_machine(now),
+        *_of_certificate(now),
+        *_of_platforms(now),
+        *_of_deliveries(now),
+        *_of_runs(now),
+        *_of_sources(now),
+    ]
+
+
+def _of_processes(now: Overview) -> Iterator[Trouble]:
+    roles = {one.role for one in now.processes}
+    if not now.processes:
+        yield Trouble("nothing_runs", "nothing runs: no event is received or delivered", f"flowbridge serve, {SEE}")
+        return
+    if "work" not in roles:
+        yield Trouble("no_worker", "no worker is running: events are kept, and nothing is delivered", f"flowbridge work, {SEE}")
+    if "web" not in roles and not now.is_shared:
+        yield Trouble("no_receiver", "no receiver is running: senders get no answer", f"flowbridge web, {SEE}")
+
+
+def _of_config(now: Overview) -> Iterator[Trouble]:
+    config = now.config
+    if config.error:
+        more = f" (and {len(config.error) - 1} more)" if len(config.error) > 1 else ""
+        goes_on = "; the last good configuration is used" if config.since is not None else ""
+        yield Trouble("config_unusable", f"the configuration cannot be used: {config.error[0]}{more}{goes_on}", "flowbridge check")
+    if config.since is None or now.at - config.since < SETTLING:
+        return
+    for one in now.processes:
+        if one.config_hash not in (None, config.hash) and now.at - one.since > SETTLING:
+            what = f"process {one.pid} ({one.role}) has not taken on the newest configuration"
+            yield Trouble(f"config_not_taken:{one.host}:{one.pid}", what, "look at its log; restart it")
+
+
+def _of_machine(now: Overview) -> Iterator[Trouble]:
+    if now.disk_free is not None and now.disk_total and now.disk_free < min(LEAST_FREE, LEAST_SHARE * now.disk_total):
+        yield Trouble(
+            "disk_full", f"the disk of {now.data} is nearly full: {now.disk_free // 1024**2} MB are free", "free some, or make it larger"
+        )
+    if now.database_ahead is not None and abs(now.database_ahead) > CLOCK:
+        side = "ahead of" if now.database_ahead > 0 else "behind"
+        yield Trouble(
+            "clock_skew:database",
+            f"the database's clock is {abs(now.database_ahead):.1f} s {side} this machine's",
+            "set the clocks: timedatectl",
+        )
+    for host, ahead in now.clocks_ahead.items():
+        if abs(ahead) > CLOCK_OF_OTHERS:
+            what = f"the clock of {host} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+            yield Trouble(f"clock_skew:{host}", what, "set the clocks: timedatectl")
+    last = max((one.last_at for one in now.sources if one.last_at is not None), default=0.0)
+    if last > now.at + FUTURE:
+        yield Trouble(
+            "clock_skew:events", f"the newest event is {last - now.at:.0f} s ahead of this machine's clock", "set the clock: timedatectl"
+        )
+
+
+def _of_certificate(now: Overview) -> Iterator[Trouble]:
+    """Both where it is urgent, so that what was told first is not told to be over."""
+    one, do = now.certificate, "renew it; flowbridge doctor"
+    if one is None:
+        return
+    host = one.host
+    if one.refused is not None:
+        yield Trouble(f"certificate_urgent:{host}", f"the certificate of {host} is not trusted, and senders refuse it: {one.refused}", do)
+    if one.begins_at is None or one.ends_at is None:
+        return
+    lasts, left = one.ends_at - one.begins_at, one.ends_at - now.at
+    what = f"the certificate of {host} ends in {left / DAY:.1f} days" if left > 0 else f"the certificate of {host} has ended"
+    if one.refused is None and left < min(URGENT, URGENT_PART * lasts):
+        yield Trouble(f"certificate_urgent:{host}", f"{what}: senders refuse it then", do)
+    if left < min(SOON, SOON_PART * lasts):
+        yield Trouble(f"certificate:{host}", f"{what}, and was not renewed", do)
+
+
+def _of_platforms(now: Overview) -> Iterator[Trouble]:
+    waiting = {lane.platform: lane for lane in now.queue if lane.state == "live" and now.at - lane.due_at > FULL}
+    for one in now.platforms:
+        if one.fits is not None and one.name in waiting:
+            of = "" if one.cap is None else f" of {one.cap}"
+            what = f"platform {one.name} says that it is full at {one.fits}{of} runs, and deliveries wait for it"
+            do = f"see who else uses it; flowbridge show {waiting[one.name].oldest_id}"
+            yield Trouble(f"platform_full:{one.name}", what, do)
+        circuit = one.circuit
+        if circuit is not None and circuit.state(now.at) != "closed":
+            again = f" until {_clock(circuit.open_until)}" if circuit.open_until and circuit.open_until > now.at else ", but for a probe"
+            why = f": {circuit.reason}" if circuit.reason else ""
+            yield Trouble(
+                f"circuit_open:{one.name}",
+                f"platform {one.name} is not called{again}{why}",
+                "see whether it is up; it is tried again by itself",
+            )
+
+
+def _of_deliveries(now: Overview) -> Iterator[Trouble]:
+    if now.hold_since is not None:
+        yield Trouble(
+            "starts_held", f"nothing is started, since {_clock(now.hold_since)}: {now.hold_reason}", "flowbridge db release --dry-run"
+        )
+    for lane in now.queue:
+        if lane.state == "no platform":
+            what = f"{lane.queued} of route {lane.route} wait for platform {lane.platform}, which is not configured"
+            yield Trouble(f"platform_missing:{lane.route}", what, f"add it to routes.yaml, or flowbridge cancel --route {lane.route}")
+        elif lane.state == "live" and now.at - lane.due_at > LATE:
+            minutes = (now.at - lane.due_at) / 60
+            yield Trouble(
+                f"queue_late:{lane.route}:{lane.platform}",
+                f"deliveries of route {lane.route} are {minutes:.0f} min late",
+                f"flowbridge show {lane.oldest_id} says why",
+            )
+    if now.held:
+        yield Trouble("unknown", f"{_number(now.held, now)} with an unknown outcome wait for a person", "flowbridge resolve")
+    if now.dead_today:
+        which = "flowbridge deliveries --status dead --since 1d"
+        yield Trouble("dead", f"{_number(now.dead_today, now)} died within a day", f"{which}; replay or cancel them")
+
+
+def _of_runs(now: Overview) -> Iterator[Trouble]:
+    for route, (ended, failed) in sorted(now.runs_ended.items()):
+        if failed and failed >= FAILING * ended:
+            what = f"{failed} of {ended} runs of route {route} failed within a day"
+            yield Trouble(f"runs_failing:{route}", what, f"flowbridge deliveries --route {route} --limit 5; show ID has the run's log")
+
+
+def _of_sources(now: Overview) -> Iterator[Trouble]:
+    for one in now.sources:
+        if one.rejected_lately > max(FEW_REJECTS, MANY_TIMES * one.rejected_usually):
+            what = f"{one.rejected_lately} requests to source {one.name} failed verification within an hour, more than usual"
+            yield Trouble(f"rejects:{one.name}", what, f"flowbridge rejects --source {one.name}")
+        if one.last_at is not None and one.is_configured and _is_silent(one, now.at):
+            what = f"source {one.name} has sent nothing for {(now.at - one.last_at) / 60:.0f} min"
+            if one.expect is not None and one.heard:
+                what = f"source {one.name} sent {one.heard} in {one.expect.per / 60:.0f} min, and {one.expect.count} are expected"
+            yield Trouble(f"silence:{one.name}", what, "look at the sender's own list of webhooks; set `expect` where this is usual")
+
+
+def _is_silent(one: SourceNow, at: float) -> bool:
+    if one.expect is not None:
+        return one.heard < one.expect.count
+    return one.speaks_by is not None and at > one.speaks_by
+
+
+def _number(count: int, now: Overview) -> str:
+    text = f"{count}+" if count >= now.counted_to else str(count)
+    return f"{text} {'delivery' if count == 1 else 'deliveries'}"
+
+
+def notes(now: Overview) -> list[str]:
+    """Return what is merely to be known."""
+    said = []
+    if now.config.restart:
+        said.append(f"{', '.join(now.config.restart)} in .env changed, and count after a restart")
+    said += [f"flowbridge {each} runs, and {now.version} is installed: restart it" for each in now.running_versions if each != now.version]
+    return said
+
+
+def _clock(at: float | None) -> str:
+    return datetime.fromtimestamp(at or 0.0, UTC).strftime("%H:%M:%SZ")
