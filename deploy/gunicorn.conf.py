@@ -7,11 +7,12 @@ Addresses and all else come from the environment and `.env` (docs/settings.md). 
 
 import os
 
+from bridge.cli.wsgi import begin
 from bridge.logs import configure
 from bridge.settings import load_settings
 from bridge.web.serving import options
 
 _settings = load_settings(os.environ)
-configure(_settings.log)
+configure(_settings.log, _settings.log_addresses)
 wsgi_app = "bridge.cli.wsgi:create()"
-globals().update(options(_settings))
+globals().update(options(_settings, begin))

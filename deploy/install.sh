@@ -1,0 +1,81 @@
+#!/bin/sh
+# Installs flowbridge as a service, or a newer version over an older one: what is yours, in /etc/flowbridge and /var/lib/flowbridge, stays as it is.
+#
+#   sudo deploy/install.sh [--dry-run] [--with postgres,celery,fast,otel] [--url https://hooks.example.com]
+#
+# Run it from a copy of flowbridge's source. It shows every command before it runs it; with --dry-run it runs none. It needs a network
+# for pip only. PYTHON names another Python than the system's. With DESTDIR everything is put below that folder, with no user and no service.
+set -eu
+umask 022
+cd "$(dirname "$0")/.."
+dry='' extras='' url='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --dry-run) dry=1 ;;
+    --with) extras="[${2:?--with wants names, such as postgres,fast}]" && shift ;;
+    --url) url=${2:?--url wants the address that senders call} && shift ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' deploy/install.sh && exit 2 ;;
+    esac
+    shift
+done
+
+case $url in *[!A-Za-z0-9.:/_-]*) echo "--url: $url is no address such as https://hooks.example.com" >&2 && exit 2 ;; esac
+
+run() {
+    printf '+ %s\n' "$*"
+    [ -n "$dry" ] || "$@"
+}
+
+"$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    { echo "$python is not Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)" >&2 && exit 1; }
+[ -n "$root$dry" ] || [ "$(id -u)" = 0 ] || { echo "it needs root: sudo deploy/install.sh" >&2 && exit 1; }
+
+# The user it runs as.
+as='' owner=''
+if [ -z "$root" ]; then
+    as='runuser -u flowbridge --' owner='-o flowbridge -g flowbridge'
+    getent passwd flowbridge >/dev/null ||
+        run useradd --system --user-group --home-dir /var/lib/flowbridge --no-create-home --shell /usr/sbin/nologin flowbridge
+fi
+
+# The program, with the versions that it was tested with, and `flowbridge` for you.
+# shellcheck disable=SC2086 # it is several words, or none
+runs() { $as "$root/opt/flowbridge/bin/python3" -c '' 2>/dev/null; }
+runs || run "$python" -m venv --clear "$root/opt/flowbridge"
+[ -n "$dry" ] || runs || { echo "the user flowbridge cannot run $python: set PYTHON to one that everybody can" >&2 && exit 1; }
+run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check -c deploy/constraints.txt ".$extras"
+run install -D -m 755 deploy/flowbridge "$root/usr/local/bin/flowbridge"
+
+# Its configuration and its data.
+# shellcheck disable=SC2086 # they are several words, or none
+run install -d -m 750 $owner "$root/etc/flowbridge"
+# shellcheck disable=SC2086
+run install -d -m 700 $owner "$root/var/lib/flowbridge"
+# shellcheck disable=SC2086
+run $as "$root/opt/flowbridge/bin/flowbridge" init "$root/etc/flowbridge"
+setting() {
+    if grep -qs "^$1=" "$root/etc/flowbridge/.env"; then
+        grep -qxF "$1=$2" "$root/etc/flowbridge/.env" || echo "kept   $1, which is another in $root/etc/flowbridge/.env"
+        return
+    fi
+    run sh -c "echo '$1=$2' >>'$root/etc/flowbridge/.env'"
+}
+setting FLOWBRIDGE_TRUSTED_PROXIES 127.0.0.1
+[ -z "$url" ] || setting FLOWBRIDGE_PUBLIC_URL "$url"
+
+# Its service.
+for unit in deploy/systemd/*; do
+    run install -D -m 644 "$unit" "$root/etc/systemd/system/${unit##*/}"
+done
+if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
+    echo "No service was started: systemd does not run here, or DESTDIR is set."
+elif systemctl is-enabled --quiet flowbridge.service 2>/dev/null || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
+    run systemctl daemon-reload
+    run systemctl try-restart flowbridge.service flowbridge-web.service 'flowbridge-work@*.service'
+else
+    run systemctl daemon-reload
+    run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service
+fi
+[ -z "$dry" ] || { echo "Nothing was done: --dry-run." && exit; }
+echo "Done. See: systemctl status flowbridge; sudo flowbridge events; /etc/flowbridge/routes.yaml"
