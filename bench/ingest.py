@@ -29,7 +29,7 @@ import os, sys
 sys.path.insert(0, os.path.dirname(__file__))
 from bridge.settings import load_settings
 from bridge.web.serving import options
-globals().update(options(load_settings(os.environ)))
+globals().update(options(load_settings(os.environ), lambda _role: None))
 """
 
 

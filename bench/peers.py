@@ -1,0 +1,121 @@
+"""Beside others: signed events of GitHub's in, starts of a flow out, on the same stub and under the same load, in turn.
+
+    python bench/peers.py [--seconds 5] [--rounds 3] [--node-red FOLDER]
+
+adnanh/webhook runs curl for each event (`apt-get install webhook curl`); Node-RED checks the signature in a function and makes the call
+itself (`npm install --prefix FOLDER node-red`). Neither keeps anything on disk, knows a duplicate, validates a schema or counts runs; ours
+does all of that. Whoever is not there is left out. n8n is not measured here: it takes 27 to 32 a second, or some 120 tuned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import rig
+
+Peer = Callable[[Path, int, int], AbstractContextManager[object]]  # a folder, the port to listen on, the stub's
+
+FLOW = """
+const sent = Buffer.from(msg.req.headers['x-hub-signature-256'] || '');
+const made = Buffer.from('sha256=' + crypto.createHmac('sha256', SECRET).update(msg.payload).digest('hex'));
+if (sent.length !== made.length || !crypto.timingSafeEqual(sent, made)) { msg.statusCode = 401; return [msg, null]; }
+const body = JSON.parse(msg.payload), id = msg.req.headers['x-github-delivery'];
+msg.payload = {title: body.issue.title, number: body.issue.number, labels: body.issue.labels.map(one => one.name).join(', '),
+               repository: body.repository.full_name, event_id: id};
+msg.statusCode = 202;
+msg.headers = {'content-type': 'application/json'};
+return [msg, {payload: msg.payload, headers: {'content-type': 'application/json'}}];
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--node-red", type=Path, metavar="FOLDER")
+    given = parser.parse_args()
+    print(rig.machine())
+    peers: dict[str, Peer] = {"flowbridge": ours}
+    if shutil.which("webhook") and shutil.which("curl"):
+        peers["adnanh/webhook and curl"] = webhook
+    if given.node_red:
+        peers["Node-RED"] = lambda path, port, stub: node_red(given.node_red, path, port, stub)
+    rates: dict[str, list[float]] = {name: [] for name in peers}
+    for _ in range(given.rounds):
+        for name, peer in peers.items():
+            rates[name].append(measure(peer, given.seconds))
+    own = rig.median(rates["flowbridge"])
+    for name, found in rates.items():
+        span = f"{min(found):.0f} to {max(found):.0f}"
+        print(f"{name:25} {rig.median(found):6.0f} starts/s ({span}), {rig.median(found) / own:5.2f} of flowbridge's")
+
+
+def measure(peer: Peer, seconds: float) -> float:
+    """Return the starts per second, from the first request to the last start."""
+    with rig.folder() as path, rig.stub(path) as stub:
+        port, script = rig.free_port(), rig.lua(path, rig.payload())
+        with peer(path, port, stub):
+            began = time.time()
+            result = rig.wrk(port, script, seconds)
+            started = rig.drained(path / "starts", int(result["requests"]))
+            last = float((path / "starts").read_text().splitlines()[-1].split()[0])
+    if started < result["requests"] - result["errors"]:
+        print(f"  {started} starts of {result['requests']:.0f} requests, {result['errors']:.0f} errors")
+    return started / (last - began)
+
+
+def ours(path: Path, port: int, stub: int) -> AbstractContextManager[object]:
+    return rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub}/start"), port)
+
+
+@contextlib.contextmanager
+def webhook(path: Path, port: int, stub: int) -> Iterator[object]:
+    start = path / "start.sh"
+    start.write_text(
+        "#!/bin/sh\n"
+        f'exec curl -s -o /dev/null -H "content-type: application/json" http://127.0.0.1:{stub}/start '
+        '-d "{\\"event_id\\":\\"$1\\",\\"title\\":\\"$2\\",\\"number\\":$3}"\n'
+    )
+    start.chmod(0o755)
+    taken = [("header", "X-GitHub-Delivery"), ("payload", "issue.title"), ("payload", "issue.number")]
+    signed = {"type": "payload-hmac-sha256", "secret": rig.SECRET, "parameter": {"source": "header", "name": "X-Hub-Signature-256"}}
+    hook = {"id": "github", "execute-command": str(start), "trigger-rule": {"match": signed},
+            "pass-arguments-to-command": [{"source": source, "name": name} for source, name in taken]}  # fmt: skip
+    (path / "hooks.json").write_text(json.dumps([hook]))
+    command = ["webhook", "-hooks", str(path / "hooks.json"), "-ip", "127.0.0.1", "-port", str(port)]
+    with rig.process(command, f"http://127.0.0.1:{port}/") as run:
+        yield run
+
+
+@contextlib.contextmanager
+def node_red(installed: Path, path: Path, port: int, stub: int) -> Iterator[object]:
+    code = f"const SECRET = {json.dumps(rig.SECRET)};\nconst crypto = global.get('crypto');\n{FLOW}"
+    common = {"z": "tab", "x": 0, "y": 0}
+    flows = [
+        {"id": "tab", "type": "tab", "label": "bench"},
+        {**common, "id": "in", "type": "http in", "url": "/hooks/github", "method": "post", "skipBodyParsing": True, "wires": [["check"]]},
+        {**common, "id": "check", "type": "function", "func": code, "outputs": 2, "wires": [["out"], ["start"]]},
+        {**common, "id": "out", "type": "http response", "wires": []},
+        {**common, "id": "start", "type": "http request", "method": "POST", "url": f"http://127.0.0.1:{stub}/start", "ret": "txt",
+         "persist": True, "wires": [[]]},
+        {**common, "id": "up", "type": "http in", "url": "/up", "method": "get", "wires": [["out"]]},
+    ]  # fmt: skip
+    (path / "flows.json").write_text(json.dumps(flows))
+    (path / "settings.js").write_text(
+        "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, uiHost: '127.0.0.1', apiMaxLength: '5mb', "
+        "functionGlobalContext: {crypto: require('crypto')}, logging: {console: {level: 'error'}}};"
+    )
+    program = installed / "node_modules" / "node-red" / "red.js"
+    command = ["node", str(program), "--userDir", str(path), "--settings", str(path / "settings.js"), "--port", str(port)]
+    with rig.process(command, f"http://127.0.0.1:{port}/up") as run:
+        yield run
+
+
+main()

@@ -1,0 +1,81 @@
+"""What encryption at rest costs: receiving, and from request to settled start, with a key and without, in turn in one run.
+
+    python bench/seal.py [--seconds 4] [--runs 5] [--connections 16]
+
+On a machine that does other things, too, the CPU of a request says more than the rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import time
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import rig
+
+KINDS = {"in clear": {}, "sealed": {"FLOWBRIDGE_ENCRYPTION_KEYS": urlsafe_b64encode(os.urandom(32)).decode()}}
+Results = dict[str, list[dict[str, float]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--connections", type=int, default=16)
+    given = parser.parse_args()
+    print(rig.machine())
+    print(f"{given.connections} keep-alive connections, {rig.SIZE} byte payload, {given.runs} runs in turn: medians")
+    report("receiving", receive(given))
+    report("to the end", deliver(given))
+
+
+def receive(given: argparse.Namespace) -> Results:
+    results: Results = {name: [] for name in KINDS}
+    with rig.folder() as path, contextlib.ExitStack() as servers:
+        script, running = rig.lua(path, rig.payload()), {}
+        for name, environ in KINDS.items():
+            port, routes = rig.free_port(), rig.routes("http://127.0.0.1:9/")
+            running[name] = port, servers.enter_context(rig.flowbridge(own(path, name), routes, port, "web", **environ))
+        for number in range(given.runs + 1):
+            for name, (port, process) in running.items():
+                before = rig.cpu(process.pid)
+                result = rig.wrk(port, script, given.seconds, given.connections)
+                result["cpu"] = (rig.cpu(process.pid) - before) / result["requests"] * 1e6
+                results[name] += [result] if number else []  # the first of each warms up
+    return results
+
+
+def deliver(given: argparse.Namespace) -> Results:
+    results: Results = {name: [] for name in KINDS}
+    for _ in range(given.runs):
+        for name, environ in KINDS.items():
+            with rig.folder() as path, rig.stub(path) as stub_port:
+                port, script = rig.free_port(), rig.lua(path, rig.payload())
+                with rig.flowbridge(own(path, name), rig.routes(f"http://127.0.0.1:{stub_port}/start"), port, **environ) as run:
+                    before, began = rig.cpu(run.pid), time.monotonic()
+                    result = rig.wrk(port, script, given.seconds, given.connections)
+                    started = rig.drained(path / "starts", int(result["requests"]))
+                    result |= {"rate": started / (time.monotonic() - began), "cpu": (rig.cpu(run.pid) - before) / started * 1e6}
+            results[name].append(result)
+    return results
+
+
+def own(path: Path, name: str) -> Path:
+    folder = path / name.replace(" ", "-")
+    folder.mkdir()
+    return folder
+
+
+def report(what: str, results: Results) -> None:
+    middle = {name: {key: rig.median([run[key] for run in runs]) for key in ("rate", "p99", "cpu")} for name, runs in results.items()}
+    for name, found in middle.items():
+        print(f"{what:12} {name:9} {found['rate']:7.0f}/s  p99 {found['p99']:5.1f} ms  {found['cpu']:4.0f} µs CPU each")
+    plain, sealed = (middle[name] for name in KINDS)
+    print(f"{what:12} ratio     rate {sealed['rate'] / plain['rate']:.2f}, p99 {sealed['p99'] / plain['p99']:.2f}, "
+          f"CPU {sealed['cpu'] / plain['cpu']:.2f}")  # fmt: skip
+
+
+main()
