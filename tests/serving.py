@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bridge.sealing import Sealer
 from bridge.store import events, queries
 from bridge.store.database import Database
 
@@ -213,7 +214,8 @@ class Bridge:
     def database(self) -> Database:
         if self._database is None:
             url = self.environ.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{self.folder / 'data' / 'flowbridge.db'}"
-            self._database = Database(url)
+            keys = self.environ.get("FLOWBRIDGE_ENCRYPTION_KEYS", "")
+            self._database = Database(url, Sealer(list(filter(None, keys.split(",")))))
         return self._database
 
     def get(self, target: str, headers: Mapping[str, str] | None = None, *, port: int | None = None) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bridge.model import Request
 from bridge.providers import PROVIDERS
-from bridge.signatures import Ed25519, Hmac, Pairs, Positional, Scheme, Secret, Timestamp, Token, scheme_of
+from bridge.signatures import Ed25519, Hmac, Pairs, Positional, Scheme, Secret, Timestamp, Token
 
 NOW = 1_700_000_000.0
 BODY = '{"id":"evt_1","type":"thing.made","data":{"name":"Zoë ✓"}}'.encode()
@@ -59,17 +59,14 @@ CASES = {
     "svix": Case(row("svix"), WHSEC),
     "token": Case(row("token"), "a-long-random-token"),
     "basic": Case(row("basic"), "hook:pass:word"),
-    "hmac": Case(scheme_of("hmac", {"header": "X-Signature", "prefix": "sha256="}), "shared"),
+    "hmac": Case(Hmac(at="header:X-Signature", prefix="sha256="), "shared"),
     "hmac_timed": Case(
-        scheme_of(
-            "hmac",
-            {
-                "header": "X-Signature",
-                "algorithm": "sha512",
-                "encoding": "base64",
-                "signed": "{timestamp}.{body}",
-                "timestamp": {"header": "X-Timestamp", "unit": "ms", "tolerance": 60},
-            },
+        Hmac(
+            at="header:X-Signature",
+            algorithm="sha512",
+            encoding="base64",
+            signed="{timestamp}.{body}",
+            timestamp=Timestamp("header:X-Timestamp", "ms", 60),
         ),
         "shared",
     ),

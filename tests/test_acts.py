@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event
-from sqlalchemy import select, update
+from conftest import NOW, make_delivery, make_event, put
+from sqlalchemy import select
 
-from bridge.model import Delivery, LocalRun, LocalState, Status
+from bridge.embedded import LocalRun, LocalState
+from bridge.errors import IllegalTransition, NotFound
+from bridge.model import DeadKind, Delivery, Event, Order, Status
+from bridge.platforms.answers import idempotency_key
 from bridge.providers import PROVIDERS
-from bridge.routes import Config, Flow, Route, Source
+from bridge.routes import Config, Debouncing, Flow, Ordering, Route, Source
 from bridge.signatures import Unsigned
-from bridge.store import acts, events, queries, runs, tables
-from bridge.store.acts import ACTS, Result
+from bridge.store import acts, events, ledger, queries, runs, tables
+from bridge.store.acts import MOVES, Moving, Replaying, Result
 from bridge.store.database import Database
-from bridge.store.queries import Filters
+from bridge.store.filters import Filters
 
 
 def kept(database: Database, route: str = "triage", **columns: object) -> Delivery:
@@ -24,30 +27,43 @@ def kept(database: Database, route: str = "triage", **columns: object) -> Delive
     event = make_event()
     delivery = make_delivery(event, route)
     events.add(database, event, [delivery], lambda *_: [])
-    with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == delivery.id).values(columns or {"attempts": 0}))
+    put(database, delivery.id, **columns)
     return queries.show(database, delivery.id).deliveries[0]
 
 
+def do(database: Database, doing: Moving | Replaying, ids: list[str], now: float = NOW + 100) -> list[Result]:
+    """Do it to these in one transaction."""
+    prepared = doing.prepare(database, ids, now)
+    return database.write(lambda connection: doing.carry_out(connection, prepared, now))  # type: ignore[arg-type]
+
+
 def move(database: Database, act: str, to: Status, *deliveries: Delivery, **more: str) -> list[Result]:
-    return list(acts.move_all(database, ACTS[act], [one.id for one in deliveries], to, NOW + 100, **more))
+    return do(database, Moving(move=MOVES[act], to=to, **more), [one.id for one in deliveries])
 
 
 STATES: Mapping[str, Mapping[str, object]] = {
     "queued": {},
     "sending": {"status": "sending", "lease": "x", "lease_until": NOW, "slot": True},
     "unknown": {"status": "unknown", "attempts": 1},
-    "parked": {"status": "dead", "reason": "the payload does not fit"},
-    "dead": {"status": "dead", "attempts": 3},
+    "parked": {"status": "dead", "reason": "the payload does not fit", "dead_kind": "ours"},
+    "dead": {"status": "dead", "attempts": 3, "dead_kind": "platform"},
+    "given up": {"status": "dead", "attempts": 1, "dead_kind": "person"},
     "blocked": {"status": "blocked"},
     "cancelled": {"status": "cancelled"},
     "shadow": {"status": "shadow"},
+    "parked in line": {"status": "blocked", "dead_kind": "ours"},
+    "parked, then cancelled": {"status": "cancelled", "dead_kind": "ours"},
+    "merged": {"status": "cancelled", "merged_into": "dlv_later"},
     "started": {"status": "delivered", "run_id": "r", "run_state": "running", "attempts": 1},
     "done": {"status": "delivered", "run_id": "r", "run_state": "done", "attempts": 1},
     "failed": {"status": "delivered", "run_id": "r", "run_state": "failed", "attempts": 1},
     "accepted": {"status": "delivered", "attempts": 1},  # by a platform without runs
 }
-MAY = {"retry": {"dead", "cancelled", "failed"}, "cancel": {"queued", "blocked"}, "resolve": {"unknown"}}
+MAY = {
+    "retry": {"dead", "given up", "cancelled", "merged", "failed"},
+    "cancel": {"queued", "blocked", "parked in line"},
+    "resolve": {"unknown"},
+}
 TO = {"retry": Status.QUEUED, "cancel": Status.CANCELLED, "resolve": Status.DEAD}
 
 
@@ -66,10 +82,10 @@ def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(database: Databas
 @pytest.mark.parametrize("act", MAY)
 def test_filters_choose_only_what_the_act_may_move(database: Database, act: str) -> None:
     states = {kept(database, **columns).id: name for name, columns in STATES.items()}
-    chosen = {states[id_] for id_ in queries.delivery_ids(database, Filters(), also=ACTS[act].wants)}
-    assert chosen == MAY[act]
-    usual = {states[id_] for id_ in queries.delivery_ids(database, Filters(), also=ACTS[act].usual)}
-    assert usual == MAY[act] - {"cancelled"}  # what a person took out is put back by name only
+    chosen = {states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].wants)}
+    assert chosen == MAY[act] - {"merged"}  # what a later one has taken the place of is sent by name only
+    usual = {states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].usual)}
+    assert usual == MAY[act] - {"cancelled", "merged"}  # what a person took out is put back by name only
 
 
 def test_a_retry_is_due_at_once_and_has_its_attempts_anew(database: Database) -> None:
@@ -80,13 +96,16 @@ def test_a_retry_is_due_at_once_and_has_its_attempts_anew(database: Database) ->
 
 
 def test_a_retry_of_a_failed_local_run_can_start_another(database: Database) -> None:
+    """A run has the key of its delivery for ever, so the next run of the delivery has another."""
     delivery = kept(database, **STATES["failed"])
-    run = LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW,
-                   idempotency_key=delivery.id)  # fmt: skip
-    database.write(lambda connection: runs.start(connection, run))
-    move(database, "retry", Status.QUEUED, delivery)
-    again = database.write(lambda connection: runs.start(connection, replace(run, id="second")))
-    assert again.id == "second"
+    (result,) = move(database, "retry", Status.QUEUED, delivery)
+    keys = [idempotency_key(one) for one in (delivery, result.deliveries[0])]
+    run = LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
+    first, second, third = (
+        database.write(lambda connection, id_=id_, key=key: runs.start(connection, replace(run, id=id_, idempotency_key=key)))
+        for id_, key in (("r1", keys[0]), ("r2", keys[1]), ("r3", keys[1]))
+    )
+    assert (first.id, second.id, third.id) == ("r1", "r2", "r2")
 
 
 def test_what_is_resolved_as_delivered_is_followed_where_its_run_is_known(database: Database) -> None:
@@ -100,11 +119,69 @@ def test_what_is_resolved_as_delivered_is_followed_where_its_run_is_known(databa
     assert polled == [with_run.id]
 
 
-def test_more_than_a_transaction_holds_are_all_moved(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acts, "TOGETHER", 2)
-    deliveries = [kept(database) for _ in range(5)]
-    results = list(acts.move_all(database, ACTS["cancel"], [*(one.id for one in deliveries), "dlv_none"], Status.CANCELLED, NOW))
-    assert [result.problem for result in results] == [None] * 5 + ["there is no such delivery"]
+@pytest.mark.parametrize("state", ["parked", "parked in line"])
+def test_what_was_parked_stays_so_when_it_is_cancelled_and_is_never_sent(database: Database, state: str) -> None:
+    """Else a retry would send inputs that a schema has refused."""
+    parked = kept(database, **{"reason": "the payload does not fit", "holds_key": state == "parked"} | dict(STATES[state]))
+    (result,) = move(database, "cancel", Status.CANCELLED, parked, reason="cancelled by a person")
+    now = result.deliveries[0]
+    assert (now.status, now.dead_kind) == (Status.CANCELLED, DeadKind.OURS)
+    assert now.reason == "cancelled by a person: the payload does not fit"
+    (refused,) = move(database, "retry", Status.QUEUED, parked)
+    assert "it was parked by planning" in (refused.problem or "") and f"then replay {parked.event_id}" in (refused.problem or "")
+    with pytest.raises(IllegalTransition, match="never sendable"):
+        database.write(lambda connection: ledger.move(connection, parked.id, Status.QUEUED, NOW))
+
+
+def in_line(database: Database, count: int, **changes: object) -> list[Delivery]:
+    """Keep deliveries of one ordering key, each of an event of its own."""
+    ids = []
+    for _ in range(count):
+        event = make_event()
+        ids.append(make_delivery(event, order=Order(key="k", blocks=True), **changes))
+        events.add(database, event, ids[-1:], lambda *_: [])
+    return [queries.show(database, one.id).deliveries[0] for one in ids]
+
+
+def standing(database: Database, deliveries: list[Delivery]) -> list[str]:
+    found = events.deliveries_of(database, [one.event_id for one in deliveries])
+    return [str(each.status) for one in deliveries for each in found[one.event_id]]
+
+
+def test_a_dead_head_that_blocks_its_line_can_be_cancelled_which_lets_the_next_go(database: Database) -> None:
+    head, second, third = line = in_line(database, 3)
+    put(database, head.id, status="dead", dead_kind="platform", attempts=1, holds_key=False)  # the trigger makes it the head
+    assert [one.id for one in queries.list_deliveries(database, Filters(status="dead"), also=MOVES["cancel"].wants)] == [head.id]
+    (result,) = move(database, "cancel", Status.CANCELLED, head)
+    assert (result.problem, result.was) == (None, Status.DEAD)
+    assert standing(database, line) == ["cancelled", "queued", "blocked"]
+    (refused,) = move(database, "cancel", Status.CANCELLED, head)
+    assert "only a waiting delivery can be cancelled" in (refused.problem or "")
+    move(database, "cancel", Status.CANCELLED, second, third)
+    assert standing(database, line) == ["cancelled"] * 3
+
+
+def test_a_dead_one_that_holds_nothing_cannot_be_cancelled(database: Database) -> None:
+    (result,) = move(database, "cancel", Status.CANCELLED, kept(database, **STATES["dead"]))
+    assert "it is dead" in (result.problem or "")
+
+
+def test_a_retry_joins_its_line_at_its_head_or_behind_it(database: Database) -> None:
+    head, second = in_line(database, 2)
+    move(database, "cancel", Status.CANCELLED, head)
+    (behind,) = move(database, "retry", Status.QUEUED, head)
+    assert (behind.was, behind.deliveries[0].status, behind.deliveries[0].holds_key) == (Status.CANCELLED, Status.BLOCKED, False)
+    move(database, "cancel", Status.CANCELLED, head, second)
+    (alone,) = move(database, "retry", Status.QUEUED, second)
+    assert (alone.deliveries[0].status, alone.deliveries[0].holds_key) == (Status.QUEUED, True)
+    (refused,) = move(database, "retry", Status.QUEUED, second)
+    assert refused.problem == "it is queued: it will be sent by itself"
+
+
+def test_a_retry_that_is_refused_in_line_says_that_its_turn_comes(database: Database) -> None:
+    _, second = in_line(database, 2)
+    (refused,) = move(database, "retry", Status.QUEUED, second)
+    assert refused.problem == "it is blocked: it goes by itself once those before it in line have gone"
 
 
 # -- replay
@@ -122,7 +199,7 @@ def configured(*routes: Route, sources: tuple[str, ...] = ("github",)) -> Config
 
 
 def replay(database: Database, event_id: str, config: Config, nonce: str = "n1", through: str | None = None) -> Result:
-    (result,) = acts.replay_all(database, [event_id], config, NOW + 50, nonce, through)
+    (result,) = do(database, Replaying(config_of=lambda _: config, nonce=nonce, through=through), [event_id], NOW + 50)
     return result
 
 
@@ -137,8 +214,6 @@ def test_a_replay_makes_new_deliveries_beside_the_earlier_ones(database: Databas
     assert [one.id for one in found.deliveries] == [earlier.id, *(one.id for one in (*result.deliveries, *again.deliveries))]
     assert {one.config_hash for one in found.deliveries[1:]} == {"new"}
     assert [one.inputs for one in found.deliveries[1:]] == [{"n": 1}] * 3
-    with database.read() as connection:
-        assert connection.execute(select(tables.config.c.hash)).scalars().all() == ["new"]
 
 
 def test_a_replay_clears_the_problem_once_planning_works_and_says_it_where_it_does_not(database: Database) -> None:
@@ -180,3 +255,46 @@ def test_a_fault_in_planning_loses_nothing(database: Database) -> None:
     result = replay(database, event_id, configured(replace(route("triage"), reshape=fault)))
     assert result.problem == "planning failed by a fault of flowbridge's own (ZeroDivisionError)"
     assert events.get(database, event_id).problem == result.problem
+
+
+def test_a_replay_says_where_its_deliveries_stand_once_they_are_in_line_or_merged(database: Database) -> None:
+    """Triggers of the schema decide that when they come into the table."""
+    ordered = replace(route("ordered"), ordering=Ordering(key=lambda _: "k"))
+    merged = replace(route("merged"), debounce=Debouncing(wait=60.0, max=600.0))
+    found = [kept(database).event_id for _ in range(2)]
+    results = do(database, Replaying(config_of=lambda _: configured(ordered, merged), nonce="n"), found)
+    assert [[one.status for one in result.deliveries] for result in results] == [
+        [Status.QUEUED, Status.CANCELLED],
+        [Status.BLOCKED, Status.QUEUED],
+    ]
+    assert [result.problem for result in results] == [None, None]  # something goes of both
+    assert results[0].deliveries[1].merged_into == results[1].deliveries[1].id
+
+
+def test_a_replay_through_a_route_that_does_not_match_or_is_not_there_says_so(database: Database) -> None:
+    event_id = kept(database).event_id
+    config = configured(route("triage"), route("pings", types=("ping",)))
+    assert replay(database, event_id, config, through="pings").problem == "the route 'pings' does not match it (github issues)"
+    assert replay(database, event_id, config, through="gone").problem == "its configuration has no route 'gone'"
+
+
+def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database: Database) -> None:
+    one, other = kept(database).event_id, kept(database).event_id
+
+    def config_of(event: Event) -> Config:
+        if event.id == one:
+            raise NotFound("it is not kept")
+        return configured(route("triage"))
+
+    results = do(database, Replaying(config_of=config_of, nonce="n"), [one, other])
+    assert [(result.problem, len(result.deliveries)) for result in results] == [("it is not kept", 0), (None, 1)]
+    assert events.get(database, one).problem is None
+
+
+def test_large_bodies_are_planned_few_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acts, "MOST_BYTES", 1000)
+    made = [make_event(body=b'{"n":"' + b"x" * 600 + b'"}') for _ in range(5)]
+    for event in made:
+        events.add(database, event, [], lambda *_: [])
+    doing = Replaying(config_of=lambda _: configured(route("triage")), nonce="n")
+    assert [len(doing.prepare(database, [one.id for one in made[at:]], NOW)) for at in (0, 2, 4)] == [2, 2, 1]

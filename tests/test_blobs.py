@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
     before = blobs.path(SHA).stat()
     blobs.keep(DATA)
     after = blobs.path(SHA).stat()
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns) and files(tmp_path) == [blobs.path(SHA)]
+    assert before.st_ino == after.st_ino and files(tmp_path) == [blobs.path(SHA)]
+    assert before.st_mtime_ns < after.st_mtime_ns, "it is as new: nobody owns it yet, and what is old without an owner is taken out"
 
 
 def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
@@ -107,3 +109,72 @@ def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
     named = [path for path in files(tmp_path) if "." not in path.name]
     assert {path.name for path in named} >= {one for one in said if len(one) == 64}
     assert all(hashlib.sha256(blobs.read(path.name)).hexdigest() == path.name for path in named)
+
+
+# -- sweeping
+
+
+def aged(blobs: Blobs, data: bytes, at: float) -> str:
+    sha256 = blobs.keep(data)
+    os.utime(blobs.path(sha256), (at, at))
+    return sha256
+
+
+def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    owned, old, young = aged(blobs, b"owned", 1000), aged(blobs, b"old", 1000), aged(blobs, b"young", 3000)
+    draft = blobs.path(old).with_name(f"{old}.123.abcd")
+    draft.write_bytes(b"half of it")
+    os.utime(draft, (1000, 1000))
+    assert blobs.sweep(lambda: {owned}, 2000) == (2, len(b"old") + len(b"half of it"))
+    assert {path.name for path in files(tmp_path)} == {owned, young}
+    assert Blobs(tmp_path / "none").sweep(set, 2000) == (0, 0)
+
+
+def test_one_that_is_kept_again_while_it_is_swept_stays(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    sha256 = aged(blobs, DATA, 1000)
+
+    def owned() -> set[str]:
+        blobs.keep(DATA)  # by somebody whose row is not there yet
+        return set()
+
+    assert blobs.sweep(owned, 2000) == (0, 0)
+    assert blobs.read(sha256) == DATA
+
+
+def test_blobs_that_are_to_be_still_are_not_swept(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    aged(blobs, DATA, 1000)
+    with blobs.still():
+        assert blobs.sweep(set, 2000) == (0, 0)
+    assert blobs.sweep(set, 2000) == (1, len(DATA))
+    with Blobs(tmp_path / "none").still():
+        pass
+
+
+def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
+    """Whoever was told that the bytes are kept finds them, however often they are swept."""
+    blobs, over = Blobs(tmp_path), threading.Event()
+    blobs.keep(DATA)
+
+    def sweep() -> None:
+        while not over.is_set():
+            blobs.sweep(set, time.time() - 0.05)
+
+    threads = [threading.Thread(target=sweep) for _ in range(2)]
+    for one in threads:
+        one.start()
+    try:
+        for _ in range(60):
+            began = time.time()
+            assert blobs.keep(DATA) == SHA
+            try:
+                assert blobs.read(SHA) == DATA
+            except FileNotFoundError:
+                assert time.time() - began > 0.03, "it was kept a moment ago"  # the time of a file is that of a coarse clock
+            time.sleep(0.001)
+    finally:
+        over.set()
+        for one in threads:
+            one.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from urllib.parse import quote_plus, urlencode
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.bodies import MAX_FIELDS, Body, decode, depth_over
+from bridge.bodies import MAX_FIELDS, Body, decode
+from bridge.limits import depth_over
+from bridge.model import FormFile
 
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -178,9 +181,12 @@ def test_a_part_without_a_name_is_left_out() -> None:
     assert read(MULTIPART, raw).value == {"a": "2"}
 
 
-def test_a_file_is_named_and_not_read() -> None:
-    body = read(MULTIPART, multipart(("name", "", b"Ann"), ("photo", '; filename="a.png"', b"\x89PNG\xff")))
-    assert (body.value, body.files, body.problem) == ({"name": "Ann"}, ("photo",), None)
+def test_a_file_is_listed_and_stays_in_the_body() -> None:
+    """As SendGrid and Mailgun send attachments: what there is to know of each, beside the fields."""
+    content = b"\x89PNG\r\n\x1a\n\xff"
+    body = read(MULTIPART, multipart(("name", "", b"Ann"), ("photo", '; filename="../a.png"', content)))
+    assert (body.value, body.problem) == ({"name": "Ann"}, None)
+    assert body.files == (FormFile(field="photo", name="a.png", type="image/png", size=9, sha256=hashlib.sha256(content).hexdigest()),)
 
 
 def test_a_file_field_left_empty_is_no_file() -> None:

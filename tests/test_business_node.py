@@ -1,6 +1,7 @@
-"""The libraries that Linear, Sanity and Contentful have for Node.js take what the rows sign, and the rows take what they sign.
+"""The libraries that GitHub, Linear, Sanity and Contentful have for Node.js take what the rows sign, and the rows take what they sign.
 
-Set FLOWBRIDGE_NODE_MODULES to a node_modules folder with @linear/sdk, @sanity/webhook and @contentful/node-apps-toolkit.
+Set FLOWBRIDGE_NODE_MODULES to a node_modules folder with @octokit/webhooks-methods, @linear/sdk, @sanity/webhook and
+@contentful/node-apps-toolkit.
 """
 
 from __future__ import annotations
@@ -42,6 +43,16 @@ def signed(name: str, secret: str) -> Request:
 
 def changed(request: Request) -> Request:
     return replace(request, body=request.body.replace(b"e", b"3", 1))
+
+
+def test_github_checks_ours_and_signs_for_us() -> None:
+    one, request = replace(sender("github"), secret="s3cret"), signed("github", "s3cret")
+    assert vendor("github", request, "s3cret") is True
+    assert vendor("github", changed(request), "s3cret") is False
+    made = vendor("github_sign", request, "s3cret")
+    one.verify(replace(request, headers={**request.headers, "x-hub-signature-256": made}))
+    with pytest.raises(BadSignature):
+        one.verify(replace(changed(request), headers={**request.headers, "x-hub-signature-256": made}))
 
 
 def test_linear_checks_ours() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -118,6 +120,17 @@ class TestHubSpot:
     def test_a_call_of_a_workflow_is_one_event(self) -> None:
         (event,) = told("hubspot", {"portalId": 33, "objectId": 1, "objectType": "COMPANY"})
         assert event.type is None and event.provider_id is None
+
+    def test_escapes_in_the_url_are_signed_as_its_documentation_says(self) -> None:
+        """https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation"""
+        one, called = sender("hubspot"), "https://example.com/hooks/hubspot?src=hs%3Aapp%2Fv3&x=%28a%29&y=a%20b"
+        plain = replace(one.request(), url=called, query_string=called.partition("?")[2])
+        text = b"POSThttps://example.com/hooks/hubspot?src=hs:app/v3&x=(a)&y=a%20b" + plain.body + b"1700000000000"
+        value = b64encode(hmac.new(one.secret.encode(), text, "sha256").digest()).decode()
+        headers = {**plain.headers, "x-hubspot-request-timestamp": "1700000000000", "x-hubspot-signature-v3": value}
+        one.verify(replace(plain, headers=headers))
+        with pytest.raises(BadSignature):
+            one.verify(replace(plain, headers=headers, url=called.replace("%20", "%21")))
 
     @pytest.mark.parametrize("signed", ["{secret}{body}", "{secret}{method}{url}{body}"])
     def test_the_older_signatures_beside_or_alone_are_not_looked_at(self, signed: str) -> None:
@@ -277,7 +290,7 @@ def test_an_old_request_is_let_in_where_the_sender_sets_no_limit_and_the_row_say
 
 
 def test_every_row_that_needs_the_url_says_so() -> None:
-    needs = [row for row in PROVIDERS.values() if isinstance(row.scheme, Hmac) and "{url}" in "".join(row.scheme.signed)]
+    needs = [row for row in PROVIDERS.values() if isinstance(row.scheme, Hmac) and "{url" in "".join(row.scheme.signed)]
     assert {"square", "trello", "hubspot"} <= {row.name for row in needs}
     for name in ("square", "trello", "hubspot"):
         one = sender(name)

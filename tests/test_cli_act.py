@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import make_delivery, make_event
-from sqlalchemy import update
+from conftest import make_delivery, make_event, put
 
 from bridge.model import Delivery, Status
-from bridge.store import events, queries, tables
+from bridge.store import events, queries
 from bridge.store.database import Database
 
 ROUTES = """
@@ -66,7 +65,7 @@ def test_a_dry_run_counts_and_does_nothing(store: Database, waiting: list[Delive
 def test_a_person_is_asked(store: Database, waiting: list[Delivery], monkeypatch: pytest.MonkeyPatch,
                            said: str, after: str) -> None:  # fmt: skip
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr, exit=sys.exit)
-    monkeypatch.setattr("bridge.cli.act.sys", terminal)
+    monkeypatch.setattr("bridge.cli.acting.sys", terminal)
     result = run("cancel", "--route", "triage", input=said)
     assert result.exit_code == 0
     assert statuses(store) == [after] * 3
@@ -79,7 +78,7 @@ def test_one_or_many_are_moved_with_a_line_for_each(store: Database, waiting: li
     assert [(item["id"], item["ok"], item["was"], item["deliveries"][0]["status"]) for item in lines(rest)] == [
         (delivery.id, True, "queued", "cancelled") for delivery in waiting[1:]
     ]
-    assert rest.stderr == "2 cancelled\n"
+    assert rest.stderr == f"2 cancelled ({lines(rest)[0]['act']})\n"
     back = run("retry", *(delivery.id for delivery in waiting), "--yes")
     assert (back.exit_code, statuses(store)) == (0, ["queued"] * 3)
 
@@ -102,8 +101,8 @@ def test_an_event_stands_for_its_deliveries(store: Database, waiting: list[Deliv
 
 @pytest.mark.parametrize("to", ["delivered", "queued", "dead"])
 def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: str) -> None:
-    with store.engine.begin() as connection:
-        connection.execute(update(tables.delivery).values(status="unknown", attempts=1))
+    for one in waiting:
+        put(store, one.id, status="unknown", attempts=1)
     run_id = ["--run-id", "R1"] if to == "delivered" else []
     assert run("resolve", waiting[0].id, "--as", to, *run_id, "--yes").exit_code == 0
     assert run("resolve", "--status", "unknown", "--as", to, "--yes").exit_code == 0
@@ -144,7 +143,7 @@ def test_routes_that_cannot_be_used_are_exit_code_2(store: Database, folder: Pat
 
 
 def test_many_are_moved_in_the_order_they_came(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.store.acts.TOGETHER", 7)
+    monkeypatch.setattr("bridge.store.audit.TOGETHER", 7)
     made: list[Any] = []
     for number in range(30):
         event = make_event(str(number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -155,7 +156,43 @@ def test_nothing_is_written_where_the_outcome_would_not_load(folder: Path, argum
     assert after == {path: text for path, text in before.items() if path.parent.name != "data"}
 
 
+@pytest.mark.parametrize(
+    ("flows", "said"),
+    [
+        ("import os\nos._exit(0)\n", "flows.py: the process ended with code 0 while it was loaded"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "flows.py: the process died (SIGSEGV) while it was loaded"),
+        ("import this_is_nowhere\n", "ModuleNotFoundError: No module named 'this_is_nowhere'"),
+    ],
+)
+def test_a_flows_py_that_breaks_its_process_ends_no_command_and_nothing_is_written(folder: Path, flows: str, said: str) -> None:
+    run("init")
+    (folder / "flows.py").write_text(flows)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    result = run("add", "form", "feedback", "--flow", "local/triage")
+    assert result.exit_code == 1 and "nothing was written" in result.stderr and said in result.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_flows_py_is_run_in_a_process_of_its_own_without_our_secrets(folder: Path) -> None:
+    run("init")
+    path = folder / "flows.py"
+    more = "\nimport os\nassert 'FLOWBRIDGE_SECRET_KEY' not in os.environ\nopen('pid', 'w').write(str(os.getpid()))\n"
+    path.write_text(path.read_text() + more)
+    assert run("add", "form", "feedback", "--flow", "local/triage").exit_code == 0
+    assert int((folder / "pid").read_text()) != os.getpid()
+
+
 def test_an_unknown_provider_is_wrong_usage_with_a_near_miss(folder: Path) -> None:
     result = run("add", "githb")
     assert result.exit_code == 2 and "did you mean `github`?" in result.stderr
     assert "flowbridge init" in run("add", "github").stderr
+
+
+def test_what_cannot_be_pinned_is_named(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    for name, given, said in (
+        ("aws_sns", "topik_arn=x", "--pin: 'topik_arn' cannot be pinned; did you mean `topic_arn`? allowed: topic_arn"),
+        ("github", "topic=x", "--pin: 'topic' cannot be pinned; allowed: nothing"),
+    ):
+        result = run("add", name, "--pin", given)
+        assert result.exit_code == 2 and said in result.stderr

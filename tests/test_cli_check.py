@@ -214,3 +214,12 @@ def test_a_new_project_names_the_ready_made_flows_and_what_they_are_set_up_with(
     assert told >= {mail.FROM, mail.ALLOWED_TO, smtp.URL, slack.WEBHOOK}
     (folder / ".env").write_text(env.replace("# FLOWBRIDGE_", "FLOWBRIDGE_"))
     assert run("check").exit_code == 0
+
+
+def test_a_setting_that_a_platform_needs_is_missed_before_a_process_does_not_start(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {crm: {type: http, url: 'https://crm.example.com/', files: link}}\n")
+    result = run("check")
+    assert result.exit_code == 2 and "routes.yaml cannot be used: 1 error" in result.stdout
+    assert "error: platform 'crm' is sent links to files (`files: link`)" in result.stdout
+    (folder / ".env").write_text("FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com\n")
+    assert run("check").exit_code == 0

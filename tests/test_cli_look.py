@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event
-from sqlalchemy import update
+from conftest import NOW, make_delivery, make_event, put
+from sqlalchemy import insert
 
 from bridge.cli import COMMANDS, SECTIONS
 from bridge.cli.selection import Moment
-from bridge.model import Status
+from bridge.model import Debounce, FormFile, Order, RunState, Status
+from bridge.reconcile import Candidate, Earlier, Look, judge, window
 from bridge.store import events, tables
 from bridge.store.database import Database
+from bridge.store.rows import to_json
 
 
 def test_help_teaches_every_command_with_an_example() -> None:
@@ -23,7 +26,7 @@ def test_help_teaches_every_command_with_an_example() -> None:
         assert f"\n  {name} " in overview
         text = run(name, "--help").stdout
         assert f"flowbridge {name}" in text or name in ("serve", "web", "work", "flows", "db"), name
-    for name, inner in (("flows", "list"), ("flows", "run"), ("db", "upgrade"), ("db", "check")):
+    for name, inner in (("flows", "list"), ("flows", "run"), ("db", "upgrade"), ("db", "check"), ("acts", "show"), ("acts", "resume")):
         assert f"flowbridge {name} {inner}" in run(name, inner, "--help").stdout
 
 
@@ -35,6 +38,11 @@ def test_an_empty_store_is_empty_and_no_error(folder: Path) -> None:
         assert lines(run(command, "--json")) == []
     assert run("show", "evt_1").exit_code == 1
     assert not (folder / "data" / "flowbridge.db").exists()  # looking makes no database
+
+
+def test_an_empty_list_names_a_sample_that_would_be_taken(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nsources: {shop: {provider: stripe, secret: '${env:NOT_SET}'}}\n")
+    assert "then send one: flowbridge sample shop --to http://127.0.0.1:8080" in run("events").stderr
 
 
 def test_events_are_lines_of_json_with_full_deliveries(store: Database) -> None:
@@ -56,9 +64,9 @@ def test_lists_for_people_are_aligned_text_without_colour(store: Database) -> No
     result = run("events")
     assert result.stdout.splitlines() == [
         "RECEIVED              ID                              SOURCE     TYPE  DELIVERIES",
-        f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead",
+        f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead, ours",
     ]
-    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead    local/echo  no\\nway\\x07")
+    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, ours  local/echo  no\\nway\\x07")
     assert run("events", "--status", "none").stderr.startswith("No events like that.")
 
 
@@ -66,23 +74,58 @@ def test_an_event_says_what_is_odd_about_it(store: Database) -> None:
     event = make_event("1", problem="cannot be read")
     events.add(store, event, [], lambda *_: [])
     events.add(store, make_event("1"), [], lambda *_: [])
-    assert run("events").stdout.splitlines()[1].endswith("none · cannot be read · 1 duplicates")
+    assert run("events").stdout.splitlines()[1].endswith("none · cannot be read · 1 duplicate")
+    events.add(store, make_event("1"), [], lambda *_: [])
+    assert run("events").stdout.splitlines()[1].endswith("· 2 duplicates")
     events.add(store, make_event("2", body=b"other"), [], lambda *_: [])
     assert run("events", "--limit", "1").stdout.splitlines()[1].endswith("none: no route matched")
+
+
+def test_which_try_of_the_sender_it_was_is_shown(store: Database) -> None:
+    event = make_event("1")
+    events.add(store, event, [], lambda *_: [])
+    assert "sender's try" not in run("show", event.id).stdout
+    events.add(store, make_event("1", sender_retry=2), [], lambda *_: [])
+    assert "\nsender's try  2\n" in run("show", event.id).stdout
+    for command in (("show", event.id), ("events",)):
+        assert lines(run(*command, "--json"))[0]["sender_retry"] == 2
 
 
 def test_show_tells_all_of_one_event_by_any_id(store: Database) -> None:
     event = make_event("1", headers={"x-evil": "a\x1b[2J", "content-type": "text/plain"}, body=b"first\nsecond\x9b\xe2\x80\xae")
     delivery = make_delivery(event)
     events.add(store, event, [delivery], lambda *_: [])
-    with store.engine.begin() as connection:
-        done = {"status": "delivered", "run_id": "Run1", "run_state": "done", "outputs": '{"a":"\\u001b"}'}
-        connection.execute(update(tables.delivery).values(done))
+    put(store, delivery.id, status="delivered", run_id="Run1", run_state="done", outputs='{"a":"\\u001b"}')
     text = run("show", event.id).stdout
     assert run("show", "Run1").stdout == text == run("show", delivery.id[:-2]).stdout
     for part in (event.id, "github", "triage → local/echo", "delivered, done", "Run1", "x-evil: a\\x1b[2J", "that are no text"):
         assert part in text
     assert not any(char < " " and char != "\n" for char in text)
+
+
+def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database) -> None:
+    event = make_event("1")
+    delivery = make_delivery(event, status=Status.UNKNOWN)
+    events.add(store, event, [delivery], lambda *_: [])
+    seen = Candidate(run_id="Run\x1b1", created_at=NOW, state=RunState.DONE)
+    look = Look(at=NOW + 90, window=window(NOW, 30.0), listed=4, candidates=(seen,))
+    found = judge(delivery, 1, NOW, look, Earlier(looks=1), exclusive=False)
+    put(store, delivery.id, evidence=to_json(found.as_json()))
+    text = run("show", event.id).stdout
+    assert "looked for    a run created from 2025-11-24T15:59:00.000000Z to 2025-11-24T16:01:30.000000Z" in text
+    assert "looked        2 times, last at 2025-11-24T16:01:30.000000Z: the list held 4 runs, all of that time" in text
+    assert "found         Run\\x1b1 (done), created 2025-11-24T16:00:00.000000Z\n" in text
+    assert "decided       hold: Run\\x1b1 (done) may be its run, but does not tell by its outputs: " in text
+    (shape,) = lines(run("show", event.id, "--json"))
+    assert shape["deliveries"][0]["evidence"]["candidates"][0]["run_id"] == "Run\x1b1"
+
+
+def test_show_lists_the_files_of_a_form(store: Database) -> None:
+    file = FormFile(field="cv", name="Zoë's CV.pdf", type="application/pdf", size=1234, sha256="f" * 64)
+    event = make_event("1", files=(file,))
+    events.add(store, event, [], lambda *_: [])
+    assert "Zoë's CV.pdf in cv: application/pdf, 1234 bytes" in run("show", event.id).stdout
+    assert lines(run("show", event.id, "--json"))[0]["files"] == [asdict(file)]
 
 
 def test_show_gives_headers_body_and_attempts_as_json(store: Database) -> None:
@@ -91,6 +134,105 @@ def test_show_gives_headers_body_and_attempts_as_json(store: Database) -> None:
     (shape,) = lines(run("show", event.id, "--json"))
     assert (shape["headers"], shape["body"], shape["body_base64"]) == ({"x-a": "b"}, '{"n":1}', None)
     assert shape["deliveries"][0]["attempt_list"] == []
+
+
+def shown(store: Database, changes: dict[str, object], **planned: object) -> tuple[str, str]:
+    """Keep an event with one delivery, change it, and return its id with what `show` prints."""
+    event = make_event()
+    one = make_delivery(event, **planned)
+    events.add(store, event, [one], lambda *_: [])
+    if changes:
+        put(store, one.id, **changes)
+    return one.id, run("show", one.id).stdout
+
+
+def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
+    id_, text = shown(store, {"status": "dead", "dead_kind": "ours", "reason": "bad expression"})
+    assert "status        dead, ours\n" in text
+    assert f"next          mend routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n" in text
+    id_, text = shown(store, {"status": "dead", "dead_kind": "platform", "reason": "HTTP 401"})
+    assert "status        dead, platform\n" in text and f"next          flowbridge retry {id_}\n" in text
+    id_, text = shown(store, {"status": "unknown", "attempts": 1})
+    assert f"next          flowbridge resolve {id_}\n" in text
+
+
+def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:
+    line = Order(key="acme/repo", blocks=True)
+    head, _ = shown(store, {"status": "dead", "dead_kind": "platform", "holds_key": False}, order=line)
+    behind, text = shown(store, {}, order=line)
+    assert "status        blocked\n" in text and "order key     acme/repo\n" in text
+    assert f"waits         behind {head}: that one is dead and holds the line (on_dead: block)" in text
+    text = run("show", head).stdout
+    assert "order key     acme/repo; the head of its line, with 1 behind it\n" in text
+    assert f"next          flowbridge retry {head}; flowbridge cancel {head} lets those behind it go\n" in text
+    (shape,) = lines(run("show", behind, "--json"))
+    (one,) = shape["deliveries"]
+    assert (one["order_key"], one["waits_for"]["kind"], one["waits_for"]["behind"]) == ("acme/repo", "line", head)
+    assert "in line: order key acme/repo" in run("deliveries", "--status", "blocked").stdout
+
+
+def test_show_says_what_is_merged_and_what_waits_to_be(store: Database) -> None:
+    debounce = Debounce(key="k", until=4e9)
+    first, _ = shown(store, {}, debounce=debounce, due_at=3e9)
+    later, text = shown(store, {}, debounce=debounce, due_at=3e9)
+    assert "waits         a later event of its key would take its place" in text and "until         2065-01-24" in text
+    text = run("show", first).stdout
+    assert f"merged into   {later}\n" in text and "status        cancelled\n" in text
+    listed = run("deliveries").stdout
+    assert "waits for later ones until 2065-01-24" in listed and f"merged into a later one: {later}" in listed
+
+
+def test_show_tells_how_the_runs_ended_that_others_followed(store: Database) -> None:
+    id_, _ = shown(store, {"reruns": 1, "attempts": 1})
+    with store.engine.begin() as connection:
+        ended = {"outcome": "started", "run_id": "R1", "run_state": "failed", "log": '["it broke","badly"]',
+                 "run_finished_at": NOW + 3.5, "outputs": '{"left":2}'}  # fmt: skip
+        connection.execute(insert(tables.attempt).values(delivery_id=id_, number=1, started_at=NOW, finished_at=NOW + 1, **ended))
+    text = run("show", id_).stdout
+    assert "earlier runs  1, each of which failed" in text
+    ran = 'started after 1000 ms; its run R1 failed, after 2.50 s\n  its outputs\n  {\n    "left": 2\n  }\n  its log\n  it broke\n  badly\n'
+    assert ran in text
+    (shape,) = lines(run("show", id_, "--json"))
+    (attempt,) = shape["deliveries"][0]["attempt_list"]
+    assert (shape["deliveries"][0]["reruns"], attempt["run_state"], attempt["log"]) == (1, "failed", ["it broke", "badly"])
+    assert (attempt["run_finished_at"], attempt["outputs"]) == ("2025-11-24T16:00:03.500000Z", {"left": 2})
+
+
+def test_show_says_who_did_what_to_an_event_and_its_deliveries(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWBRIDGE_ACTOR", "ana@ops")
+    id_, _ = shown(store, {})
+    assert run("cancel", id_, "--yes").exit_code == 0
+    assert run("resolve", id_, "--as", "dead", "--yes").exit_code == 1
+    text = run("show", id_).stdout
+    assert "cancel        2" in text and " by ana@ops (act_" in text and ") queued → cancelled\n" in text
+    assert "not done: it is cancelled: only one whose outcome is unknown is resolved\n" in text
+    (shape,) = lines(run("show", id_, "--json"))
+    assert [(one["command"], one["actor"], one["item"]["id"]) for one in shape["acts"]] == [
+        ("cancel", "ana@ops", id_), ("resolve", "ana@ops", id_),
+    ]  # fmt: skip
+
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local, max_concurrent_runs: 1}}
+sources: {github: {provider: github, secret: "${env:NOT_SET}"}}
+routes:
+  - {name: triage, on: github issues, mode: paused, inputs: {n: "${body.n}"}, flow: local/echo}
+"""
+
+
+def test_show_says_why_a_delivery_waits_also_where_routes_yaml_cannot_be_used(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    id_, text = shown(store, {})
+    assert "waits         the route 'triage' is paused\n" in text
+    (folder / "routes.yaml").write_text("version: 2\n")
+    assert "waits         no worker is running" in run("show", id_).stdout
+    (shape,) = lines(run("show", id_, "--json"))
+    assert shape["deliveries"][0]["waits_for"] == {
+        "kind": "worker", "detail": "no worker is running: flowbridge serve, or flowbridge work", "until": None, "behind": None,
+    }  # fmt: skip
+    (folder / "routes.yaml").unlink()
+    assert run("show", id_).exit_code == 0
 
 
 def test_an_id_that_names_nothing_or_too_much_is_a_problem(store: Database) -> None:
@@ -119,6 +261,7 @@ def test_a_database_of_another_schema_is_said(store: Database) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     result = run("events")
     assert result.exit_code == 1 and "the database has schema 9999" in result.stderr
+    assert "it is newer, so upgrade flowbridge" in result.stderr
 
 
 def test_db_check_and_upgrade(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from command_line import lines, run
 
-from bridge.providers import EVIDENCE, PROVIDERS
+from bridge.providers import EVIDENCE, PROVIDERS, UNKNOWN
 
 
 def test_every_row_is_listed_with_its_evidence() -> None:
@@ -24,8 +24,17 @@ def test_one_says_how_to_set_it_up(name: str) -> None:
     assert shown.exit_code == 0 and PROVIDERS[name].title in shown.stdout
     assert " ".join(shown.stdout.split()).count(" ".join(PROVIDERS[name].setup.split())) == 1
     assert f"flowbridge add {name}" in shown.stdout and PROVIDERS[name].docs in shown.stdout
+    assert "answer within" in shown.stdout and (f"flowbridge learn {name}\n" in shown.stdout) is (PROVIDERS[name].learn is not None)
     (as_json,) = lines(run("providers", name, "--json"))
-    assert as_json["name"] == name
+    assert as_json["name"] == name and as_json["answer_within"] != UNKNOWN and as_json["limits"] != ""
+
+
+def test_what_must_be_pinned_is_shown_where_it_is_typed() -> None:
+    shown = run("providers", "google_pubsub").stdout
+    assert "flowbridge add google_pubsub --pin audience=VALUE --pin email=VALUE\n" in shown
+    assert "confirmed by itself" in run("providers", "aws_sns").stdout
+    (sns,) = lines(run("providers", "aws_sns", "--json"))
+    assert (sns["pins"], sns["confirms"]) == (["topic_arn"], True)
 
 
 def test_a_near_miss_is_named() -> None:

@@ -96,7 +96,7 @@ def test_a_copy_that_was_cut_is_not_let_in(project: Database, folder: Path) -> N
     mend(folder)
     rejects.add(project, replace(kept(1), cut=True, size=10**6))
     failed = run("rejects", "readmit", "rej_01")
-    assert failed.exit_code == 1 and "only the first 65536 of its 1000000 bytes are kept" in failed.stdout
+    assert failed.exit_code == 1 and "Only the first 65536 of its 1000000 bytes are kept" in failed.stdout
 
 
 def test_none_are_none(folder: Path) -> None:

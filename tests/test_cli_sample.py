@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
 import time
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,14 +19,20 @@ from command_line import run
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from processes import call
 from ruamel.yaml import YAML
 from senders import PINS, chosen, covers_body, sender, tolerances
+from servers import Misbehaving, respond
+from serving import Bridge
 
+from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.making import new_secret
+from bridge.cli.replaying import expected, provider_ids, verdict
 from bridge.cli.sample import curl, make
 from bridge.config import load
 from bridge.errors import BadSignature
+from bridge.model import Answer as Sent
 from bridge.model import Request
 from bridge.providers import PROVIDERS
 from bridge.routes import Source
@@ -70,14 +79,15 @@ def is_proof(name: str, kind: str, plain: Request) -> bool:
     one = sender(name)
     token = next((each for each in chosen(one) if isinstance(each, Jwt)), None)
     covers = bool(token.body_hash or token.wraps) if token else covers_body(one)
+    is_body = bool(token and token.wraps)  # then there is neither a header to write otherwise, nor a key to put elsewhere
     at = getattr(chosen(one)[0], "at", "header:Authorization")
     return {
         "secret": True,
         "header": True,
         "body": covers,
-        "reorder": covers and plain.body[:1] in (b"{", b"["),
+        "reorder": covers and not is_body and plain.body[:1] in (b"{", b"["),
         "timestamp": bool(tolerances(one)) or (token is not None and (token.expires or token.max_age is not None)),
-        "encoding": all(place.startswith("header:") for place in ((at,) if isinstance(at, str) else at)),
+        "encoding": not is_body and all(place.startswith("header:") for place in ((at,) if isinstance(at, str) else at)),
     }[kind]
 
 
@@ -85,6 +95,98 @@ def is_proof(name: str, kind: str, plain: Request) -> bool:
 def test_a_time_without_a_limit_proves_nothing(name: str) -> None:
     with pytest.raises(ValueError, match="no time that has a limit"):
         forge(signer(name), sender(name).request(), "timestamp", NOW)
+
+
+# -- replays
+
+
+REPLAYED = """
+version: 1
+platforms: {local: {type: local}}
+sources:
+  github: {provider: github, secret: "${env:GITHUB_SECRET}"}
+  bodies: {provider: hmac, secret: "${env:GITHUB_SECRET}", verify: {header: X-Sig}, dedup: body}
+  untold: {provider: hmac, secret: "${env:GITHUB_SECRET}", verify: {header: X-Sig}}
+  figma: {provider: figma, secret: "${env:GITHUB_SECRET}"}
+  contact: {provider: form}
+routes: [{name: all, on: github, inputs: {a: "${body.action}"}, flow: local/echo}]
+"""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    with Bridge(tmp_path_factory.mktemp("replay"), "web", routes=REPLAYED) as bridge:
+        yield bridge
+
+
+def replayed(web: Bridge, name: str) -> subprocess.CompletedProcess[str]:
+    return call(web.folder, "sample", name, "--to", f"http://127.0.0.1:{web.port}", "--tamper", "replay", environ=web.environ)
+
+
+def test_a_replay_is_one_event_and_that_is_said(web: Bridge) -> None:
+    result = replayed(web, "github")
+    assert result.returncode == 0, result.stderr
+    first, second = (json.loads(line.partition("  ")[2].rpartition("  ")[0]) for line in result.stdout.splitlines())
+    assert second == {"event_id": first["event_id"], "duplicate": True}
+    assert "The second is a duplicate: 200" in result.stderr and result.stderr.endswith("Both are one event.\n")
+    known_by_body = replayed(web, "bodies")
+    assert known_by_body.returncode == 0 and known_by_body.stdout.count("202  ") == 2, "nothing was started, so it is planned again"
+    assert web.found(first["event_id"]).event.duplicates == 1
+
+
+def test_an_answer_that_does_not_tell_is_no_proof_and_that_is_said(web: Bridge) -> None:
+    result = replayed(web, "figma")
+    assert result.returncode == 0 and "Figma is answered both times the same" in result.stderr
+    assert "The answers do not say" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["untold", "contact"])
+def test_what_nothing_tells_apart_is_not_sent_twice(web: Bridge, name: str) -> None:
+    before = web.count("event")
+    result = replayed(web, name)
+    assert (result.returncode, result.stdout) == (2, "") and "has no id that would tell a copy" in result.stderr
+    assert web.count("event") == before
+
+
+def answered(status: int, **said: object) -> Sent:
+    return Sent(status=status, body=json.dumps(said).encode())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_fine"),
+    [
+        (answered(202, event_id="e1"), answered(200, event_id="e1", duplicate=True), True),
+        (answered(202, event_id="e1"), answered(202, event_id="e1"), True),
+        (answered(202, event_id="e1"), answered(202, event_id="e2"), False),
+        (answered(202, event_id="e1"), answered(401), True),
+        (answered(202, event_id="e1"), answered(503), False),
+        (answered(202, event_id="e1"), answered(429), False),
+        (answered(401), answered(401), False),
+        (answered(202, event_id="1", events=[{"event_id": "1"}, {"event_id": "2"}]), answered(202, event_id="1", deliveries=0), False),
+        (answered(202, event_id="1", events=[{"event_id": "1"}]), answered(200, event_id="1", events=[{"event_id": "1"}]), True),
+    ],
+)
+def test_what_two_answers_mean(first: Sent, second: Sent, is_fine: bool) -> None:
+    assert verdict(first, second)[0] is is_fine
+
+
+def test_a_replay_is_printed_twice(folder: Path) -> None:
+    result = run("sample", "stripe", "--secret", "whsec_x", "--tamper", "replay")
+    first, second = result.stdout.rstrip("\n").split("\n\n")
+    assert first == second and first.startswith("curl ")
+    assert "The second is a duplicate" in result.stderr and "later than 300 s is refused for its time" in result.stderr
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_the_rows_say_what_a_replay_is_known_by(name: str) -> None:
+    """Where a sample has an id, the same one is found again; else the row says that it has none."""
+    one, row = signer(name), PROVIDERS[name]
+    request = make(one, None, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
+    ids = provider_ids(one, request)
+    assert ids == provider_ids(one, request) and ids
+    assert None not in ids or not row.dedup_body
+    if None not in ids:
+        assert "The second is a duplicate" in expected(one, request)
 
 
 def test_a_form_cannot_be_forged(folder: Path) -> None:
@@ -136,7 +238,7 @@ def source(folder: Path, name: str, secret: str) -> Source:
     return load(folder / "routes.yaml", {}).sources[name]
 
 
-PAIRED = ["discord", "telnyx", "sendgrid", "ebay", "plaid", "aws_sns", "google_pubsub", "paypal"]
+PAIRED = ["discord", "telnyx", "sendgrid", "ebay", "wix", "plaid", "aws_sns", "google_pubsub", "paypal"]
 
 
 @pytest.mark.parametrize("name", PAIRED)
@@ -215,7 +317,7 @@ def test_a_public_key_signs_nothing(folder: Path) -> None:
 def test_what_a_source_lacks_is_said(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\nsources: {github: {provider: github, secret: '${env:X}'}, asana: {provider: asana}}\n")
     assert "is not set; say --secret" in run("sample", "github").stderr
-    assert "Asana tells the source 'asana' its secret" in run("sample", "asana").stderr
+    assert "knows no secret until Asana tells it (flowbridge learn asana); say --secret" in run("sample", "asana").stderr
     assert run("sample", "asana", "--secret", "0" * 32).stderr == ""
     made = run("sample", "github", "--made-up")
     secret = next(line.partition("secret: ")[2] for line in made.stderr.splitlines() if "secret: " in line)
@@ -228,4 +330,14 @@ def test_wrong_usage(folder: Path) -> None:
     assert "there are issues, ping" in run("sample", "github", "push", "--secret", "x").stderr
     assert run("sample", "github", "--to", "ftp://x").exit_code == 2
     refused = run("sample", "github", "--to", "http://127.0.0.1:9")
-    assert refused.exit_code == 1 and "the connection was refused" in refused.stderr
+    assert refused.exit_code == 1 and "the connection was refused (is `flowbridge serve` running?)" in refused.stderr
+    assert output.unanswered("host: the certificate is not to be trusted") == "host: the certificate is not to be trusted"
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 0), (400, 0), (403, 0), (202, 1), (404, 1), (500, 1), (503, 1)])
+def test_only_a_refusal_shows_that_a_forgery_stays_out(folder: Path, status: int, code: int) -> None:
+    with Misbehaving() as server:
+        server.script("/hooks/github", respond(status))
+        result = run("sample", "github", "--to", server.url, "--tamper", "body")
+    assert result.exit_code == code, result.stderr
+    assert ("is not said" in result.stderr) is (status >= 404)

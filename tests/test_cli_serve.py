@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from processes import call, environment, eventually, free_port, is_listening, running
 
+pytestmark = pytest.mark.slow
+
 FLOWS = """
 from pathlib import Path
 from bridge.flows import flow

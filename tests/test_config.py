@@ -15,7 +15,7 @@ from bridge.config.document import LATER, Document
 from bridge.errors import ConfigError
 from bridge.model import Retry
 from bridge.providers import PROVIDERS
-from bridge.routes import LocalKey, Mode, Rate
+from bridge.routes import NO_LIMITS, Debouncing, Limits, LocalKey, Mode, Rate
 from bridge.signatures import Hmac, Pairs, Timestamp, Token, Unsigned
 
 ENV = {"SECRET": "0123456789abcdef0123", "OLD": "fedcba9876543210fedc", "KEY": "key-of-the-account", "USER": "user-1"}
@@ -128,9 +128,9 @@ def test_sources(full):
     assert [(secret.value, secret.not_after) for secret in stripe.secrets] == [(ENV["SECRET"], None), (ENV["OLD"], 1798761600.0)]
     assert isinstance(contact.scheme, Unsigned)
     assert (contact.rate, contact.rate_per_address) == (Rate(count=60, per=60.0), Rate(count=10, per=60.0))
-    assert (contact.redirect, contact.allowed_origins) == ("https://example.com/thanks", ("https://example.com",))
-    assert contact.schema.errors({}) == [("$", "'name' is a required property")]
-    assert contact.schema_document == {"type": "object", "required": ["name"]}
+    assert (contact.form.redirect, contact.form.allowed_origins) == ("https://example.com/thanks", ("https://example.com",))
+    assert contact.form.schema.errors({}) == [("$", "'name' is a required property")]
+    assert contact.form.schema_document == {"type": "object", "required": ["name"]}
     assert crm.scheme == Hmac(
         at="header:X-Signature",
         prefix="sha256=",
@@ -156,7 +156,7 @@ def test_routes(full):
     assert (triage.name, triage.source, triage.types) == ("triage-issues", "github", ("issues", "pull_request*"))
     assert (triage.flow.name, triage.flow.platform, triage.flow.saved_item_id) == ("triage", "gumloop", "q3das")
     assert (triage.mode, triage.drop_reserved, triage.retry) == (Mode.SHADOW, True, Retry(3, 1.0, 60.0))
-    assert (triage.run_timeout, triage.on_unknown, triage.whole_body) == (7200.0, "hold", False)
+    assert (triage.run_timeout, triage.on_unknown, triage.whole_body) == (7200.0, "reconcile", False)
     context = {"body": {"action": "opened", "issue": {"number": 12, "title": "T", "user": {"type": "User"}}}}
     assert triage.match(context) is True
     assert triage.match({"body": {"action": "opened", "issue": {"number": 9}}}) is False
@@ -171,6 +171,50 @@ def test_routes(full):
     assert (hooks.source, hooks.types, hooks.mode) == ("hook", ("a", "b"), Mode.PAUSED)
     assert opens.types == ("push",)
     assert [route.name for route in full.routes_of("github")] == ["triage-issues"]
+
+
+WAITS = """\
+version: 1
+platforms:
+  gumloop: {type: gumloop, api_key: "${env:SECRET}", user_id: me}
+  hook: {type: http, url: "https://example.com/x"}
+sources: {f: {provider: form}}
+flows: {mine: {platform: gumloop, saved_item_id: q3, exclusive: true}}
+routes:
+  - {name: plain, on: f, flow: mine}
+  - name: line
+    on: f
+    flow: mine
+    order_by: form.customer
+    order_until: delivered
+    on_dead: block
+    delay: 90s
+    rate: 30/min
+    max_runs_per_day: 100
+    max_concurrent_runs: 2
+    on_unknown: hold
+    on_run_failed: {retry: 3}
+  - {name: last, on: f, flow: hook/x, debounce: {wait: 30s, key: "${form.a}"}, on_unknown: hold}
+  - {name: all, on: f, flow: mine, debounce: {wait: 30s, max: 5m}, on_run_failed: "retry: 2"}
+"""
+
+
+def test_when_deliveries_of_a_route_go(write):
+    config = load(write(WAITS), {"SECRET": "x" * 32})
+    plain, line, last, everything = config.routes
+    assert (plain.delay, plain.debounce, plain.ordering, plain.limits) == (0.0, None, None, NO_LIMITS)
+    assert (plain.on_unknown, plain.on_run_failed, plain.run_retries) == ("reconcile", "ignore", 0)
+    assert plain.flow.exclusive is True
+    assert (line.ordering.until, line.ordering.blocks, line.ordering.key({"form": {"customer": 7}})) == ("delivered", True, 7)
+    assert (line.delay, line.on_unknown, line.on_run_failed, line.run_retries) == (90.0, "hold", "retry", 3)
+    assert line.limits == Limits(max_concurrent_runs=2, rate=Rate(count=30, per=60.0), max_runs_per_day=100)
+    assert (last.debounce.wait, last.debounce.max, last.debounce.key({"form": {"a": "b"}})) == (30.0, 300.0, "b")
+    assert (everything.debounce, everything.run_retries) == (Debouncing(wait=30.0, max=300.0), 2)
+
+
+def test_a_cap_of_a_route_above_its_platforms_is_a_warning(write):
+    _, problems = check(write(WAITS.replace("max_concurrent_runs: 2", "max_concurrent_runs: 9")), {"SECRET": "x" * 32})
+    assert [(each.level, each.message) for each in problems] == [("warning", "9 at once, but the platform `gumloop` takes 5")]
 
 
 def test_a_right_file_has_no_problems(write):
@@ -277,7 +321,7 @@ def test_a_schema_outside_the_folder_is_refused(write, tmp_path, name):
 def test_schema_files_may_be_yaml(write):
     write("type: object\nrequired: [a]\n", "s.yaml")
     config = load(write("version: 1\nsources: {f: {provider: form, schema: s.yaml}}\n"), {})
-    assert config.sources["f"].schema_document == {"type": "object", "required": ["a"]}
+    assert config.sources["f"].form.schema_document == {"type": "object", "required": ["a"]}
 
 
 def test_a_broken_schema_file_says_where_it_is_broken(write):
@@ -438,9 +482,9 @@ def test_the_schema_takes_a_right_file_and_no_unknown_key(write):
 
 def test_keys_of_later_versions_are_not_keys_yet():
     models = {"routes": "Route", "sources": "Source", "flows": "Flow"}
-    for section, name in models.items():
-        assert not set(editor_schema()["$defs"][name]["properties"]) & LATER[section]
-    assert set(Document.model_fields) == {"version", "include", "platforms", "sources", "flows", "routes"}
+    for section, later in LATER.items():
+        assert not set(editor_schema()["$defs"][models[section]]["properties"]) & later
+    assert set(Document.model_fields) == {"version", "include", "platforms", "sources", "flows", "routes", "retention"}
 
 
 def test_starting_does_not_load_what_is_not_needed(write):

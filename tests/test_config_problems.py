@@ -57,7 +57,7 @@ CASES: list[tuple[str, list[str]]] = [
     ]),
     # ${env:…} where it has no place
     (HEAD + "routes:\n  - {name: '${env:X}', on: f, flow: local/x, inputs: {a: '${env:X}'}}\n", [
-        "5:12: routes.0.name: ${env:…} and ${file:…} are filled in only under platforms and in secret, secrets and verify",
+        "5:12: routes.0.name: ${env:…} and ${file:…} are filled in only under platforms and in secret, secrets, verify and a captcha's secret",
         "5:58: routes.0.inputs.a: ${env:…} and ${file:…} are filled in only",
     ]),
     ("version: 1\nsources: {f: {provider: form, redirect: '${env:X}'}}\n", ["2:41: sources.f.redirect: ${env:…} and ${file:…}"]),
@@ -153,6 +153,12 @@ CASES: list[tuple[str, list[str]]] = [
         "2:77: sources.h.verify.algoritm: unknown key `algoritm`; did you mean `algorithm`?", "2:103: sources.h.verify.encoding: found `hx`; did you mean `hex`?"
     ]),
     (f"version: 1\nsources: {{h: {{provider: hmac, secret: {LONG}, verify: {{header: X, signed: '{{bdy}}'}}}}}}\n", ["2:65: sources.h.verify: signed '{bdy}'"]),
+    (f"version: 1\nsources: {{h: {{provider: hmac, secret: {LONG}, verify: {{header: X, signed: '{{timestamp}}{{body}}'}}}}}}\n", [
+        "2:65: sources.h.verify: signed '{timestamp}{body}': {timestamp} needs a `timestamp` that says where the time stands"
+    ]),
+    (f"version: 1\nsources: {{h: {{provider: hmac, secret: {LONG}, verify: {{header: X, separator: ;}}}}}}\n", [
+        "2:65: sources.h.verify: `separator` belongs to a list, which needs the `label` of the signature too"
+    ]),
     (f"version: 1\nsources: {{h: {{provider: hmac, secret: {LONG}x, verify: {{header: X, key: hex}}}}}}\n", ["2:39: sources.h.secret: the secret must be hexadecimal text"]),
     (f"version: 1\nsources: {{t: {{provider: token, secret: {LONG}, verify: {{header: X, algorithm: sha1}}}}}}\n", ["2:78: sources.t.verify.algorithm: `algorithm` is for the provider hmac"]),
     (f"version: 1\nsources: {{b: {{provider: basic, secret: {LONG}}}}}\n", ["2:40: sources.b.secret: the secret must be user:password"]),
@@ -163,10 +169,20 @@ CASES: list[tuple[str, list[str]]] = [
         "2:115: sources.g.event_type: 'hdr:x' is no locator",
     ]),
     (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, rate: 5/s and 1/s per address}}}}\n", ["2:65: sources.g.rate: a rate per address is only for forms"]),
-    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body, retention: 1d, expect: x, redact: [], pins: {{}}}}}}\n", [
-        f"2:{column}: sources.g.{key}: `{key}` is not available in this version"
-        for column, key in ((72, "retention"), (87, "expect"), (98, "redact"))
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body, expect: x, redact: [], pins: {{}}}}}}\n", [
+        "2:80: sources.g.expect: `x` is nothing to expect; allowed: a number above 0 and a time, like 1 per 6h, or none",
+        "2:91: sources.g.redact: needs at least one text, found a list",
     ]),
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, retention: 3d}}}}\n", [
+        "2:70: sources.g.retention: `events` are kept for `3d`; allowed: 4d at least, or forever"
+    ]),
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, retention: {{event: 30d}}}}}}\n", [
+        "2:70: sources.g.retention: `event` is nothing that is kept; allowed: events, bodies, rejects, runs"
+    ]),
+    (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, retention: {{events: 5d, bodies: 6d}}}}}}\n", [
+        "2:70: sources.g.retention: `bodies` are not kept longer than the events that they belong to (5d)"
+    ]),
+    ("version: 1\nretention: 30\n", ["2:12: retention: `30` is not a time to keep something; allowed: a number and a unit (h d), like 30d, or forever"]),
     (f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body:a..b}}}}\n", [
         "2:66: sources.g.split: `body:a..b` is no place of a list; write body:PATH, or body where the body is the list"
     ]),
@@ -177,7 +193,7 @@ CASES: list[tuple[str, list[str]]] = [
     # flows
     (HEAD + "flows: {a: {platform: loca, saved_item_id: x}}\n", ["4:23: flows.a.platform: no platform `loca`; did you mean `local`? allowed: local"]),
     (HEAD + "flows: {a: {platform: local}}\n", ["4:9: flows.a.saved_item_id: `saved_item_id` is missing"]),
-    (HEAD + "flows: {a: {platform: local, saved_item_id: x, exclusive: true}}\n", ["4:48: flows.a.exclusive: `exclusive` is not available in this version"]),
+    (HEAD + "flows: {a: {platform: local, saved_item_id: x, exclusive: maybe}}\n", ["4:59: flows.a.exclusive: needs true or false, found `maybe`"]),
     (HEAD + "flows: {a: {platform: local, saved_item_id: x, time_limit: 30, memory: 256XB}}\n", [
         "4:60: flows.a.time_limit: `30` is not a duration; allowed: a number and a unit (ms s m h d), like 30s or 6h",
         "4:72: flows.a.memory: `256XB` is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB MiB GiB), like 256MB",
@@ -251,10 +267,37 @@ CASES: list[tuple[str, list[str]]] = [
     ]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, retry: {first: 2h, max: 1h}}\n", ["5:44: routes.0.retry: `first` is longer than `max`"]),
     *(
-        (HEAD + f"routes:\n  - {{name: a, on: f, flow: local/x, {key}: x}}\n", [f"5:37: routes.0.{key}: `{key}` is not available in this version"])
-        for key in (
-            "order_by", "order_until", "on_dead", "delay", "debounce", "on_unknown", "rate", "max_runs_per_day", "max_concurrent_runs",
-            "on_run_failed",
+        (HEAD + f"routes:\n  - {{name: a, on: f, flow: local/x, {written}}}\n", [f"5:{column}: routes.0.{problem}"])
+        for written, column, problem in (
+            ("order_by: x", 47, "order_by: "),
+            ("order_by: body.a == \"b\"", 47, "order_by: "),
+            ("order_by: body.a, order_until: done", 68, "order_until: found `done`; allowed: run_end, delivered"),
+            ("order_until: delivered", 37, "order_until: `order_until` goes with `order_by`, which is missing"),
+            ("on_dead: block", 37, "on_dead: `on_dead` goes with `order_by`, which is missing"),
+            ("delay: 30", 44, "delay: `30` is not a duration"),
+            ("debounce: 30s", 47, "debounce: needs a mapping, found `30s`"),
+            ("debounce: {key: body.a}", 37, "debounce.wait: `wait` is missing"),
+            ("debounce: {wait: 30s, max: 10s}", 47, "debounce: `wait` is longer than `max`"),
+            ("debounce: {wait: 30s, key: bod.a}", 64, "debounce.key: "),
+            ("debounce: {wait: 30s, kye: body.a}", 59, "debounce.kye: unknown key `kye`; did you mean `key`? allowed: wait, max, key"),
+            ("debounce: {wait: 30s}, order_by: body.a", 60, "order_by: `order_by` does not go with `debounce`"),
+            ("debounce: {wait: 30s}, delay: 1s", 60, "delay: `delay` does not go with `debounce`"),
+            ("on_unknown: guess", 49, "on_unknown: found `guess`; allowed: reconcile, hold, retry"),
+            ("rate: 30 per minute", 43, "rate: `30 per minute` is not a rate"),
+            ("rate: 30/min and 3/min per address", 43, "rate: "),
+            ("max_runs_per_day: 0", 55, "max_runs_per_day: must be at least 1, found 0"),
+            ("max_concurrent_runs: x", 58, "max_concurrent_runs: needs a whole number, found `x`"),
+            ("on_run_failed: x", 52, "on_run_failed: `x` is not known here; allowed: ignore, dead, or retry: 1 to retry: 100"),
+            ("on_run_failed: {retry: 0}", 52, "on_run_failed: this is not known here"),
+            ("on_run_failed: {retry: true}", 52, "on_run_failed: this is not known here"),
+        )
+    ),
+    *(
+        ("version: 1\nplatforms: {h: {type: http, url: 'https://x'}}\nsources: {f: {provider: form}}\nroutes:\n"
+         f"  - {{name: a, on: f, flow: h/x, {written}}}\n", [f"5:{column}: routes.0.{problem}"])
+        for written, column, problem in (
+            ("on_unknown: reconcile", 45, "on_unknown: the platform `h` (http) has no runs to look for; allowed: hold, retry"),
+            ("on_run_failed: dead", 33, "on_run_failed: the platform `h` (http) has no runs that could fail"),
         )
     ),
 ]  # fmt: skip
@@ -315,7 +358,7 @@ def test_the_error_text_is_one_line_each(tmp_path):
         load(file, {})
     assert str(caught.value).splitlines() == [
         f"{file}:1:10: version: found 2; allowed: 1",
-        f"{file}:2:1: x: unknown key `x`; allowed: version, include, platforms, sources, flows, routes",
+        f"{file}:2:1: x: unknown key `x`; allowed: version, include, platforms, sources, flows, routes, retention",
     ]
 
 

@@ -15,6 +15,8 @@ import pytest
 from processes import call, environment, eventually, free_port, is_listening, running
 from test_shapes import DELIVERY_KEYS, EVENT_KEYS
 
+pytestmark = pytest.mark.slow
+
 MISLEADING = {
     "FLOWBRIDGE_CONFIG": "/nowhere/routes.yaml",
     "FLOWBRIDGE_DATABASE_URL": "postgresql://nowhere/none",

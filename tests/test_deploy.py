@@ -14,11 +14,11 @@ CONF = Path(__file__).resolve().parents[1] / "deploy" / "gunicorn.conf.py"
 BODY = b'{"action":"opened"}'
 
 
-def post(port: int, secret_ok: bool) -> int:
+def post(port: int, secret_ok: bool, source: str = "github") -> int:
     """Send a signed event, or one that was changed after signing, and return the status; 0 while nothing listens."""
     headers = github(BODY) | {"Content-Length": str(len(BODY))}
     try:
-        return exchange(port, head("POST", "/hooks/github", headers) + (BODY if secret_ok else BODY.upper())).status
+        return exchange(port, head("POST", f"/hooks/{source}", headers) + (BODY if secret_ok else BODY.upper())).status
     except ConnectionRefusedError:
         return 0
 
@@ -34,6 +34,9 @@ def test_gunicorn_by_itself_receives(tmp_path: Path) -> None:
     try:
         assert until(lambda: post(port, True), what="an answer") == 202, (tmp_path / "log").read_text()
         assert post(port, False) == 401
+        assert post(port, True, "other") == 404
+        (tmp_path / "routes.yaml").write_text(ROUTES.replace("github:", "other:").replace("on: github", "on: other"))
+        until(lambda: {post(port, True, "other") for _ in range(6)} == {202}, what="the changed routes.yaml in every receiver")
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
     finally:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from serving import Bridge
 
 from bridge.config import load
-from bridge.diagnosis import diagnose
+from bridge.diagnosis import NOT_KEPT, UNREADABLE, diagnose
 from bridge.errors import BadSignature, NotFound
 from bridge.ids import event_id, reject_id
 from bridge.model import Reject, Request
@@ -29,7 +29,8 @@ from bridge.store.database import Database
 
 NEW, OLD, OTHER = "new-secret-of-github", "old-secret-of-github", "secret-of-the-other-one"
 STRIPE, HEX, SVIX = "whsec_stripe_secret", "ab" * 16, "whsec_" + base64.b64encode(b"k" * 24).decode()
-SECRETS = {"NEW": NEW, "OLD": OLD, "OTHER": OTHER, "STRIPE": STRIPE, "SVIX": SVIX, "TOKEN": "a-long-random-token", "HEX": HEX}
+SECRETS = {"NEW": NEW, "OLD": OLD, "OTHER": OTHER, "STRIPE": STRIPE, "SVIX": SVIX, "TOKEN": "a-long-random-token", "HEX": HEX,
+           "TEAMS": base64.b64encode(b"k" * 32).decode()}  # fmt: skip
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
@@ -39,6 +40,11 @@ sources:
   stripe: {provider: stripe, secret: "${env:STRIPE}"}
   svix: {provider: svix, secret: "${env:SVIX}"}
   token: {provider: token, secret: "${env:TOKEN}"}
+  parameter: {provider: token, secret: "${env:TOKEN}", verify: {query: token}}
+  figma: {provider: figma, secret: "${env:TOKEN}"}
+  teams: {provider: msteams_outgoing, secret: "${env:TEAMS}"}
+  slack: {provider: slack, secret: "${env:NEW}"}
+  sns: {provider: aws_sns, pins: {topic_arn: "arn:aws:sns:eu-central-1:123456789012:garden"}}
   crm: {provider: hmac, secret: "${env:HEX}", verify: {header: X-Sig, algorithm: sha256, encoding: hex}}
 routes:
   - {name: all, on: github, inputs: {a: "${body.a}"}, flow: local/echo}
@@ -127,7 +133,7 @@ def test_what_verifies_now_is_said(config: Config) -> None:
 def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(config: Config) -> None:
     big = github(config, signed(NEW), b"x" * (MOST + 1))
     assert (len(big.body), big.size, big.cut) == (MOST, MOST + 1, True)
-    assert "only the first 65536 of its 65537 bytes are kept" in diagnose(big, config)[-1]
+    assert "Only the first 65536 of its 65537 bytes are kept" in diagnose(big, config)[-1]
     token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
     assert token.headers["authorization"] == "***" and "credential is not kept" in (obstacle(token, config) or "")
     gone = replace(big, source="gone")
@@ -135,6 +141,82 @@ def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
     for reject in (big, token, gone):
         with pytest.raises(BadSignature):
             readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
+
+
+SHOWN: dict[str, tuple[str, dict[str, str], bytes, str]] = {
+    "header": ("token", {"authorization": "Bearer w-r-o-n-g"}, b"{}", ""),
+    "query": ("parameter", {}, b"{}", "a=1&token=w-r-o-n-g"),
+    "signed header": ("teams", {"authorization": "HMAC w-r-o-n-g"}, b"{}", ""),
+    "body": ("figma", {}, b'{"passcode": "w-r-o-n-g", "event_type": "PING"}', ""),
+    "long body": ("figma", {}, b'{"passcode": "w-r-o-n-g", "long": "' + b"x" * MOST + b'"}', ""),
+    "body cut in the passcode": ("figma", {}, b'{"long": "' + b"x" * (MOST - 26) + b'", "passcode": "w-r-o-n-g"}', ""),
+    "broken body": ("figma", {}, b'{"event_type": "PING", "passcode": "w-r-o-n-g"', ""),
+    "form": ("figma", {"content-type": "application/x-www-form-urlencoded"}, b"passcode=w-r-o-n-g", ""),
+    "other body": ("figma", {"content-type": "text/xml"}, b"<passcode>w-r-o-n-g</passcode>", ""),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(config: Config, name: str) -> None:
+    source, headers, body, query = SHOWN[name]
+    request = Request(method="POST", path="/", headers={"content-type": "application/json", **headers}, body=body, query_string=query,
+                      url=f"https://x/hooks/{source}?{query}")  # fmt: skip
+    reject = reject_of(request, config.sources[source], "mismatch", NOW, "rej_x")
+    assert "w-r-o" not in repr(reject)
+    assert reject.size == len(body)
+    if name not in ("form", "other body"):
+        assert reject.cut or ("its credential is not kept" in (obstacle(reject, config) or "") and NOT_KEPT in diagnose(reject, config))
+    with pytest.raises(BadSignature):
+        readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
+
+
+def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: Config) -> None:
+    body, source = b'{"token":"deprecated","type":"x"}', config.sources["slack"]
+    request = source.scheme.sign(Request(method="POST", path="/", headers={"content-type": "application/json"}, body=body), NEW, NOW)
+    reject = reject_of(request, source, "mismatch", NOW, "rej_x")
+    assert reject.body == body and obstacle(reject, config) is None
+    assert readmit(reject, config, keep=lambda arrivals, _: [one for one, _ in map(_kept, arrivals)], new_id=lambda: "evt_x").kept
+
+
+def _kept(arrival: Any) -> Any:
+    event, deliveries = arrival
+    assert b"deprecated" not in event.body
+    return events.Added(event.id, tuple(deliveries)), None
+
+
+@pytest.mark.parametrize(("source", "place"), [("token", "header:authorization"), ("parameter", "query:token"), ("figma", "body:passcode")])
+def test_a_token_that_is_missing_is_said(config: Config, source: str, place: str) -> None:
+    found = diagnose(github(config, {}, source=source), config)
+    assert f"The token or password is missing: it is looked for in {place}, and nothing like a signature at all" in found[0]
+
+
+def test_a_query_that_cannot_be_read_is_no_reason_to_fail(config: Config) -> None:
+    reject = replace(github(config, {}, source="parameter"), query_string="&".join("a=1" for _ in range(2000)))
+    assert diagnose(reject, config) == [UNREADABLE]
+    assert diagnose(github(config, {}, b"no JSON", source="figma"), config)[0] == UNREADABLE
+
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"TopicArn": "arn:aws:sns:eu-central-1:9:weeds"}, "another topic_arn than the source pins: 'arn:aws:sns:eu-central-1:9:weeds'"),
+        ({"SigningCertURL": "https://evil.example/x.pem"}, "or it names a key on a host that is not the sender's"),
+        ({"Signature": None}, "The signature is missing: it is looked for in body:Signature, and nothing like a signature at all."),
+        ({}, "The sender's keys could not be fetched when it came, nor now"),
+    ],
+)
+def test_what_is_wrong_with_a_message_that_everyone_could_have_signed_is_said(
+    config: Config, changes: dict[str, str | None], said: str
+) -> None:
+    message = {"Type": "Notification", "MessageId": "1", "TopicArn": TOPIC, "Message": "x", "Timestamp": "2025-01-01T00:00:00.000Z",
+               "SignatureVersion": "2", "Signature": base64.b64encode(b"x" * 256).decode(),
+               "SigningCertURL": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem", **changes}  # fmt: skip
+    body = json.dumps({name: value for name, value in message.items() if value is not None}).encode()
+    found = diagnose(github(config, {}, body, source="sns"), config)
+    assert said in found[0], found
 
 
 @given(st.dictionaries(st.sampled_from(["x-hub-signature-256", "stripe-signature", "svix-signature", "x-sig"]), st.text(max_size=40)),
@@ -183,7 +265,9 @@ def test_each_source_keeps_its_newest_only(database: Database) -> None:
     for number in range(rejects.KEPT + 7):
         rejects.add(database, plain(number, body=b"x"))
     kept = [one.id for one in rejects.listed(database, source="github")]
-    assert len(kept) == rejects.KEPT and kept[-1] == "rej_github00007"
+    assert kept == [f"rej_github{number:05}" for number in range(rejects.KEPT + 6, 6, -1)]
+    for limit in (1, rejects.PAGE - 1, rejects.PAGE, rejects.PAGE + 1, rejects.KEPT + 1):
+        assert [one.id for one in rejects.listed(database, source="github", limit=limit)] == kept[:limit]
     assert len(list(rejects.listed(database, source="fork"))) == 1
 
 

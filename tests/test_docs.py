@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
-LANGUAGES = {"sh", "yaml", "python", "text", "ini", "html"}
+LANGUAGES = {"sh", "yaml", "python", "text", "ini", "html", "javascript"}
 
 
 def blocks(*languages: str) -> Iterator[tuple[str, str]]:
@@ -107,6 +107,14 @@ def test_every_page_is_linked() -> None:
     assert [page.name for page in PAGES[1:] if f"{page.name})" not in readme] == []
 
 
+def test_every_module_has_its_place_in_the_architecture() -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    table = page[page.index("| module | does |") : page.index("The core (")]
+    named = {name.partition("/")[0].removesuffix(".py") for name in re.findall(r"`([a-z_]+(?:\.py|/[a-z_.]*))`", table)}
+    there = {path.stem for path in Path(bridge.__file__).parent.iterdir() if not path.name.startswith("_") and path.suffix in ("", ".py")}
+    assert named == there
+
+
 def test_every_block_says_its_language() -> None:
     for page in PAGES:
         languages = {found[2] for found in BLOCK.finditer(page.read_text("utf-8"))}
@@ -153,6 +161,7 @@ def lines() -> Iterator[tuple[str, list[str]]]:
             command: list[str] = []
             for word in [*lexer, ";"]:
                 if set(word) <= set("&|;<>()"):
+                    command = command[1:] if command[:1] == ["sudo"] else command
                     if command and command[0].rpartition("/")[2] == "flowbridge":
                         yield f"{place} {line}", command[1:]
                     command = []

@@ -6,12 +6,16 @@ import json
 import time
 from pathlib import Path
 
+import certifi
 import itsdangerous.timed
 import pytest
+from command_line import run
 from processes import call
+from servers import Misbehaving
 from serving import Bridge, github
 
 from bridge import dry
+from bridge.cli.doctor import _certificate, _clock
 
 ROUTES = """
 version: 1
@@ -58,6 +62,9 @@ def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) 
     assert found["forged body", "token"] == found["forged timestamp", "github"] == "-", "what proves nothing is not claimed"
     assert (found["verified", "contact"], found["verified", "open"]) == ("ok", "warning")
     assert bridge.count("event") == bridge.count("reject") == bridge.count("delivery") == 0
+    said = {one["of"]: one["found"] for one in map(json.loads, result.stdout.splitlines()) if one["check"] == "replay"}
+    assert found["replay", "github"] == "-" and "sample github --to http" in said["github"] and "--tamper replay" in said["github"]
+    assert "has no id that would tell a copy" in said["token"], "it is not claimed that a copy stays out"
     table = doctor(bridge)
     assert "gets in (202)" in table.stdout and "bad requests stay out, good ones get in" in table.stderr
 
@@ -88,3 +95,34 @@ def test_what_is_no_bridge_is_said(tmp_path: Path) -> None:
     assert result.returncode == 1 and "is `flowbridge serve` running?" in result.stderr
 
 
+@pytest.mark.parametrize("to", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://[::1", "http://a\nb"])
+def test_what_is_no_url_is_wrong_usage(folder: Path, to: str) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("${env:GITHUB_SECRET}", "a-secret-of-github-here"))
+    for command in ("doctor", "sample github --secret x"):
+        result = run(*command.split(), "--to", to)
+        assert result.exit_code == 2 and "is no URL such as http://127.0.0.1:8080" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "result", "said"),
+    [
+        ("localhost", True, "warning", "valid for 1 more days"),
+        ("127.0.0.1", True, "error", "mismatch"),
+        ("localhost", False, "error", "senders do not trust it"),
+    ],
+)
+def test_a_certificate_that_ends_soon_or_is_not_to_be_trusted_is_pointed_out(
+    tls_server: Misbehaving, ca_file: str, monkeypatch: pytest.MonkeyPatch, host: str, trusted: bool, result: str, said: str
+) -> None:
+    if trusted:
+        monkeypatch.setattr(certifi, "where", lambda: ca_file)
+    found = _certificate(f"https://{host}:{tls_server.port}")
+    assert (found.of, found.result) == (host, result) and said in found.found
+
+
+@pytest.mark.parametrize(
+    ("date", "result"),
+    [("Sun, 13 Sep 2020 12:26:44 GMT", "ok"), ("Sun, 13 Sep 2020 12:26:46 GMT", "error"), ("yesterday", "warning"), ("", "warning")],
+)
+def test_clocks_that_differ_are_found(date: str, result: str) -> None:
+    assert _clock(date, 1_600_000_000).result == result

@@ -6,7 +6,7 @@ import time
 
 import jmespath
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import CompileError, ExpressionError
@@ -84,7 +84,7 @@ VALUES = [
     ("body.missing < 1", None),
     ("now()", 5.0),
     ("now", CompileError),
-    ("keys(@)", ["body", "headers", "query", "form", "files", "event"]),
+    ("keys(@)", ["body", "headers", "query", "form", "fields", "files", "event"]),
     ("@.body.zero", 0),
     ("@.now", None),
     ("{a: body.zero, b: 'x'}", {"a": 0, "b": "x"}),
@@ -111,7 +111,7 @@ def test_values(text, expected):
 SLIPS = [
     ("", "an empty expression"),
     ("bdy.x", "did you mean `body`?"),
-    ("foo", "allowed: body, headers, query, form, files, event (a text wants single quotes: 'foo')"),
+    ("foo", "allowed: body, headers, query, form, fields, files, event (a text wants single quotes: 'foo')"),
     ('body.action == "opened"', "a text wants single quotes: 'opened'"),
     ('body.labels[?name == "bug"]', "a text wants single quotes: 'bug'"),
     ("body.action == opened", "a text wants single quotes: 'opened'"),
@@ -242,7 +242,7 @@ def test_values_are_those_of_the_library(text, body):
         ours = compile_expression(text)
     except (jmespath.exceptions.JMESPathError, CompileError):
         return
-    context = {"body": body, "headers": {}, "query": {}, "form": None, "files": [], "event": {}}
+    context = {"body": body, "headers": {}, "query": {}, "form": None, "fields": None, "files": [], "event": {}}
     try:
         expected = parsed.search(context)
     except TypeError:
@@ -253,6 +253,8 @@ def test_values_are_those_of_the_library(text, body):
 
 
 @given(trees)
+@example("!a | (a || a)[?a]")
+@example("(a || b)[0].c | (a && b)[]")
 @settings(max_examples=300, deadline=None)
 def test_an_expression_is_written_back_as_it_was_read(text):
     try:

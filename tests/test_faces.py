@@ -12,8 +12,8 @@ import pytest
 from serving import Bridge, exchange, free_port, head, until
 
 from bridge.settings import Settings, load_settings
+from bridge.web.client import client_address
 from bridge.web.faces import Faces
-from bridge.web.hooks import client_address
 
 PRIVATE = ["/api/v1/start_pipeline", "/api/v1", "/metrics", "/console/", "/console", "/admin/v1/events"]
 PUBLIC = ["/hooks/github", "/healthz", "/readyz", "/forms/x", "/files/t", "/", "/apixv1", "/consoles", "/api/v12/x"]

@@ -14,7 +14,7 @@ from local_platform import Local
 from serving import Bridge
 
 import bridge as bridge_package
-from bridge.model import LocalState
+from bridge.embedded import LocalState
 from bridge.store.database import Database
 from bridge.web.flow_api import ENDPOINTS, asked, files, reading, served, starting
 from bridge.web.flow_api import api as module

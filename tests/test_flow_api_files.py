@@ -18,7 +18,7 @@ from local_platform import BEARER, NOW, USER, Local
 from werkzeug.http import parse_options_header
 
 from bridge.blobs import Blobs
-from bridge.model import LocalFile
+from bridge.embedded import LocalFile
 from bridge.store.database import Database
 from bridge.web.flow_api import files
 from bridge.web.flow_api.zipping import PIECE, zipped

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from local_platform import AUTH, BEARER, CREATED, NOW, USER, Local
 
+from bridge.embedded import LocalState
 from bridge.flows.ids import workbook_id
-from bridge.model import LocalState
 from bridge.store.database import Database
 from bridge.web.flow_api import ENDPOINTS
 

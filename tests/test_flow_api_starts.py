@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from local_platform import AUTH, BEARER, KEY, USER, Local, key
 
+from bridge.embedded import LocalState
 from bridge.flows.ids import ALPHABET, workbook_id
-from bridge.model import LocalState
 from bridge.store.database import Database
 
 MIB = 1024 * 1024

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,15 +13,14 @@ from time import monotonic, time
 from typing import Any
 
 import pytest
-from authorities import Authority, certificate, private_pem
-from cryptography.hazmat.primitives.asymmetric import ec
+from authorities import Authority, certificate
 from kinds import EC_PRIVATE, EC_PUBLIC, PAYPAL, PLAID, RSA_PRIVATE, SNS_BODY, SUBSCRIBED, written
 from servers import Misbehaving, Reply, cut_off, drip_body, drop, huge, redirect, respond, slow_headers
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
 from bridge.keyring import MAX_REMEMBERED, MOST, Keyring
-from bridge.signatures import Ask, Certificate, KeySet, pinned
+from bridge.signatures import Ask, Certificate, Ecdsa, KeyService, KeySet, Wrapped, pinned
 
 
 class Clock:
@@ -34,29 +33,9 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    now = time()
-    return Authority("An authority of ours", begins=now - 86400, ends=now + 10 * 86400)
-
-
-@pytest.fixture(scope="module")
-def ca_file(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    path.write_bytes(authority.pem)
-    return str(path)
-
-
 @pytest.fixture
-def server(authority: Authority, tmp_path: Path) -> Iterator[Misbehaving]:
-    now = time()
-    key = ec.generate_private_key(ec.SECP256R1())
-    both = tmp_path / "both.pem"
-    both.write_bytes(private_pem(key) + certificate("localhost", by=authority, begins=now - 86400, ends=now + 86400, key=key))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    with Misbehaving(context=context) as running:
-        yield running
+def server(tls_server: Misbehaving) -> Misbehaving:
+    return tls_server
 
 
 @pytest.fixture
@@ -168,6 +147,17 @@ def test_urls_of_one_sender_together_are_fetched_rarely(keyring: Keyring, serve:
     assert keyring.fetch(asks[-1]) == b"x"
 
 
+@pytest.mark.parametrize("body", [b"", b'{"kid":"good"}'])
+def test_good_document_is_renewed_whatever_else_is_asked_for(keyring: Keyring, serve: Serve, clock: Clock, body: bytes) -> None:
+    """Who names URLs that are none, many times a minute, would else outlast what is remembered."""
+    good = serve(respond(200, b"one"), respond(200, b"two"), path="/good", body=body)
+    assert keyring.fetch(good) == b"one"
+    clock.now += 86401
+    for number in range(MOST):
+        keyring.fetch(serve(respond(404), path=f"/none/{number}", body=body and b'{"kid":%d}' % number))
+    assert keyring.fetch(good) == b"two"
+
+
 def test_service_that_is_asked_for_each_key_is_asked_once_a_minute(
     keyring: Keyring, serve: Serve, clock: Clock, server: Misbehaving
 ) -> None:
@@ -272,6 +262,27 @@ class TestWithSchemes:
         clock.now += 61
         scheme.verify(new, [], NOW, keyring)
         assert len(server.received) == 2
+
+    def test_key_of_a_service_by_a_login(self, keyring: Keyring, serve: Serve, server: Misbehaving, clock: Clock) -> None:
+        login = serve(respond(200, {"access_token": "first"}), respond(200, {"access_token": "second"}), path="/login", group="login")
+        key = {"key": written(EC_PUBLIC, "pem", private=False)}
+        url = serve(respond(401, b"{}"), respond(401, b"{}"), respond(200, key), path="/key/one").url.replace("one", "{kid}")
+        scheme: Any = Ecdsa(at="header:X-Sig", parse=Wrapped(), service=KeyService(url, login.url, "all"))
+        good = scheme.sign(post(), EC_PRIVATE, NOW)
+        value = json.loads(b64decode(good.headers["x-sig"]))
+        one, two = (
+            replace(good, headers={"x-sig": b64encode(json.dumps(value | {"kid": kid}).encode()).decode()}) for kid in ("one", "two")
+        )
+        for minute in (["/login", "/key/one"], ["/key/one", "/login"]):  # in the second the token is found to be too old
+            for request in (one, two) * 5:
+                with pytest.raises(BadSignature, match="no_key"):
+                    scheme.verify(request, secrets("app:cert"), NOW, keyring)
+            assert [each.path for each in server.received[-2:]] == minute
+            clock.now += 61
+        for _ in range(5):
+            scheme.verify(one, secrets("app:cert"), NOW, keyring)
+        shown = [each.headers["authorization"] for each in server.received if each.path == "/key/one"]
+        assert (shown, len(server.received)) == (["Bearer first", "Bearer first", "Bearer second"], 5)
 
     def test_certificate_by_url(self, keyring: Keyring, serve: Serve, server: Misbehaving) -> None:
         ask = serve(respond(200, certificate("sns.amazonaws.com")), path="/SimpleNotificationService-1.pem")

@@ -16,10 +16,13 @@ from cryptography.fernet import Fernet
 from processes import call
 from serving import Bridge, until
 
+from bridge import dry
 from bridge.errors import SettingsError
-from bridge.sealing import Sealer
+from bridge.sealing import of_secrets
 from bridge.store import learned
 from bridge.store.database import Database
+
+pytestmark = pytest.mark.slow
 
 ROUTES = """
 version: 1
@@ -68,6 +71,41 @@ def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Brid
     assert bridge.count("event") == 1
     assert FIRST.encode() not in (bridge.folder / "data" / "flowbridge.db").read_bytes()
     assert FIRST not in bridge.stderr
+
+
+def test_a_dry_request_teaches_nothing_and_knows_what_was_learned(bridge: Bridge) -> None:
+    mark = {dry.HEADER: dry.token("k" * 40, "asana")}
+    with learning(bridge, "asana") as waiting:
+        answer = bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST, **mark})
+        assert answer.status == 401 and answer.headers[dry.HEADER.lower()] == dry.DONE
+        assert waiting.poll() is None and learned.find(bridge.database, "asana").sealed is None, "it still waits for the sender's"
+        assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": SECOND}).status == 200
+        assert waiting.wait(15) == 0
+    assert bridge.post("/hooks/asana", BODY, signed(FIRST) | mark).status == 401
+    assert bridge.post("/hooks/asana", BODY, signed(SECOND) | mark).status == 200
+    assert bridge.count("event") == bridge.count("reject") == 0
+
+
+def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
+    """What came before it was learned is let in after all, and samples and the doctor sign with it."""
+    target = f"http://127.0.0.1:{bridge.port}"
+
+    def flowbridge(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return call(bridge.folder, *arguments, environ=bridge.environ)
+
+    assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 401
+    assert "knows no secret yet: `flowbridge learn asana`" in flowbridge("rejects").stdout
+    assert "knows no secret until Asana tells it" in flowbridge("sample", "asana").stderr
+    with learning(bridge, "asana") as waiting:
+        assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST}).status == 200
+        assert waiting.wait(15) == 0
+    assert json.loads(flowbridge("rejects", "readmit", "--source", "asana", "--dry-run", "--json").stdout) == {"count": 1}
+    assert flowbridge("rejects", "readmit", "--source", "asana", "--yes").returncode == 0
+    assert bridge.count("event") == 1
+    assert flowbridge("sample", "asana", "--to", target).returncode == 0
+    found = {(one["check"], one["of"]): one for one in map(json.loads, flowbridge("doctor", "--to", target, "--json").stdout.splitlines())}
+    assert found["good", "asana"]["result"] == found["forged body", "asana"]["result"] == "ok"
+    assert found["verified", "notion"]["found"].startswith("what it is signed with is not learned yet")
 
 
 def test_one_that_is_known_stays_until_another_comes(bridge: Bridge) -> None:
@@ -119,12 +157,17 @@ def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:
 
 def test_what_is_sealed_is_opened_with_any_of_the_keys() -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    sealed = Sealer([old], "").seal("geheim")
+    sealed = learned.seal(of_secrets([old], ""), "a", "geheim")
     assert "geheim" not in sealed
-    assert Sealer([new, old], "").open(sealed) == "geheim"
-    assert Sealer([new], "").open(sealed) is None
-    assert Sealer([], "k" * 40).open(Sealer([], "k" * 40).seal("x")) == "x"
-    assert Sealer([], "j" * 40).open(Sealer([], "k" * 40).seal("x")) is None
+    assert learned.opened(of_secrets([new, old], ""), "a", sealed) == "geheim"
+    assert learned.opened(of_secrets([new], ""), "a", sealed) is None
+    assert learned.opened(of_secrets([old], ""), "b", sealed) is None, "it is of another source"
+    derived = learned.seal(of_secrets([], "k" * 40), "a", "x")
+    assert learned.opened(of_secrets([new], "k" * 40), "a", derived) == "x", "keys that come later do not close it"
+    assert learned.opened(of_secrets([], "j" * 40), "a", derived) is None
+    before = Fernet(old).encrypt(b"told long ago").decode()
+    assert learned.opened(of_secrets([new, old], ""), "a", before) == "told long ago"
+    assert learned.opened(of_secrets([new], ""), "a", before) is None
     for keys, secret in ((["short"], ""), ([], "")):
         with pytest.raises(SettingsError):
-            Sealer(keys, secret)
+            of_secrets(keys, secret)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from conftest import NOW, make_delivery, make_event
-from sqlalchemy import select
+from conftest import NOW, make_delivery, make_event, put
+from sqlalchemy import select, update
 
 from bridge.errors import IllegalTransition
-from bridge.model import TRANSITIONS, Kind, Outcome, Retry, RunReport, RunState, Status
-from bridge.store import events, following, ledger, tables
+from bridge.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.shares import Shares
+from bridge.store import claims, events, following, ledger, tables
+from bridge.store.claims import Allowed, Claim
 from bridge.store.database import Database
 from bridge.store.rows import to_delivery
 
@@ -25,11 +27,13 @@ def add(database: Database, count: int = 1, route: str = "triage", **changes: ob
     return ids
 
 
-def claim(database: Database, *, caps: dict[str, int] | None = None, most: int = 32, now: float = NOW, turn: int = 0, paused=frozenset()):
-    lease = f"w:{turn}:{now}"
-    return database.write(
-        lambda c: ledger.claim(c, caps=caps or {"local": 5}, paused=paused, most=most, now=now, lease=lease, turn=turn)
-    )
+def claim(database: Database, *, caps: dict[str, int] | None = None, most: int = 32, now: float = NOW,
+          shares: Shares | None = None, **more) -> list[Claim]:  # fmt: skip
+    lease, allowed = f"w:{now}", Allowed(caps=caps or {"local": 5}, **more)
+    shares = shares or Shares()
+    taken = database.write(lambda c: claims.claim(c, allowed, most=most, now=now, lease=lease, order=shares.order))
+    shares.count((each.delivery.platform, each.delivery.route) for each in taken)
+    return taken
 
 
 def record(database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0):
@@ -39,7 +43,7 @@ def record(database: Database, held, outcome: Outcome, now: float = NOW + 1, fir
 
 def get(database: Database, delivery_id: str):
     with database.read() as connection:
-        return to_delivery(connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one())
+        return to_delivery(connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one(), database.sealer)
 
 
 def column(database: Database, delivery_id: str, name: str):
@@ -111,6 +115,32 @@ def test_no_route_starves_another(database: Database) -> None:
     assert sorted(routes) == ["drop", "drop", "flood", "flood"]
 
 
+@pytest.mark.parametrize("looks", [1, 2, 3, 4])
+@pytest.mark.parametrize("routes", [2, 3, 4])
+def test_slots_that_come_one_by_one_go_round_whatever_the_rhythm(database: Database, routes: int, looks: int) -> None:
+    """One slot, and every so many looks its run has ended."""
+    names, shares, gone, now = [f"r{number}" for number in range(routes)], Shares(), [], NOW
+    for name in names:
+        add(database, 4, name)
+    while len(gone) < 3 * routes:
+        [held] = claim(database, caps={"local": 1}, now=now, shares=shares)
+        gone.append(held.delivery.route)
+        for _ in range(looks - 1):
+            now += 1
+            assert claim(database, caps={"local": 1}, now=now, shares=shares) == []
+        record(database, held, STARTED, first_poll=None)
+        now += 1
+    assert {name: gone.count(name) for name in names} == dict.fromkeys(names, 3)
+
+
+def test_one_that_the_platform_had_no_room_for_keeps_its_place(database: Database) -> None:
+    first, second, third = add(database, 3)
+    [held] = claim(database, caps={"local": 1})
+    assert held.delivery.id == first
+    record(database, held, Outcome(kind=Kind.THROTTLED, detail="full", status_code=429))
+    assert [each.delivery.id for each in claim(database, now=NOW + 2)] == [first, second, third]
+
+
 def test_within_a_route_the_oldest_goes_first(database: Database) -> None:
     ids = add(database, 5)
     assert [held.delivery.id for held in claim(database, caps={"local": 3})] == ids[:3]
@@ -149,7 +179,7 @@ def test_a_retry_is_the_next_attempt_and_ends_in_dead(database: Database) -> Non
 def test_a_lost_lease_changes_nothing_but_completes_the_attempt(database: Database) -> None:
     [one] = add(database, on_unknown="retry")
     [stale] = claim(database)
-    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0))
+    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
     [fresh] = claim(database, now=NOW + 600)
     assert fresh.attempt == 2
     assert record(database, stale, Outcome(kind=Kind.REJECTED, detail="late")) is None
@@ -160,9 +190,9 @@ def test_a_lost_lease_changes_nothing_but_completes_the_attempt(database: Databa
 def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    assert database.write(lambda c: ledger.reap(c, NOW + 5, 0.0)) == []
-    [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0))
-    assert (taken.id, status) == (one, Status.UNKNOWN)
+    assert database.write(lambda c: ledger.reap(c, NOW + 5, 0.0, lambda _: None)) == []
+    [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0, lambda _: None))
+    assert (taken.delivery.id, taken.attempt, status) == (one, 1, Status.UNKNOWN)
     assert get(database, one).reason == ledger.DIED
     assert record(database, held, STARTED) is Status.DELIVERED
     assert (get(database, one).run_id, get(database, one).attempts) == ("r1", 1)
@@ -172,8 +202,8 @@ def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database:
     [one] = add(database)
     [held] = claim(database)
     database.write(lambda c: c.execute(tables.attempt.delete()))
-    [(_, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0))
-    assert status is Status.QUEUED
+    [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0, lambda _: None))
+    assert (taken.attempt, status) == (0, Status.QUEUED)
     assert get(database, one).attempts == 0
     assert held.lease
 
@@ -181,14 +211,14 @@ def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database:
 def test_the_heartbeat_keeps_a_lease(database: Database) -> None:
     add(database)
     [held] = claim(database)
-    database.write(lambda c: ledger.extend(c, [held.lease], NOW + 9))
-    assert database.write(lambda c: ledger.reap(c, NOW + 15, 0.0)) == []
+    database.write(lambda c: claims.extend(c, [held.lease], NOW + 9))
+    assert database.write(lambda c: ledger.reap(c, NOW + 15, 0.0, lambda _: None)) == []
 
 
 def test_what_is_handed_back_was_never_taken(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    database.write(lambda c: ledger.hand_back(c, [held]))
+    database.write(lambda c: claims.hand_back(c, [held]))
     assert get(database, one).status is Status.QUEUED
     assert attempts(database, one) == []
     assert claim(database)[0].attempt == 1
@@ -249,7 +279,7 @@ BY_HAND = [Status.QUEUED, Status.DEAD, Status.CANCELLED, Status.DELIVERED]
 
 @pytest.mark.parametrize(("before", "after"), list(product(Status, BY_HAND)))
 def test_a_person_can_move_a_delivery_only_where_it_may_go(sqlite: Database, before: Status, after: Status) -> None:
-    [one] = add(sqlite, status=before)
+    [one] = add(sqlite, status=before, dead_kind=DeadKind.PLATFORM if before is Status.DEAD else None)
     sqlite.write(lambda c: c.execute(tables.delivery.update().values(attempts=1)))
     move = lambda: sqlite.write(lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9"))  # noqa: E731
     if after in TRANSITIONS[before] and before is not Status.SENDING:
@@ -259,6 +289,21 @@ def test_a_person_can_move_a_delivery_only_where_it_may_go(sqlite: Database, bef
         with pytest.raises(IllegalTransition, match=f"is {before}"):
             move()
         assert get(sqlite, one).status is before
+
+
+@pytest.mark.parametrize("before", list(Status))
+def test_the_store_itself_refuses_what_is_no_step(database: Database, before: Status) -> None:
+    """Whoever writes to it: a bug of ours, another version, a person with a database shell."""
+    [one] = add(database)
+    for after in Status:
+        put(database, one, status=before.value)
+        step = update(tables.delivery).where(tables.delivery.c.id == one).values(status=after.value)
+        if after in TRANSITIONS[before] or after is before:
+            database.write(lambda c, step=step: c.execute(step))
+        else:
+            with pytest.raises(Exception, match="no step of the ledger"):
+                database.write(lambda c, step=step: c.execute(step))
+        assert get(database, one).status is (after if after in TRANSITIONS[before] else before)
 
 
 def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
@@ -272,7 +317,7 @@ def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
 
 @pytest.mark.parametrize("inputs", [None, {"api_key": "a reserved name"}])
 def test_a_parked_delivery_cannot_be_retried(database: Database, inputs: object) -> None:
-    [one] = add(database, status=Status.DEAD, inputs=inputs, reason="bad expression")
+    [one] = add(database, status=Status.DEAD, inputs=inputs, reason="bad expression", dead_kind=DeadKind.OURS)
     with pytest.raises(IllegalTransition, match="mend the route, then replay"):
         database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW))
 
@@ -294,4 +339,70 @@ def test_an_idle_look_at_the_queue_tells_what_is_due(database: Database) -> None
 
 def _read(database: Database, now: float) -> bool:
     with database.read() as connection:
-        return ledger.due(connection, now)
+        return claims.due(connection, now)
+
+
+# -- runs that failed
+
+
+def run_of(database: Database, run_id: str = "r1", now: float = NOW + 1) -> None:
+    started = Outcome(kind=Kind.STARTED, run_id=run_id, run_url=f"https://x/{run_id}", status_code=200)
+    record(database, claim(database, now=now)[0], started, now)
+
+
+def look_at(database: Database, delivery_id: str, report: RunReport, now: float) -> bool:
+    followed = get(database, delivery_id)
+    return database.write(lambda c: following.record_run(c, followed, report, now, next_poll=1.0, jitter=0.5))
+
+
+BROKE = RunReport(state=RunState.FAILED, raw_state="FAILED", log=("begun", "it broke"), outputs={"left": 2})
+
+
+def test_a_run_that_failed_is_a_dead_letter_where_the_route_says_so(database: Database) -> None:
+    [one] = add(database, on_run_failed="dead")
+    run_of(database)
+    assert look_at(database, one, BROKE, NOW + 5)
+    known = get(database, one)
+    assert (known.status, known.dead_kind, known.reason) == (Status.DEAD, DeadKind.PLATFORM, "its run failed: it broke")
+    assert (known.run_id, known.run_state, known.log, known.finished_at) == ("r1", RunState.FAILED, ("begun", "it broke"), NOW + 5)
+    assert not column(database, one, "slot")
+
+
+def test_a_run_that_failed_is_followed_by_another_and_stays_with_its_attempt(database: Database) -> None:
+    [one] = add(database, on_run_failed="retry", run_retries=2, retry=Retry(1, 10.0, 100.0))
+    for number, wait in ((1, 5.0), (2, 10.0)):
+        now = NOW + 100 * number
+        run_of(database, f"r{number}", now)
+        assert look_at(database, one, BROKE, now + 1)
+        known = get(database, one)
+        assert (known.status, known.due_at, known.reruns) == (Status.QUEUED, now + 1 + wait, number)
+        assert known.reason == "its run failed, and another follows: it broke"
+        assert (known.run_id, known.run_state, known.outputs, known.log, known.finished_at) == (None, None, None, (), None)
+        assert not column(database, one, "slot") and column(database, one, "poll_at") is None
+    run_of(database, "r3", NOW + 300)
+    look_at(database, one, BROKE, NOW + 301)
+    known = get(database, one)
+    assert (known.status, known.reason) == (Status.DEAD, "gave up after 3 runs that failed: it broke")
+    kept = [(row.number, row.run_id, row.run_state, row.run_finished_at, row.outputs, row.log) for row in attempts(database, one)]
+    said = ('{"left":2}', '["begun","it broke"]')
+    assert kept == [(1, "r1", "failed", NOW + 101, *said), (2, "r2", "failed", NOW + 201, *said), (3, "r3", None, None, None, None)]
+
+
+def test_another_run_has_a_call_of_its_own_and_no_more(database: Database) -> None:
+    """The calls for a further run are those that are left, and one."""
+    [one] = add(database, on_run_failed="retry", run_retries=1, retry=Retry(2, 1.0, 1.0))
+    run_of(database)
+    look_at(database, one, BROKE, NOW + 2)
+    for now in (NOW + 10, NOW + 20):
+        record(database, claim(database, now=now)[0], Outcome(kind=Kind.REFUSED, detail="down"), now)
+    assert get(database, one).reason == "gave up after 3 attempts: down"
+
+
+def test_a_report_of_an_earlier_run_changes_nothing_of_the_next(database: Database) -> None:
+    [one] = add(database, on_run_failed="retry", run_retries=1)
+    run_of(database)
+    earlier = get(database, one)
+    look_at(database, one, BROKE, NOW + 2)
+    run_of(database, "r2", NOW + 100)
+    assert not database.write(lambda c: following.record_run(c, earlier, BROKE, NOW + 101, next_poll=1.0))
+    assert (get(database, one).status, get(database, one).run_id, get(database, one).reruns) == (Status.DELIVERED, "r2", 1)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from processes import eventually
 
 from bridge.model import RunState
@@ -113,6 +114,13 @@ def only_active(platform: FlowPlatform, flow: str) -> str:
     return eventually(lambda: [run_id for run_id, run in platform.runs(flow).items() if run.state is RunState.RUNNING])[0]
 
 
+def logged(platform: FlowPlatform, run_id: str) -> list[str]:
+    """What a run has logged so far."""
+    key, asked = {"Authorization": f"Bearer {platform.api_key}"}, {"run_id": run_id, "user_id": platform.user_id}
+    log: list[str] = requests.get(f"{platform.base_url}/get_pl_run", params=asked, headers=key, timeout=30).json()["log"]
+    return log
+
+
 def test_a_flow_runs_to_its_end_and_its_outputs_come_back_as_they_were(client: Client) -> None:
     values = {"title": "Grüße, 世界", "int": 7, "float": 1.5, "bool": True, "none": None, "list": [1, "a"], "object": {"a": {"b": []}}}
     assert client.run("echo", values) == {"outputs": values}
@@ -138,6 +146,7 @@ def test_a_failing_flow_is_told_with_its_log(client: Client) -> None:
 def test_a_run_that_is_killed_was_terminated(client: Client) -> None:
     client.ask(flow="nap", inputs={}, timeout=None)
     run_id = only_active(client.platform, "nap")
+    eventually(lambda: "napping" in logged(client.platform, run_id))
     assert client.platform.kill(run_id)
     ended = client.answer()
     assert (ended["error"], ended["message"].startswith("Flow execution was terminated: ")) == (ERROR[client.name], True)

@@ -58,12 +58,12 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_constraints_cover_what_is_required() -> None:
-    """Every requirement of the package and of the extras postgres and fast has its version, and the version fits."""
+    """Every requirement of the package and of the extras postgres, celery and fast has its version, and the version fits."""
     packaging = pytest.importorskip("packaging.requirements", reason="packaging is not installed")
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    required = "\n".join((setup["options"]["install_requires"], extras["postgres"], extras["fast"])).split("\n")
+    required = "\n".join((setup["options"]["install_requires"], extras["postgres"], extras["celery"], extras["fast"])).split("\n")
     lines = (ROOT / "deploy" / "constraints.txt").read_text("utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     for line in filter(None, required):

@@ -17,6 +17,8 @@ from bridge.send import Sender
 from bridge.store import events
 from bridge.testing import FlowPlatform, StartPlatform
 
+pytestmark = pytest.mark.slow
+
 FLOWS = '''
 from bridge.flows import flow
 
@@ -169,7 +171,7 @@ def test_a_platform_ends_with_the_test_that_started_it(tmp_path: Path) -> None:
         'import os, signal\npytest_plugins = ["bridge.testing"]\n'
         "def test(flow_platform):\n    print(flow_platform().base_url, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "test_it.py"]
+    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "--basetemp=inner", "test_it.py"]
     result = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
     port = int(result.stdout.split("http://127.0.0.1:")[1].split("/")[0])
     eventually(lambda: not is_listening(port))

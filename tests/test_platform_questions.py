@@ -59,7 +59,19 @@ def test_runs_are_read_newest_first_whatever_fields_they_have() -> None:
         ("c", "flow", None, None),
     ]
     assert found.items[1].report.outputs == {"x": 1} and found.items[1].report.finished_at == 1700417193.0
-    assert gumloop.read_runs(answer(200, {})).items == ()
+    assert found.unread == 2, "one without an id, and one that is nothing"
+    empty = gumloop.read_runs(answer(200, {}))
+    assert (empty.items, empty.unread) == ((), 0)
+
+
+def test_a_list_of_runs_tells_the_time_there_and_may_be_long() -> None:
+    body = json.dumps({"flow": []}).encode()
+    dated = Answer(status=200, headers={"date": "Sun, 19 Nov 2023 18:06:31 GMT"}, body=body)
+    assert gumloop.read_runs(dated).told_at == 1700417191.0
+    for odd in ("", "today", "x" * 100):
+        assert gumloop.read_runs(Answer(status=200, headers={"date": odd}, body=body)).told_at is None
+    call = gumloop.build_runs(Platform(name="g", type="gumloop", api_key="k", user_id="u"), "f")
+    assert call.most == gumloop.LONGEST_LIST
 
 
 @pytest.mark.parametrize(
@@ -68,6 +80,7 @@ def test_runs_are_read_newest_first_whatever_fields_they_have() -> None:
         (answer(404, {"error": "unknown_flow", "message": "no"}), "HTTP 404 unknown_flow: no", True),
         (answer(401, {"error": "unauthorized"}), "HTTP 401 unauthorized", False),
         (answer(200, b"<html>"), "HTTP 200: the answer is no such list", False),
+        (answer(200, {"error": "internal", "message": "try later"}), "HTTP 200: the answer is no such list", False),
         (answer(200, []), "HTTP 200: the answer is no such list", False),
         (Answer(status=200, body=b'{"saved_items":[', truncated=True), "HTTP 200: the answer is cut off", False),
     ],

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from serving import ROUTES, Bridge, children_of, exchange, free_port, github, head, is_alive, read_answer, tree_of, until
 
+pytestmark = pytest.mark.slow
+
 SHORT = {
-    "bridge.store.ledger.LEASE": 1.0,
+    "bridge.store.claims.LEASE": 1.0,
     "bridge.store.runs.LEASE": 1.0,
     "bridge.worker.loop.BEAT": 0.3,
     "bridge.store.health.FRESH": 1.5,
@@ -39,7 +41,7 @@ def web_and_work(bridge: Bridge) -> tuple[int, int]:
             workers = [row[0] for row in connection.exec_driver_sql("SELECT pid FROM worker ORDER BY started_at DESC")]
         worker = next((one for one in workers if one in pids), None)
         parent = next((one for one in pids if one != worker and children_of(one)), None)
-        return (parent, worker) if len(pids) == 2 and parent and worker else None
+        return (parent, worker) if len(pids) == 3 and parent and worker else None
 
     return until(found, what="receivers and a worker") or (0, 0)
 
@@ -311,3 +313,23 @@ def test_an_unused_port_is_needed_only_once(tmp_path: Path) -> None:
         with Bridge(tmp_path, "web", port=port) as web:
             assert web.event().status == 202
             assert web.stop() == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "web"])
+def test_told_to_end_while_it_begins_it_ends_at_once(command: str, tmp_path: Path) -> None:
+    """A receiver that was just forked and has no handler of its own yet is told too; else it would be killed at its work later."""
+    for _ in range(3):
+        bridge = Bridge(tmp_path, command)
+        try:
+            bridge.start_without_waiting()
+            deep = 2 if command == "serve" else 1
+            until(lambda bridge=bridge, deep=deep: _depth(bridge.pid) >= deep, what="a receiver")  # type: ignore[misc]
+            stopped = time.monotonic()
+            bridge.stop()
+            assert time.monotonic() - stopped < 6
+        finally:
+            bridge.kill()
+
+
+def _depth(pid: int) -> int:
+    return max((1 + _depth(child) for child in children_of(pid)), default=0)

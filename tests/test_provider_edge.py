@@ -109,3 +109,10 @@ def test_no_origin_that_is_none_is_allowed(web: Bridge, origin: str) -> None:
 def test_no_secret_is_in_the_log(web: Bridge) -> None:
     for name in PROVEN:
         assert sender(name).secret not in web.stderr
+
+
+def test_no_secret_is_in_the_database(web: Bridge) -> None:
+    kept = b"".join(path.read_bytes() for path in (web.folder / "data").glob("flowbridge.db*"))
+    for name in PROVEN:
+        for one in (sender(name), stranger(sender(name))):  # also what a reject showed may be right elsewhere
+            assert one.secret.encode() not in kept, name

@@ -19,10 +19,10 @@ from vectors import Vector
 
 from bridge import providers, samples
 from bridge.errors import BadSignature
-from bridge.locate import Joined, compile_locator, locate
+from bridge.locate import Joined, compile_locator, dig, locate
 from bridge.providers import CREDENTIALS, EVIDENCE, FORM, PROVIDERS, Probe, Provider, masked
 from bridge.samples import sample, sample_types
-from bridge.signatures import HeaderSets, Token
+from bridge.signatures import HeaderSets, Token, Unsigned
 
 HERE = Path(__file__).parent
 VECTORS: list[Vector] = [
@@ -57,8 +57,8 @@ def test_row_is_whole(row: Provider) -> None:
     for text in (row.setup, row.retries, row.signs, row.limits):
         assert not text or (text.endswith(".") and text == " ".join(text.split())), text
     assert row.setup and row.retries and row.signs
-    assert not row.answer_within.endswith(".")
-    assert row.body == "json" or re.fullmatch(r"form_payload:\w+", row.body)
+    assert row.answer_within and not row.answer_within.endswith(".")
+    assert row.body == "json" or re.fullmatch(r"form_payload:\w+|jwt:\w+(,\w+)*", row.body)
     assert set(CREDENTIALS) <= set(row.credentials)
     assert row.samples and len(set(sample_types(row.name))) == len(row.samples)
     for place in (*row.event_type, *row.event_id, *row.retry):
@@ -112,7 +112,10 @@ class TestSample:
             assert one.row.handshakes and received.reply.status in (200, 204), "neither an event nor a handshake"
             return
         assert received.reply.status in (200, 202, 204)
-        assert [event.problem for event in events if event.problem] == []
+        if one.row.confirmation and type_ == one.row.confirmation.kind[1]:
+            assert "nothing is fetched" in (events[0].problem or "")
+        else:
+            assert [event.problem for event in events if event.problem] == []
         if one.row.event_type:
             assert events[0].type == type_
             assert all(event.type for event in events)
@@ -228,10 +231,32 @@ def test_svix_takes_its_id_from_the_set_that_was_verified() -> None:
     assert [f"header:{start}id" for start, _ in scheme.sets] == list(PROVIDERS["svix"].event_id)
 
 
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.retry])
+def test_which_try_of_the_sender_it_was_is_read(name: str) -> None:
+    one = sender(name)
+    request, at = one.request(), compile_locator(str(one.row.retry[0]))
+    if at.kind == "header":
+        request = replace(request, headers={**request.headers, at.name: "3"})
+    else:
+        document = json.loads(request.body)
+        held = dig(document, one.row.batch.at.split(".") if one.row.batch.at else ()) if one.row.batch else [document]
+        for each in held:
+            inner = each
+            for step in at.path[:-1]:
+                inner = inner.setdefault(step, {})
+            inner[at.path[-1]] = 3
+        request = replace(request, body=json.dumps(document).encode())
+    _, events = one.receive(one.sign(request))
+    assert {event.sender_retry for event in events} == {3}
+
+
 def test_static_credentials_are_masked() -> None:
-    assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token"))) == {*CREDENTIALS, "header:x-key", "query:token"}
+    assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token")), None) == {*CREDENTIALS, "header:x-key", "query:token"}
+    graph = PROVIDERS["msgraph"]
+    assert masked(graph, Unsigned(), graph.batch) == {*CREDENTIALS, "body:value.0.clientState", "body:clientState"}, "insecure or not"
     for row in ROWS:
-        assert set(CREDENTIALS) <= masked(row, row.scheme or PROVIDERS["basic"].scheme or Token())
+        scheme = row.scheme or PROVIDERS["basic"].scheme or Token()
+        assert {*CREDENTIALS, *scheme.credentials} <= masked(row, scheme, row.batch)
 
 
 @pytest.mark.parametrize(

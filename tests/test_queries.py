@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, update
 
 from bridge.errors import NotFound
-from bridge.model import Delivery, Event, Status
+from bridge.model import DeadKind, Delivery, Event, Status
 from bridge.store import events, queries, tables
 from bridge.store.database import Database
-from bridge.store.queries import Filters
+from bridge.store.filters import Filters
 
 
 def keep(database: Database, event: Event, *deliveries: Delivery) -> Event:
@@ -68,6 +70,111 @@ def test_events_come_newest_first_with_all_their_deliveries(database: Database, 
 )
 def test_filters(database: Database, five: list[Event], filters: dict[str, object], expected: list[int]) -> None:
     assert ids(database, **filters) == [five[number].id for number in expected]
+
+
+@pytest.fixture
+def told(database: Database) -> list[Event]:
+    """Six events: parked, refused by the platform, given up, not readable, waiting, and parked beside one that went."""
+    made = [make_event(str(number), now=NOW + number, body=body) for number, body in enumerate(BODIES)]
+    ours = {"status": Status.DEAD, "dead_kind": DeadKind.OURS}
+    keep(database, made[0], make_delivery(made[0], reason="the payload does not fit: 100% of a_b", **ours))
+    keep(database, made[1], make_delivery(made[1], status=Status.DEAD, dead_kind=DeadKind.PLATFORM, reason="HTTP 401 Unauthorized"))
+    keep(database, made[2], make_delivery(made[2], status=Status.DEAD, dead_kind=DeadKind.PERSON, reason="resolved as dead: 100 of aXb"))
+    made[3] = replace(made[3], problem="the body is not JSON: 401")
+    keep(database, made[3])
+    keep(database, made[4], make_delivery(made[4], reason="http 503"))
+    keep(database, made[5], make_delivery(made[5], reason="Straße \\ 5%", **ours), make_delivery(made[5], "other"))
+    return made
+
+
+BODIES = (b'{"id":"ord_1"}', b'{"id":"ord_%"}', b'{"id":"ORD_1"}', b"\x00ord_1\xff", "{'t':'grün'}".encode(), b'{"a\\b":"ord_12"}')
+
+
+@pytest.mark.parametrize(
+    ("filters", "of_events", "of_deliveries"),
+    [
+        ({"dead_kind": "ours"}, [5, 0], [5, 0]),
+        ({"dead_kind": "platform"}, [1], [1]),
+        ({"dead_kind": "person"}, [2], [2]),
+        ({"reason": "http"}, [4, 1], [4, 1]),  # in any case
+        ({"reason": "401"}, [3, 1], [1]),  # of events also in the problem
+        ({"reason": "100%"}, [0], [0]),  # nothing in it is a wildcard
+        ({"reason": "a_b"}, [0], [0]),
+        ({"reason": "\\ 5%"}, [5], [5]),
+        ({"reason": "straße"}, [5], [5]),
+        ({"reason": "401", "status": "none"}, [3], []),
+        ({"reason": "401", "status": "dead"}, [1], [1]),
+        ({"reason": "401", "route": "triage"}, [1], [1]),
+        ({"reason": "http 503", "dead_kind": "ours"}, [], []),
+        ({"dead_kind": "ours", "route": "other"}, [], []),  # of one delivery, not of two
+        ({"body": b"ord_1"}, [5, 3, 0], [5, 5, 0]),
+        ({"body": b"ord_%"}, [1], [1]),
+        ({"body": b"\x00ord_1\xff"}, [3], []),
+        ({"body": "grün".encode()}, [4], [4]),
+        ({"body": b'a\\b":"'}, [5], [5, 5]),
+        ({"body": b"ord_1", "status": "dead"}, [5, 0], [5, 0]),
+        ({"body": b"nowhere"}, [], []),
+    ],
+    ids=str,
+)
+def test_what_is_sought_in_reasons_and_bodies(database: Database, told: list[Event], filters: dict[str, object],
+                                              of_events: list[int], of_deliveries: list[int]) -> None:  # fmt: skip
+    assert ids(database, **filters) == [told[number].id for number in of_events]
+    if filters.get("status") != "none":
+        found = queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
+        assert [one.event_id for one in found] == [told[number].id for number in of_deliveries]
+
+
+def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_leave(
+    database: Database, told: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "BODIES", 2)  # so that six are three transactions
+    read, opened = database.read, []
+
+    @contextmanager
+    def counted() -> Iterator[object]:
+        with read() as connection:
+            opened.append(connection)
+            yield connection
+
+    monkeypatch.setattr(database, "read", counted)
+    assert queries.event_ids(database, Filters(body=b"ord_1")) == [told[0].id, told[3].id, told[5].id]
+    assert len(opened) == 4  # the last finds nothing more
+    opened.clear()
+    assert queries.event_ids(database, Filters(body=b"ord_1"), 1) == [told[5].id]
+    assert len(opened) == 1
+    assert queries.count(database, Filters(body=b"ord_1", since=NOW + 3), of_deliveries=False) == 3
+    assert queries.count(database, Filters(body=b"ord_1", dead_kind="ours"), of_deliveries=True) == 2
+
+
+def test_searching_bodies_never_holds_up_who_writes(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "BODIES", 1)
+    for number in range(3):
+        keep(sqlite, make_event(str(number), body=b"x"))
+    listing = queries.list_events(sqlite, Filters(body=b"x"), 0)
+    found = [next(listing)[0].provider_id]
+    keep(sqlite, make_event("late", body=b"x"))  # else it would wait for the lock until it fails
+    assert found + [event.provider_id for event, _ in listing] == ["2", "1", "0"]
+
+
+def test_of_which_events_something_goes_already_is_counted_by_route(database: Database, told: list[Event]) -> None:
+    every = [event.id for event in told]
+    assert queries.going(database, every) == 2
+    assert queries.going(database, every, "other") == 1
+    assert queries.going(database, every, "nobody") == queries.going(database, []) == 0
+    for one in list(queries.list_deliveries(database, Filters())):
+        put(database, one.id, status="delivered", run_id="R")
+    assert queries.going(database, every) == 5
+
+
+def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]) -> None:
+    one = next(queries.list_deliveries(database, Filters()))
+    assert queries.latest_run(database, one) is None
+    for number, event in enumerate(told[:2]):
+        put(database, events.deliveries_of(database, [event.id])[event.id][0].id, status="delivered", run_id=f"R{number}")
+    latest = queries.latest_run(database, one)
+    assert latest is not None and latest.run_id == "R1"
+    assert queries.latest_run(database, replace(one, saved_item_id="other")) is None
 
 
 def test_the_limit_counts_from_the_newest_and_0_is_all(

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ready import QUICK, done, failed, run
 
+from bridge.embedded import LocalState
 from bridge.flows.ready import READY
 from bridge.flows.ready.cells import BOM
 from bridge.flows.ready.csv_file import MAX_COLUMNS
-from bridge.model import LocalState
 
 
 def test_echo_fail_and_sleep(tmp_path: Path) -> None:

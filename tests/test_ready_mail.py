@@ -8,18 +8,21 @@ import ssl
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.utils import getaddresses
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forms import HTML, PDF, PNG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail_server import LOGIN, PASSWORD, USER, MailServer, make_certificates, scripted
 from ready import QUICK, Env, done, failed, run, server_context
 
+from bridge.embedded import LocalState
+from bridge.flows import File
 from bridge.flows.ready import READY
 from bridge.flows.ready import smtp as smtp_module
-from bridge.model import LocalState
 
 MAIL = {"to": "ada@example.com", "subject": "Hello", "text": "A line.\n"}
 
@@ -105,14 +108,24 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["subject", "to", "cc", "bcc", "reply_to", "from_"])
+@pytest.mark.parametrize("name", ["to", "cc", "bcc", "reply_to", "from_"])
 @pytest.mark.parametrize("text", BREAKS)
 def test_no_input_can_begin_a_header(tmp_path: Path, mail: MailServer, name: str, text: str) -> None:
-    before = "Hello" if name == "subject" else "ada@example.com"
+    before = "ada@example.com"
     for value in (before + text + "x", f"{text}{before}", f"A{text}B <{before}>"):
         said = failed("send_email", tmp_path, **MAIL | {name: value})
         assert said.startswith(f"{name}: a line end or control character (U+")
     assert mail.envelopes == []
+
+
+@pytest.mark.parametrize("text", BREAKS)
+def test_what_could_begin_a_line_in_a_subject_is_a_blank(tmp_path: Path, mail: MailServer, text: str) -> None:
+    done("send_email", tmp_path, **MAIL | {"subject": f"From Ada{text}Bcc: eve@example.com{text}"})
+    (found,) = mail.mails
+    blank = f"From Ada {text}Bcc: eve@example.com{text}".replace("\0", " ").replace("\x7f", " ")
+    assert found["Subject"].split() == blank.split()
+    assert "Bcc" not in found
+    assert mail.envelopes[0].rcpt_tos == ["ada@example.com"]
 
 
 ENCODED = ["=?utf-8?q?x=0d=0aBcc:=20evil=40example.com?=", "=?utf-8?b?DQpCY2M6IGV2aWxAZXhhbXBsZS5jb20=?=", "a =?us-ascii?q?=0a=0abody?="]
@@ -372,3 +385,43 @@ def test_what_a_mail_needs_of_the_settings_is_named(tmp_path: Path, env: Env) ->
     assert failed("send_email", tmp_path, **MAIL).endswith("none.pem cannot be read: No such file or directory")
     (tmp_path / "none.pem").write_text("nothing")
     assert failed("send_email", tmp_path, **MAIL).endswith("holds no certificates in PEM form")
+
+
+# -- attachments
+
+
+def uploaded(folder: Path, name: str, content: bytes) -> File:
+    path = folder / sha256(content).hexdigest()
+    path.write_bytes(content)
+    return File(name, path, len(content))
+
+
+def test_files_are_attached_as_what_they_are_and_nothing_to_run(tmp_path: Path, mail: MailServer) -> None:
+    event = "evt_" + "0" * 26
+    files = [
+        uploaded(tmp_path, f"{event}-1-Größe \"1\"; x=y.png", PNG), uploaded(tmp_path, f"{event}-2-page.html", HTML),
+        uploaded(tmp_path, "notes.txt", "Grüße".encode()), uploaded(tmp_path, "../a\r\nBcc: eve@example.com.pdf", PDF),
+    ]  # fmt: skip
+    done("send_email", tmp_path, **MAIL, html="<p>1</p>", attachments=files)
+    done("send_email", tmp_path, **MAIL, attachments=files[0])
+    done("send_email", tmp_path, **MAIL, attachments=[])
+    many, one, none = mail.mails
+    found = [(part.get_filename(), part.get_content_type(), part.get_payload(decode=True)) for part in many.iter_attachments()]
+    assert found == [
+        ("Größe _1_; x=y.png", "image/png", PNG),
+        ("page.html", "application/octet-stream", HTML),
+        ("notes.txt", "text/plain", "Grüße".encode()),
+        ("aBcc_ eve@example.com.pdf", "application/pdf", PDF),
+    ]
+    text = many.get_body(("plain",))
+    assert text is not None and text.get_content() == "A line.\r\n" and "Bcc" not in many
+    assert all(part.get_content_disposition() == "attachment" for part in many.iter_attachments())
+    assert [part.get_filename() for part in one.iter_attachments()] == ["Größe _1_; x=y.png"] and not none.is_multipart()
+    assert [len(envelope.rcpt_tos) for envelope in mail.envelopes] == [1, 1, 1]
+
+
+def test_what_is_no_file_or_too_much_is_refused(tmp_path: Path, mail: MailServer) -> None:
+    assert "attachments: an uploaded file" in failed("send_email", tmp_path, **MAIL, attachments=["/etc/passwd"])
+    big = File("big.bin", tmp_path / "big", 26 * 1024 * 1024)
+    assert failed("send_email", tmp_path, **MAIL, attachments=[big]) == "attachments: 26.0 MiB were given; at most 25 MiB are allowed"
+    assert mail.mails == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
+import orjson
 import pytest
 from conftest import NOW
 from hypothesis import HealthCheck, given, settings
@@ -38,6 +40,9 @@ sources:
   ids: {provider: hmac, insecure: true, event_type: "body:type", event_id: "body:id", verify: {header: X-Sig}}
   token: {provider: token, secret: "${env:TOKEN}", verify: {query: token}}
   bearer: {provider: token, secret: "${env:TOKEN}"}
+  figma: {provider: figma, secret: "${env:TOKEN}"}
+  figma_open: {provider: figma, insecure: true}
+  graph: {provider: msgraph, secret: "${env:TOKEN}"}
   contact:
     provider: form
     schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, age: {type: integer, minimum: 0}}}
@@ -51,6 +56,8 @@ routes:
   - {name: slack, on: slack, inputs: {body: "${body}"}, flow: local/echo}
   - {name: token, on: token, inputs: {all: "${to_string(headers)} ${to_string(query)}"}, flow: local/echo}
   - {name: bearer, on: bearer, inputs: {all: "${to_string(headers)}"}, flow: local/echo}
+  - {name: figma, on: figma, inputs: {all: "${body}", passcode: "${body.passcode}"}, flow: local/echo}
+  - {name: graph, on: graph, inputs: {all: "${body}"}, flow: local/echo}
   - {name: contact, on: contact, flow: local/echo}
   - {name: bare, on: bare, flow: local/echo}
 """
@@ -365,6 +372,19 @@ def test_a_challenge_inside_a_form_is_no_handshake(bench: Bench) -> None:
     assert len(bench.store.events) == 1
 
 
+# -- which try of the sender's
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("1", 1), ("0", 0), ("007", 7), *((odd, None) for odd in (None, "", "-1", "1.5", "once", "\u0661", "9" * 10))],
+)
+def test_which_try_it_is_is_a_small_number_or_nothing(bench: Bench, said: str | None, kept: int | None) -> None:
+    headers = {"content-type": "application/json"} | ({} if said is None else {"x-slack-retry-num": said})
+    bench.post("slack", b'{"type":"event_callback","event_id":"Ev1"}', headers)
+    assert bench.store.events[0].sender_retry == kept
+
+
 # -- credentials
 
 
@@ -385,6 +405,49 @@ def test_credential_headers_are_nowhere_afterwards(bench: Bench) -> None:
     bench.post("bearer", b"{}", sent)
     assert TOKEN not in repr(bench.store)
     assert "hunter2" not in repr(bench.store)
+
+
+FIGMA = f'{{ "webhook_id": "22", "passcode" :"{TOKEN}", "event_type":"PING","timestamp":"t" }}'.encode()
+
+
+@pytest.mark.parametrize("source", ["figma", "figma_open"])
+def test_a_passcode_in_the_body_is_nowhere_afterwards(bench: Bench, source: str) -> None:
+    bench.post(source, FIGMA)
+    (event,) = bench.store.events
+    assert TOKEN not in repr(bench.store)
+    assert event.body == FIGMA.replace(TOKEN.encode(), b"***")
+    assert (event.type, event.provider_id) == ("PING", "22:PING:t")
+    assert event.body_sha256 == hashlib.sha256(FIGMA).hexdigest(), "that of what was sent"
+    if source == "figma":
+        (first,) = bench.store.deliveries
+        assert first.inputs == {"all": json.loads(event.body), "passcode": "***"}
+        assert replan(event, bench.config, NOW, "again")[0].inputs == first.inputs
+
+
+def test_a_passcode_is_found_under_any_content_type(bench: Bench) -> None:
+    for number, media in enumerate(("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "")):
+        bench.post("figma", FIGMA.replace(b'"t"', b'"%d"' % number), {"content-type": media})
+    assert len(bench.store.events) == 4
+    assert TOKEN not in repr(bench.store)
+
+
+def test_each_notification_of_a_batch_is_kept_without_its_state(bench: Bench) -> None:
+    sent = [{"changeType": "created", "clientState": TOKEN, "id": str(number)} for number in range(3)]
+    bench.post("graph", json.dumps({"value": sent}).encode())
+    assert TOKEN not in repr(bench.store)
+    assert [json.loads(event.body) for event in bench.store.events] == [{**one, "clientState": "***"} for one in sent]
+    assert bench.store.events[0].body_sha256 == hashlib.sha256(orjson.dumps(sent[0])).hexdigest()
+
+
+def test_slacks_old_token_is_nowhere_afterwards(bench: Bench) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    bench.post("slack", json.dumps({"token": TOKEN, "type": "event_callback", "event": {"type": "x", "token": "kept"}}).encode())
+    bench.post("slack", urlencode({"token": TOKEN, "command": "/deploy", "text": "a b"}).encode(), form)
+    bench.post("slack", urlencode({"payload": json.dumps({"token": TOKEN, "type": "block_actions"})}).encode(), form)
+    assert TOKEN not in repr(bench.store)
+    assert [one.inputs["body"]["token"] for one in bench.store.deliveries] == ["***"] * 3
+    assert bench.store.events[1].body == b"token=***&command=%2Fdeploy&text=a+b"
+    assert "kept" in repr(bench.store.events[0].body)
 
 
 # -- forms
@@ -420,7 +483,7 @@ def test_a_form_with_a_file_is_415(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        (b"%zz=\xff", "application/x-www-form-urlencoded"),
+        (b"%zz=\x81", "application/x-www-form-urlencoded"),
         (b"{", "application/json"),
         (b"[1]", "application/json"),
         (b'"x"', ""),

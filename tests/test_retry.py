@@ -9,8 +9,8 @@ from conftest import NOW, make_delivery, make_event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model import Kind, Outcome, Retry, Status
-from bridge.retry import RETRY_AFTER_MAX, THROTTLE_MAX, backoff, settle
+from bridge.model import Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.retry import RETRY_AFTER_MAX, after_run, backoff, settle
 
 DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown="hold")
 
@@ -25,6 +25,7 @@ DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown=
         (Kind.THROTTLED, 2, "hold", Status.QUEUED, False),  # never spends one
         (Kind.UNKNOWN, 0, "hold", Status.UNKNOWN, True),
         (Kind.UNKNOWN, 2, "hold", Status.UNKNOWN, True),
+        (Kind.UNKNOWN, 0, "reconcile", Status.UNKNOWN, True),
         (Kind.UNKNOWN, 0, "retry", Status.QUEUED, True),
         (Kind.UNKNOWN, 2, "retry", Status.DEAD, True),
     ],
@@ -49,7 +50,25 @@ def test_the_wait_is_positive_and_bounded(attempts: int, jitter: float, first: f
     assert 0 < backoff(delivery, jitter) <= most
 
 
-@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
-def test_a_full_platform_is_asked_again_within_a_minute(throttled: int, jitter: float) -> None:
-    decision = settle(replace(DELIVERY, throttled=throttled), Outcome(kind=Kind.THROTTLED), NOW, jitter)
-    assert 0 < decision.due_at - NOW <= THROTTLE_MAX
+@pytest.mark.parametrize(
+    ("then", "retries", "reruns", "state", "status"),
+    [
+        ("ignore", 0, 0, RunState.FAILED, Status.DELIVERED),
+        ("ignore", 0, 0, RunState.TERMINATED, Status.DELIVERED),
+        ("dead", 0, 0, RunState.DONE, Status.DELIVERED),
+        ("dead", 0, 0, RunState.FAILED, Status.DEAD),
+        ("dead", 0, 0, RunState.TERMINATED, Status.DEAD),
+        ("retry", 2, 0, RunState.DONE, Status.DELIVERED),
+        ("retry", 2, 0, RunState.FAILED, Status.QUEUED),
+        ("retry", 2, 1, RunState.FAILED, Status.QUEUED),
+        ("retry", 2, 2, RunState.FAILED, Status.DEAD),
+        ("retry", 2, 0, RunState.TERMINATED, Status.DEAD),  # somebody ended it: it is not begun again behind their back
+    ],
+)
+def test_what_follows_a_run_is_what_the_route_says(then: str, retries: int, reruns: int, state: RunState, status: Status) -> None:
+    delivery = replace(DELIVERY, on_run_failed=then, run_retries=retries, reruns=reruns)
+    decision = after_run(delivery, RunReport(state=state, log=("first", "the last word")), NOW, 0.5)
+    assert decision.status is status
+    assert (decision.reason is None) == (status is Status.DELIVERED)
+    assert decision.reason is None or decision.reason.endswith(": the last word")
+    assert decision.due_at > NOW if status is Status.QUEUED else decision.due_at == NOW

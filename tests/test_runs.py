@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from conftest import NOW
 
+from bridge.embedded import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.errors import Full
 from bridge.flows.ids import new_run_id
-from bridge.model import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.store import local_flows, runs
 from bridge.store.database import Database
 from bridge.store.runs import Runs
@@ -100,7 +100,7 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(database: 
     database.write(lambda c: local_flows.replace(c, flows, NOW))
     once, again, killed = kept.start(new_run("once")), kept.start(new_run("again")), kept.start(new_run("again"))
     claim(database)
-    database.write(lambda c: runs.extend(c, "w", NOW + 1, {once.id: '["line"]', again.id: '["line"]'}))
+    database.write(lambda c: runs.extend(c, "w", NOW + 1, [once.id, again.id, killed.id], {once.id: '["line"]', again.id: '["line"]'}))
     kept.kill(killed.id, NOW)
     assert database.write(lambda c: runs.abandon_running(c, NOW + 1 + runs.LEASE)) == []
     assert set(database.write(lambda c: runs.abandon_running(c, NOW + 1.1 + runs.LEASE))) == {once.id, again.id, killed.id}

@@ -94,6 +94,7 @@ FORMATS = {
     "time": ("12:00:00Z", "noon"),
     "duration": ("P1D", "1 day"),
     "email": ("a@b.c", "a"),
+    "idn-email": ("zoë@exämple.com", "a b@c"),
     "hostname": ("example.com", "-x-"),
     "idn-hostname": ("exämple.com", "-x-"),
     "ipv4": ("1.2.3.4", "1.2.3"),
@@ -117,14 +118,23 @@ def test_formats_are_checked(name):
     assert schema.errors(bad) != []
 
 
+NO_ADDRESS = ("a@b.c, d@e.f", "Ann <a@b.c>", "a@b@c", "a@-b.c", "a@b..c", "a@b.c\n", "a\r\nBcc: x@y.z", "@b.c", "a@", '"a b"@c')
+
+
+@pytest.mark.parametrize("text", NO_ADDRESS)
+@pytest.mark.parametrize("name", ["email", "idn-email"])
+def test_an_address_is_one_address(name, text):
+    assert compile_schema({"format": name}).errors(text) != []
+
+
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("piece", ["a", "(", "1", ".", "/", "%", "a.", "{", "::", "P1", "ü", "(a*)*", "\ud800", "\0"])
 def test_no_text_hangs_or_breaks_a_format(name, piece):
     schema = compile_schema({"format": name})
-    started = time.perf_counter()
+    started = time.process_time()
     for count in (1, 3900 // len(piece), 100_000):
         schema.errors(piece * count)
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
 
 
 def test_at_most_ten_errors_in_order():
@@ -233,9 +243,9 @@ HOSTILE = [
 @pytest.mark.parametrize(("schema", "value"), HOSTILE, ids=[str(row[0]) for row in HOSTILE])
 def test_no_payload_makes_a_check_slow(schema, value):
     compiled = compile_schema(schema)
-    started = time.perf_counter()
+    started = time.process_time()
     compiled.errors(value)
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
 
 
 def test_a_pattern_is_checked_on_a_thousand_characters():
@@ -250,9 +260,9 @@ def test_recursion_is_bounded():
     value: object = 1
     for _ in range(90):
         value = [value]
-    started = time.perf_counter()
+    started = time.process_time()
     assert schema.errors(value) == [("$", "nests too deep, or the schema refers to itself without end")]
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started < 15
     assert compile_schema({"allOf": [{"$ref": "#"}]}).errors(1) == [
         ("$", "nests too deep, or the schema refers to itself without end")
     ]

@@ -150,6 +150,14 @@ def test_a_body_of_exactly_the_limit_is_whole(server: Misbehaving) -> None:
     assert isinstance(answer, Answer) and len(answer.body) == 1000 and answer.truncated
 
 
+def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: Sender) -> None:
+    url = server.script("/list", respond(200, b"x" * 300_000))
+    whole = sender.send(Call(method="GET", url=url, most=400_000), 5)
+    assert isinstance(whole, Answer) and len(whole.body) == 300_000 and not whole.truncated
+    cut = sender.send(Call(method="GET", url=url), 5)
+    assert isinstance(cut, Answer) and len(cut.body) == 256 * 1024 and cut.truncated
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

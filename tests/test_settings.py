@@ -37,8 +37,24 @@ def test_the_defaults(folder: Path) -> None:
     assert settings.local_base_url == "http://127.0.0.1:8080/api/v1"
 
 
+def test_backups(folder: Path) -> None:
+    assert (made().backups, made().backup_every, made().backup_keep) == (folder / "data" / "backups", None, 7)
+    chosen = made(backup="daily", backups="elsewhere", backup_keep="30")
+    assert (chosen.backups, chosen.backup_every, chosen.backup_keep) == (folder / "elsewhere", 86400.0, 30)
+    for environ, what in (
+        ({"backup": "often"}, "FLOWBRIDGE_BACKUP: 'often' is not known; allowed: off, hourly, daily, weekly"),
+        ({"backup_keep": "0"}, "FLOWBRIDGE_BACKUP_KEEP: '0' is no number of backups"),
+        ({"backup": "daily", "database_url": "postgresql://x/y", "secret_key": "k" * 32}, "FLOWBRIDGE_BACKUP is for SQLite"),
+    ):
+        with pytest.raises(SettingsError, match=what):
+            made(**environ)
+
+
 def test_an_empty_variable_is_an_unset_one() -> None:
     names = [
+        "BACKUP",
+        "BACKUPS",
+        "BACKUP_KEEP",
         "CONFIG",
         "DATA",
         "DATABASE_URL",
@@ -48,14 +64,17 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         "PUBLIC_URL",
         "TRUSTED_PROXIES",
         "LOG",
+        "LOG_ADDRESSES",
+        "ENGINE",
+        "BROKER_URL",
         "SECRET_KEY",
         "LOCAL_API_KEY",
         "LOCAL_USER_ID",
     ]
     empty = load_settings({f"FLOWBRIDGE_{name}": "" for name in names})
     default = load_settings({})
-    assert {name: getattr(empty, name) for name in empty.__slots__ if name != "environ"} == {
-        name: getattr(default, name) for name in default.__slots__ if name != "environ"
+    assert {name: getattr(empty, name) for name in empty.__slots__ if name not in ("environ", "own")} == {
+        name: getattr(default, name) for name in default.__slots__ if name not in ("environ", "own")
     }
 
 
@@ -105,6 +124,7 @@ def test_what_is_no_address_is_refused(name: str, text: str) -> None:
         ("expose", "API", "'API' cannot be exposed"),
         ("trusted_proxies", "10.0.0.0/8, proxy.example", "proxy.example"),
         ("trusted_proxies", "10.0.0.0/33", "10.0.0.0/33"),
+        ("log_addresses", "hashed", "'hashed' is not known; allowed: full, truncated, none"),
         ("log", "verbose", "'verbose' is no level; allowed: debug, info, warning, error"),
     ],
 )
@@ -213,3 +233,14 @@ def test_a_key_file_that_is_empty_is_no_key(folder: Path) -> None:
     (folder / "data" / "secret_key").write_text("\n")
     with pytest.raises(SettingsError, match="secret_key"):
         load_settings({})
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60", 60.0), ("2.5s", 2.5), ("5m", 300.0), ("1h", 3600.0)])
+def test_a_length_of_time_is_written_as_in_routes_yaml_or_as_seconds(text: str, seconds: float) -> None:
+    assert load_settings({"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False).reconcile_after == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "5 days", "-1", "1e3"])
+def test_what_is_no_length_of_time_is_said(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"FLOWBRIDGE_RECONCILE_AFTER: .* is no length of time; write 60, 60s or 5m"):
+        load_settings({"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False)

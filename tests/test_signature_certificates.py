@@ -37,7 +37,7 @@ class TestSns:
     def test_versions_and_kinds_of_message(self) -> None:
         for fields in (
             {"SignatureVersion": "1"},
-            {"SignatureVersion": "2", "Subject": "s\nMessageId"},
+            {"SignatureVersion": "2", "Subject": "s", "Message": "a\nMessageId\nb\n"},
             {"Type": "SubscriptionConfirmation", "Token": "t", "SubscribeURL": "https://sns.us-west-2.amazonaws.com/?x"},
         ):
             SUBSCRIBED.verify(self.signed(**fields), secrets(RSA_PUBLIC), NOW)
@@ -57,6 +57,23 @@ class TestSns:
         for lacking in ("Message", "Type", "MessageId", "Timestamp"):
             body = {name: value for name, value in good.items() if name != lacking}
             assert refusal(SUBSCRIBED, post(json.dumps(body).encode()), RSA_PUBLIC) == "missing"
+
+    @pytest.mark.parametrize("kind", ["Notification", "SubscriptionConfirmation"])
+    def test_a_message_to_another_topic_cannot_be_cut_into_one_to_this(self, kind: str) -> None:
+        """Amazon signs for everyone: whoever writes the fields of a message into that of a topic of his own has its signature for both."""
+        fields = {"MessageId": "m", "Timestamp": "2026-01-01T00:00:00Z", "TopicArn": TOPIC, "Type": kind}
+        if kind == "SubscriptionConfirmation":
+            fields = {"MessageId": "m", "SubscribeURL": "u", "Timestamp": "t", "Token": "t", "TopicArn": TOPIC, "Type": kind}
+        inside = "".join(f"\n{name}\n{value}" for name, value in fields.items())
+        theirs = pinned(SNS, {"topic_arn": TOPIC + "-theirs"})
+        sent = json.loads(SNS_BODY) | {"Message": f"evil{inside}", "TopicArn": TOPIC + "-theirs"}
+        signed = json.loads(theirs.sign(post(json.dumps(sent).encode()), RSA_PRIVATE, NOW).body)
+        rest = "".join(f"\n{name}\n{signed[name]}" for name in ("MessageId", "Timestamp", "TopicArn", "Type"))
+        forged = signed | fields | {"Message": "evil", "Type": kind + rest}
+        assert refusal(SUBSCRIBED, post(json.dumps(forged).encode()), RSA_PUBLIC) == "malformed"
+        for name in ("MessageId", "Timestamp", "TopicArn", "Type"):
+            cut = json.loads(SNS_BODY) | {name: json.loads(SNS_BODY)[name] + "\nx"}
+            assert refusal(SUBSCRIBED, post(json.dumps(cut).encode()), RSA_PUBLIC) in ("malformed", "mismatch", "not_pinned", "missing")
 
     @pytest.mark.parametrize("version", ["3", "", None, 1, "sha1", ["1"], {}])
     def test_unknown_version(self, version: Any) -> None:

@@ -89,12 +89,28 @@ def test_url_with_the_other_spelling_of_its_port(url: str, other: bytes) -> None
     assert Signed("{url_other_port}").build(View(post(url=url))) == other
 
 
+@pytest.mark.parametrize(
+    ("url", "signed"),
+    [
+        ("https://h/hooks/x", "https://h/hooks/x"),
+        ("https://h/x?a=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B", "https://h/x?a=:/?@!$'()*,;"),
+        ("https://h/x?a=%3a%2f", "https://h/x?a=:/"),
+        ("https://h/x?a=%20%26%3D%23%25%2B%22%5B%C3%A9", "https://h/x?a=%20%26%3D%23%25%2B%22%5B%C3%A9"),
+        ("https://h/x?a=%253A&b=%25%33A&c=%&d=%3", "https://h/x?a=%253A&b=%25%33A&c=%&d=%3"),
+        ("https://h/é?a=%3A", "https://h/é?a=:"),
+        ("", ""),
+    ],
+)
+def test_escapes_of_twelve_marks_are_undone_once_where_hubspot_signs_them_undone(url: str, signed: str) -> None:
+    assert Signed("{url_unescaped}").build(View(post(url=url))) == signed.encode()
+
+
 def test_template_parts() -> None:
-    request = post(b"b=2&a=1&a=1&a=0", FORM, query_string="q=%C3%A9")
+    request = post(b"b=2&a=1&a=1&a=0&c=3", FORM, query_string="q=%C3%A9")
     view = View(request)
     view.labels = {"ts": "7"}
-    built = Signed("{{{q:q}}}|{f:a}|{form_sorted}|{label:ts}|{h:x?}|{method}|{path}").build(view)
-    assert built == "{é}|1|a0a1b2|7||POST|/hooks/x".encode()
+    built = Signed("{{{q:q}}}|{f:c}|{form_sorted}|{label:ts}|{h:x?}|{method}|{path}").build(view)
+    assert built == "{é}|3|a0a1b2c3|7||POST|/hooks/x".encode()
 
 
 @pytest.mark.parametrize("text", ["{", "}", "{a", "{h:}", "{x:y}", "{label:}", "{}", "{ body }"])

@@ -151,44 +151,6 @@ def flip(raw: bytes, data: st.DataObject) -> bytes:
     return bytes(changed)
 
 
-SECRET_WORDS = {
-    "signature",
-    "signatures",
-    "expected",
-    "key",
-    "keys",
-    "message",
-    "secret",
-    "secrets",
-    "token",
-    "password",
-    "user",
-    "digest",
-    "given",
-    "raw",
-}
-
-
-@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.stem)
-def test_engine_compares_secrets_and_signatures_in_constant_time_only(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
-            found = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-            lengths = any(isinstance(inner, ast.Call) and getattr(inner.func, "id", "") == "len" for inner in ast.walk(node))
-            assert lengths or not found & SECRET_WORDS, f"{path.name}:{node.lineno} compares {found}"
-        assert not (isinstance(node, ast.Attribute) and node.attr == "Signer"), f"{path.name}:{node.lineno}"
-
-
-def test_engine_verifies_through_itsdangerous_and_compare_digest() -> None:
-    called = {
-        getattr(node.func, "attr", getattr(node.func, "id", ""))
-        for path in ENGINE
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-    }
-    assert {"verify_signature", "compare_digest"} <= called
-
-
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.stem)
 def test_refusals_hold_one_of_the_known_words(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import urlencode
 
 import pytest
+from senders import ED25519, sender
 from signing import BODY, NOW, WHSEC, case_request, post, row, secrets
+from werkzeug.datastructures import MultiDict
 
 from bridge.errors import BadSignature
 
@@ -40,6 +45,17 @@ def test_standard_webhooks_signs_for_us() -> None:
     row("svix").verify(post(headers=headers), secrets(WHSEC), NOW)
 
 
+def test_standard_webhooks_signs_as_bigcommerce_and_brex_have_it() -> None:
+    """BigCommerce's documentation makes the library's secret of the client secret's text; Brex gives base64 without a start."""
+    library = pytest.importorskip("standardwebhooks")
+    for name, secret, key in (("bigcommerce", "client-secret", b64encode(b"client-secret").decode()), ("brex", WHSEC[6:], WHSEC)):
+        signed = library.Webhook(key).sign("msg_1", datetime.fromtimestamp(NOW, UTC), TEXT)
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(NOW)), "webhook-signature": signed}
+        row(name).verify(post(headers=headers), secrets(secret), NOW)
+        with pytest.raises(BadSignature):
+            row(name).verify(post(b"{}", headers), secrets(secret), NOW)
+
+
 def test_svix_signs_for_us() -> None:
     webhooks = pytest.importorskip("svix.webhooks")
     signed = webhooks.Webhook(WHSEC).sign("msg_1", datetime.fromtimestamp(NOW, UTC), TEXT)
@@ -47,3 +63,41 @@ def test_svix_signs_for_us() -> None:
     row("svix").verify(post(headers=headers), secrets(WHSEC), NOW)
     with pytest.raises(BadSignature):
         row("standard_webhooks").verify(post(headers=headers), secrets(WHSEC), NOW)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/hooks/twilio", "https://example.com/hooks/twilio?a=1&b=%20", "http://example.com:8080/"])
+def test_twilio_signs_for_us_and_accepts_ours(url: str) -> None:
+    """Forms over the URL and their fields, other bodies over the URL that carries their hash."""
+    library = pytest.importorskip("twilio.request_validator")
+    validator = library.RequestValidator("12345")
+    pairs = [("CallSid", "CA123"), ("From", "+14158675309"), ("Digits", "5678"), ("Digits", "1234"), ("Digits", "1234"), ("Grö", "ä ß")]
+    fields = MultiDict(pairs)
+    form = urlencode(pairs).encode()
+    hashed = f"{url}{'&' if '?' in url else '?'}bodySHA256={sha256(BODY).hexdigest()}"
+    for called, body, kind, signature in (
+        (url, form, "application/x-www-form-urlencoded", validator.compute_signature(url, fields)),
+        (hashed, BODY, "application/json", validator.compute_signature(hashed, {})),
+    ):
+        request = post(body, {"X-Twilio-Signature": signature, "Content-Type": kind}, url=called, query_string=called.partition("?")[2])
+        row("twilio").verify(request, secrets("12345"), NOW)
+        with pytest.raises(BadSignature):
+            row("twilio").verify(request, secrets("12346"), NOW)
+        ours = row("twilio").sign(post(body, {"Content-Type": kind}, url=url, query_string=url.partition("?")[2]), "12345", NOW)
+        assert validator.validate(ours.url, fields if body == form else BODY.decode(), ours.headers["x-twilio-signature"])
+
+
+def test_pynacl_signs_and_discords_library_accepts_ours() -> None:
+    """Discord signs with libsodium; its library only verifies."""
+    signing = pytest.importorskip("nacl.signing")
+    library = pytest.importorskip("discord_interactions")
+    public, private = ED25519
+    stamp = str(int(NOW))
+    made = signing.SigningKey(bytes.fromhex(private)).sign(stamp.encode() + BODY).signature.hex()
+    headers = {"X-Signature-Ed25519": made, "X-Signature-Timestamp": stamp}
+    for name in ("discord", "discord_events"):
+        row(name).verify(post(headers=headers), secrets(public), NOW)
+        with pytest.raises(BadSignature):
+            row(name).verify(post(BODY + b" ", headers), secrets(public), NOW)
+        ours = sender(name).signed()
+        assert library.verify_key(ours.body, ours.headers["x-signature-ed25519"], ours.headers["x-signature-timestamp"], public)
+        assert not library.verify_key(ours.body + b" ", ours.headers["x-signature-ed25519"], ours.headers["x-signature-timestamp"], public)

@@ -10,8 +10,8 @@ from conftest import NOW, make_delivery, make_event
 from sqlalchemy import func, insert, select, update
 
 from bridge.errors import NotFound, StoreError
-from bridge.model import Status
-from bridge.store import events, health, tables
+from bridge.model import Debounce, Order, Status
+from bridge.store import events, health, queries, tables
 from bridge.store.database import Database
 
 
@@ -46,11 +46,34 @@ def test_the_second_copy_of_an_event_is_counted_and_makes_no_delivery(database: 
     assert counted(database, tables.delivery) == 1
 
 
+def test_which_try_of_the_sender_it_was_is_kept_and_the_highest_counts(database: Database) -> None:
+    said = []
+    for number in (None, 0, 2, 1, None):
+        events.add(database, replace(make_event("1"), sender_retry=number), [], lambda *_: [])
+        ((event, _),) = queries.list_events(database, queries.Filters())
+        said.append((event.duplicates, event.sender_retry))
+    assert said == [(0, None), (1, 0), (2, 2), (3, 2), (4, 2)]
+    first = replace(make_event("2"), sender_retry=999_999_999)
+    events.add_all(database, [(first, [])], never)
+    assert events.get(database, first.id).sender_retry == 999_999_999
+
+
 def test_an_event_without_a_provider_id_is_never_a_duplicate(database: Database) -> None:
     for _ in range(3):
         event = make_event(None)
         assert not events.add(database, event, [], never).duplicate
     assert counted(database, tables.event) == 3
+
+
+def test_a_copy_is_one_too_beside_a_delivery_that_stands_in_line(database: Database) -> None:
+    """What lining up changes besides is not taken for the rows of the copy."""
+    known, fresh = make_event("1"), make_event("2")
+    events.add(database, known, [], never)
+    copy = make_event("1")
+    in_line = make_delivery(fresh, order=Order(key="k"))
+    added = events.add_all(database, [(copy, []), (fresh, [in_line])], lambda *_: [])
+    assert [(one.event_id, one.duplicate or one.event_id == known.id) for one in added] == [(known.id, True), (fresh.id, False)]
+    assert events.get(database, known.id).duplicates == 1 and counted(database, tables.event) == 2
 
 
 def test_several_events_are_kept_together_and_each_known_one_is_counted(database: Database) -> None:
@@ -103,6 +126,16 @@ def test_a_duplicate_of_an_event_of_which_nothing_started_is_planned_again(datab
 def test_a_duplicate_of_an_event_that_waits_or_has_started_is_only_counted(database: Database, status: Status) -> None:
     first = make_event("1")
     events.add(database, first, [make_delivery(first, status=status)], never)
+    assert events.add(database, make_event("1"), [], never).duplicate
+
+
+def test_a_duplicate_of_an_event_that_a_later_one_stands_for_is_only_counted(database: Database) -> None:
+    """Planned again it would start what is out of date, after what took its place."""
+    first, later = make_event("1"), make_event("2")
+    for event in (first, later):
+        events.add(database, event, [make_delivery(event, debounce=Debounce(key="k", until=NOW + 60))], never)
+    merged = events.deliveries_of(database, [first.id])[first.id][0]
+    assert (merged.status, merged.merged_into) == (Status.CANCELLED, make_delivery(later).id)
     assert events.add(database, make_event("1"), [], never).duplicate
 
 

@@ -64,7 +64,7 @@ BROKEN = [
     ("${'a}", (), "a ' is opened at character 1 and not closed"),
     ("${}", (), "an empty expression"),
     ("${bdy.n}", (), "did you mean `body`?"),
-    ("${env:HOME}", (), "only under platforms and in secret, secrets and verify"),
+    ("${env:HOME}", (), "only under platforms and in secret, secrets, verify and a captcha's secret"),
     ("x ${file:/etc/passwd}", (), "only under platforms"),
     ({"a": ["ok", "${x}"]}, ("a", 1), "`x` is not a root"),
 ]

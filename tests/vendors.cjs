@@ -1,9 +1,23 @@
 // Checks or signs requests with the libraries of vendors: node vendors.cjs NODE_MODULES, one JSON request a line in, one JSON answer a line out.
+const { readFileSync } = require("fs");
 const path = require("path");
 const readline = require("readline");
+const { pathToFileURL } = require("url");
 const load = (name) => require(path.join(process.argv[2], ...name.split("/")));
 
+// A package that can only be imported: its entry for node.
+const loadModule = (name) => {
+  const folder = path.join(process.argv[2], ...name.split("/"));
+  const { exports } = JSON.parse(readFileSync(path.join(folder, "package.json")));
+  return import(pathToFileURL(path.join(folder, exports["."].node.import)));
+};
+
 const ASK = {
+  github: async ({ secret, body, headers }) => {
+    const { verify } = await loadModule("@octokit/webhooks-methods");
+    return verify(secret, body, headers["x-hub-signature-256"]);
+  },
+  github_sign: async ({ secret, body }) => (await loadModule("@octokit/webhooks-methods")).sign(secret, body),
   linear: ({ secret, body, headers }) => {
     const { LinearWebhookClient } = load("@linear/sdk/webhooks");
     const time = JSON.parse(body).webhookTimestamp;

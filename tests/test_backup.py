@@ -1,0 +1,483 @@
+"""Backups: whole or none, of a store that is in use; and a restore that loses nothing of what was there and starts nothing by itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from command_line import lines, run
+from conftest import NOW, make_delivery, make_event, put
+from serving import Bridge, until
+from sqlalchemy import insert, select, text, update
+
+from bridge import backup, backups
+from bridge.backup import MANIFEST
+from bridge.blobs import Blobs
+from bridge.embedded import LocalFile, LocalRun, LocalState
+from bridge.errors import StoreError
+from bridge.model import Order
+from bridge.restore import restore
+from bridge.store import census, checkup, claims, copying, events, holding, local_files, migrate, runs, tables
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+
+MAIN = [sys.executable, "-m", "bridge"]
+
+
+def fill(database: Database, data: Path) -> None:
+    """A store with something of everything that a backup is about."""
+    migrate.upgrade(database)
+    for number in range(5):
+        event = make_event(f"id-{number}", body=b'{"n":%d}' % number)
+        events.add(database, event, [make_delivery(event)], lambda *_: [])
+    sha256 = Blobs(data / "blobs").keep(b"a,b\n1,2\n")
+    with database.engine.begin() as connection:
+        local_files.keep_file(connection, LocalFile(user_id="u", run_id="", name="f.csv", sha256=sha256, size=8, created_at=NOW))
+    (data / "secret_key").write_text("k" * 64)
+    (data / "files" / "sub").mkdir(parents=True)
+    (data / "files" / "sub" / "kept.csv").write_text("a,b\n")
+    (data / "files" / "elsewhere").symlink_to("/etc/passwd")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Database]:
+    (tmp_path / "source").mkdir()
+    database = Database(f"sqlite:///{tmp_path / 'source' / 'flowbridge.db'}")
+    fill(database, tmp_path / "source")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def packed(source: Database, tmp_path: Path) -> Path:
+    """A backup of it."""
+    path = tmp_path / "backup.tar"
+    backups.make(source, tmp_path / "source", path, NOW)
+    return path
+
+
+@contextmanager
+def target(tmp_path: Path, name: str = "target") -> Iterator[tuple[Database, Path]]:
+    database = Database(f"sqlite:///{tmp_path / name / 'flowbridge.db'}")
+    try:
+        yield database, tmp_path / name
+    finally:
+        database.close()
+
+
+def put_back(path: Path, database: Database, data: Path, **how: Any) -> Any:
+    with path.open("rb") as file:
+        return restore(file, database, data, NOW + 100, **how)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+# -- there and back
+
+
+def test_what_is_restored_is_what_was_there(source: Database, packed: Path, tmp_path: Path) -> None:
+    assert packed.stat().st_mode & 0o777 == 0o600
+    assert not [one for one in tmp_path.iterdir() if one.name.startswith((".", "backup-", "restore-"))], "nothing is left beside it"
+    with target(tmp_path) as (database, data):
+        restored = put_back(packed, database, data)
+        assert (restored.aside, restored.waiting.before, restored.manifest.rows["event"]) == (None, 5, 5)
+        assert {name: data_ for name, data_ in tree(data).items() if not name.startswith("flowbridge.db")} == {
+            name: data_ for name, data_ in tree(tmp_path / "source").items() if not name.startswith(("flowbridge.db", "files/elsewhere"))
+        }
+        for table in (tables.event, tables.delivery, tables.local_file):
+            with source.read() as before, database.read() as after:
+                assert before.execute(select(table)).all() == after.execute(select(table)).all()
+        assert checkup.look(database)["problems"] == []
+        assert (data / "flowbridge.db").stat().st_mode & 0o777 == 0o600
+        assert not list(data.glob("restore-*"))
+
+
+def test_a_pipe_will_do(source: Database, packed: Path, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as into:
+        thread = threading.Thread(target=lambda: (into.write(packed.read_bytes()), into.close()))
+        thread.start()
+        with target(tmp_path) as (database, data), os.fdopen(read, "rb") as file:
+            assert restore(file, database, data, NOW).manifest.rows["event"] == 5
+        thread.join()
+
+
+def test_blobs_that_are_gone_are_said(source: Database, tmp_path: Path) -> None:
+    [blob] = [one for one in (tmp_path / "source" / "blobs").rglob("*") if one.is_file()]
+    blob.unlink()
+    manifest = backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    assert manifest.missing == [blob.name] and manifest.blobs == 0
+
+
+def test_a_damaged_database_is_not_backed_up(source: Database, tmp_path: Path) -> None:
+    source.close()
+    path = tmp_path / "source" / "flowbridge.db"
+    whole = bytearray(path.read_bytes())
+    for at in range(5 * 4096, len(whole), 4096):
+        whole[at : at + 100] = b"\xff" * 100
+    path.write_bytes(whole)
+    with pytest.raises(StoreError, match=r"damaged|malformed|cannot be copied"):
+        backups.make(Database(f"sqlite:///{path}"), tmp_path / "source", tmp_path / "x.tar", NOW)
+    assert not (tmp_path / "x.tar").exists() and not list(tmp_path.glob(".*"))
+
+
+# -- what is no backup, or not all of one
+
+
+def test_one_that_was_cut_off_anywhere_is_refused(packed: Path, tmp_path: Path) -> None:
+    whole = packed.read_bytes()
+    for part in (0, 1, 511, 512, 10_000, len(whole) // 2, whole.rindex(b"manifest.json") - 1, whole.rindex(b"manifest.json") + 600):
+        with target(tmp_path) as (database, data), pytest.raises(StoreError):
+            restore(io.BytesIO(whole[:part]), database, data, NOW)
+        assert not (data / "flowbridge.db").exists() and not list(data.glob("restore-*"))
+
+
+def test_one_with_a_changed_byte_is_refused(packed: Path, tmp_path: Path) -> None:
+    whole = packed.read_bytes()
+    with tarfile.open(packed) as tar:
+        places = [entry.offset_data + entry.size // 2 for entry in tar if entry.name != MANIFEST]
+    assert len(places) == 4
+    for place in places:
+        changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        with target(tmp_path) as (database, data), pytest.raises(StoreError, match=r"is not what its manifest says|is damaged"):
+            restore(io.BytesIO(changed), database, data, NOW)
+
+
+def changed(packed: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]) -> io.BytesIO:
+    with tarfile.open(packed) as tar:
+        entries = [(entry, tar.extractfile(entry).read()) for entry in tar]  # type: ignore[union-attr]
+    change(entries)
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        for entry, data in entries:
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    written.seek(0)
+    return written
+
+
+def named(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = kind, link
+    return entry
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        named("../evil"),
+        named("/etc/evil"),
+        named("files/../../evil"),
+        named("files//evil"),
+        named("files"),
+        named("routes.yaml"),
+        named("blobs/aa/" + "b" * 64),
+        named("flowbridge.db-wal"),
+        named("files/link", tarfile.SYMTYPE, "/etc/passwd"),
+        named("files/hard", tarfile.LNKTYPE, "flowbridge.db"),
+        named("files/device", tarfile.CHRTYPE),
+        named("files/folder", tarfile.DIRTYPE),
+    ],
+    ids=lambda entry: entry.name,
+)
+def test_a_name_that_no_backup_has_is_refused(packed: Path, tmp_path: Path, entry: tarfile.TarInfo) -> None:
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match=r"which no backup has|is no file"):
+        restore(changed(packed, lambda entries: entries.insert(0, (entry, b""))), database, data, NOW)
+    assert not (tmp_path / "evil").exists() and not (data / "flowbridge.db").exists()
+
+
+def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
+    def change(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+        entry, text_ = entries[-1]
+        entries[-1] = entry, orjson.dumps({**orjson.loads(text_), **changes})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (said(format=backup.FORMAT + 1, flowbridge="9.0"), r"made by flowbridge 9\.0, which is newer"),
+        (said(format="x"), "its manifest cannot be read"),
+        (said(schema="0001"), "its database has schema 0012, and its manifest says 0001"),
+        (said(blobs=2), "1 blobs of 2"),
+        (lambda entries: entries.append((named("files/more"), b"x")), "goes on after its manifest"),
+        (lambda entries: entries.pop(1), "secret_key is not what its manifest says"),
+        (lambda entries: entries.pop(0), "flowbridge.db is not what its manifest says"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(packed: Path, tmp_path: Path, change: Any, why: str) -> None:
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match=why):
+        restore(changed(packed, change), database, data, NOW)
+    assert not (data / "flowbridge.db").exists()
+
+
+def test_one_with_a_newer_schema_is_refused(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with source.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    monkeypatch.setattr(backup, "HEAD", "9999")
+    backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    monkeypatch.undo()
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="schema 9999, which is newer than this version"):
+        put_back(tmp_path / "x.tar", database, data)
+
+
+# -- what was there before
+
+
+def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kept(source: Database, packed: Path, tmp_path: Path) -> None:
+    with target(tmp_path) as (database, data):
+        migrate.upgrade(database)
+        assert put_back(packed, database, data).aside is not None, "an empty one goes without asking, and is kept all the same"
+    with target(tmp_path, "other") as (database, data):
+        migrate.upgrade(database)
+        known = make_event("mine")
+        events.add(database, known, [], lambda *_: [])
+        mine = Blobs(data / "blobs").keep(b"mine")
+        (data / "secret_key").write_text("m" * 64)
+        (data / "files").mkdir()
+        (data / "files" / "mine.csv").write_text("mine")
+        with pytest.raises(StoreError, match="there is a store already"):
+            put_back(packed, database, data)
+        assert events.get(database, known.id)
+        restored = put_back(packed, database, data, replace=True)
+        aside = restored.aside
+        assert aside is not None and aside.parent == data
+        assert (aside / "secret_key").read_text() == "m" * 64 and (data / "secret_key").read_text() == "k" * 64
+        assert (aside / "files" / "mine.csv").read_text() == "mine" and not (data / "files" / "mine.csv").exists()
+        assert (aside / "blobs" / mine[:2] / mine).read_bytes() == b"mine"
+        Blobs(data / "blobs").sweep(set, time.time() + 10)  # what nobody owns any more goes; what is aside stays
+        assert (aside / "blobs" / mine[:2] / mine).read_bytes() == b"mine"
+        before = Database(f"sqlite:///{aside / 'flowbridge.db'}")
+        assert events.get(before, known.id).id == known.id
+        before.close()
+        assert copying.count(database)["event"] == 5
+
+
+def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_path: Path) -> None:
+    with target(tmp_path) as (database, data):
+        data.mkdir()
+        (data / "flowbridge.db").write_bytes(b"this is no database" * 1000)
+        with pytest.raises(StoreError, match="there is a store already"):
+            put_back(packed, database, data)
+        restored = put_back(packed, database, data, replace=True)
+        assert restored.aside is not None and (restored.aside / "flowbridge.db").read_bytes().startswith(b"this is no database")
+        assert copying.count(database)["event"] == 5
+
+
+def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_path: Path) -> None:
+    with source.read() as connection:
+        connection.execute(text("SELECT 1 FROM event LIMIT 1")).all()
+        another = Database(f"sqlite:///{source.path}")
+        with pytest.raises(StoreError, match="is in use: stop flowbridge first"):
+            put_back(packed, another, tmp_path / "source", replace=True)
+        another.close()
+    assert copying.count(source)["event"] == 5
+
+
+# -- nothing of it starts by itself
+
+
+def test_what_was_under_way_is_settled_as_after_a_crash_and_held(source: Database, tmp_path: Path) -> None:
+    """One is claimed with its attempt begun, one without; some are unknown, followed, in line, and runs wait here."""
+    ids = {}
+    for name in ("begun", "claimed", "queued", "unknown", "followed", "blocked"):
+        event = make_event(name)
+        in_line = name in ("queued", "blocked")
+        delivery = make_delivery(event, "line" if in_line else name, order=Order(key="k") if in_line else None, platform="gumloop")
+        ids[name] = delivery.id
+        events.add(source, event, [delivery], lambda *_: [])
+    put(source, ids["unknown"], status="unknown", poll_at=NOW + 60)
+    put(source, ids["followed"], status="delivered", poll_at=NOW, slot=True, run_id="r", run_state="running", delivered_at=NOW,
+        on_run_failed="retry", run_retries=3)  # fmt: skip
+    put(source, ids["claimed"], status="sending", lease="w", lease_until=NOW + 10**9, slot=True)
+    put(source, ids["begun"], status="sending", lease="w", lease_until=NOW + 10**9, slot=True)
+    with source.engine.begin() as connection:
+        connection.execute(insert(tables.attempt).values(delivery_id=ids["begun"], number=1, started_at=NOW))
+        runs.start(connection, LocalRun(id="run", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW))
+        connection.execute(insert(tables.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW))
+    backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    with target(tmp_path) as (database, data):
+        waiting = put_back(tmp_path / "x.tar", database, data).waiting
+        assert (waiting.before, waiting.after, waiting.unknown, waiting.runs) == (5 + 3, 0, 2, 1)
+        with database.read() as connection:
+            rows = {row.id: row for row in connection.execute(select(tables.delivery))}
+            held = holding.current(connection)
+            assert connection.execute(select(tables.worker)).all() == []
+        assert held is not None and (held.since, held.taken_at) == (NOW + 100, NOW)
+        standing = {name: rows[ids[name]].status for name in ids}
+        assert standing == {"begun": "unknown", "claimed": "queued", "queued": "queued", "unknown": "unknown", "followed": "delivered",
+                            "blocked": "blocked"}  # fmt: skip
+        assert rows[ids["unknown"]].poll_at is None, "its run may have been found, or followed by another, since"
+        assert rows[ids["begun"]].poll_at is None
+        assert (rows[ids["followed"]].on_run_failed, rows[ids["followed"]].poll_at) == ("dead", NOW)
+        assert checkup.look(database)["problems"] == []
+        assert database.write(holding.release) and not database.write(holding.release)
+        allowed = Allowed(caps={"local": 9, "gumloop": 9})
+        assert len(database.write(lambda connection: claims.claim(connection, allowed, most=99, now=NOW + 200, lease="w"))) == 7
+
+
+# -- of a store in use
+
+
+@pytest.mark.slow
+def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> None:
+    """Every event that was acknowledged before it began is in it, whole, with its delivery; and nothing of it starts again by itself."""
+    (tmp_path / "live").mkdir()
+    acked: list[str] = []
+    with Bridge(tmp_path / "live") as bridge:
+        over = threading.Event()
+
+        def send() -> None:
+            while not over.is_set():
+                answer = bridge.event(b'{"pad":"%s"}' % (b"x" * 3000))
+                assert answer.status == 202
+                acked.append(answer.json["event_id"])
+                time.sleep(0.01)
+
+        threads = [threading.Thread(target=send) for _ in range(3)]
+        for one in threads:
+            one.start()
+        taken = []
+        try:
+            for number in range(3):
+                until(lambda number=number: len(acked) > 30 * (number + 1), what="load")  # type: ignore[misc]
+                before = set(acked)
+                path = tmp_path / f"{number}.tar"
+                done = subprocess.run([*MAIN, "--config", str(bridge.config), "db", "backup", str(path), "--json"], env=bridge.environ,
+                                      capture_output=True, check=False)  # fmt: skip
+                assert done.returncode == 0, done.stderr
+                assert json.loads(done.stdout)["verified"] is True
+                taken.append((path, before))
+        finally:
+            over.set()
+            for one in threads:
+                one.join()
+        assert bridge.stop() == 0
+        assert checkup.look(bridge.database)["problems"] == []
+    for path, before in taken:
+        with target(tmp_path, path.stem) as (database, data), path.open("rb") as file:
+            restored = restore(file, database, data, time.time())
+            books = census.books(database)
+            assert {one.id for one in books.events} >= before
+            assert {one.event_id for one in books.deliveries} == {one.id for one in books.events}
+            assert checkup.look(database)["problems"] == []
+            assert restored.waiting.before == sum(one.status == "queued" for one in books.deliveries)
+
+
+@pytest.mark.slow
+def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_path: Path) -> None:
+    with Bridge(tmp_path) as bridge:
+        first = bridge.event().json["event_id"]
+        bridge.wait_for(first, lambda one: one.run_state == "done")
+        assert run_cli(bridge, "db", "hold").returncode == 0
+        until(lambda: "starts_held" in bridge.stderr, what="a worker that takes notice")
+        second = bridge.event(b'{"n":2}').json["event_id"]
+        backup_path = tmp_path / "x.tar"
+        assert run_cli(bridge, "db", "backup", str(backup_path)).returncode == 0
+        done = run_cli(bridge, "db", "restore", str(backup_path), "--replace", "--yes")
+        assert done.returncode == 1 and "is in use" in done.stderr
+        bridge.stop()
+        bridge.database.close()
+        bridge._database = None
+        done = run_cli(bridge, "db", "restore", str(backup_path), "--replace", "--yes")
+        assert done.returncode == 0 and "1 deliveries and 0 runs of the local platform waited" in done.stderr
+        bridge.start()
+        third = bridge.event(b'{"n":3}').json["event_id"]
+        assert bridge.count("delivery", "status = 'queued'") == 2
+        time.sleep(1.0)
+        assert bridge.count("delivery", "status = 'queued'") == 2
+        shown = json.loads(run_cli(bridge, "show", third, "--json").stdout)
+        assert shown["deliveries"][0]["waits_for"]["kind"] == "hold"
+        [found] = [json.loads(run_cli(bridge, "db", "release", "--dry-run", "--json").stdout)]
+        assert (found["before"], found["after"]) == (1, 1) and found["taken_at"]
+        cancelled = run_cli(bridge, "cancel", "--until", found["since"], "--yes")
+        assert cancelled.returncode == 0, cancelled.stderr
+        assert run_cli(bridge, "db", "release", "--yes").returncode == 0
+        bridge.wait_for(third, lambda one: one.run_state == "done")
+        assert bridge.found(second).deliveries[0].status == "cancelled"
+
+
+def run_cli(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*MAIN, "--config", str(bridge.config), *arguments]
+    return subprocess.run(command, env=bridge.environ, cwd=bridge.folder, capture_output=True, text=True, check=False)
+
+
+# -- the command line, and those that are made by themselves
+
+
+def test_the_commands(folder: Path, store: Database) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    events.add(store, make_event("1"), [], lambda *_: [])
+    (made,) = lines(run("db", "backup", "--json"))
+    path = Path(made["path"])
+    assert path.parent == folder / "data" / "backups" and (made["rows"]["event"], made["verified"]) == (1, True)
+    assert run("db", "backup", str(path)).exit_code == 1, "it is there already"
+    (inside,) = lines(run("db", "restore", str(path), "--dry-run", "--json"))
+    assert inside["rows"]["event"] == 1 and inside["missing"] == []
+    assert "it is whole" in run("db", "restore", str(path), "--dry-run").stdout
+    refused = run("db", "restore", str(path), "--yes")
+    assert refused.exit_code == 1 and "there is a store already" in refused.stderr
+    asked = run("db", "restore", str(path), "--replace")
+    assert asked.exit_code == 2 and "say --yes" in asked.stderr
+    store.close()
+    (restored,) = lines(run("db", "restore", str(path), "--replace", "--yes", "--json"))
+    assert restored["rows"]["event"] == 1 and Path(restored["aside"]).is_dir()
+    assert run("db", "restore", "nothing.tar").exit_code == 1
+    (folder / "x.tar").write_bytes(b"no backup")
+    wrong = run("db", "restore", "x.tar", "--yes", "--replace")
+    assert wrong.exit_code == 1 and "x.tar is not restored: it cannot be read" in wrong.stderr
+
+
+def test_postgresql_is_left_to_its_own_tools(folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str) -> None:
+    monkeypatch.setenv("FLOWBRIDGE_DATABASE_URL", postgres_database)
+    for arguments in (("backup",), ("restore", __file__, "--yes")):
+        done = run("db", *arguments)
+        assert done.exit_code == 1 and "docs/operations.md" in done.stderr
+    done = run("db", "vacuum")
+    assert done.exit_code == 1
+
+
+def test_too_little_room_is_said_before_anything_is_written(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.store.disk.free", lambda _: (1000, 100))
+    with pytest.raises(StoreError, match="write it to another disk, or through a pipe"):
+        backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    assert not (tmp_path / "x.tar").exists()
+
+
+def test_the_newest_are_kept(tmp_path: Path) -> None:
+    assert backups.is_due(tmp_path, 3600)
+    for hour in range(5):
+        (tmp_path / backup.name_of(NOW + hour * 3600)).write_bytes(b"")
+    (tmp_path / "flowbridge-mine.tar").write_bytes(b"")
+    assert backups.rotate(tmp_path, 2) == 3
+    assert [one.name for one in backups.kept(tmp_path)] == [backup.name_of(NOW + hour * 3600) for hour in (3, 4)]
+    assert (tmp_path / "flowbridge-mine.tar").exists()
+    assert not backups.is_due(tmp_path, 3600)
+    for one in backups.kept(tmp_path):
+        os.utime(one, (NOW, NOW))
+    assert backups.is_due(tmp_path, 3600)
+
+
+def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(source: Database) -> None:
+    with source.engine.begin() as connection:
+        runs.start(connection, LocalRun(id="run", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW))
+        connection.execute(update(tables.local_run).values(state="RUNNING", lease="w", lease_until=NOW))
+        holding.restored(connection, NOW, NOW + 1)
+        assert holding.waiting(connection, NOW + 1).runs == 0
+        runs.abandon_running(connection, NOW + 100)
+        assert connection.execute(text("SELECT state FROM local_run")).scalar_one() == "FAILED"

@@ -1,0 +1,173 @@
+"""`resolve` without --as, and `show`: what is known of a delivery whose outcome is unknown, and how it is settled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import lines, run
+from conftest import NOW, make_delivery, make_event, put
+from sqlalchemy import insert
+
+from bridge.cli.evidence import told
+from bridge.model import JSON, Status
+from bridge.shapes import evidence_json
+from bridge.store import events, queries, tables
+from bridge.store.database import Database
+from bridge.store.filters import Filters
+from bridge.store.rows import to_json
+
+SEEN = {
+    "attempt": 1,
+    "looks": 3,
+    "looked_at": NOW + 95,
+    "since": NOW - 60,
+    "until": NOW + 90,
+    "listed": 10,
+    "covers": True,
+    "covered": True,
+    "empty_at": None,
+    "candidates": [{"run_id": "R7", "state": "running", "created_at": NOW + 2, "echo": "event"}],
+    "others": ["dlv_other"],
+    "decided": "hold",
+    "why": "R7 (running) may be its run, or that of dlv_other",
+    "run_id": None,
+}
+
+
+def unknown(store: Database, route: str = "paid", evidence: JSON = None, on_unknown: str = "reconcile") -> str:
+    """Keep a delivery whose start was not answered, and return its id."""
+    event = make_event(type="invoice.paid")
+    one = make_delivery(event, route, flow="gumloop/abc", platform="gumloop", saved_item_id="abc", on_unknown=on_unknown)
+    events.add(store, event, [one], lambda *_: [])
+    put(store, one.id, status="unknown", attempts=1, reason="no answer within 30 s", evidence=to_json(evidence))
+    lost = {"number": 1, "started_at": NOW, "finished_at": NOW + 30, "outcome": "unknown", "detail": "no answer within 30 s"}
+    with store.engine.begin() as connection:
+        connection.execute(insert(tables.attempt).values(delivery_id=one.id, **lost))
+    return one.id
+
+
+def test_a_platform_that_is_never_asked_is_not_said_to_be_asked_later(store: Database) -> None:
+    unknown(store, on_unknown="hold")
+    assert "looked        no: its route says on_unknown: hold" in run("resolve").stdout
+
+
+def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Database) -> None:
+    first, second = unknown(store), unknown(store, evidence=SEEN)
+    result = run("resolve")
+    assert result.exit_code == 0
+    newest, oldest = result.stdout.split("\n\n")
+    assert newest.startswith(second) and oldest.startswith(first)
+    for part in (
+        "the call      attempt 1, from 2025-11-24T16:00:00.000000Z to 2025-11-24T16:00:30.000000Z",
+        "how it ended  unknown: no answer within 30 s",
+        "looked        not yet, in the platform's list of runs",
+        "look at       flowbridge flows runs gumloop/abc",
+        f"if it ran     flowbridge resolve {first} --as delivered --run-id RUN",
+        f"if it did not flowbridge resolve {first} --as queued",
+        f"to give up    flowbridge resolve {first} --as dead",
+    ):
+        assert part in oldest
+    for part in (
+        "looked for    a run created from 2025-11-24T15:59:00.000000Z to 2025-11-24T16:01:30.000000Z",
+        "looked        3 times, last at 2025-11-24T16:01:35.000000Z: the list held 10 runs, all of that time",
+        "found         R7 (running), created 2025-11-24T16:00:02.000000Z, its outputs have the id of the event",
+        "or of         dlv_other",
+        "decided       hold: R7 (running) may be its run, or that of dlv_other",
+        f"if it ran     flowbridge resolve {second} --as delivered --run-id R7",
+    ):
+        assert part in newest
+    assert "covered" not in newest and "empty at" not in newest  # what only later looks need
+
+
+def test_it_is_json_for_programs_with_the_same_commands(store: Database) -> None:
+    id_ = unknown(store, evidence=SEEN)
+    (told_of,) = lines(run("resolve", "--json"))
+    assert (told_of["id"], told_of["status"]) == (id_, "unknown")
+    assert told_of["evidence"]["looked_at"] == "2025-11-24T16:01:35.000000Z"
+    assert told_of["evidence"]["candidates"][0]["created_at"] == "2025-11-24T16:00:02.000000Z"
+    assert (told_of["evidence"]["looks"], told_of["evidence"]["covers"]) == (3, True)
+    assert (told_of["attempt"]["number"], told_of["attempt"]["detail"], told_of["near"]) == (1, "no answer within 30 s", None)
+    assert told_of["commands"][0] == f"flowbridge resolve {id_} --as delivered --run-id R7"
+    for command in told_of["commands"]:  # each is one that can be typed
+        assert run(*command.split()[1:], "--dry-run").stdout == "1 delivery to resolve\n"
+
+
+def test_a_run_of_the_same_flow_shows_where_to_look(store: Database) -> None:
+    unknown(store)
+    event = make_event()
+    one = make_delivery(event, flow="gumloop/abc", platform="gumloop", saved_item_id="abc")
+    events.add(store, event, [one], lambda *_: [])
+    put(store, one.id, status="delivered", run_id="R1", run_url="https://example.com/R1")
+    assert "a run near it https://example.com/R1" in run("resolve").stdout
+    (told_of,) = lines(run("resolve", "--json"))
+    assert (told_of["near"]["run_id"], told_of["near"]["run_url"]) == ("R1", "https://example.com/R1")
+
+
+def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:
+    first, second = unknown(store), unknown(store, "other")
+    event_id = queries.find(store, first)[0]
+    ids = lambda *arguments: [one["id"] for one in lines(run("resolve", *arguments, "--json"))]  # noqa: E731
+    assert (ids(), ids("--limit", "1"), ids("--route", "paid")) == ([second, first], [second], [first])
+    assert ids(first[:-2], event_id) == [first]
+    assert ids("--reason", "NO ANSWER", "--since", "2025-11-24") == [second, first]
+    nothing = run("resolve", "--route", "nobody")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "No deliveries like that are unknown.\n")
+
+
+def test_what_is_not_unknown_says_how_it_stands(store: Database) -> None:
+    event = make_event()
+    one = make_delivery(event, status=Status.SHADOW)
+    events.add(store, event, [one], lambda *_: [])
+    for name in (one.id, event.id):
+        result = run("resolve", name)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"{name}: it is shadow: only one whose outcome is unknown is resolved\n"
+    assert run("resolve", "dlv_none").exit_code == 1
+    assert run("resolve").stderr == "No delivery is unknown.\n"
+
+
+@pytest.mark.parametrize("more", [["--yes"], ["--dry-run"], ["--rate", "5/s"], ["--run-id", "R"], ["dlv_1", "--since", "1h"]])
+def test_what_goes_with_as_alone_is_wrong_usage_without_it(store: Database, more: list[str]) -> None:
+    assert run("resolve", *more).exit_code == 2
+
+
+def test_an_empty_store_has_none(folder: Path) -> None:
+    assert (run("resolve").exit_code, run("resolve").stderr) == (0, "No delivery is unknown.\n")
+    assert run("resolve", "dlv_1").exit_code == 1
+    assert not (folder / "data" / "flowbridge.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        ("free text", [("evidence", '"free text"')]),
+        ({}, []),
+        ({"looked_up_at": 0.0, "odd": {"a": [1]}}, [("looked up at", "1970-01-01T00:00:00.000000Z"), ("odd", '{"a":[1]}')]),
+        ({"candidates": ["R1"], "why": "x"}, [("found", "R1"), ("decided", "nothing: x")]),
+        (
+            {"looks": 1, "looked_at": 0.0, "covers": False},
+            [("looked", "1 time, last at 1970-01-01T00:00:00.000000Z: the list held no runs, not all of that time")],
+        ),
+        ({"candidates": [{"run_id": "R", "state": None}]}, [("found", "R (state unknown)")]),
+    ],
+)
+def test_evidence_of_any_form_is_told(evidence: JSON, expected: list[tuple[str, str]]) -> None:
+    assert told(evidence) == expected
+
+
+def test_times_in_evidence_are_as_all_others_and_nothing_else_changes() -> None:
+    assert evidence_json(None) is None
+    assert evidence_json({"at": 1.0, "looked_at": None, "covers_at": True, "since": "x", "n": [{"until": 0}]}) == {
+        "at": 1.0, "looked_at": None, "covers_at": True, "since": "x", "n": [{"until": "1970-01-01T00:00:00.000000Z"}],
+    }  # fmt: skip
+
+
+def test_one_or_many_are_settled_after_a_count(store: Database) -> None:
+    ids = [unknown(store) for _ in range(3)]
+    assert run("resolve", "--route", "paid", "--as", "queued", "--dry-run").stdout == "3 deliveries to resolve\n"
+    assert run("resolve", ids[0], "--as", "delivered", "--run-id", "R9", "--yes").exit_code == 0
+    assert run("resolve", "--route", "paid", "--as", "queued", "--yes").exit_code == 0
+    found = {one.id: (str(one.status), one.run_id) for one in queries.list_deliveries(store, Filters())}
+    assert found == {ids[0]: ("delivered", "R9"), ids[1]: ("queued", None), ids[2]: ("queued", None)}
+    assert run("resolve").stderr == "No delivery is unknown.\n"

@@ -1,0 +1,155 @@
+"""`flowbridge status`: what it shows of a bridge that runs, of one that does not, and of one that is in trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import run
+from conftest import make_delivery, make_event, put
+from serving import Bridge, until
+from test_reload_processes import Reloading, routes
+
+from bridge.circuit import Circuit
+from bridge.store import circuits, events
+from bridge.store.database import Database
+
+KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
+        "platforms", "dead", "unknown", "hold", "counted_to", "disk", "certificate"}  # fmt: skip
+
+
+def status(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bridge", "--config", str(bridge.config), "status", *arguments]
+    return subprocess.run(command, env=bridge.environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+def told(bridge: Bridge, code: int) -> dict[str, Any]:
+    result = status(bridge, "--json")
+    assert (result.returncode, result.stderr) == (code, ""), result.stdout
+    found: dict[str, Any] = json.loads(result.stdout)
+    assert set(found) == KEYS
+    assert found["ok"] is (code == 0)
+    return found
+
+
+def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_path: Path) -> None:
+    with Reloading(tmp_path) as bridge:
+        event = bridge.planned().event
+        bridge.wait_for(event.id, lambda one: one.run_state == "done")
+        bridge.status_of("not the secret of it")
+        processes = 2 + min(2, os.cpu_count() or 1)
+        until(lambda: len(told(bridge, 0)["processes"]) == processes, what="every process")
+        found = told(bridge, 0)
+        assert {one["role"] for one in found["processes"]} == {"web", "work", "reload"}
+        assert {one["config_hash"] for one in found["processes"]} == {found["config"]["hash"]} == {event.config_hash}
+        (source,) = found["sources"]
+        assert (source["name"], source["today"], source["rejected_today"]) == ("github", 1, 1)
+        assert (found["queue"], found["problems"]) == ([], [])
+        assert found["platforms"][0]["name"] == "local"
+
+        bridge.write(routes("x").replace("local/echo", "locl/echo"))
+        until(lambda: bridge.detail["config"]["error"], what="an error")
+        found = until(lambda: (one := told(bridge, 1)) and one["config"]["error"] and one, what="the error")
+        assert found["config"]["hash"] == event.config_hash, "the last good one"
+        (problem,) = found["problems"]
+        assert "routes.yaml:8:" in problem["what"]
+        assert problem["do"] == "flowbridge check"
+        shown = status(bridge)
+        assert shown.returncode == 1
+        assert "1 thing wants attention" in shown.stdout
+
+        for secret in ("another secret", bridge.environ["FLOWBRIDGE_ADMIN_TOKEN"], "GITHUB_SECRET"):
+            assert secret not in shown.stdout
+        bridge.stop()
+    found = told(bridge, 1)
+    assert found["processes"] == []
+    assert "nothing runs" in found["problems"][0]["what"]
+    assert [one["today"] for one in found["sources"]] == [1]
+
+
+def test_before_the_first_start(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {local: {type: local}}\nsources: {contact: {provider: form}}\n")
+    result = run("status")
+    assert result.exit_code == 1
+    assert "no database yet" in result.stdout
+    assert re.search(r"contact +never +0 +0", result.stdout)
+    assert not (folder / "data").exists(), "to look makes nothing"
+
+
+@pytest.mark.parametrize("wide", [80])
+def test_it_fits_a_screen_and_needs_no_colour(store: Database, folder: Path, wide: int) -> None:
+    """Nothing is cut off, and no line but one with a path or a command is longer than the screen."""
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n")
+    for number in range(3):
+        event = make_event(None, now=time.time())
+        name, since = f"a-route-with-quite-a-long-name-{number}", time.time() - 90000
+        long = make_delivery(event, name, platform="elsewhere", created_at=since, due_at=since)
+        events.add(store, event, [long], lambda *_: [])
+    event = make_event(None, now=time.time())
+    held = make_delivery(event)
+    events.add(store, event, [held], lambda *_: [])
+    put(store, held.id, status="unknown")
+    result = run("status")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stdout
+    assert "5 things want attention:" in result.stdout
+    assert "a-route-with-quite-a-long-name-2  1       25 h 0 min  0        no platform" in result.stdout
+    late = [line for line in result.stdout.splitlines() if len(line) > wide and "/" not in line]
+    assert late == []
+
+
+def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {g: {type: gumloop, api_key: k, user_id: u}}\n")
+    now = time.time()
+    event = make_event(None, now=now)
+    events.add(store, event, [make_delivery(event, platform="g", created_at=now - 400, due_at=now - 400)], lambda *_: [])
+    busy = Circuit(platform="g", allowance=0, raise_at=now + 900, raise_for=15.0)
+    with store.engine.begin() as connection:
+        circuits.write(connection, {}, {"g": busy}, now)
+    result = run("status")
+    assert re.search(r"g +0 of 5 +0 +0 +closed +0 until 20\S+ \S+Z", result.stdout), result.stdout
+    found = json.loads(run("status", "--json").stdout)
+    assert "platform_full:g" in {one["key"] for one in found["problems"]}
+    (platform,) = found["platforms"]
+    assert (platform["allowance"], platform["full_until"] is None) == (0, False)
+
+
+def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(store: Database, folder: Path) -> None:
+    from bridge.reload.presence import Presence
+
+    (folder / "routes.yaml").write_text("version: 1\n")
+    config = {"hash": "a" * 64, "since": "2026-11-24T17:03:05Z", "error": [], "error_since": None, "restart": ["FLOWBRIDGE_LOG"]}
+    place = {"pid": 7, "role": "web", "since": "2026-11-24T17:03:05Z", "config_hash": "a" * 64}
+    presence = Presence(folder / "data")
+    try:
+        processes = [place, {**place, "role": "work", "pid": 8}]
+        presence.say({"pid": 6, "host": "h", "version": "0.0.1", "config": config, "processes": processes})
+        result = run("status")
+    finally:
+        presence.close()
+    assert result.exit_code == 0
+    assert "All is well." in result.stdout
+    assert "note: FLOWBRIDGE_LOG in .env changed" in result.stdout
+    assert "note: flowbridge 0.0.1 runs" in result.stdout
+
+
+def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: Database) -> None:
+    from bridge.store import health
+
+    url = postgresql.url.render_as_string(hide_password=False)
+    environ = {"FLOWBRIDGE_DATABASE_URL": url, "FLOWBRIDGE_SECRET_KEY": "k" * 32}
+    bridge = Reloading(tmp_path, environ=environ)
+    with postgresql.engine.begin() as connection:
+        health.beat(connection, "w", "elsewhere", 77, time.time())
+    found = told(bridge, 0)
+    assert [(one["host"], one["pid"], one["role"], one["config_hash"]) for one in found["processes"]] == [("elsewhere", 77, "work", None)]
+    assert abs(found["database"]["clock_ahead"]) < 2
+    assert found["database"]["version"].startswith("PostgreSQL")
+    assert "clock" in status(bridge).stdout

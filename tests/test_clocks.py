@@ -1,0 +1,75 @@
+"""The clocks of platforms, as the dates of their answers tell them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+
+import pytest
+
+from bridge.model import Answer, Call, Lost
+from bridge.worker import clocks
+from bridge.worker.clocks import Clocks, _ahead
+
+DATE = "Sun, 13 Sep 2020 12:26:40 GMT"
+AT = 1_600_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("date", "before", "after", "ahead"),
+    [
+        (DATE, AT + 0.2, AT + 0.3, 0.0),
+        (DATE, AT - 30.0, AT + 30.0, 0.0),  # a call that took a minute tells no less
+        (DATE, AT - 60.0, AT - 40.0, 40.0),
+        (DATE, AT + 41.0, AT + 60.0, -40.0),
+        ("yesterday", AT, AT, None),
+        ("", AT, AT, None),
+        ("Sun, 13 Sep 99999 12:26:40 GMT", AT, AT, None),
+    ],
+)
+def test_how_far_a_date_lies_outside_of_the_call(date: str, before: float, after: float, ahead: float | None) -> None:
+    assert _ahead(date, before, after) == ahead
+
+
+def answers(ahead: Iterable[float | None]) -> Clocks:
+    """Clocks after calls whose answers were dated so far ahead; null: there was no answer."""
+    left = list(ahead)
+
+    def send(call: Call, timeout: float) -> Answer | Lost:
+        one = left.pop(0)
+        if one is None:
+            return Lost("no answer", sent=False)
+        return Answer(status=200, headers={"date": formatdate(time.time() + one, usegmt=True)})
+
+    found = Clocks(send)
+    for _ in list(left):
+        found.send(Call(method="POST", url="https://user@api.example.com:8443/x", headers={}, body=b""), 1.0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        ([], {}),
+        ([100.0, 100.0], {}),
+        ([100.0, None, 100.0, 100.0], {"api.example.com:8443": 100.0}),
+        ([100.0, 0.0, 0.0], {"api.example.com:8443": 0.0}),
+        ([-100.0] * 9 + [0.0] * 3, {"api.example.com:8443": 0.0}),
+    ],
+)
+def test_the_median_of_the_last_answers_tells(ahead: list[float | None], told: dict[str, float]) -> None:
+    assert answers(ahead).ahead() == {host: pytest.approx(seconds, abs=2.5) for host, seconds in told.items()}
+
+
+def test_what_was_long_ago_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answers([100.0] * 3)
+    monkeypatch.setattr(clocks, "FRESH", -1.0)
+    assert found.ahead() == {}
+
+
+def test_few_hosts_are_remembered() -> None:
+    found = Clocks(lambda *_: Answer(status=200, headers={"date": DATE}))
+    for number in range(3 * (clocks.MOST + 5)):
+        found.send(Call(method="GET", url=f"http://host-{number // 3}", headers={}, body=b""), 1.0)
+    assert len(found.ahead()) == clocks.MOST and "host-0" not in found.ahead()

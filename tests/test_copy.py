@@ -1,0 +1,338 @@
+"""A database copied whole into another: every row as it is, or nothing; and what is left to do to the people who asked."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import lines, run
+from conftest import NOW, make_delivery, make_event, new_postgres_database
+from sqlalchemy import Boolean, Float, LargeBinary, Text, insert, make_url, select, text
+
+from bridge.embedded import LocalFlow, LocalRun, LocalState
+from bridge.errors import StoreError
+from bridge.model import Debounce, Order, Status
+from bridge.sealing import of_secrets
+from bridge.store import claims, copying, events, health, learned, local_flows, migrate, runs, tables
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[Any]:
+    """Make an empty database of a kind; with a schema, unless `bare`."""
+    made: list[Database] = []
+
+    def one(kind: str, *, bare: bool = False) -> Database:
+        file = tmp_path / f"{len(made)}.db"
+        if kind == "postgresql":
+            server = request.getfixturevalue("postgres")
+            template = () if bare else (request.getfixturevalue("migrated_postgres"),)
+            made.append(Database(new_postgres_database(server, *template)))
+        else:
+            made.append(Database(f"sqlite:///{file}") if bare else new_sqlite(file))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+
+
+def fill(database: Database) -> None:
+    """Something in every table, and what triggers would change."""
+    def add(event: Any, **changes: Any) -> None:
+        events.add(database, event, [make_delivery(event, **changes)], lambda *_: [])
+
+    body = bytes(range(256)) * 4
+    for number in range(3):  # a head, and two that wait
+        add(make_event(f"line-{number}", body=body), order=Order(key="k", blocks=True))
+    for number in range(3):  # two are merged into the third
+        add(make_event(f"merge-{number}"), route="merging", debounce=Debounce(key="d", until=NOW + 60), due_at=NOW + 10)
+    add(make_event(None, problem="not JSON: \u00e9 \U0001f600"), route="parked", status=Status.DEAD, reason="x", finished_at=NOW)
+    add(make_event("claimed", sender_retry=3), route="sent", inputs={"n": 0.1, "nul": "\0", "half": "\ud800"})
+    allowed = Allowed(caps={"local": 1})
+    database.write(lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1"))
+    events.remember_config(database, "h" * 64, '{"version":1}', NOW)
+    learned.allow(database, "asana", NOW + 60)
+    learned.teach(database, "asana", learned.seal(of_secrets((), "k" * 32), "asana", "told"), NOW)
+    local_run = LocalRun(id="run1", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
+    database.write(lambda connection: local_flows.replace(connection, [LocalFlow(id="echo", workbook="w")], NOW))
+    database.write(lambda connection: runs.start(connection, local_run))
+    database.write(lambda connection: health.beat(connection, "host:1", "host", 1, NOW))
+    with database.engine.begin() as connection:
+        for table in tables.metadata.sorted_tables:
+            if connection.execute(select(table).limit(1)).first() is None:
+                connection.execute(insert(table).values({column.name: some(column) for column in table.c}))
+
+
+def some(column: Any) -> Any:
+    """A value that the column takes, unlike its default."""
+    values = {Text: f"some {column.name}", Float: NOW + 0.1, Boolean: True, LargeBinary: b"\0\xff"}
+    return next((value for kind, value in values.items() if isinstance(column.type, kind)), 7)
+
+
+def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
+    with database.read() as connection:
+        return {
+            table.name: sorted((dict(row._mapping) for row in connection.execute(select(table))), key=repr)
+            for table in tables.metadata.sorted_tables
+        }
+
+
+@pytest.mark.parametrize("target_kind", KINDS)
+@pytest.mark.parametrize("source_kind", KINDS)
+def test_every_row_is_copied_as_it_is(make: Any, source_kind: str, target_kind: str) -> None:
+    source, target = make(source_kind), make(target_kind)
+    fill(source)
+    was = everything(source)
+    assert all(was.values()), "there is something in every table"
+    copying.check(source, target, snapshot=False)
+    copied = copying.copy(source, target)
+    assert everything(target) == was == everything(source)
+    assert copied.rows == {name: len(rows) for name, rows in was.items()}
+    assert {row["status"] for row in was["delivery"]} >= {"queued", "blocked", "cancelled", "dead", "sending"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_copy_goes_on_where_the_source_was(make: Any, kind: str) -> None:
+    """Numbers go on, a line lines up, a secret opens, and what was leased is taken over."""
+    source, target = make("sqlite"), make(kind, bare=True)
+    fill(source)
+    copying.check(source, target, snapshot=False)
+    copying.copy(source, target)
+    last = max(row["seq"] for row in everything(source)["event"])
+    event = make_event("next")
+    events.add(target, event, [make_delivery(event, order=Order(key="k"))], lambda *_: [])
+    [delivery] = events.deliveries_of(target, [event.id])[event.id]
+    assert delivery.status is Status.BLOCKED
+    with target.read() as connection:
+        assert connection.execute(select(tables.event.c.seq).where(tables.event.c.id == event.id)).scalar_one() > last
+    again = make_event("line-0")
+    assert events.add(target, again, [], lambda *_: []).duplicate
+    assert learned.opened(of_secrets((), "k" * 32), "asana", learned.find(target, "asana").sealed or "") == "told"
+
+
+def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
+    source, target = make("sqlite"), make("postgresql", bare=True)
+    fill(source)
+    copying.check(source, target, snapshot=False)
+    assert migrate.revision(target) is None, "a check changes nothing"
+    copying.copy(source, target)
+    assert migrate.revision(target) == tables.HEAD
+
+
+# -- what is refused
+
+
+def test_a_running_worker_is_in_the_way(make: Any) -> None:
+    source, target = make("sqlite"), make("sqlite")
+    source.write(lambda connection: health.beat(connection, "host:1", "host", 1, time.time()))
+    with pytest.raises(StoreError, match="a worker is running"):
+        copying.check(source, target, snapshot=False)
+    copying.check(source, target, snapshot=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_that_is_not_empty_is_refused_and_left_alone(make: Any, kind: str) -> None:
+    source, target = make("sqlite"), make(kind)
+    fill(source)
+    events.add(target, make_event("mine"), [], lambda *_: [])
+    before = everything(target)
+    with pytest.raises(StoreError, match=r"not empty: it has rows \(1 in event\)"):
+        copying.check(source, target, snapshot=False)
+    with pytest.raises(StoreError, match="not empty"):
+        copying.copy(source, target)
+    assert everything(target) == before
+
+
+def test_other_schemas_and_the_database_itself_are_refused(make: Any) -> None:
+    source, target = make("sqlite"), make("sqlite")
+    with pytest.raises(StoreError, match="into itself"):
+        copying.check(source, source, snapshot=False)
+    with target.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    with pytest.raises(StoreError, match="to copy into has schema 0003"):
+        copying.check(source, target, snapshot=False)
+    with pytest.raises(StoreError, match="to be copied has schema 0003"):
+        copying.check(target, source, snapshot=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_comes_in_meanwhile_spoils_the_copy_unless_it_is_a_snapshot(make: Any, kind: str) -> None:
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}[kind]
+    source, target = make(kind), make(other)
+    fill(source)
+    was, late = everything(source), []
+
+    def come_in(_rows: int) -> None:
+        if not late:
+            late.append(make_event("late"))
+            events.add(source, late[0], [make_delivery(late[0])], lambda *_: [])
+
+    with pytest.raises(StoreError, match="something came in"):
+        copying.copy(source, target, advance=come_in)
+    assert not any(everything(target).values())
+    late.clear()
+    was = everything(source)
+    copying.copy(source, target, snapshot=True, advance=come_in)
+    assert everything(target) == was, "the state as it was at the beginning"
+
+
+def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -> None:
+    source, target = make("sqlite"), make("postgresql")
+    bad, half = make_event("1"), make_event("2")
+    for event in (bad, half, make_event("3")):
+        events.add(source, event, [], lambda *_: [])
+    with source.engine.begin() as connection:
+        connection.execute(text("UPDATE event SET type = 'a' || char(0) || 'b', problem = 'x' || char(0) WHERE id = :id"), {"id": bad.id})
+        connection.execute(text("UPDATE event SET type = CAST(X'61ff62' AS TEXT) WHERE id = :id"), {"id": half.id})
+    with pytest.raises(StoreError) as refused:
+        copying.copy(source, target)
+    assert f"event '{bad.id}' (type, problem)" in str(refused.value)
+    assert f"event '{half.id}' (type)" in str(refused.value)
+    assert not any(everything(target).values())
+    copied = copying.copy(source, target, mend=True)
+    assert (copied.mended, copied.rows["event"]) == (2, 3)
+    assert events.get(target, bad.id).type == "a\ufffdb"
+    assert events.get(target, half.id).type == "a\ufffdb"
+
+
+def test_many_rows_that_do_not_fit_are_counted(make: Any) -> None:
+    source, target = make("sqlite"), make("postgresql")
+    for number in range(copying.NAMED + 5):
+        events.add(source, make_event(str(number)), [], lambda *_: [])
+    with source.engine.begin() as connection:
+        connection.execute(text("UPDATE event SET type = char(0)"))
+    with pytest.raises(StoreError, match="and 5 more"):
+        copying.copy(source, target)
+
+
+def test_a_number_that_does_not_fit_is_named_too(make: Any) -> None:
+    source, target = make("sqlite"), make("postgresql")
+    event = make_event("1")
+    events.add(source, event, [], lambda *_: [])
+    with source.engine.begin() as connection:
+        connection.execute(text("UPDATE event SET duplicates = 3000000000"))
+    with pytest.raises(StoreError, match=f"event '{event.id}'.*out of range"):
+        copying.copy(source, target)
+    assert not any(everything(target).values())
+
+
+def test_a_copy_that_is_not_the_same_is_undone(make: Any) -> None:
+    source, target = make("sqlite"), make("postgresql")
+    fill(source)
+    with target.engine.begin() as connection:
+        connection.execute(text("CREATE RULE loses AS ON INSERT TO attempt DO INSTEAD NOTHING"))
+    with pytest.raises(StoreError, match="what was written to attempt is not what was read"):
+        copying.copy(source, target)
+    assert not any(everything(target).values())
+
+
+# -- what goes wrong in the middle
+
+KILLED = """
+import os, signal
+from bridge.store import copying
+from bridge.store.database import Database
+done = 0
+def advance(rows):
+    global done
+    done += rows
+    if done >= {rows}:
+        os.kill(os.getpid(), signal.SIGKILL)
+copying.copy(Database({source!r}), Database({target!r}), advance=advance)
+"""
+
+
+def url_of(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.3, 1.0, 1.7], ids=["writing", "between", "comparing"])
+def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(make: Any, kind: str, share: float) -> None:
+    source, target = make("sqlite"), make(kind)
+    fill(source)
+    rows = sum(copying.count(source).values())
+    program = KILLED.format(rows=int(rows * share), source=url_of(source), target=url_of(target))
+    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not any(everything(target).values())
+    event = make_event("k")
+    events.add(target, event, [make_delivery(event, order=Order(key="k"))], lambda *_: [])
+    [delivery] = events.deliveries_of(target, [event.id])[event.id]
+    assert delivery.holds_key, "its triggers are there"
+    with target.engine.begin() as connection:
+        connection.execute(text("DELETE FROM delivery"))
+        connection.execute(text("DELETE FROM event"))
+    copying.check(source, target, snapshot=False)
+    copying.copy(source, target)
+    assert everything(target) == everything(source)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_does_not_grow_with_the_database(make: Any, kind: str) -> None:
+    """Sixty megabytes in bodies, of a megabyte each."""
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}[kind]
+    source, target = make(kind), make(other)
+    for number in range(60):
+        events.add(source, make_event(str(number), body=bytes([number]) * 2**20), [], lambda *_: [])
+    tracemalloc.start()
+    try:
+        copying.copy(source, target)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 45 * 2**20
+    assert copying.count(target)["event"] == 60
+
+
+# -- the command
+
+
+@pytest.fixture
+def filled(folder: Path) -> Database:
+    database = Database(f"sqlite:///{folder / 'data' / 'flowbridge.db'}")
+    migrate.upgrade(database)
+    fill(database)
+    database.close()
+    return database
+
+
+def test_the_command_copies_after_a_question_and_says_what_comes_next(filled: Database, folder: Path) -> None:
+    rows = sum(copying.count(filled).values())
+    to = f"sqlite:///{folder / 'copy.db'}"
+    asked = run("db", "copy", "--to", to)
+    assert (asked.exit_code, f"{rows} rows to copy" in asked.stderr, "--yes" in asked.stderr) == (2, True, True)
+    assert lines(run("db", "copy", "--to", to, "--dry-run", "--json")) == [{"count": rows}]
+    assert not (folder / "copy.db").exists()
+    done = run("db", "copy", "--to", to, "--yes")
+    assert done.exit_code == 0, done.stderr
+    assert "copied and compared: " in done.stdout
+    assert "8 rows of event" in done.stdout
+    assert f"FLOWBRIDGE_DATABASE_URL={to}" in done.stderr
+    assert "stays sealed" in done.stderr
+    again = run("db", "copy", "--to", to, "--yes")
+    assert (again.exit_code, "is not empty" in again.stderr) == (1, True)
+
+
+def test_the_command_to_postgresql_hides_the_password(filled: Database, folder: Path, postgres_database: str) -> None:
+    to = make_url(postgres_database).set(password="hunter2").render_as_string(hide_password=False)
+    [answer] = lines(run("db", "copy", "--to", to, "--yes", "--json"))
+    assert (answer["rows"]["event"], answer["mended"]) == (8, 0)
+    assert "hunter2" not in str(answer)
+    plain = run("db", "copy", "--to", to, "--yes")
+    assert (plain.exit_code, "hunter2" in plain.output) == (1, False)
+
+
+def test_a_url_that_is_none_is_2(filled: Database) -> None:
+    assert run("db", "copy", "--to", "mysql://x/y", "--yes").exit_code == 2

@@ -1,0 +1,375 @@
+"""A form's files on their way to a platform: uploaded once, sent in Base64 or as a link, and only where they are the event's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_delivery, make_event
+from forms import PDF, PNG
+from hypothesis import given
+from hypothesis import strategies as st
+from servers import FakePlatform, Misbehaving, drop, respond
+from test_worker import attempts, configured, get, gumloop, is_in, quick, wait, working  # noqa: F401
+
+from bridge.blobs import Blobs
+from bridge.deliver import deliver
+from bridge.engine.calls import Calls
+from bridge.handing import Hands, link_until, may_refer, referred, uploaded_name
+from bridge.links import PREFIX, file_of, link
+from bridge.model import Answer, Call, Delivery, Event, FormFile, Kind, Lost, Retry, Status
+from bridge.platforms import PLATFORMS
+from bridge.platforms import gumloop as gumloop_calls
+from bridge.routes import Platform
+from bridge.send import Sender
+from bridge.settings import load_settings
+from bridge.store import claims, events
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+from bridge.worker import files as worker_files
+from bridge.worker.files import Files, Uploaded
+
+NOW = 1_764_000_000.0
+CV = FormFile(field="cv", name="cv.pdf", type="application/pdf", size=len(PDF), sha256=sha256(PDF).hexdigest())
+PHOTO = FormFile(field="photo", name="me.png", type="image/png", size=len(PNG), sha256=sha256(PNG).hexdigest())
+CONTENTS = {CV.sha256: PDF, PHOTO.sha256: PNG}
+EVENT = make_event("1", files=(CV, PHOTO))
+
+
+def http(url: str = "https://crm.example.com/in", **more: Any) -> Platform:
+    return Platform(name="crm", type="http", base_url=url, **more)
+
+
+def delivery(inputs: Any, **more: Any) -> Delivery:
+    return make_delivery(EVENT, inputs=inputs, **more)
+
+
+class Sent:
+    """Answers calls as told, and remembers them."""
+
+    def __init__(self, *answers: Answer | Lost) -> None:
+        self.answers, self.calls = list(answers), list[Call]()
+
+    def __call__(self, call: Call, _timeout: float) -> Answer | Lost:
+        self.calls.append(call)
+        return self.answers.pop(0) if self.answers else ok({"run_id": "r1"})
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [json.loads(call.body) for call in self.calls]
+
+
+def ok(value: Any) -> Answer:
+    return Answer(status=200, body=json.dumps(value).encode())
+
+
+def hands(one: Delivery, **more: Any) -> Hands:
+    given_: dict[str, Any] = {
+        "files": referred(one.inputs, EVENT.files),
+        "content": lambda file: CONTENTS.get(file.sha256),
+        "link": lambda event_id, number, until: f"https://hooks.example.com/files/{event_id}.{number}.{until:g}",
+        "left": lambda: 10.0,
+        "uploaded": {},
+    }
+    return Hands(**given_ | more)
+
+
+# -- what is replaced
+
+
+def test_on_gumloop_a_file_is_uploaded_and_the_input_is_its_name() -> None:
+    one = delivery({"cv": asdict(CV), "all": [asdict(CV), asdict(PHOTO)], "name": "Ann", "called": CV.name, "deep": {"x": [asdict(PHOTO)]}})
+    send = Sent(ok({"success": True, "file_name": "their-name.pdf"}), ok({"success": True, "file_name": "me.png"}))
+    outcome = deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
+    assert (outcome.kind, outcome.run_id) == (Kind.STARTED, "r1")
+    assert [call.url.rpartition("/")[2] for call in send.calls] == ["upload_file", "upload_file", "start_pipeline"]
+    assert send.bodies[0] == {
+        "user_id": "fake-user", "file_name": f"{EVENT.id}-1-cv.pdf", "file_content": base64.b64encode(PDF).decode(),
+    }  # fmt: skip
+    start = send.bodies[2]
+    assert (start["cv"], start["all"], start["name"], start["called"]) == ("their-name.pdf", ["their-name.pdf", "me.png"], "Ann", "cv.pdf")
+    assert start["deep"] == {"x": ["me.png"]}
+
+
+def test_a_whole_body_has_the_names_too() -> None:
+    one = delivery({"cv": asdict(CV)}, whole_body=True)
+    send = Sent(ok({"success": True, "file_name": "x"}))
+    deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
+    assert send.bodies[1] == {"cv": "x"}
+
+
+def test_on_http_a_file_has_its_bytes_or_a_link() -> None:
+    one, send = delivery({"cv": asdict(CV)}), Sent(Answer(status=200), Answer(status=200))
+    assert deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
+    assert deliver(one, http(files="link", file_links=3600.0), send, NOW, hands(one)).kind is Kind.STARTED
+    inline, linked = (body["cv"] for body in send.bodies)
+    assert inline == asdict(CV) | {"content": base64.b64encode(PDF).decode()}
+    until = link_until(one.created_at, NOW, 3600.0)
+    assert linked["url"] == f"https://hooks.example.com/files/{EVENT.id}.0.{until:g}" and linked["expires_at"].endswith("Z")
+    assert {key: linked[key] for key in asdict(CV)} == asdict(CV) and "content" not in linked
+
+
+def test_an_object_that_looks_like_a_file_of_another_event_stays_what_it_is() -> None:
+    """Whoever posts JSON can write such an object; it must not bring them anybody's file."""
+    strange = asdict(replace(CV, sha256="0" * 64))
+    typed = asdict(CV) | {"size": str(CV.size)}
+    one = delivery({"a": strange, "b": typed, "c": asdict(CV) | {"more": 1}, "d": {"sha256": CV.sha256}, "e": asdict(PHOTO)})
+    assert may_refer(one.inputs) and referred(one.inputs, EVENT.files) == {1: PHOTO}
+    send = Sent(Answer(status=200))
+    deliver(one, http(), send, NOW, hands(one))
+    sent = send.bodies[0]
+    assert (sent["a"], sent["b"], sent["c"], sent["d"]) == (strange, typed, asdict(CV) | {"more": 1}, {"sha256": CV.sha256})
+    assert "content" in sent["e"]
+
+
+@given(
+    st.recursive(st.none() | st.text() | st.integers(), lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(), one, max_size=5))
+)
+def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
+    assert not may_refer(inputs)
+    assert referred(inputs, EVENT.files) == {}
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "ours"),
+    [
+        (Lost("no connection", sent=False), Kind.REFUSED, False),
+        (Lost("no answer within 5 s", sent=True), Kind.REFUSED, False),
+        (Answer(status=500), Kind.REFUSED, True),
+        (Answer(status=408), Kind.REFUSED, True),
+        (Answer(status=429, headers={"retry-after": "7"}), Kind.REFUSED, True),
+        (Answer(status=507, body=b'{"error": "storage_full"}'), Kind.REFUSED, True),
+        (Answer(status=413), Kind.REJECTED, True),
+        (Answer(status=401), Kind.REJECTED, True),
+        (Answer(status=302), Kind.REJECTED, True),
+        (Answer(status=200, body=b"<html>"), Kind.REFUSED, True),
+        (ok({"success": False, "file_name": "x"}), Kind.REFUSED, True),
+        (ok({"success": True, "file_name": 7}), Kind.REFUSED, True),
+        (ok({"success": True, "file_name": "a\nb"}), Kind.REFUSED, True),
+    ],
+)
+def test_an_upload_that_fails_started_nothing(answer: Answer | Lost, kind: Kind, ours: bool) -> None:
+    one, send = delivery({"cv": asdict(CV)}), Sent(answer)
+    outcome = deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
+    assert (outcome.kind, outcome.ours, outcome.run_id, len(send.calls)) == (kind, ours, None, 1)
+    assert outcome.detail.startswith("cv.pdf was not uploaded: ")
+    assert outcome.retry_after == (7.0 if isinstance(answer, Answer) and answer.status == 429 else None)
+
+
+def test_bytes_that_are_not_here_are_said_to_be_missing() -> None:
+    for platform in (http(), gumloop(url="https://api.example.com/v1")):
+        one, send = delivery({"cv": asdict(CV)}), Sent()
+        outcome = deliver(one, platform, send, NOW, hands(one, content=lambda _: None))
+        assert (outcome.kind, outcome.ours, send.calls) == (Kind.REFUSED, True, [])
+        assert "cv.pdf are not in the data folder" in outcome.detail
+
+
+def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
+    one = delivery({"all": [asdict(CV), asdict(PHOTO)]})
+    times, allowed = iter([10.0, 10.0, 0.5]), list[float]()
+    send = Sent(ok({"success": True, "file_name": "x"}))
+
+    def timed(call: Call, timeout: float) -> Answer | Lost:
+        allowed.append(timeout)
+        return send(call, timeout)
+
+    known: dict[tuple[str, str], str] = {}
+    outcome = deliver(one, gumloop(url="https://api.example.com/v1"), timed, NOW, hands(one, left=lambda: next(times), uploaded=known))
+    assert (outcome.kind, outcome.ours, allowed) == (Kind.REFUSED, True, [10.0]) and "timeout" in outcome.detail
+    send.answers = [ok({"success": True, "file_name": "y"})]
+    assert deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one, uploaded=known)).kind is Kind.STARTED
+    assert [call.url.rpartition("/")[2] for call in send.calls] == ["upload_file", "upload_file", "start_pipeline"], "the first was kept"
+
+
+def test_a_project_is_said_for_uploads_too() -> None:
+    call = gumloop_calls.build_upload(gumloop(url="https://api.example.com/v1", project_id="p1"), 'a"b.pdf', b"")
+    assert json.loads(call.body) == {"user_id": "fake-user", "file_name": 'a"b.pdf', "project_id": "p1", "file_content": ""}
+    assert {name for name, row in PLATFORMS.items() if row.upload} == {"gumloop", "local"}
+
+
+# -- links
+
+
+def test_a_link_is_good_for_its_file_until_it_expires_and_nobody_can_make_one() -> None:
+    token = link("https://hooks.example.com", "k" * 32, "evt_1", 2, NOW + 10).removeprefix(f"https://hooks.example.com{PREFIX}")
+    assert file_of(token, "k" * 32, NOW) == ("evt_1", 2)
+    assert file_of(token, "k" * 32, NOW + 10) is None
+    assert file_of(token, "x" * 32, NOW) is None and file_of(token, "", NOW) is None
+    for forged in (
+        "",
+        "x",
+        token[:-1],
+        token + "x",
+        token.replace(".", "", 1),
+        "." + token,
+        "a" * 10_000,
+        "é",
+        "WyJldnRfMSIsMiw5OTk5OTk5OTk5XQ.x",
+    ):
+        assert file_of(forged, "k" * 32, NOW) is None
+
+
+@given(st.floats(0, 400 * 86400.0), st.floats(60.0, 60 * 86400.0))
+def test_a_link_lasts_as_long_as_it_says_and_calls_of_a_delivery_are_alike(later: float, lasts: float) -> None:
+    until = link_until(NOW, NOW + later, lasts)
+    assert lasts - 1e-3 <= until - (NOW + later) <= 1.5 * lasts + 1e-3
+    assert link_until(NOW, NOW, lasts) == link_until(NOW, NOW + lasts * 0.49, lasts)
+
+
+# -- in a worker, with a store and blobs
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for content in CONTENTS.values():
+        Blobs(tmp_path / "data" / "blobs").keep(content)
+    return tmp_path / "data"
+
+
+def add(database: Database, event: Event, inputs: Any, platform: str = "gumloop", **more: Any) -> Delivery:
+    one = make_delivery(event, inputs=inputs, platform=platform, flow=f"{platform}/x", now=time.time() - 1,
+                        retry=Retry(attempts=3, first=0.02, max=0.1), **more)  # fmt: skip
+    events.add(database, event, [one], lambda _event, _nonce: [])
+    return one
+
+
+def gone_to(database: Database, delivery_id: str, status: Status) -> Delivery:
+    return wait(database, [delivery_id], is_in(status))[0]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePlatform]:
+    with FakePlatform(run_seconds=0.05) as platform:
+        yield platform
+
+
+def test_a_worker_uploads_first_and_each_file_once(database: Database, fake: FakePlatform, data: Path) -> None:
+    event = make_event("files", files=(CV, PHOTO))
+    fake.faults = [429, 500]  # the starts
+    one = add(database, event, {"cv": asdict(CV), "photo": asdict(PHOTO)}, on_unknown="retry")
+    with working(database, configured(gumloop(fake)), data=data):
+        gone_to(database, one.id, Status.DELIVERED)
+    names = [uploaded_name(event.id, 0, CV), uploaded_name(event.id, 1, PHOTO)]
+    assert fake.uploads == list(zip(names, (PDF, PNG), strict=True)), "though it was tried three times"
+    assert {key: fake.accepted[0].json[key] for key in ("cv", "photo")} == {"cv": names[0], "photo": names[1]}
+    assert get(database, one.id).inputs == {"cv": asdict(CV), "photo": asdict(PHOTO)}, "frozen as it was planned"
+
+
+def test_an_upload_that_fails_is_an_attempt_like_any_other(database: Database, fake: FakePlatform, data: Path) -> None:
+    event = make_event("files", files=(CV,))
+    fake.upload_faults = [500, "drop"]
+    one = add(database, event, {"cv": asdict(CV)})
+    with working(database, configured(gumloop(fake)), data=data):
+        gone_to(database, one.id, Status.DELIVERED)
+    assert [each.outcome for each in attempts(database, one.id)] == ["refused", "refused", "started"]
+    assert (len(fake.uploads), len(fake.starts)) == (1, 1)
+    fake.upload_faults = [413]
+    dead = add(database, make_event("more", files=(PHOTO,)), {"cv": asdict(PHOTO)})
+    with working(database, configured(gumloop(fake)), data=data):
+        reason = gone_to(database, dead.id, Status.DEAD).reason
+    assert reason is not None and reason.startswith("me.png was not uploaded: HTTP 413")
+    assert len(fake.starts) == 1
+
+
+def test_uploads_that_fail_open_no_circuit(database: Database, fake: FakePlatform, data: Path) -> None:
+    """What a file meets must not hold up deliveries without one."""
+    fake.upload_faults = [507] * 30
+    stuck = [add(database, make_event(str(n), files=(CV,)), {"cv": asdict(CV)}, route=f"r{n}") for n in range(4)]
+    with working(database, configured(gumloop(fake)), data=data):
+        for one in stuck:
+            gone_to(database, one.id, Status.DEAD)
+        plain = add(database, make_event("plain"), {"a": 1})
+        gone_to(database, plain.id, Status.DELIVERED)
+
+
+def test_a_file_that_is_gone_from_the_disk(sqlite: Database, fake: FakePlatform, tmp_path: Path) -> None:
+    one = add(sqlite, make_event("files", files=(CV,)), {"cv": asdict(CV)})
+    with working(sqlite, configured(gumloop(fake)), data=tmp_path / "nothing"):
+        reason = gone_to(sqlite, one.id, Status.DEAD).reason
+    assert reason == "gave up after 3 attempts: the bytes of cv.pdf are not in the data folder of this machine"
+    assert fake.starts == []
+
+
+def test_an_http_platform_gets_the_bytes(sqlite: Database, data: Path) -> None:
+    with Misbehaving() as server:
+        url = server.script("/in", drop, respond(200))
+        one = add(sqlite, make_event("files", files=(CV,)), {"cv": asdict(CV)}, platform="crm", on_unknown="retry")
+        with working(sqlite, configured(http(url)), data=data):
+            gone_to(sqlite, one.id, Status.DELIVERED)
+        first, second = (json.loads(each.body) for each in server.received)
+    assert first == second, "the same call again has the same body"
+    assert base64.b64decode(first["cv"]["content"]) == PDF
+
+
+def made(data: Path, database: Database) -> Files:
+    return Files(load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(data)}), database)
+
+
+def test_no_more_files_are_in_hand_than_there_is_room_for(sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_files, "ROOM", len(PDF) + 10)
+    event = make_event("files", files=(CV,))
+    one, files = add(sqlite, event, {"cv": asdict(CV)}, platform="crm"), made(data, sqlite)
+    inside, most, go_on = list[int](), list[int](), threading.Event()
+
+    def slow(_call: Call, _timeout: float) -> Answer:
+        inside.append(1)
+        most.append(len(inside))
+        go_on.wait(5.0)
+        inside.pop()
+        return Answer(status=200)
+
+    threads = [threading.Thread(target=files.deliver, args=(one, http(), slow, NOW)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    late = files.deliver(one, http(timeout=0.05), slow, NOW)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert (late.kind, late.ours, max(most)) == (Kind.REFUSED, True, 1) and len(most) == 3
+
+
+def test_a_store_that_fails_before_the_call_started_nothing(sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.errors import StoreError
+
+    def failing(*_: object) -> None:
+        raise StoreError("away")
+
+    monkeypatch.setattr(events, "files_of", failing)
+    outcome = made(data, sqlite).deliver(delivery({"cv": asdict(CV)}), http(), Sender().send, NOW)
+    assert (outcome.kind, outcome.ours) == (Kind.REFUSED, True)
+
+
+def test_a_call_that_is_made_elsewhere_hands_files_over_too(sqlite: Database, fake: FakePlatform, data: Path) -> None:
+    event = make_event("files", files=(CV,))
+    one = add(sqlite, event, {"cv": asdict(CV)})
+    calls = Calls(lambda: configured(gumloop(fake)), sqlite, Sender().send, 60.0, made(data, sqlite))
+    allowed = Allowed(caps={"gumloop": 5})
+    try:
+        [claim] = sqlite.write(lambda c: claims.claim(c, allowed, most=5, now=time.time(), lease="w:1", intents=False))
+        assert calls.make(one.id, claim.lease)
+    finally:
+        calls.close()
+    assert fake.uploads == [(uploaded_name(event.id, 0, CV), PDF)]
+    assert fake.accepted[0].json["cv"] == uploaded_name(event.id, 0, CV)
+
+
+def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_files, "REMEMBERED", 3)
+    known = Uploaded()
+    for number in range(5):
+        known["p", str(number)] = "x"
+    assert sorted(name for _, name in known) == ["2", "3", "4"] and known.get(("p", "0")) is None and known.get(("p", "4")) == "x"
+    monkeypatch.setattr(worker_files, "FRESH", -1.0)
+    known["p", "9"] = "x"
+    assert known.get(("p", "9")) is None

@@ -1,0 +1,333 @@
+"""What machines that share a database do for each other: ring, agree on the time, and leave to one of them what only one needs to do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from serving import until
+from sqlalchemy import insert, text, update
+
+from bridge.errors import StoreError
+from bridge.model import Order
+from bridge.store import bell, checkup, clock, events, health, leadership, tables
+from bridge.store.bell import Bell, Listener
+from bridge.store.clock import Clock
+from bridge.store.database import Database
+from bridge.store.leadership import Leadership
+from bridge.worker.housekeeping import CHORES, Chore, Housekeeper
+
+# -- what a connection insists on
+
+
+def shown(database: Database, *names: str) -> list[str]:
+    return database.write(lambda connection: [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names])
+
+
+def set_defaults(database: Database, **values: str) -> None:
+    """Change the defaults of the database; new connections have them."""
+    with database.engine.begin() as connection:
+        for name, value in values.items():
+            connection.execute(text(f"ALTER DATABASE {database.url.database} SET {name} = '{value}'"))
+    database.engine.dispose()
+
+
+def test_a_commit_is_on_disk_whatever_the_defaults_are(postgresql: Database) -> None:
+    set_defaults(postgresql, synchronous_commit="off", default_transaction_isolation="serializable")
+    with postgresql.engine.connect() as raw:
+        raw.execute(text("SET default_transaction_isolation = 'serializable'"))  # the same connection is used again
+        raw.commit()
+    assert shown(postgresql, "synchronous_commit", "transaction_isolation") == ["on", "read committed"]
+    with postgresql.read() as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar() == "repeatable read"
+    assert shown(postgresql, "transaction_isolation") == ["read committed"], "a reader leaves nothing behind"
+
+
+@pytest.mark.parametrize("stronger", ["local", "remote_write", "remote_apply"])
+def test_what_promises_no_less_is_left_as_it_is(postgresql: Database, stronger: str) -> None:
+    set_defaults(postgresql, synchronous_commit=stronger)
+    assert shown(postgresql, "synchronous_commit") == [stronger]
+
+
+def test_db_check_says_what_of_the_server_matters(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checkup.look(postgresql)
+    assert (found["problems"], found["notes"]) == ([], [])
+    assert found["version"].startswith("PostgreSQL 1")
+    set_defaults(postgresql, synchronous_commit="off")
+    monkeypatch.setattr(checkup, "OLDEST", 990000)
+    off, old = checkup.look(postgresql)["notes"]
+    assert "synchronous_commit is off for others" in off
+    assert "PostgreSQL before" in old
+
+
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes", "server_encoding"])
+def test_db_check_knows_the_settings_by_their_real_names(postgresql: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """They cannot be changed for one database alone, so other values are taken for the right ones."""
+    monkeypatch.setitem(checkup.SETTINGS, name, (("another",), checkup.SETTINGS[name][1]))
+    [note] = checkup.look(postgresql)["notes"]
+    assert name in note or "encoding" in note
+
+
+def test_a_reader_sees_one_state(database: Database) -> None:
+    first, second = make_event("1"), make_event("2")
+    events.add(database, first, [], lambda *_: [])
+    count = text("SELECT count(*) FROM event")
+    with database.read() as connection:
+        assert connection.execute(count).scalar() == 1
+        events.add(database, second, [], lambda *_: [])
+        assert connection.execute(count).scalar() == 1
+    with database.read() as connection:
+        assert connection.execute(count).scalar() == 2
+
+
+# -- the bell
+
+
+@contextmanager
+def listening(database: Database) -> Iterator[tuple[Listener, list[float]]]:
+    rings: list[float] = []
+    listener = Listener(database, lambda: rings.append(time.monotonic()))
+    listener.start()
+    try:
+        until(lambda: listener.hears and rings, what="a listener")
+        yield listener, rings
+    finally:
+        listener.close()
+
+
+def end_connections(database: Database) -> int:
+    """End every connection to the database but our own; return how many."""
+    with database.engine.connect() as connection:
+        ended = connection.execute(
+            text(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        return ended.scalar_one()
+
+
+def test_a_ring_is_heard_by_those_who_share_the_database(postgresql: Database) -> None:
+    near = threading.Event()
+    with listening(postgresql) as (_, rings):
+        before = len(rings)
+        Bell(postgresql, near.set).ring()
+        until(lambda: len(rings) > before, what="the ring")
+        assert near.is_set()
+        before = len(rings)
+        bell.ring(postgresql)
+        until(lambda: len(rings) > before, what="the ring of a command")
+
+
+def test_many_rings_are_few_notifications(postgresql: Database) -> None:
+    ours = Bell(postgresql, lambda: None)
+    with listening(postgresql) as (_, rings):
+        before = len(rings)
+        for _ in range(2000):
+            ours.ring()
+        until(lambda: len(rings) > before, what="a ring")
+        assert len(rings) - before < 200
+
+
+def test_bell_and_listener_come_back_after_their_connections_were_ended(postgresql: Database) -> None:
+    ours = Bell(postgresql, lambda: None)
+    with listening(postgresql) as (listener, rings):
+        ours.ring()
+        before = len(rings)
+        until(lambda: end_connections(postgresql) >= 2, what="two connections")
+        until(lambda: listener.hears and len(rings) > before, what="a listener that rings once, for what it missed")
+
+        def heard_again() -> bool:
+            at = len(rings)
+            ours.ring()  # the first may be lost with the old connection
+            time.sleep(0.05)
+            return len(rings) > at
+
+        until(heard_again, what="a ring over new connections")
+
+
+def test_a_listener_that_cannot_listen_says_so(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(postgresql) as (listener, _):
+        monkeypatch.setattr(bell, "CHANNEL", "no such channel")  # LISTEN is then a syntax error
+        until(lambda: end_connections(postgresql) and not listener.hears, what="silence")
+
+
+def test_on_sqlite_nothing_is_rung_or_heard(sqlite: Database) -> None:
+    near = threading.Event()
+    listener = Listener(sqlite, near.set)
+    listener.start()
+    bell.ring(sqlite)
+    assert not listener.hears
+    listener.close()
+    Bell(sqlite, near.set).ring()
+    assert near.is_set()
+
+
+# -- the time
+
+
+def test_the_clock_is_that_of_the_database(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = time.time
+    monkeypatch.setattr(clock.time, "time", lambda: really() + 300)
+    ours = Clock(database)
+    ours.set()
+    off = ours() - really()
+    assert abs(off - (300 if database.is_sqlite else 0)) < 1
+
+
+# -- who leads
+
+
+def one(_connection: object) -> int:
+    return 1
+
+
+def test_one_leads_until_it_gives_up(database: Database) -> None:
+    first, second = Leadership(database), Leadership(database)
+    assert [first.do(one), second.do(one), first.do(one)] == [1, None, 1]
+    first.give_up()
+    until(lambda: second.do(one) == 1, what="the other to lead")  # a server takes a moment to see that a session is over
+    assert first.do(one) is None
+    second.give_up()
+
+
+def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database) -> None:
+    with postgresql.engine.begin() as connection:
+        connection.execute(text("CREATE SCHEMA other"))
+    other = Database(postgresql.url.update_query_dict({"options": "-csearch_path=other"}).render_as_string(hide_password=False))
+    first, second = Leadership(postgresql), Leadership(other)
+    assert [first.do(one), second.do(one)] == [1, 1]
+    first.give_up()
+    second.give_up()
+    other.close()
+
+
+def test_who_leads_commits_and_who_does_not_does_nothing(database: Database) -> None:
+    def note(name: str):
+        return lambda connection: connection.execute(insert(tables.config).values(hash=name, canonical="{}", seen_at=NOW)) and 1
+
+    first, second = Leadership(database), Leadership(database)
+    assert [first.do(note("a")), second.do(note("b"))] == [1, None]
+    with database.read() as connection:
+        assert connection.execute(text("SELECT hash FROM config")).scalars().all() == ["a"]
+    first.give_up()
+    second.give_up()
+
+
+def test_a_leader_whose_session_ended_does_nothing_and_another_leads(postgresql: Database) -> None:
+    first, second = Leadership(postgresql), Leadership(postgresql)
+    assert first.do(one) == 1
+    end_connections(postgresql)
+    with pytest.raises(StoreError):
+        first.do(one)
+    assert second.do(one) == 1
+    assert first.do(one) is None
+    second.give_up()
+
+
+def test_a_leader_that_hangs_loses_its_session(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leadership, "HANGS", "200ms")
+    first, second = Leadership(postgresql), Leadership(postgresql)
+    assert first.do(one) == 1
+    until(lambda: second.do(one) == 1, what="another leader")
+    with pytest.raises(StoreError):
+        first.do(one)
+    second.give_up()
+
+
+# -- the chores
+
+
+@contextmanager
+def keeping(database: Database, *chores: Chore) -> Iterator[Housekeeper]:
+    keeper = Housekeeper(database, Clock(database), 0.02, chores)
+    keeper.start()
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+def test_one_of_two_does_a_chore_and_the_other_when_it_is_gone(database: Database) -> None:
+    done: list[str] = []
+
+    def chore(name: str) -> Chore:
+        return Chore("noting", 0.0, lambda *_: done.append(name) or 0)  # type: ignore[func-returns-value]
+
+    with keeping(database, chore("second")) as second:
+        until(lambda: "second" in done, what="the chore")
+        with keeping(database, chore("first")):
+            until(lambda: len(done) > 20, what="twenty times")
+            assert set(done) == {"second"}
+            second.close()
+            until(lambda: "first" in done, what="the other's turn")
+
+
+def test_a_chore_is_done_as_often_as_its_row_says(sqlite: Database) -> None:
+    often: list[float] = []
+    seldom: list[float] = []
+    rows = (Chore("often", 0.0, lambda _, now: often.append(now) or 0), Chore("seldom", 3600.0, lambda _, now: seldom.append(now) or 0))  # type: ignore[func-returns-value]
+    with keeping(sqlite, *rows):
+        until(lambda: len(often) > 10, what="ten times")
+    assert len(seldom) == 1
+
+
+def test_a_chore_that_is_not_needed_writes_nothing(sqlite: Database) -> None:
+    done: list[str] = []
+    rows = (
+        Chore("needless", 0.0, lambda *_: done.append("needless") or 0, needed=lambda _: False),  # type: ignore[func-returns-value]
+        Chore("needed", 0.0, lambda *_: done.append("needed") or 0, needed=lambda _: True),  # type: ignore[func-returns-value]
+    )
+    with keeping(sqlite, *rows):
+        until(lambda: len(done) > 3, what="the other")
+    assert set(done) == {"needed"}
+
+
+def test_a_chore_that_fails_is_said_and_holds_up_no_other(database: Database) -> None:
+    done: list[float] = []
+
+    def fails(*_: object) -> int:
+        raise ZeroDivisionError
+
+    rows = (Chore("fails", 0.0, fails), Chore("works", 0.0, lambda _, now: done.append(now) or 0))  # type: ignore[func-returns-value]
+    with keeping(database, *rows):
+        until(lambda: len(done) > 3, what="the other chore")
+
+
+def test_every_worker_does_some_chores_at_its_start_whoever_leads(database: Database) -> None:
+    done: list[str] = []
+    leader = Leadership(database)
+    leader.do(one)
+    with keeping(database, Chore("first", 60.0, lambda *_: done.append("at start") or 0, at_start=True)):  # type: ignore[func-returns-value]
+        until(lambda: done, what="the chore")
+    assert done == ["at start"]
+    leader.give_up()
+
+
+def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:
+    """A line whose head somebody took away by hand, and a worker that died days ago."""
+    order = Order(key="k")
+    ids = []
+    for _ in range(2):
+        event = make_event(None)
+        delivery = make_delivery(event, order=order)
+        events.add(database, event, [delivery], lambda *_: [])
+        ids.append(delivery.id)
+    table = tables.delivery
+    by_hand = update(table).where(table.c.id == ids[0]).values(holds_key=False, status="cancelled")
+    database.write(lambda connection: connection.execute(by_hand))
+    database.write(lambda connection: health.beat(connection, "old", "host", 1, time.time() - 2 * health.FORGET))
+    database.write(lambda connection: health.beat(connection, "new", "host", 2, time.time()))
+
+    def state() -> tuple[str, list[str]]:
+        with database.read() as connection:
+            status = connection.execute(text("SELECT status FROM delivery WHERE id = :id"), {"id": ids[1]}).scalar_one()
+            return status, list(connection.execute(text("SELECT id FROM worker")).scalars())
+
+    assert state()[0] == "blocked"
+    with keeping(database, *CHORES):
+        until(lambda: state() == ("queued", ["new"]), what="order")

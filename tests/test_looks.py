@@ -1,0 +1,286 @@
+"""Looks at runs, with real stores and real sockets: few, together, and soon where somebody waits for a slot."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from servers import FakePlatform
+from serving import until
+from sqlalchemy import func, select
+from test_worker import add, configured, ended, get, gumloop, wait, working
+
+from bridge.model import Order, RunReport, RunState, Status
+from bridge.routes import Platform
+from bridge.store import events, following, tables
+from bridge.store.database import Database
+from bridge.worker import looking
+from bridge.worker.pool import Pool
+from bridge.worker.turn import Taken
+
+pytestmark = pytest.mark.slow
+
+DELIVERY = tables.delivery.c
+
+
+def finished(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(select(func.count()).where(DELIVERY.finished_at.isnot(None))).scalar() or 0
+
+
+def column(database: Database, column: Any) -> set[Any]:
+    with database.read() as connection:
+        return set(connection.execute(select(column)).scalars())
+
+
+def test_a_burst_over_the_cap_takes_little_longer_than_its_runs(sqlite: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    """150 events at once, five slots, runs of 0.4 s: twelve seconds at best. Nothing is refused, and each run costs few looks."""
+    with FakePlatform(cap=5, run_seconds=0.4) as fake:
+        add(sqlite, 150)
+        began = time.monotonic()
+        with working(sqlite, configured(gumloop(fake))):
+            until(lambda: finished(sqlite) == 150, 60, "the ends of all runs")
+        ratio = (time.monotonic() - began) / 12.0
+    with capsys.disabled():
+        print(f"\n  150 runs in {ratio:.2f} of the ideal, with {fake.looks} looks and {fake.lists} lists")  # noqa: T201
+    assert len(fake.starts) == len(fake.accepted) == 150
+    assert fake.peak <= 5
+    assert column(sqlite, DELIVERY.run_state) == {"done"}
+    assert (column(sqlite, DELIVERY.attempts), column(sqlite, DELIVERY.throttled)) == ({1}, {0})
+    assert (fake.looks + fake.lists) / 150 <= 4
+    assert ratio < 3  # 1.2 on a machine that does nothing else
+
+
+@contextmanager
+def changing_others(fake: FakePlatform, most: int) -> Iterator[None]:
+    """Others take up to `most` of the slots, now more, now fewer."""
+    over, random = threading.Event(), Random(7)
+
+    def change() -> None:
+        while not over.wait(0.3):
+            fake.others = random.randint(0, most)
+
+    thread = threading.Thread(target=change)
+    fake.others = most
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_burst_beside_others_who_come_and_go_is_all_started_with_few_refusals(database: Database) -> None:
+    with FakePlatform(cap=6, run_seconds=0.2) as fake, changing_others(fake, 4):
+        add(database, 80)
+        with working(database, configured(gumloop(fake, max_concurrent_runs=6))):
+            until(lambda: finished(database) == 80, 60, "the ends of all runs")
+    assert len(fake.accepted) == 80
+    assert (column(database, DELIVERY.status), column(database, DELIVERY.attempts)) == ({"delivered"}, {1})
+    assert sum(start.status == 429 for start in fake.starts) <= 40
+
+
+@pytest.mark.parametrize("fields", [("run_id", "created_ts"), ("run_id", "state"), ("state",)], ids=["no states", "states only", "no ids"])
+def test_only_a_state_that_a_list_tells_is_trusted(sqlite: Database, fields: tuple[str, ...]) -> None:
+    with FakePlatform(run_seconds=0.4) as fake, working(sqlite, configured(gumloop(fake))):
+        fake.list_fields = fields
+        found = wait(sqlite, add(sqlite, 12), ended, 20)
+        assert all(one.outputs == {"title": "Found a bug"} for one in found)
+        assert fake.looks >= 12
+        if "run_id" not in fields or "state" not in fields:
+            assert fake.lists == 1, "a list that told nothing is not asked again"
+        else:
+            assert fake.lists > 1
+
+
+def test_where_the_list_fails_each_run_is_asked_about(sqlite: Database) -> None:
+    with FakePlatform(run_seconds=0.3) as fake, working(sqlite, configured(gumloop(fake))):
+        fake.list_faults = [500] * 9
+        wait(sqlite, add(sqlite, 10), ended, 20)
+        assert (fake.lists, len(fake.accepted)) == (1, 10)
+
+
+def test_a_list_that_lags_delays_an_end_and_hides_none(sqlite: Database) -> None:
+    with FakePlatform(run_seconds=0.1) as fake, working(sqlite, configured(gumloop(fake))):
+        fake.listed_as = "RUNNING"
+        wait(sqlite, add(sqlite, 5), ended, 30)
+        assert column(sqlite, DELIVERY.polls) <= set(range(looking.ALONE + 1))
+
+
+def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
+    """One after the other, so that no list is asked."""
+    with FakePlatform(run_seconds=0.5) as fake, working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))):
+        wait(sqlite, add(sqlite, 8), ended, 30)
+    assert fake.lists == 0
+    assert fake.looks <= 8 * 4
+
+
+def test_a_run_that_goes_on_keeps_the_log_that_a_list_does_not_have(sqlite: Database) -> None:
+    one = started(sqlite)
+    following_one = sqlite.write(lambda c: following.claim_polls(c, platforms=["gumloop"], most=1, now=NOW))[0][0]
+    for report in (RunReport(state=RunState.RUNNING, log=("Reading",)), RunReport(state=RunState.RUNNING)):
+        sqlite.write(lambda c, report=report: following.record_run(c, following_one, report, NOW, next_poll=1.0))
+    assert events.deliveries_of(sqlite, [following_one.event_id])[following_one.event_id][0].log == ("Reading",)
+    assert following_one.id == one
+
+
+# -- which are taken together
+
+
+def started(database: Database, poll_at: float = NOW, **changes: Any) -> str:
+    """A delivery whose run is under way and looked at next at `poll_at`."""
+    event = make_event(None)
+    given: dict[str, Any] = {"platform": "gumloop", "saved_item_id": "q3da", "status": Status.DELIVERED, **changes}
+    one = make_delivery(event, **given)
+    events.add(database, event, [one], lambda *_: [])
+    values = {"poll_at": poll_at, "slot": True, "run_id": f"run of {one.id}", "run_state": "running", "delivered_at": NOW - 1}
+    database.write(lambda c: c.execute(tables.delivery.update().where(DELIVERY.id == one.id).values(values)))
+    return one.id
+
+
+def test_those_of_a_flow_that_are_nearly_due_come_along(database: Database) -> None:
+    due, soon, later = started(database), started(database, NOW + 0.9), started(database, NOW + 1.1)
+    other_flow = started(database, NOW + 0.5, saved_item_id="other")
+    other_platform = started(database, NOW + 0.5, platform="another")
+    taken = database.write(
+        lambda c: following.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW, near=lambda *_: 1.0)
+    )
+    assert [one.id for one, _ in taken] == [due, soon]
+    again = database.write(lambda c: following.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW + 1.2, near=None))
+    assert {one.id for one, _ in again} == {later, other_flow, other_platform}
+
+
+def test_what_another_worker_looks_at_does_not_come_along(database: Database) -> None:
+    """However long before its time a run may be looked at."""
+    claim = lambda: database.write(lambda c: following.claim_polls(c, platforms=["gumloop"], most=10, now=NOW, near=lambda *_: 60.0))  # noqa: E731
+    first = started(database)
+    assert [one.id for one, _ in claim()] == [first]
+    second = started(database)
+    assert [one.id for one, _ in claim()] == [second]
+
+
+def test_no_more_are_taken_than_asked_for(database: Database) -> None:
+    for wait_ in (0.0, 0.0, 0.5, 0.5):
+        started(database, NOW + wait_)
+
+    def claim(most: int) -> int:
+        asked: dict[str, Any] = {"platforms": ["gumloop"], "most": most, "now": NOW, "near": lambda *_: 1.0}
+        return len(database.write(lambda c: following.claim_polls(c, **asked)))
+
+    assert [claim(3), claim(0), claim(3)] == [3, 0, 0]
+
+
+def test_the_next_look_is_the_next_that_is_not_due_yet(database: Database) -> None:
+    ask = lambda: database.write(lambda c: following.next_due(c, NOW))  # noqa: E731
+    assert ask() is None
+    started(database, NOW - 1)
+    assert ask() is None
+    started(database, NOW + 7)
+    started(database, NOW + 3)
+    assert ask() == NOW + 3
+
+
+# -- who waits
+
+
+def queued(database: Database, route: str = "triage", **changes: Any) -> str:
+    event = make_event(None)
+    one = make_delivery(event, route, **{"platform": "gumloop", **changes})
+    events.add(database, event, [one], lambda *_: [])
+    return one.id
+
+
+def test_somebody_waits_for_a_slot_where_a_delivery_is_due_that_is_not_paused(database: Database) -> None:
+    def waits(paused: tuple[str, ...] = (), platform: str = "gumloop") -> bool:
+        with database.read() as connection:
+            return following.somebody_waits(connection, platform, paused, NOW)
+
+    queued(database, "later", due_at=NOW + 1)
+    queued(database, "elsewhere", platform="another")
+    assert not waits()
+    queued(database, "now")
+    assert waits()
+    assert not waits(("now",))
+    queued(database, "zz")
+    assert waits(("now",))
+    assert waits(platform="another")
+    assert not waits(platform="none")
+
+
+@pytest.mark.parametrize(("until_", "holds"), [("run_end", True), ("delivered", False)])
+def test_the_next_in_line_waits_for_the_end_of_a_run(database: Database, until_: str, holds: bool) -> None:
+    order = Order(key="a", until=until_)
+    queued(database, order=order)
+    with database.read() as connection:
+        [head] = [one for [one] in events.deliveries_of(database, column(database, DELIVERY.event_id)).values()]
+        assert not following.holds_up(connection, head)
+    queued(database, order=Order(key="b", until=until_))
+    with database.read() as connection:
+        assert not following.holds_up(connection, head)
+    queued(database, order=order)
+    with database.read() as connection:
+        assert following.holds_up(connection, head) is holds
+
+
+def looks_of(**platform: Any) -> looking.Looks:
+    """A worker's looks, none of which is made."""
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("a call")
+
+    config = configured(gumloop(url="http://127.0.0.1:1/api/v1", **platform))
+    return looking.Looks(lambda: config, never, never, Pool("call", 0, never), never, lambda: NOW)  # type: ignore[arg-type]
+
+
+def next_in(database: Database, looks: looking.Looks, delivery_id: str, report: RunReport, now: float = NOW) -> float | None:
+    """The seconds until a run is looked at again, null where it is over."""
+    followed = get(database, delivery_id)
+    database.write(lambda c: looks.record(c, [(followed, 0, report)], now, Taken()))
+    with database.read() as connection:
+        at = connection.execute(select(DELIVERY.poll_at).where(DELIVERY.id == delivery_id)).scalar()
+    return None if at is None else at - now
+
+
+GOES_ON, SILENT = RunReport(state=RunState.RUNNING), RunReport(state=None, detail="HTTP 500")
+
+
+def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_it(database: Database) -> None:
+    """It has gone on for a second, and nothing is known of its flow."""
+    looks, (alone, head) = looks_of(), (started(database), started(database, order=Order(key="a"), route="lined"))
+    assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 1.0]
+    database.write(lambda c: c.execute(tables.delivery.update().where(DELIVERY.id == head).values(holds_key=True)))
+    queued(database, "lined", order=Order(key="a"))
+    assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 0.5]
+    queued(database)
+    assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [0.5, 0.5]
+
+
+def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite: Database) -> None:
+    looks, one = looks_of(), started(sqlite)
+    assert [next_in(sqlite, looks, one, SILENT) for _ in range(4)] == [1.0, 2.0, 4.0, 8.0]
+    assert [next_in(sqlite, looks, one, report) for report in (GOES_ON, SILENT)] == [1.0, 1.0]
+
+
+def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(sqlite: Database) -> None:
+    looks, ids = looks_of(), [started(sqlite) for _ in range(3)]
+    assert looks.first(get(sqlite, ids[0])) == 0.5
+    done = RunReport(state=RunState.DONE, created_at=NOW - 50, finished_at=NOW)
+    looks.begin(Taken(over=[(get(sqlite, ids[0]), done)]), {})
+    assert looks.first(get(sqlite, ids[0])) == 30.0  # never later, and then at 42.5
+    assert next_in(sqlite, looks, ids[1], GOES_ON, NOW + 29) == pytest.approx(12.5)
+    terminated = RunReport(state=RunState.TERMINATED, created_at=NOW - 1, finished_at=NOW)
+    looks.begin(Taken(over=[(get(sqlite, ids[2]), terminated)]), {})
+    assert looks.first(get(sqlite, ids[0])) == 30.0
+
+
+def test_a_platform_without_runs_has_no_looks() -> None:
+    hook = Platform(name="mine", type="http", base_url="http://127.0.0.1:1/")
+    looks = looking.Looks(lambda: configured(hook), *[None] * 5)  # type: ignore[arg-type]
+    assert looks.first(make_delivery(make_event(), platform="mine")) is None
+    assert looks.first(make_delivery(make_event(), platform="gone")) is None

@@ -1,0 +1,217 @@
+"""What wants attention, by what is known; and how the store counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import NOW, make_delivery, make_event, put
+from sqlalchemy import event as hooks
+
+from bridge.circuit import Circuit
+from bridge.model import Status
+from bridge.overview import ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.sealing import OFF
+from bridge.store import circuits, events, health
+from bridge.store import overview as store
+from bridge.store.database import Database
+from bridge.troubles import notes, troubles
+
+HASH = "a" * 64
+WEB = Process(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
+WORK = Process(pid=2, host="h", role="work", since=NOW - 100, config_hash=HASH)
+LANE = Lane(route="triage", platform="gumloop", queued=3, oldest_at=NOW - 9000, oldest_id="dlv_1", due_at=NOW - 60)
+WELL = Overview(
+    at=NOW,
+    version="1.0",
+    running_versions=["1.0"],
+    is_shared=False,
+    processes=[WEB, WORK],
+    config=ConfigNow(hash=HASH, since=NOW - 100),
+    sources=[SourceNow(name="github", last_at=NOW - 5, today=3, rejected_today=1)],
+    today_cut=False,
+    queue=[LANE],
+    blocked={"triage": 2},
+    platforms=[PlatformNow(name="gumloop", cap=5, calls=1, runs=4)],
+    dead=7,
+    dead_today=0,
+    unknown=2,
+    held=0,
+    hold_since=None,
+    hold_reason=None,
+    counted_to=100,
+    data="/srv/data",
+    disk_free=30 * 10**9,
+    disk_total=100 * 10**9,
+    database_size=10**6,
+    database_ahead=0.1,
+)
+OPEN = Circuit(platform="gumloop", failures=5, open_for=60.0, open_until=NOW + 30, reason="HTTP 503")
+BUSY = Circuit(platform="gumloop", allowance=0, raise_at=NOW + 10, raise_for=15.0, reason="HTTP 429")
+OTHER = replace(WORK, config_hash="b" * 64)
+
+
+def test_nothing_is_wrong_where_all_is_well() -> None:
+    assert troubles(WELL) == []
+    assert notes(WELL) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "do"),
+    [
+        ({"hold_since": NOW, "hold_reason": "the store was restored"}, "nothing is started, since", "flowbridge db release"),
+        ({"processes": []}, "nothing runs: no event is received or delivered", "flowbridge serve"),
+        ({"processes": [WEB]}, "no worker is running", "flowbridge work"),
+        ({"processes": [WORK]}, "no receiver is running", "flowbridge web"),
+        ({"config": ConfigNow(hash=HASH, since=NOW - 60, error=["routes.yaml:3:1: a", "b", "c"])},
+         "the configuration cannot be used: routes.yaml:3:1: a (and 2 more); the last good configuration is used", "flowbridge check"),
+        ({"config": ConfigNow(hash=None, error=["routes.yaml:3:1: a"])}, "the configuration cannot be used: routes.yaml:3:1: a", "check"),
+        ({"processes": [WEB, OTHER]}, "process 2 (work) has not taken on the newest configuration", "restart"),
+        ({"disk_free": 900 * 10**6}, "the disk of /srv/data is nearly full: 858 MB are free", "larger"),
+        ({"database_ahead": -3.0}, "the database's clock is 3.0 s behind this machine's", "timedatectl"),
+        ({"clocks_ahead": {"api.example.com": 31.0, "other": -29.0}}, "the clock of api.example.com is 31 s ahead of this", "timedatectl"),
+        ({"sources": [SourceNow(name="github", last_at=NOW + 900)]},
+         "the newest event is 900 s ahead of this machine's clock", "timedatectl"),
+        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=OPEN)]},
+         "platform gumloop is not called until 16:00:30Z: HTTP 503", "up"),
+        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))]},
+         "not called, but for a probe", "up"),
+        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)], "queue": [replace(LANE, due_at=NOW - 301)]},
+         "platform gumloop says that it is full at 0 of 5 runs, and deliveries wait", "flowbridge show dlv_1"),
+        ({"queue": [replace(LANE, due_at=NOW - 7200)]}, "deliveries of route triage are 120 min late", "flowbridge show dlv_1"),
+        ({"queue": [replace(LANE, state="no platform")]}, "3 of route triage wait for platform gumloop, which is not", "--route triage"),
+        ({"held": 1}, "1 delivery with an unknown outcome wait", "flowbridge resolve"),
+        ({"dead_today": 100}, "100+ deliveries died within a day", "flowbridge deliveries --status dead --since 1d"),
+    ],
+)  # fmt: skip
+def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, do: str) -> None:
+    (found,) = troubles(replace(WELL, **change))
+    assert what in found.what
+    assert do in found.do
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"processes": [WORK], "is_shared": True},  # receivers may be on other machines
+        {"processes": [WEB, replace(OTHER, since=NOW - 3)]},  # it has just been started
+        {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},  # it has just been read
+        {"processes": [WEB, replace(WORK, config_hash=None)]},  # a worker elsewhere
+        {"queue": [replace(LANE, due_at=NOW - 7200, state="paused")]},
+        {"disk_free": 2 * 10**9},  # less than a twentieth, and yet enough
+        {"disk_free": 300 * 10**6, "disk_total": 4 * 10**9},  # not much, but more than a twentieth
+        {"disk_free": None, "disk_total": None, "database_ahead": None},
+        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=Circuit(platform="gumloop", failures=2))]},
+        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)]},  # nothing has waited for minutes
+        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(BUSY, allowance=5))], "queue": [replace(LANE, due_at=NOW - 301)]},
+    ],
+)
+def test_what_is_as_it_may_be_is_no_trouble(change: dict[str, Any]) -> None:
+    assert troubles(replace(WELL, **change)) == []
+
+
+def test_what_is_merely_to_be_known() -> None:
+    config = ConfigNow(hash=HASH, since=NOW - 60, restart=["FLOWBRIDGE_LOG"])
+    now = replace(WELL, running_versions=["0.9"], config=config)
+    assert troubles(now) == []
+    assert [text[:20] for text in notes(now)] == ["FLOWBRIDGE_LOG in .e", "flowbridge 0.9 runs,"]
+
+
+# -- what the store counts
+
+
+MIDNIGHT = NOW - NOW % 86400
+
+
+def look(database: Database, *sources: str) -> store.Standing:
+    return store.look(database, sources, NOW, midnight=MIDNIGHT, day=86400.0)
+
+
+def test_an_empty_store_has_nothing(database: Database) -> None:
+    found = look(database, "github")
+    assert (found.sources, found.queue, found.dead, found.held, found.workers) == ({"github": (None, 0)}, [], 0, 0, [])
+    assert store.size(database) > 0
+
+
+def test_sources_with_their_last_event_and_those_of_today(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PAGE", 3)
+    yesterday = MIDNIGHT - 60
+    at = [("old", yesterday - 86400), ("github", yesterday), ("github", yesterday + 1), ("stripe", yesterday), ("stripe", yesterday)]
+    at += [("github", MIDNIGHT), ("github", NOW - 3), ("stripe", NOW - 2), ("github", yesterday), ("github", NOW - 1), ("github", NOW - 4)]
+    for source, when in at:
+        events.add(database, make_event(None, source=source, now=when), [], lambda *_: [])
+    found = look(database, "github", "old", "never")
+    assert found.sources == {"github": (NOW - 1, 4), "stripe": (NOW - 2, 1), "old": (yesterday - 86400, 0), "never": (None, 0)}
+    assert not found.today_cut
+
+
+def test_of_very_many_today_it_says_that_there_are_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PAGE", 2)
+    monkeypatch.setattr(store, "PAGES", 2)
+    for _ in range(6):
+        events.add(database, make_event(None, now=NOW), [], lambda *_: [])
+    found = look(database)
+    assert (found.sources["github"], found.today_cut) == ((NOW, 4), True)
+
+
+def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
+    def add(route: str, **changes: Any) -> tuple[str, str]:
+        event = make_event(None, now=NOW)
+        delivery = make_delivery(event, route, **changes)
+        events.add(database, event, [delivery], lambda *_: [])
+        return event.id, delivery.id
+
+    first = add("triage", created_at=NOW - 500, due_at=NOW - 100)[1]
+    add("triage", due_at=NOW - 200)
+    add("paid", platform="gumloop")
+    for number, (status, slot) in enumerate([("sending", True), ("delivered", True), ("delivered", True), ("blocked", False)]):
+        put(database, add(f"r{number}")[1], status=status, slot=slot)
+    put(database, add("lost")[1], status="unknown", poll_at=NOW + 5)
+    put(database, add("lost")[1], status="unknown")
+    put(database, add("bad")[1], status="dead", finished_at=NOW - 2 * 86400)
+    put(database, add("bad")[1], status="dead", finished_at=NOW - 60)
+    put(database, add("bad")[1], status="dead", dead_kind="person", finished_at=NOW - 60)
+    replayed, dead = add("bad")
+    put(database, dead, status="dead", finished_at=NOW - 60)
+    again = replace(make_delivery(make_event(None), "bad"), event_id=replayed, id="dlv_again", status=Status.SHADOW)
+    from bridge.store import rows, tables
+
+    with database.engine.begin() as connection:
+        connection.execute(tables.delivery.insert().values(rows.delivery_row(again, OFF)))
+        health.beat(connection, "w", "here", 77, NOW - 1)
+        health.beat(connection, "gone", "here", 78, NOW - 60)
+        circuits.write(connection, {}, {"gumloop": OPEN}, NOW)
+    found = look(database)
+    lanes = {one.route: one for one in found.queue}
+    assert (lanes["triage"].queued, lanes["triage"].oldest_id, lanes["triage"].oldest_at) == (2, first, NOW - 500)
+    assert (lanes["triage"].due_at, lanes["paid"].platform) == (NOW - 200, "gumloop")
+    assert found.blocked == {"r3": 1}
+    assert found.slots == {"local": (1, 2)}
+    assert (found.unknown, found.held, found.dead, found.dead_today) == (2, 1, 4, 1)
+    assert found.workers == [(77, "here", NOW - 1)]
+    assert found.circuits["gumloop"].open_until == OPEN.open_until
+
+
+@pytest.fixture
+def plans(sqlite: Database) -> Iterator[list[str]]:
+    """How SQLite goes about each statement that is executed."""
+    found: list[str] = []
+
+    @hooks.listens_for(sqlite.engine, "before_cursor_execute")
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        if "SELECT" in statement:
+            found.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall())
+
+    yield found
+
+
+def test_no_look_walks_a_table_of_a_million(sqlite: Database, plans: list[str]) -> None:
+    events.add(sqlite, (event := make_event("p", now=NOW)), [make_delivery(event)], lambda *_: [])
+    look(sqlite, "github", "other")
+    walked = [plan for plan in plans if plan.startswith("SCAN") and any(name in plan for name in ("event", "delivery", "attempt"))]
+    assert all("USING" in plan and "INDEX" in plan for plan in walked), walked
+    assert {plan.rpartition(" ")[2] for plan in walked} <= {"ix_delivery_slot", "ix_delivery_unknown", "ix_delivery_line"}
+    for index in ("ix_event_age (source=?)", "ix_delivery_stuck (status=?)", "ix_delivery_queue (platform=? AND route=?)"):
+        assert any(index in plan for plan in plans), index

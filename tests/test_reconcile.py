@@ -1,0 +1,273 @@
+"""What a look at the platform's list of runs decides about a start without an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model import Delivery, RunState, Status
+from bridge.reconcile import (
+    AGREE,
+    FULL,
+    MOST,
+    SKEW,
+    Candidate,
+    Earlier,
+    Echo,
+    Evidence,
+    Look,
+    Rival,
+    Verdict,
+    Window,
+    candidates,
+    earlier,
+    echo,
+    judge,
+    wait,
+    window,
+)
+
+TIMEOUT = 30.0
+DELIVERY = make_delivery(make_event("1"), status=Status.UNKNOWN, attempts=1, run_timeout=600.0)
+WINDOW = window(NOW, TIMEOUT)
+LOOKED = NOW + TIMEOUT + 60.0
+RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE)
+OURS = replace(RUN, echo=Echo.DELIVERY)
+EVENTS = replace(RUN, echo=Echo.EVENT)
+GOING = replace(RUN, state=RunState.RUNNING)
+UNTOLD = replace(RUN, state=None)
+OPEN, HELD, TWIN = (
+    Rival(delivery_id=name, event_id=event, is_open=is_open)
+    for name, event, is_open in (("d2", "e2", True), ("d3", "e3", False), ("d4", DELIVERY.event_id, False))
+)
+WHOLE: dict[str, Any] = {"listed": 3}  # what the list held: all there is
+REACHES: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since - 1}
+SHORT: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since + 1}
+EMPTY = Earlier(looks=1, covered=True, empty_at=LOOKED - AGREE)
+
+
+def seen(*some: Candidate, **more: Any) -> Look:
+    return Look(at=LOOKED, window=WINDOW, candidates=some, **{**WHOLE, **more})
+
+
+def judged(look: Look, before: Earlier | None = None, *, exclusive: bool = False, one: Delivery = DELIVERY) -> Evidence:
+    return judge(one, 1, NOW, look, before or Earlier(), exclusive=exclusive)
+
+
+@pytest.mark.parametrize(
+    ("look", "before", "exclusive", "verdict"),
+    [
+        # A look that failed decides nothing, whatever was known.
+        (seen(problem="HTTP 500"), None, True, Verdict.AGAIN),
+        (seen(RUN, problem="HTTP 500"), EMPTY, True, Verdict.AGAIN),
+        (seen(problem="HTTP 500"), EMPTY, False, Verdict.AGAIN),
+        # An echo adopts, on any flow, whether or not the list covers the window.
+        (seen(OURS), None, False, Verdict.ADOPT),
+        (seen(EVENTS), None, False, Verdict.ADOPT),
+        (seen(OURS, **SHORT), None, False, Verdict.ADOPT),
+        (seen(OURS, replace(RUN, run_id="r2")), None, False, Verdict.ADOPT),
+        (seen(OURS, replace(GOING, run_id="r2")), None, False, Verdict.ADOPT),
+        (seen(OURS, rivals=(HELD, TWIN)), None, False, Verdict.ADOPT),
+        (seen(EVENTS, rivals=(HELD, OPEN)), None, False, Verdict.ADOPT),
+        # But not an event's id that another of its deliveries may have sent as well.
+        (seen(EVENTS, rivals=(TWIN,)), None, False, Verdict.HOLD),
+        (seen(EVENTS, rivals=(replace(TWIN, is_open=True),)), None, False, Verdict.AGAIN),
+        (seen(EVENTS, rivals=(TWIN,)), None, True, Verdict.HOLD),
+        # Without an echo: the sole candidate of an exclusive flow, of a list that covers.
+        (seen(RUN), None, True, Verdict.ADOPT),
+        (seen(GOING), None, True, Verdict.ADOPT),
+        (seen(RUN, **REACHES), None, True, Verdict.ADOPT),
+        (seen(RUN), None, False, Verdict.HOLD),
+        (seen(RUN, **SHORT), None, True, Verdict.HOLD),
+        (seen(RUN, **SHORT), replace(EMPTY, run_ids=("r1",)), True, Verdict.ADOPT),  # an earlier look has covered the window, and found it
+        (seen(RUN, **SHORT), EMPTY, True, Verdict.HOLD),
+        (seen(RUN, **SHORT), Earlier(looks=1, run_ids=("r1",)), True, Verdict.HOLD),
+        (seen(RUN, unread=1), None, True, Verdict.HOLD),
+        (seen(RUN, replace(RUN, run_id="r2")), None, True, Verdict.HOLD),
+        (seen(replace(RUN, created_at=None)), None, True, Verdict.HOLD),
+        (seen(replace(RUN, gone=True, state=None)), None, True, Verdict.HOLD),
+        (seen(RUN, rivals=(HELD,)), None, True, Verdict.HOLD),
+        (seen(RUN, rivals=(HELD, OPEN)), None, True, Verdict.HOLD),
+        (seen(RUN, rivals=(OPEN,)), None, True, Verdict.AGAIN),
+        # One that goes on is followed to its end; one that cannot be asked about is asked again.
+        (seen(GOING), None, False, Verdict.AGAIN),
+        (seen(GOING, **SHORT), None, True, Verdict.AGAIN),
+        (seen(RUN, replace(GOING, run_id="r2")), None, False, Verdict.AGAIN),
+        (seen(UNTOLD), None, False, Verdict.AGAIN),
+        (replace(seen(GOING), at=NOW + 600), None, False, Verdict.HOLD),
+        (replace(seen(UNTOLD), at=NOW + 600), None, False, Verdict.AGAIN),
+        # No candidate: again only where the list covers, and a second look agrees.
+        (seen(), None, False, Verdict.AGAIN),
+        (seen(), EMPTY, False, Verdict.QUEUE),
+        (seen(**REACHES), EMPTY, True, Verdict.QUEUE),
+        (seen(rivals=(HELD, OPEN, TWIN)), EMPTY, False, Verdict.QUEUE),
+        (seen(), replace(EMPTY, empty_at=LOOKED - AGREE + 0.1), False, Verdict.AGAIN),
+        (seen(), replace(EMPTY, empty_at=None), False, Verdict.AGAIN),
+        (seen(**SHORT), None, False, Verdict.HOLD),
+        (seen(**SHORT), EMPTY, False, Verdict.HOLD),
+        (seen(listed=FULL), EMPTY, False, Verdict.HOLD),  # a full list without times
+        (seen(unread=1), EMPTY, False, Verdict.HOLD),
+        (seen(RUN), EMPTY, False, Verdict.HOLD),
+    ],
+)
+def test_a_look_decides(look: Look, before: Earlier | None, exclusive: bool, verdict: Verdict) -> None:
+    decision = judged(look, before, exclusive=exclusive).decision
+    assert decision.verdict is verdict, decision.why
+    assert (decision.run_id == "r1") is (verdict is Verdict.ADOPT)
+    assert (decision.wait is not None) is (verdict is Verdict.AGAIN)
+
+
+def test_of_several_that_echo_the_deliverys_own_comes_first_and_then_the_oldest() -> None:
+    old, new = replace(EVENTS, run_id="old", created_at=NOW), replace(EVENTS, run_id="new", created_at=NOW + 2)
+    assert judged(seen(new, old)).decision.run_id == "old"
+    assert judged(seen(new, old, replace(OURS, run_id="own", created_at=NOW + 9))).decision.run_id == "own"
+
+
+def test_who_holds_is_told_what_was_found_and_what_to_do() -> None:
+    one = judged(seen(RUN)).decision.why
+    assert one.startswith("r1 (done) may be its run, but does not tell by its outputs: ")
+    assert f"`flowbridge resolve {DELIVERY.id} --as delivered --run-id r1`, or `--as queued`" in one
+    several = judged(seen(*(replace(RUN, run_id=f"r{n}") for n in range(5)))).decision.why
+    assert several.startswith("r0 (done), r1 (done), r2 (done) and 2 more may each be its run")
+    assert "--run-id RUN" in several
+    assert "holds the 10 newest runs, which do not go back so far" in judged(seen(**SHORT)).decision.why
+    assert "or that of d3" in judged(seen(RUN, rivals=(HELD,)), exclusive=True).decision.why
+
+
+# -- what counts
+
+
+def test_the_window_has_skew_on_both_sides_and_follows_the_platforms_clock() -> None:
+    assert window(NOW, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + SKEW)
+    assert window(NOW, TIMEOUT, -300.0) == window(NOW, TIMEOUT, 300.0) == Window(NOW - SKEW - 300, NOW + TIMEOUT + SKEW + 300)
+
+
+@pytest.mark.parametrize(
+    ("created_at", "is_one"),
+    [(WINDOW.since, True), (WINDOW.until, True), (WINDOW.since - 0.1, False), (WINDOW.until + 0.1, False), (None, True)],
+)
+def test_a_candidate_was_created_in_the_window_or_nobody_knows_when(created_at: float | None, is_one: bool) -> None:
+    found = [replace(RUN, created_at=created_at)]
+    assert (candidates(found, (), WINDOW) == tuple(found)) is is_one
+    assert candidates(found, {"r1"}, WINDOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "found"),
+    [
+        ({"event_id": DELIVERY.event_id}, Echo.EVENT),
+        ({"a": 1, "b": f" {DELIVERY.id}\n"}, Echo.DELIVERY),
+        ({"a": DELIVERY.event_id, "b": DELIVERY.id}, Echo.DELIVERY),
+        ({"event_id": DELIVERY.event_id + "x"}, None),
+        ({"text": f"event {DELIVERY.event_id} is done"}, None),
+        ({"seen": [DELIVERY.event_id]}, None),  # a list of what was seen names others' events, too
+        ({DELIVERY.event_id: "x"}, None),
+        ({}, None),
+        (None, None),
+        pytest.param(DELIVERY.event_id, None, id="text"),  # each process that collects makes another id
+        ([DELIVERY.event_id], None),
+    ],
+)
+def test_an_echo_is_an_output_that_is_the_id(outputs: Any, found: Echo | None) -> None:
+    assert echo(outputs, DELIVERY) is found
+
+
+# -- what is kept between looks
+
+
+def test_what_is_kept_is_read_again_for_the_same_attempt_only() -> None:
+    first = judged(seen(GOING))
+    kept = first.as_json()
+    assert earlier(kept, 1) == Earlier(looks=1, covered=True, empty_at=None, run_ids=("r1",))
+    assert earlier(kept, 2) == earlier(None, 1) == earlier("?", 1) == Earlier()
+
+
+def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_not_through_a_candidate() -> None:
+    first = judged(seen())
+    assert first.empty_at == LOOKED
+    failed = judged(replace(seen(problem="HTTP 500"), at=LOOKED + 10), earlier(first.as_json(), 1))
+    assert failed.empty_at == LOOKED
+    assert judged(replace(seen(), at=LOOKED + AGREE), earlier(failed.as_json(), 1)).decision.verdict is Verdict.QUEUE
+    found = judged(replace(seen(GOING), at=LOOKED + 10), earlier(first.as_json(), 1))
+    assert found.empty_at is None
+    assert judged(replace(seen(), at=LOOKED + AGREE), earlier(found.as_json(), 1)).decision.verdict is Verdict.AGAIN
+
+
+def test_waits_grow_to_their_ceiling() -> None:
+    assert [wait(n) for n in (0, 1, 2)] == [5.0, 7.5, 11.25]
+    assert wait(1000) == MOST
+
+
+# -- whatever comes
+
+ids = st.sampled_from(["r1", "r2", "r3", "r4"])
+times = st.one_of(st.none(), st.floats(NOW - 200, NOW + 200))
+runs = st.builds(
+    Candidate, run_id=ids, created_at=times, state=st.one_of(st.none(), st.sampled_from(RunState)),
+    echo=st.one_of(st.none(), st.sampled_from(Echo)), gone=st.booleans(),
+)  # fmt: skip
+rivals = st.lists(st.builds(Rival, delivery_id=st.just("d"), event_id=st.sampled_from([DELIVERY.event_id, "e2"]), is_open=st.booleans()))
+befores = st.builds(
+    Earlier,
+    looks=st.integers(0, 99),
+    covered=st.booleans(),
+    empty_at=st.one_of(st.none(), st.floats(NOW, LOOKED)),
+    run_ids=st.lists(ids).map(tuple),
+)
+found = st.lists(runs, unique_by=lambda one: one.run_id, max_size=3)
+looks = st.builds(
+    Look,
+    at=st.just(LOOKED),
+    window=st.just(WINDOW),
+    listed=st.integers(0, 12),
+    unread=st.sampled_from([0, 0, 0, 1]),
+    oldest=times,
+    candidates=st.tuples(found, st.sets(ids, max_size=2)).map(lambda drawn: candidates(*drawn, WINDOW)),
+    rivals=rivals.map(tuple),
+    problem=st.sampled_from([None, None, None, "HTTP 500"]),
+)
+
+
+@given(looks, befores, st.booleans())
+def test_nothing_is_started_twice(look: Look, before: Earlier, exclusive: bool) -> None:
+    decision = judged(look, before, exclusive=exclusive).decision
+    if decision.verdict is Verdict.QUEUE:
+        assert not look.candidates and not look.unread and look.problem is None
+        assert look.listed < FULL or (look.oldest is not None and look.oldest < WINDOW.since)
+        assert before.empty_at is not None and LOOKED - before.empty_at >= AGREE
+
+
+@given(looks, befores, st.booleans())
+def test_nothing_is_adopted_that_may_be_anothers(look: Look, before: Earlier, exclusive: bool) -> None:
+    decision = judged(look, before, exclusive=exclusive).decision
+    if decision.verdict is not Verdict.ADOPT:
+        return
+    assert look.problem is None
+    (one,) = (each for each in look.candidates if each.run_id == decision.run_id)
+    if one.echo is None:
+        assert exclusive and len(look.candidates) == 1 and not look.rivals and not look.unread and (look.covers or before.covered)
+        assert one.created_at is not None and WINDOW.holds(one.created_at) and not one.gone
+    elif one.echo is Echo.EVENT:
+        assert all(each.event_id != DELIVERY.event_id for each in look.rivals)
+
+
+@given(looks, befores, st.booleans())
+def test_every_decision_can_be_carried_out_and_is_kept(look: Look, before: Earlier, exclusive: bool) -> None:
+    evidence = judged(look, before, exclusive=exclusive)
+    decision = evidence.decision
+    if decision.verdict is Verdict.HOLD:
+        assert look.problem is None and "flowbridge resolve" in decision.why
+    if decision.verdict is Verdict.AGAIN:
+        assert decision.wait is not None and 0 < decision.wait <= MOST
+    kept = earlier(evidence.as_json(), 1)
+    assert (kept.looks, kept.run_ids) == (before.looks + 1, tuple(one.run_id for one in look.candidates))
+
+
+@given(found, st.sets(ids))
+def test_what_is_linked_is_never_a_candidate(found: list[Candidate], linked: set[str]) -> None:
+    assert not {one.run_id for one in candidates(found, linked, WINDOW)} & linked

@@ -1,0 +1,364 @@
+"""db rekey: all that is kept is sealed with the first key, or with none, beside whoever works on it; db check says which key is needed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import lines, run
+from conftest import NOW, make_delivery, make_event, new_postgres_database
+from cryptography.fernet import Fernet
+from serving import Bridge, until
+from sqlalchemy import insert, select, update
+
+from bridge.blobs import Blobs
+from bridge.embedded import LocalFile, LocalRun, LocalState, RunResult
+from bridge.errors import KeyMissing, StoreError
+from bridge.model import FormFile, Kind, Outcome, Reject
+from bridge.receipts import unguessable
+from bridge.sealing import OFF, Sealer, of_secrets
+from bridge.store import audit, claims, events, health, learned, ledger, local_files, rejects, runs, tables, tally
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+from bridge.store.rekeying import Rekeying
+from bridge.store.sealed import ROWS
+
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+FIRST, SECOND = str(Sealer([OLD]).first), str(Sealer([NEW]).first)
+SECRET_KEY = "s" * 40
+Open = Callable[..., Database]
+
+
+@pytest.fixture
+def opened(database: Database) -> Iterator[Open]:
+    """Open the same store as `database` with keys."""
+    made: list[Database] = []
+
+    def one(*keys: str) -> Database:
+        made.append(Database(database.url.render_as_string(hide_password=False), Sealer(keys)))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+
+
+def fill(database: Database, name: str) -> None:
+    """Something in every column that is sealed."""
+    file = FormFile(field="f", name="n", type="t", size=1, sha256="a" * 64)
+    event = make_event(f"{name}-1", body=b"$fb of " + name.encode(), query_string="q=1", client="192.0.2.1", files=(file,))
+    delivery = make_delivery(event, inputs={"of": name})
+    events.add(database, event, [delivery], lambda *_: [])
+    now, allowed = NOW + 1, Allowed(caps={"local": 99})
+    [claim] = database.write(lambda c: claims.claim(c, allowed, most=9, now=now, lease="w:1"))
+    outcome = Outcome(kind=Kind.REJECTED, detail=f"{name} was refused")
+    database.write(lambda c: ledger.record(c, [ledger.Settled(claim, outcome)], now, jitter=0.5))
+    reject = Reject(id=f"rej_{name}", source="github", provider="github", received_at=NOW, reason="mismatch", method="POST",
+                    path="/hooks/github", headers={"a": name}, query_string="x=1", url="https://x/?x=1", body=name.encode(), size=3,
+                    cut=False, client="192.0.2.2")  # fmt: skip
+    rejects.add(database, reject)
+    audit.begin(database, f"act_{name}", command="retry", actor="me", asked={"of": name}, ids=[event.id], now=NOW)
+    mine = LocalRun(id=f"run_{name}", saved_item_id="echo", user_id="u", inputs=f'{{"of":"{name}"}}', body=name, state=LocalState.QUEUED,
+                    created_at=NOW)  # fmt: skip
+
+    def ran(connection: Any) -> None:
+        runs.start(connection, mine)
+        runs.claim(connection, 1, NOW, "w")
+        runs.finish(connection, mine.id, RunResult(state=LocalState.DONE, outputs={"of": name}, log=(name,)), NOW, "w")
+        file = LocalFile(user_id="u", name=name, sha256="b" * 64, size=1, created_at=NOW)
+        local_files.keep_file(connection, file)
+        values = {"outputs": json.dumps({"of": name}), "log": json.dumps([name]), "evidence": json.dumps({"of": name})}
+        sealer = database.sealer
+        connection.execute(update(tables.delivery).where(tables.delivery.c.id == delivery.id).values(
+            {column: sealer.seal(value, "delivery", column, delivery.id) for column, value in values.items()}))  # fmt: skip
+        said = {"outputs": json.dumps({"of": name}), "log": json.dumps([name])}
+        connection.execute(update(tables.attempt).where(tables.attempt.c.delivery_id == delivery.id).values(
+            {column: sealer.seal(value, "attempt", column, f"{delivery.id}\0{1}") for column, value in said.items()}))  # fmt: skip
+        secret = learned.seal(of_secrets(sealer.given, SECRET_KEY), name, f"told by {name}")
+        connection.execute(insert(tables.learned).values(source=name, sealed=secret, learned_at=NOW))
+
+    database.write(ran)
+
+
+def everything(database: Database) -> dict[str, list[Any]]:
+    """What all rows say, opened."""
+    found: dict[str, list[Any]] = {}
+    secrets = of_secrets(database.sealer.given, SECRET_KEY)
+    with database.read() as connection:
+        for row in ROWS:
+            for kept in connection.execute(select(row.table)).mappings():
+                name = "\0".join(str(kept[one]) for one in row.named)
+                opener = secrets.open_old if row.always else database.sealer.open
+                said = {column: opener(kept[column], row.table.name, column, name) for column in row.columns}  # type: ignore[operator]
+                found.setdefault(row.table.name, []).append((name, said))
+    return {name: sorted(rows, key=repr) for name, rows in found.items()}
+
+
+def keys_used(database: Database) -> set[str | None]:
+    return {key for what, key in tally.tally(database) if what not in tally.ALWAYS}
+
+
+def rekey(database: Database, **how: Any) -> Rekeying:
+    one = Rekeying(database, SECRET_KEY, **how)
+    one.check()
+    one.run(rest=lambda _: None)
+    assert not one.broken and not any(one.left().values())
+    return one
+
+
+def test_all_of_it_is_sealed_with_the_first_key_and_back_in_clear(database: Database, opened: Open) -> None:
+    fill(database, "clear")
+    fill(opened(OLD), "old")
+    both = opened(NEW, OLD)
+    was = everything(both)
+    assert all(all(value for value in said.values()) for rows in was.values() for _, said in rows), "something is in every column"
+    assert keys_used(both) == {None, FIRST}
+    left = Rekeying(both, SECRET_KEY).left()
+    done = rekey(both).done
+    assert left == done and min(done.values()) > 0
+    assert keys_used(both) == {SECOND} and everything(both) == was
+    new = opened(NEW)
+    assert everything(new) == was, "the old key is needed no more"
+    assert not any(rekey(new).done.values()), "nothing is left to do"
+    rekey(new, clear=True)
+    assert keys_used(new) == {None}
+    assert everything(database) == was, "no key is needed"
+
+
+def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(opened: Open) -> None:
+    database = opened(NEW, OLD)
+    token = Fernet(OLD.encode()).encrypt(b"told").decode()
+    with database.engine.begin() as connection:
+        connection.execute(insert(tables.learned).values(source="asana", sealed=token))
+    rekey(database)
+    assert learned.opened(Sealer([NEW]), "asana", learned.find(database, "asana").sealed or "") == "told"
+
+
+def test_digests_become_ones_that_no_guess_can_be_compared_with(database: Database, opened: Open) -> None:
+    def add(to: Database, body: bytes, source: str = "github", keyed: bool = False) -> Any:
+        event = make_event(None, body=body, source=source)
+        digest = unguessable(SECRET_KEY, source, event.body_sha256) if keyed else event.body_sha256
+        given = make_event(digest if keyed else f"sha256:{digest}", body=body, source=source, body_sha256=digest)
+        return events.add(to, given, [make_delivery(given)], lambda *_: [])
+
+    one = add(database, b"one")
+    add(database, b"")
+    sealed = opened(OLD)
+    slipped = add(database, b"two"), add(sealed, b"two", keyed=True)
+    assert not slipped[1].duplicate, "between the first start with keys and the rekey it is taken for a new one"
+    rekey(sealed)
+    again = add(sealed, b"one", keyed=True)
+    assert again.duplicate and again.event_id == one.event_id
+    known = events.get(sealed, one.event_id)
+    assert known.body_sha256 == known.provider_id and known.body_sha256.startswith("hmac:")
+    assert events.get(sealed, slipped[0].event_id).provider_id.startswith("sha256:"), "its place is taken"  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
+    database = opened(OLD)
+    good, bad = make_event("good"), make_event("bad")
+    for event in (good, bad):
+        events.add(database, event, [], lambda *_: [])
+    with database.engine.begin() as connection:
+        moved = connection.execute(select(tables.event.c.body).where(tables.event.c.id == good.id)).scalar_one()
+        connection.execute(update(tables.event).where(tables.event.c.id == bad.id).values(body=moved))
+    one = Rekeying(opened(NEW, OLD), SECRET_KEY)
+    one.run(rest=lambda _: None)
+    assert len(one.broken) == 1 and bad.id in one.broken[0]
+    assert events.get(opened(NEW), good.id).body == good.body
+
+
+def test_without_an_old_key_nothing_is_done_and_it_is_named(opened: Open) -> None:
+    fill(opened(OLD), "old")
+    new = opened(NEW)
+    with pytest.raises(KeyMissing, match=FIRST):
+        Rekeying(new, SECRET_KEY).run(rest=lambda _: None)
+    assert keys_used(new) == {FIRST}
+
+
+def test_it_needs_a_key_and_sealing_is_not_given_up_under_a_worker(database: Database, opened: Open) -> None:
+    with pytest.raises(StoreError, match="FLOWBRIDGE_ENCRYPTION_KEYS is not set"):
+        Rekeying(database, SECRET_KEY).check()
+    database.write(lambda connection: health.beat(connection, "host:1", "host", 1, time.time()))
+    with pytest.raises(StoreError, match="a worker is running"):
+        Rekeying(opened(OLD), SECRET_KEY, clear=True).check()
+    Rekeying(opened(OLD), SECRET_KEY).check()
+
+
+def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
+    database = opened(NEW, OLD)
+    event = make_event("a")
+    events.add(opened(OLD), event, [], lambda *_: [])
+    one = Rekeying(database, SECRET_KEY)
+    [rows] = list(one._pages(ROWS[0]))
+    was, new = one._change(ROWS[0], rows[0]) or ({}, {})
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.event).values(body=b""))  # it was emptied
+    from bridge.store.rekeying import _apply
+
+    assert database.write(lambda connection: _apply(connection, tables.event, [(was, new)])) == 0
+    assert events.get(database, event.id).body == b""
+
+
+def test_a_row_that_changes_meanwhile_is_looked_at_again(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, event, before = opened(NEW, OLD), make_event("a"), opened(OLD)
+    events.add(before, event, [], lambda *_: [])
+    write, meddled = database.write, []
+
+    def meddle(work: Any) -> Any:
+        if not meddled:
+            meddled.append(work)
+            body = before.sealer.seal(b"of somebody with the old key", "event", "body", event.id)
+            with database.engine.begin() as connection:
+                connection.execute(update(tables.event).values(body=body))
+        return write(work)
+
+    monkeypatch.setattr(database, "write", meddle)
+    assert rekey(database).done["event"] == 1
+    assert events.get(opened(NEW), event.id).body == b"of somebody with the old key"
+
+
+def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> None:
+    plain, old, both, new = (Blobs(tmp_path, sealer) for sealer in (OFF, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW])))
+    digests = [plain.keep(b"$fb1$01234567$ in clear"), old.keep(b"sealed")]
+    assert sorted(map(str, both.keys())) == sorted(["None", FIRST])
+    assert all(both.needs_resealing(digest) and both.reseal(digest) for digest in digests)
+    assert not any(both.needs_resealing(digest) or both.reseal(digest) for digest in digests)
+    assert [new.read(digest) for digest in digests] == [b"$fb1$01234567$ in clear", b"sealed"]
+    assert list(both.keys()) == [SECOND] * 2
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or not ({path.name} & set(digests) or b"sealed" in path.read_bytes()[40:])
+    with pytest.raises(FileNotFoundError):
+        old.read(digests[0])
+    assert new.keep(b"sealed") == digests[1], "the same bytes are one file"
+    assert new.sweep(lambda: set(digests), time.time() + 10) == (0, 0)
+    assert all(new.reseal(digest, clear=True) for digest in digests)
+    assert [plain.read(digest) for digest in digests] == [b"$fb1$01234567$ in clear", b"sealed"] and set(new.keys()) == {None}
+    assert new.sweep(set, time.time() + 10)[0] == 2
+
+
+def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
+    """In clear from before there were keys, and sealed since somebody sent the same again."""
+    plain, sealed = Blobs(tmp_path), Blobs(tmp_path, Sealer([NEW, OLD]))
+    digest = plain.keep(b"twice")
+    assert Blobs(tmp_path, Sealer([OLD])).keep(b"twice") == sealed.keep(b"twice") == digest
+    assert sealed.discard({digest}, time.time() - 60) == {digest}, "it is younger than that"
+    assert not sealed.discard({digest}, time.time() + 60)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_blob_that_was_changed_or_moved_is_no_blob(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path, Sealer([OLD]))
+    one, other = blobs.keep(b"one"), blobs.keep(b"other")
+    shutil.copy(blobs.path(one), blobs.path(other))
+    with pytest.raises(OSError, match="cannot be opened"):
+        blobs.read(other)
+    assert blobs.open(one).read() == b"one"
+
+
+# -- the commands
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_keys_change_beside_a_bridge_that_works(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                kind: str) -> None:  # fmt: skip
+    environ = {"FLOWBRIDGE_ENCRYPTION_KEYS": OLD, "FLOWBRIDGE_SECRET_KEY": SECRET_KEY}
+    if kind == "postgresql":
+        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(request.getfixturevalue("postgres"))
+    with Bridge(tmp_path, environ=environ) as bridge:
+        for name in ("FLOWBRIDGE_DATA", "FLOWBRIDGE_DATABASE_URL", "GITHUB_SECRET", "FLOWBRIDGE_SECRET_KEY"):
+            if name in bridge.environ:
+                monkeypatch.setenv(name, bridge.environ[name])
+        monkeypatch.setenv("FLOWBRIDGE_CONFIG", str(bridge.config))
+        sent = [bridge.event(b'{"n": %d}' % number).json["event_id"] for number in range(20)]
+        bridge.stop()
+        bridge.environ["FLOWBRIDGE_ENCRYPTION_KEYS"] = f"{NEW},{OLD}"
+        monkeypatch.setenv("FLOWBRIDGE_ENCRYPTION_KEYS", f"{NEW},{OLD}")
+        bridge.start()
+        over = threading.Event()
+
+        def load() -> None:
+            while not over.is_set():
+                sent.append(bridge.event(b"{}").json["event_id"])
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            counted = lines(run("db", "rekey", "--dry-run", "--json"))[0]
+            assert counted["rows"]["event"] >= 20
+            done = run("db", "rekey", "--yes", "--json")
+            assert done.exit_code == 0, done.stderr
+            assert json.loads(done.stdout)["broken"] == 0
+        finally:
+            over.set()
+            thread.join()
+        checked = run("db", "check", "--json")
+        found = json.loads(checked.stdout)
+        assert not found["problems"], found
+        assert {one["key"] for one in found["sealed"]} == {SECOND}
+        assert any(f"the key {FIRST} seals nothing here any more" in note for note in found["notes"])
+        for event_id in sent:
+            bridge.wait_for(event_id, lambda one: one.finished_at, 30)
+        bridge.stop()
+        bridge.environ["FLOWBRIDGE_ENCRYPTION_KEYS"] = NEW
+        bridge.start()
+        newest = bridge.event(b'{"n": "last"}').json["event_id"]
+        assert until(lambda: bridge.get("/readyz").status == 200)
+        monkeypatch.setenv("FLOWBRIDGE_ENCRYPTION_KEYS", NEW)
+        assert json.loads(run("show", newest, "--json").stdout)["body"] == '{"n": "last"}'
+        assert json.loads(run("show", sent[0], "--json").stdout)["body"] == '{"n": 0}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
+    """A project whose store is a SQLite file with something from before there were keys."""
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(migrated_file, data / "flowbridge.db")
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
+    for name, value in {"CONFIG": tmp_path / "routes.yaml", "DATA": data, "ENCRYPTION_KEYS": OLD, "SECRET_KEY": SECRET_KEY}.items():
+        monkeypatch.setenv(f"FLOWBRIDGE_{name}", str(value))
+    database = Database(f"sqlite:///{data / 'flowbridge.db'}")
+    fill(database, "zqmarkzq")
+    database.close()
+    return tmp_path
+
+
+def test_clear_to_sealed_leaves_no_letter_in_the_files(folder: Path) -> None:
+    wal = folder / "data" / "flowbridge.db-wal"
+    assert "values are in clear" in run("db", "check").stderr
+    dry = run("db", "rekey", "--dry-run")
+    assert dry.exit_code == 0 and "1 rows of event" in dry.stdout and "to be sealed" in dry.stdout
+    assert "nobody can be asked here" in run("db", "rekey").stderr
+    done = run("db", "rekey", "--yes")
+    assert done.exit_code == 0 and "1 rows of event" in done.stdout, done.stderr
+    kept = (folder / "data" / "flowbridge.db").read_bytes() + (wal.read_bytes() if wal.exists() else b"")
+    assert b"of zqmarkzq" not in kept and b'zqmarkzq"' not in kept
+    again = run("db", "rekey")
+    assert again.exit_code == 0 and "nothing, all of it was so" in again.stdout
+
+
+def test_check_names_a_key_that_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("db", "rekey", "--yes")
+    for keys in (NEW, ""):
+        monkeypatch.setenv("FLOWBRIDGE_ENCRYPTION_KEYS", keys)
+        checked = run("db", "check")
+        assert checked.exit_code == 1 and f"sealed with the key {FIRST}, which FLOWBRIDGE_ENCRYPTION_KEYS does not have" in checked.stdout
+        assert OLD not in checked.stdout + checked.stderr
+    refused = run("db", "rekey", "--clear", "--yes")
+    assert refused.exit_code == 1 and FIRST in refused.stderr
+
+
+def test_sealing_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("db", "rekey", "--yes")
+    done = run("db", "rekey", "--clear", "--yes")
+    assert done.exit_code == 0 and "take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment" in done.stderr
+    monkeypatch.delenv("FLOWBRIDGE_ENCRYPTION_KEYS")
+    found = json.loads(run("db", "check", "--json").stdout)
+    assert not found["sealed"] and not found["problems"]

@@ -1,0 +1,342 @@
+"""A change of the files while whole bridges run: it is taken everywhere, no request fails, and no process has to begin anew."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import Bridge, children_of, github, is_alive, signature, until
+
+from bridge.reload import reader
+
+TOKEN = "admin-token-of-thirty-two-characters"
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
+OTHER = "another secret that is long enough"
+QUICK = {"bridge.reload.reader.LOOK": 0.1, "bridge.reload.reader.QUIET": 0.1, "bridge.reload.following.LOOK": 0.02}
+BEAT = {"bridge.store.claims.LEASE": 1.0, "bridge.worker.loop.BEAT": 0.3, "bridge.store.health.FRESH": 1.5}
+BY_HAND = QUICK | {"bridge.reload.reader.LOOK": 3600.0}
+HEAD = """
+version: 1
+platforms:
+  local: {type: local}
+sources:
+  github: {provider: github, secret: "${env:HOOK_SECRET}"}
+routes:
+"""
+ROUTE = '  - {name: NAME, on: github, inputs: {by: NAME, body: "${body}"}, flow: local/echo}\n'
+
+
+def routes(*names: str, head: str = HEAD) -> str:
+    return head + "".join(ROUTE.replace("NAME", name) for name in names) + ("" if names else "  []\n")
+
+
+class Reloading(Bridge):
+    """A bridge whose files change."""
+
+    def __init__(self, folder: Path, *arguments: str, text: str = routes("first"), constants: dict[str, Any] | None = None,
+                 **more: Any) -> None:  # fmt: skip
+        more["environ"] = {"FLOWBRIDGE_ADMIN_TOKEN": TOKEN, **more.get("environ", {})}
+        super().__init__(folder, *arguments, routes=text, constants={**BEAT, **(QUICK if constants is None else constants)}, **more)
+        (folder / ".env").write_text(f"HOOK_SECRET={OTHER}\n")
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        return self.get("/readyz", ADMIN).json
+
+    def write(self, text: str) -> None:
+        draft = self.config.with_name("routes.draft")
+        draft.write_text(text)
+        draft.replace(self.config)
+
+    def taken(self, before: str, roles: tuple[str, ...] = ("reload", "web", "work")) -> str:
+        """Wait until every process has another configuration than `before`, and return its hash."""
+
+        def look() -> str | None:
+            detail = self.detail
+            processes = [one for one in detail["processes"] if one["role"] in roles]
+            hashes = {one["config_hash"] for one in processes} | {detail["config"]["hash"]}
+            return hashes.pop() if len(hashes) == 1 and before not in hashes and {one["role"] for one in processes} == set(roles) else None
+
+        return until(look, 20, "the same in every process") or ""
+
+    def swap(self, text: str, **more: Any) -> str:
+        before = self.detail["config"]["hash"]
+        self.write(text)
+        return self.taken(before, **more)
+
+    def planned(self, secret: str = OTHER) -> Any:
+        """Post an event and return it with what became of it at once."""
+        body = b'{"n": 1}'
+        answer = self.post("/hooks/github", body, github(body) | {"X-Hub-Signature-256": signature(body, secret)})
+        assert answer.status == 202, answer
+        return self.found(answer.json["event_id"])
+
+    def status_of(self, secret: str) -> int:
+        return self.post("/hooks/github", b"{}", github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)}).status
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log if line["event"] == event]
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Reloading]:
+    with Reloading(tmp_path) as bridge:
+        yield bridge
+
+
+def every_process(bridge: Reloading) -> set[int]:
+    """The first process's children, and all that have a place on the board, once the receivers are there too."""
+    receivers = min(2, os.cpu_count() or 1)
+    until(lambda: sum(one["role"] == "web" for one in bridge.detail["processes"]) == receivers, what="all receivers")
+    return {*children_of(bridge.pid), *(one["pid"] for one in bridge.detail["processes"])}
+
+
+def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
+    before, processes = bridge.planned(), every_process(bridge)
+    second = bridge.swap(routes("second"))
+    found = bridge.planned()
+    assert ([one.route for one in found.deliveries], found.event.config_hash) == (["second"], second)
+    bridge.write(routes("third").replace("local/echo", "locl/echo"))
+    error = until(lambda: bridge.detail["config"]["error"], what="an error")
+    assert "locl" in error[0]
+    assert bridge.detail["ready"] is True
+    assert bridge.planned().event.config_hash == second
+    third = bridge.swap(routes("third"))
+    found = bridge.planned()
+    assert ([one.route for one in found.deliveries], found.event.config_hash) == (["third"], third)
+    assert bridge.detail["config"]["error"] == []
+    assert bridge.count("config", f"hash IN ('{before.event.config_hash}', '{second}', '{third}')") == 3
+    assert every_process(bridge) >= processes, "nobody had to begin anew"
+    assert [line["hash"] for line in bridge.said("config_reloaded")] == [second, third]
+    assert len(bridge.said("config_invalid")) == 1
+    bridge.wait_for(found.event.id, lambda one: one.run_state == "done")
+    assert "Traceback" not in bridge.stderr
+
+
+def test_detail_is_for_who_has_the_token(bridge: Reloading) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"}):
+        assert bridge.get("/readyz", headers).json == {"ready": True}
+    assert set(bridge.detail) == {"ready", "version", "store", "workers", "config", "processes"}
+
+
+def test_without_a_token_nobody_has_it(tmp_path: Path) -> None:
+    with Reloading(tmp_path, environ={"FLOWBRIDGE_ADMIN_TOKEN": ""}) as bridge:
+        for given in ("", "Bearer", "Bearer ", "Bearer None"):
+            assert bridge.get("/readyz", {"Authorization": given}).json == {"ready": True}
+
+
+def test_a_changed_secret_counts_at_once_and_the_one_before_no_more(bridge: Reloading) -> None:
+    new = "a new secret that is long enough"
+    assert (bridge.status_of(OTHER), bridge.status_of(new)) == (202, 401)
+    (bridge.folder / ".env").write_text(f"HOOK_SECRET={new}\n")
+    until(lambda: {bridge.status_of(new) for _ in range(8)} == {202}, what="the new secret")
+    until(lambda: {bridge.status_of(OTHER) for _ in range(8)} == {401}, what="the end of the one before")
+    assert new not in bridge.stderr
+
+
+def test_a_removed_secret_and_schema_keep_what_was(tmp_path: Path) -> None:
+    text = routes("first").replace("inputs:", "payload_schema: issue.json, inputs:")
+    (tmp_path / "issue.json").write_text('{"type": "object"}')
+    with Reloading(tmp_path, text=text) as bridge:
+        (tmp_path / "issue.json").unlink()
+        error = until(lambda: bridge.detail["config"]["error"], what="an error")
+        assert "issue.json" in error[0]
+        (tmp_path / ".env").unlink()
+        until(lambda: any("HOOK_SECRET is not set" in one for one in bridge.detail["config"]["error"]), what="both errors")
+        assert bridge.planned().deliveries[0].status != "dead"
+        (tmp_path / "issue.json").write_text('{"type": "array"}')
+        (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\n")
+        bridge.taken(bridge.planned().event.config_hash)
+        assert bridge.planned().deliveries[0].status == "dead", "by the schema that came back"
+
+
+def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> None:
+    """Paused, live, and gone: a paused route holds its deliveries, and so does one whose platform is gone; those of a removed route go."""
+    paused = routes("first").replace("flow: local", "mode: paused, flow: local")
+    bridge.swap(paused)
+    first, second = bridge.planned().event.id, bridge.planned().event.id
+    time.sleep(0.5)
+    assert bridge.found(first).deliveries[0].status == "queued"
+    bridge.swap(routes("other"))
+    for each in (first, second):
+        bridge.wait_for(each, lambda one: one.run_state == "done")
+    bridge.swap(paused)
+    third = bridge.planned().event.id
+    bridge.swap(routes().replace("  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}"))
+    time.sleep(0.5)
+    assert bridge.found(third).deliveries[0].status == "queued"
+    bridge.swap(routes("first"))
+    bridge.wait_for(third, lambda one: one.run_state == "done")
+    assert "Traceback" not in bridge.stderr
+
+
+def test_the_local_platform_comes_with_a_reload_and_its_flows_with_it(tmp_path: Path) -> None:
+    none = routes().replace("  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}")
+    (tmp_path / "one.py").write_text("from bridge.flows import flow\n@flow\ndef mine(): return {'from': 'one'}\n")
+    (tmp_path / "two.py").write_text("from bridge.flows import flow\n@flow\ndef mine(): return {'from': 'two'}\n")
+    with Reloading(tmp_path, text=none) as bridge:
+        assert bridge.get("/api/v1/openapi.json").status == 404
+        worker = next(one["pid"] for one in bridge.detail["processes"] if one["role"] == "work")
+        for name in ("one", "two"):
+            text = routes("first").replace("local/echo", "local/mine").replace("inputs: {by: first, body: \"${body}\"}", "inputs: {}")
+            bridge.swap(text.replace("{type: local}", f"{{type: local, flows: {name}.py}}"))
+
+            def is_from(name: str = name) -> bool:
+                event = bridge.planned().event.id
+                return bridge.wait_for(event, lambda one: one.run_state in ("done", "failed")).outputs == {"from": name}
+
+            until(is_from, what=f"a run of {name}.py")
+        assert bridge.get("/api/v1/openapi.json").status == 200
+        assert [one["pid"] for one in bridge.detail["processes"] if one["role"] == "work"] == [worker]
+
+
+# -- signals, and processes that die
+
+
+@pytest.mark.parametrize("whom", ["the first", "all"])
+def test_sighup_has_the_files_read(tmp_path: Path, whom: str) -> None:
+    with Reloading(tmp_path, constants=BY_HAND) as bridge:
+        processes, before = every_process(bridge), bridge.detail["config"]["hash"]
+        bridge.write(routes("second"))
+        if whom == "all":
+            os.killpg(bridge.pid, signal.SIGHUP)
+        else:
+            os.kill(bridge.pid, signal.SIGHUP)
+        bridge.taken(before)
+        assert [one.route for one in bridge.planned().deliveries] == ["second"]
+        os.kill(bridge.pid, signal.SIGHUP)
+        until(lambda: bridge.said("config_unchanged"), what="a word that nothing has changed")
+        assert every_process(bridge) >= processes
+        assert bridge.stop() == 0
+
+
+def test_who_is_started_again_has_what_is_newest(bridge: Reloading) -> None:
+    second = bridge.swap(routes("second"))
+    for role in ("web", "work", "reload"):
+        died = {one["pid"] for one in bridge.detail["processes"] if one["role"] == role}
+        for pid in died:
+            os.kill(pid, signal.SIGKILL)
+
+        def again(role: str = role, died: set[int] = died) -> bool:
+            try:
+                alive = [one for one in bridge.detail["processes"] if one["role"] == role]
+            except OSError:
+                return False
+            are_new = len(alive) == len(died) and not {one["pid"] for one in alive} & died
+            return are_new and {one["config_hash"] for one in alive} == {second}
+
+        until(again, what=f"another {role}")
+    assert [one.route for one in bridge.planned().deliveries] == ["second"]
+    parent = next(pid for pid in children_of(bridge.pid) if len(children_of(pid)) > 1)
+    receivers = children_of(parent)
+    os.kill(parent, signal.SIGKILL)
+    until(lambda: not any(map(is_alive, receivers)) and bridge.is_up("/healthz"), what="other receivers")
+    assert [one.route for one in bridge.planned().deliveries] == ["second"]
+
+
+def test_what_changes_while_nobody_reads_is_taken_by_the_next_reader(bridge: Reloading) -> None:
+    before = bridge.detail["config"]["hash"]
+    pid = next(one["pid"] for one in bridge.detail["processes"] if one["role"] == "reload")
+    os.kill(pid, signal.SIGSTOP)
+    bridge.write(routes("second"))
+    os.kill(pid, signal.SIGKILL)
+    bridge.taken(before)
+    assert [one.route for one in bridge.planned().deliveries] == ["second"]
+
+
+# -- alone, and on several machines
+
+
+def test_web_and_work_alone_follow_too(tmp_path: Path) -> None:
+    with Reloading(tmp_path, "web", constants=BY_HAND) as web:
+        work = Reloading(tmp_path, "work", constants=BY_HAND, port=web.port)
+        try:
+            work.start()
+            until(lambda: web.is_up("/readyz"), what="the worker")
+            before = web.detail["config"]["hash"]
+            web.write(routes("second"))
+            for one in (web, work):
+                os.kill(one.pid, signal.SIGHUP)
+            web.taken(before, ("reload", "web"))
+            found = web.planned()
+            assert [one.route for one in found.deliveries] == ["second"]
+            web.wait_for(found.event.id, lambda one: one.run_state == "done")
+            until(lambda: len(web.said("config_reloaded")) == 2, what="a line of each")  # they share a file
+            assert work.stop() == 0
+        finally:
+            work.__exit__()
+        assert web.stop() == 0
+
+
+def test_two_machines_on_postgresql_each_take_their_own_file(tmp_path: Path, postgres_database: str) -> None:
+    environ = {"FLOWBRIDGE_DATABASE_URL": postgres_database, "FLOWBRIDGE_SECRET_KEY": "k" * 32}
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    nodes = [Reloading(folder, environ=environ) for folder in folders]
+    try:
+        for node in nodes:
+            node.start()
+        before = {node.detail["config"]["hash"] for node in nodes}
+        for node in nodes:  # at the same moment: both keep the same configuration
+            node.write(routes("second"))
+        hashes = {node.taken(next(iter(before))) for node in nodes}
+        assert len(before) == len(hashes) == 1
+        for node in nodes:
+            found = node.planned()
+            assert [one.route for one in found.deliveries] == ["second"]
+            node.wait_for(found.event.id, lambda one: one.run_state == "done")
+        third = nodes[0].swap(routes("third"))
+        assert {nodes[0].planned().event.config_hash, nodes[1].planned().event.config_hash} == {third, *hashes}
+        assert nodes[0].count("config") == 3
+        assert not any("Traceback" in node.stderr for node in nodes)
+    finally:
+        for node in nodes:
+            node.__exit__()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_terminal_that_hangs_up_ends_it(tmp_path: Path) -> None:
+    """As a command in the foreground of a terminal it has no business to stay behind."""
+    with Reloading(tmp_path) as bridge:
+        assert bridge.stop() == 0
+    primary, secondary = os.openpty()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        import fcntl
+        import termios
+
+        fcntl.ioctl(secondary, termios.TIOCSCTTY, 0)
+        for number in range(3):
+            os.dup2(secondary, number)
+        os.close(primary)
+        os.chdir(tmp_path)
+        os.execvpe(bridge._command()[0], bridge._command(), bridge.environ)  # noqa: S606
+    os.close(secondary)
+    try:
+        until(lambda: _answers(bridge), what="readiness")
+        os.close(primary)
+        until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 15, "its end")
+        pid = 0
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _answers(bridge: Bridge) -> bool:
+    try:
+        return bridge.get("/readyz").status == 200
+    except OSError:
+        return False
+
+
+def test_the_times_of_the_product() -> None:
+    """What the pages say: taken within two seconds."""
+    assert (reader.LOOK, reader.QUIET) == (1.0, 0.5)

@@ -1,0 +1,104 @@
+"""What torture does: each kind is done once, what is lost was there, and what is not possible is refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from serving import until
+
+from bridge.engine.broker import publisher
+from bridge.errors import SettingsError
+from bridge.settings import load_settings
+from bridge.torture import acts
+from bridge.torture.broker import Broker
+from bridge.torture.nodes import YOUNG, Node
+from bridge.torture.plan import AT_LEAST, CLOSING, KINDS, Plan, checked, impossible
+
+KINDS_HERE = ["receiver", "worker", "lapse", "clock"]
+
+
+def arena() -> Any:
+    return SimpleNamespace(random=Random(1), done=Counter())
+
+
+def test_each_kind_comes_before_chance_decides_and_again_until_it_was_done() -> None:
+    one = arena()
+    order = acts.order(KINDS_HERE, one)
+    first = list(islice(order, 4))
+    assert first[0] == "lapse" and sorted(first) == sorted(KINDS_HERE)
+    one.done.update(set(KINDS_HERE) - {"clock"})  # that could not be done just then
+    assert list(islice(order, 2)) == ["clock", "clock"]  # as often as it is tried before the others have to wait no longer
+    assert Counter(islice(order, 4 + 4)).keys() == set(KINDS_HERE)
+
+
+def test_without_anything_to_do_the_order_is_empty() -> None:
+    assert list(acts.order([], arena())) == []
+
+
+@pytest.mark.parametrize("minutes", [1.5, 2.0, 60.0])
+def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enough_left(minutes: float) -> None:
+    plan = Plan(minutes=minutes)
+    assert plan.load <= plan.latest <= plan.seconds - AT_LEAST - CLOSING
+
+
+@pytest.mark.parametrize(
+    ("plan", "no"),
+    [
+        (Plan(), {"database", "lapse", "celery", "broker"}),
+        (Plan(database_url="postgresql://x/y"), {"disk", "lapse", "celery", "broker"}),
+        (Plan(database_url="postgresql://x/y", nodes=2), {"disk", "celery", "broker"}),
+        (Plan(database_url="postgresql://x/y", nodes=2, engine="celery"), {"disk"}),
+    ],
+)
+def test_what_goes_with_a_configuration_is_possible_and_what_is_named_has_to_be(plan: Plan, no: set[str],
+                                                                               monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr("bridge.torture.clock.PLACES", ())
+    assert set(impossible(plan)) == no | {"clock"} and plan.kinds == tuple(KINDS)
+    for kind in sorted(no | {"clock"}):
+        with pytest.raises(SettingsError, match=f"--only {kind}: "):
+            checked(Plan(only=("web", kind), database_url=plan.database_url, nodes=plan.nodes))
+
+
+def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
+    if shutil.which("redis-server") is None:
+        assert not os.environ.get("FLOWBRIDGE_REQUIRE_REDIS"), "there is no redis-server"
+        pytest.skip("there is no redis-server")
+    broker = Broker(tmp_path, os.environ, Random(os.getpid()))
+    assert (broker.holds(), broker.flush()) == (0, 0)  # it does not run
+    broker.start()
+    try:
+        publish = publisher(load_settings({"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url,
+                                           "FLOWBRIDGE_DATABASE_URL": "postgresql://x/y", "FLOWBRIDGE_SECRET_KEY": "k" * 32}))  # fmt: skip
+
+        def published() -> bool:
+            try:
+                publish("dlv-1", "w:1")
+            except Exception:
+                return False
+            return True
+
+        until(published, 20, "it takes a message")
+        publish("dlv-2", "w:1")
+        assert (broker.holds(), broker.flush(), broker.holds(), broker.flush()) == (2, 2, 0, 0)
+    finally:
+        broker.kill()
+
+
+def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path: Path) -> None:
+    node = Node(0, tmp_path, os.environ, 1, ["web"])
+    deaf = node.processes["web"]
+    deaf.command[1:] = ["-c", "print('up', flush=True); input()"]
+    for age, code in ((0.0, 0), (YOUNG, -signal.SIGTERM)):
+        deaf.start()
+        until(lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts, 10, "it runs")
+        deaf.started_at -= age
+        assert node.stop() == [code]

@@ -1,0 +1,173 @@
+"""The platform of torture: it answers as each fault says, and its record has every start that it executed, whatever became of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from processes import eventually, is_listening
+
+from bridge.model import Answer, Call, Kind, Lost
+from bridge.platforms import PLATFORMS
+from bridge.send import Sender
+from bridge.torture import weather
+from bridge.torture.evidence import Folder
+from bridge.torture.nodes import Process, free_port
+from bridge.torture.platform import Asked, Platform
+from bridge.torture.weather import BY_NAME, LOOKS, STARTS, Fault
+
+ONE_OF_EACH = """
+import asyncio, sys
+from bridge.torture import platform, weather
+faults = [weather.BY_NAME[name] for name in sys.argv[1].split("|") if name]
+weather.choose = lambda of, _random: faults.pop(0) if faults else weather.OK
+weather.ending = lambda *_, **__: "DONE"
+weather.PATIENCE = 1000
+asyncio.run(platform.main())
+"""
+
+
+class Wicked:
+    """A platform in a process of its own that meets its requests with these faults, one after the other."""
+
+    def __init__(self, folder: Path, *faults: str) -> None:
+        self.folder, self.port = Folder(folder), free_port(Random(os.getpid()))
+        self.process = Process("platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ)
+        self.sender, self.number = Sender(), 0
+        self.start()
+
+    def start(self) -> None:
+        told = {"port": self.port, "record": str(self.folder.starts), "seed": 1, "api_key": "key", "user_id": "user", "bad": True}
+        self.process.start(orjson.dumps(told))
+        eventually(lambda: is_listening(self.port))
+
+    def post(self, path: str = "/api/v1/start_pipeline", **more: Any) -> Answer | Lost:
+        self.number += 1
+        body = {"route": "held", "event": f"evt-{self.number}", "id": f"t-{self.number}", "key": "k"}
+        body |= {"user_id": "user", "saved_item_id": "f"}
+        headers = {"Authorization": "Bearer key", "Content-Type": "application/json", "Idempotency-Key": f"dlv-{self.number}"}
+        return self.send(Call(method="POST", url=f"http://127.0.0.1:{self.port}{path}", headers=headers, body=orjson.dumps(body | more)))
+
+    def get(self, question: str) -> Answer | Lost:
+        return self.send(Call(method="GET", url=f"http://127.0.0.1:{self.port}/api/v1/{question}"))
+
+    def send(self, call: Call) -> Answer | Lost:
+        return self.sender.send(call, 1.0)
+
+
+@pytest.fixture
+def wicked(tmp_path: Path) -> Iterator[Any]:
+    made: list[Wicked] = []
+
+    def make(*faults: str) -> Wicked:
+        made.append(Wicked(tmp_path, *faults))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sender.close()
+        one.process.kill()
+
+
+def kind_of(answer: Answer | Lost, platform: str) -> Kind:
+    """What the bridge makes of an answer."""
+    if isinstance(answer, Lost):
+        return Kind.UNKNOWN if answer.sent else Kind.REFUSED
+    return PLATFORMS[platform].read_start(answer, 0.0).kind
+
+
+CERTAIN = {Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED}
+
+
+@pytest.mark.parametrize("fault", STARTS, ids=lambda fault: fault.name)
+def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Fault) -> None:
+    """What the bridge takes for "certainly not started" was not, and what it takes for started was."""
+    platform = wicked(fault.name)
+    kind = kind_of(platform.post(), "gumloop")
+    starts, faults, odd = platform.folder.executed()
+    assert len(starts) == fault.executes and odd == 0
+    assert faults == ({} if fault.name == "ok" else {fault.name: 1})
+    assert not (kind in CERTAIN and starts) and not (kind is Kind.STARTED and not starts)
+    if fault.name == "ok":
+        assert (starts[0].id, starts[0].event_id, starts[0].route, starts[0].key) == ("t-1", "evt-1", "held", "k")
+    assert (kind is Kind.STARTED) == (fault.name in ("ok", "slow"))
+
+
+def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(wicked: Any) -> None:
+    platform = wicked("ok", "empty", "garbage")
+    assert {kind_of(platform.post("/post"), "http") for _ in range(3)} == {Kind.STARTED}
+    starts, _, _ = platform.folder.executed()
+    assert [(start.platform, start.idempotency_key, start.run_id) for start in starts] == [("http", f"dlv-{n}", None) for n in (1, 2, 3)]
+
+
+def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None:
+    platform = wicked()
+    for wrong in ({"user_id": "somebody"}, {"event": None}, {"route": 7}):
+        answer = platform.post(**wrong)
+        assert isinstance(answer, Answer) and answer.status == 400
+    starts, _, odd = platform.folder.executed()
+    assert (starts, odd) == ([], 3)
+
+
+@pytest.mark.parametrize("fault", LOOKS, ids=lambda fault: fault.name)
+def test_questions_about_a_run_meet_faults_too(wicked: Any, fault: Fault) -> None:
+    platform = wicked("ok", fault.name)
+    started = platform.post()
+    run_id = orjson.loads(started.body)["run_id"]
+    answer = platform.get(f"get_pl_run?run_id={run_id}")
+    read_run = PLATFORMS["gumloop"].read_run
+    assert read_run is not None
+    known = isinstance(answer, Answer) and read_run(answer).state is not None
+    assert known == (fault.name == "ok")
+
+
+def test_a_killed_platform_takes_up_what_it_has_written(wicked: Any) -> None:
+    platform = wicked("ok", "reset though started")
+    run_id = orjson.loads(platform.post().body)["run_id"]
+    assert isinstance(platform.post(), Lost)
+    platform.process.kill()
+    assert isinstance(platform.post(), Lost)
+    platform.process.command[-1] = ""  # no more faults
+    platform.start()
+    answer = platform.get(f"get_pl_run?run_id={run_id}")
+    assert isinstance(answer, Answer) and orjson.loads(answer.body)["run_id"] == run_id
+    listed = orjson.loads(platform.get("get_plrun_saved_item_map?saved_item_id=f").body)["f"]
+    assert len(listed) == 2 and listed[1]["run_id"] == run_id
+    assert len(platform.folder.executed()[0]) == 2
+
+
+def test_good_weather_is_good_at_once(wicked: Any) -> None:
+    platform = wicked(*["500"] * 50)
+    assert kind_of(platform.post(), "gumloop") is Kind.UNKNOWN
+    platform.process.say(b"good")
+    eventually(lambda: kind_of(platform.post(), "gumloop") is Kind.STARTED)
+    assert kind_of(platform.post(), "gumloop") is Kind.STARTED
+
+
+def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:
+    """So that a drain comes to its end however bad the day is."""
+    platform = Platform(tmp_path / "starts.jsonl", "key", "user", Random(1))
+    platform.open()
+    asked = Asked("POST", "/post", {}, {})
+    body = orjson.dumps({"route": "posted", "event": "e", "id": "t", "key": "k"})
+    names = [platform.start(asked, body, BY_NAME["429"])[0].name for _ in range(weather.PATIENCE + 2)]
+    assert names == ["429"] * weather.PATIENCE + ["ok"] * 2
+    again = Platform(tmp_path / "starts.jsonl", "key", "user", Random(1))
+    again.open()  # it knows that after a kill, too
+    assert again.start(asked, body, BY_NAME["429"])[0].name == "ok"
+
+
+def test_runs_go_through_their_states_to_their_end() -> None:
+    assert [weather.state("DONE", 0.4, age) for age in (0.0, 0.2, 0.5)] == ["QUEUED", "RUNNING", "DONE"]
+    assert [weather.state("ENDLESS", 0.4, age) for age in (0.2, 1e9)] == ["RUNNING", "RUNNING"]
+    assert [weather.state("STRANGE", 0.4, age) for age in (0.2, 0.5)] == ["PAUSED BY AN ADMIN", "DONE"]
+
+
+def test_every_fault_has_a_name_of_its_own() -> None:
+    assert len(BY_NAME) == len(STARTS) + len(LOOKS) - 1  # ok is in both

@@ -1,0 +1,296 @@
+"""A fleet is upgraded one process after another: those of the version before go on working while the schema changes under them."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from alembic import command
+from alembic.config import Config
+from conftest import NOW
+from serving import until
+from sqlalchemy import make_url, text
+
+from bridge.errors import StoreError
+from bridge.store import claims, migrate, tables
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+
+pytestmark = pytest.mark.slow
+
+# What the version with schema 0003 wrote, statement by statement.
+EVENT = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
+         "query_string", "body")  # fmt: skip
+DELIVERY = ("id", "event_id", "route", "flow", "platform", "saved_item_id", "status", "reason", "created_at", "due_at", "finished_at",
+            "config_hash", "retry_attempts", "retry_first", "retry_max", "on_unknown", "run_timeout", "whole_body", "inputs")  # fmt: skip
+READ = ("seq", *DELIVERY, "attempts", "throttled", "delivered_at", "lease", "lease_until", "slot", "poll_at", "polls", "run_id", "run_url",
+        "run_state", "raw_state", "outputs", "log")  # fmt: skip
+HEAD = f"SELECT {', '.join(READ)} FROM delivery WHERE status = 'queued' AND platform = 'p' ORDER BY due_at, seq LIMIT 1"  # noqa: S608
+LEASE = "UPDATE delivery SET status = 'sending', lease = ?, lease_until = ?, slot = ?, reason = NULL WHERE id = ? AND status = 'queued'"
+INTENT = "INSERT INTO attempt (delivery_id, number, started_at) VALUES (?, ?, ?)"
+COMPLETE = "UPDATE attempt SET finished_at = ?, outcome = 'started', status_code = 200, detail = NULL, run_id = ? WHERE delivery_id = ?"
+SETTLE = (
+    "UPDATE delivery SET status = 'delivered', reason = NULL, delivered_at = ?, run_id = ?, run_url = NULL, run_state = 'queued', slot = ?,"
+    " poll_at = ?, attempts = attempts + 1, throttled = throttled + 0, lease = NULL, lease_until = NULL, polls = 0 WHERE id = ?"
+)
+
+
+def event_values(number: int) -> tuple[Any, ...]:
+    return (f"evt_old{number}", "github", "github", "issues", f"id-{number}", NOW, "0" * 64, None, f"sha-{number}", "{}", "", b"{}")
+
+
+def delivery_values(number: int) -> tuple[Any, ...]:
+    return (f"dlv_old{number}", f"evt_old{number}", "old", "p/f", "p", "f", "queued", None, NOW, NOW, None, "0" * 64, 12, 5.0, 21600.0,
+            "hold", 3600.0, False, '{"a":1}')  # fmt: skip
+
+
+class OldSqlite:
+    """A process of the version before, on SQLite."""
+
+    def __init__(self, url: str) -> None:
+        path = make_url(url).database or ""
+        self._raw = sqlite3.connect(path, timeout=10, isolation_level=None)
+        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+    @contextmanager
+    def _turn(self, begin: bool) -> Iterator[sqlite3.Connection]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            if begin:
+                self._raw.execute("BEGIN IMMEDIATE")
+            yield self._raw
+            if begin:
+                self._raw.execute("COMMIT")
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def receive(self, number: int) -> None:
+        columns = (*EVENT, "since", "deliveries")
+        values = (*event_values(number), NOW - 7 * 86400.0, orjson.dumps([list(delivery_values(number))]).decode())
+        with self._turn(begin=False) as raw:
+            raw.execute(f"INSERT INTO arrival ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", values)  # noqa: S608
+
+    def work(self, token: str) -> str | None:
+        with self._turn(begin=True) as raw:
+            return work(lambda statement, values=(): raw.execute(statement, values), token)
+
+    def close(self) -> None:
+        self._raw.close()
+        os.close(self._lock)
+
+
+class OldPostgres:
+    """The same on PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self._raw = psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+
+    def receive(self, number: int) -> None:
+        same = "(SELECT known.id FROM event AS known WHERE known.seq = (SELECT max(seq) FROM event WHERE source = %s AND body_sha256 = %s))"
+        event = f"INSERT INTO event ({', '.join(EVENT)}, same_body_as) VALUES ({', '.join(['%s'] * len(EVENT))}, {same})"  # noqa: S608
+        event += " ON CONFLICT (source, provider_id) WHERE provider_id IS NOT NULL DO NOTHING RETURNING seq"
+        delivery = f"INSERT INTO delivery ({', '.join(DELIVERY)}) VALUES ({', '.join(['%s'] * len(DELIVERY))})"  # noqa: S608
+        with self._raw.transaction():
+            self._raw.execute(event, (*event_values(number), "github", f"sha-{number}"))
+            self._raw.execute(delivery, delivery_values(number))
+
+    def work(self, token: str) -> str | None:
+        def execute(statement: str, values: Any = ()) -> Any:
+            locked = f"{statement} FOR UPDATE SKIP LOCKED" if statement is HEAD else statement
+            return self._raw.execute(locked.replace("?", "%s"), values)
+
+        with self._raw.transaction():
+            self._raw.execute("SELECT pg_advisory_xact_lock(1718186849)")
+            return work(execute, token)
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def work(execute: Callable[..., Any], token: str) -> str | None:
+    """Take the next delivery and start it, as two turns of the worker do; return its id."""
+    row = execute(HEAD).fetchone()
+    if row is None:
+        return None
+    id_ = str(row[1])
+    execute(LEASE, (token, NOW + 10, True, id_))
+    execute(INTENT, (id_, 1, NOW))
+    execute(COMPLETE, (NOW, f"run-{id_}", id_))
+    execute(SETTLE, (NOW, f"run-{id_}", True, NOW + 2, id_))
+    return id_
+
+
+def old_process(url: str, first: int, over: Any, told: Any) -> None:
+    """Receive and work until `over`; tell what was received, what was worked on, the longest wait, and what went wrong."""
+    old = OldSqlite(url) if url.startswith("sqlite") else OldPostgres(url)
+    received, worked, slowest, wrong, number = [], [], 0.0, "", first
+    try:
+        while not over.is_set():
+            began = time.monotonic()
+            old.receive(number)
+            received.append(f"evt_old{number}")
+            worked.append(old.work(f"old:{number}"))
+            slowest = max(slowest, time.monotonic() - began)
+            told.put(number)
+            number += 1
+    except Exception as error:
+        wrong = repr(error)
+    old.close()
+    told.put((received, worked, slowest, wrong))
+
+
+def scripts(connection: Any) -> Config:
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database that the version with schema 0003 made, with some hundred events."""
+    sqlite_url = f"sqlite:///{tmp_path / 'flowbridge.db'}"
+    database = Database(sqlite_url if request.param == "sqlite" else request.getfixturevalue("postgres_database"))
+    with database.engine.begin() as connection:
+        command.upgrade(scripts(connection), "0003")
+    old = OldSqlite(sqlite_url) if database.is_sqlite else OldPostgres(url_of(database))
+    for number in range(300):
+        old.receive(number)
+    old.close()
+    yield database
+    database.close()
+
+
+def url_of(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
+
+
+class Old:
+    """The process of the version before, while it runs."""
+
+    def __init__(self, database: Database) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._over, self._told = context.Event(), context.Queue()
+        self._process = context.Process(target=old_process, args=(url_of(database), 1000, self._over, self._told), daemon=True)
+        self._process.start()
+
+    def goes_on(self, turns: int = 20) -> None:
+        for _ in range(turns):
+            assert isinstance(self._told.get(timeout=20), int), "it met an error"
+
+    def end(self) -> tuple[list[str], list[str | None], float, str]:
+        self._over.set()
+        while isinstance(said := self._told.get(timeout=20), int):
+            pass
+        self._process.join(10)
+        return said
+
+
+def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(before: Database) -> None:
+    old = Old(before)
+    old.goes_on()
+    assert migrate.upgrade(before) == ("0003", tables.HEAD)
+    old.goes_on(60)
+    received, worked, _, wrong = old.end()
+    assert wrong == ""
+    done = [one for one in worked if one is not None]
+    assert len(done) == len(set(done)) == len(received) >= 80
+    with before.read() as connection:
+        kept = set(connection.execute(text("SELECT id FROM event")).scalars())
+        assert set(received) <= kept
+        assert len(kept) == 300 + len(received) == connection.execute(text("SELECT count(*) FROM delivery")).scalar()
+        rows = connection.execute(text("SELECT status, attempts, on_run_failed, holds_key FROM delivery WHERE run_id IS NOT NULL")).all()
+        assert {tuple(row) for row in rows} == {("delivered", 1, "ignore", 0)}
+    taken = before.write(lambda c: claims.claim(c, Allowed(caps={"p": 1000}), most=5, now=NOW + 60, lease="new"))
+    assert len(taken) == 5, "and the present version takes what is left"
+
+
+def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's long transaction stands in the migration's way; nobody waits behind the two for long."""
+    monkeypatch.setattr(migrate, "LOCK_TIME", "100ms")
+    monkeypatch.setattr(migrate, "WAITS", (0.1,))
+    database = Database(postgres_database)
+    with database.engine.begin() as connection:
+        command.upgrade(scripts(connection), "0003")
+    old = Old(database)
+    old.goes_on()
+    outcome: list[Any] = []
+    with database.engine.connect() as long:
+        long.execute(text("SELECT count(*) FROM delivery"))
+        thread = threading.Thread(target=lambda: outcome.append(migrate.upgrade(database)))
+        thread.start()
+        until(lambda: waiting(database) or outcome, what="a migration that waits")
+        old.goes_on(30)
+        assert outcome == []
+    thread.join(20)
+    assert outcome == [("0003", tables.HEAD)]
+    old.goes_on()
+    _, _, slowest, wrong = old.end()
+    assert (wrong, slowest < 5.0) == ("", True)
+    database.close()
+
+
+def waiting(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
+
+
+def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LOCK_TIME": "50ms", "WAITS": (0.05,), "PATIENCE": 0.3}.items():
+        monkeypatch.setattr(migrate, name, value)
+    database = Database(postgres_database)
+    with database.engine.begin() as connection:
+        command.upgrade(scripts(connection), "0003")
+    with database.engine.connect() as long:
+        long.execute(text("SELECT count(*) FROM delivery"))
+        with pytest.raises(StoreError, match=r"could not be brought up to date.*lock timeout"):
+            migrate.upgrade(database)
+    assert migrate.revision(database) == "0003"
+    database.close()
+
+
+KILLED = """
+import os, signal
+from alembic import op
+from bridge.store import migrate
+from bridge.store.database import Database
+create_table = op.create_table
+def dies(name, *columns, **more):
+    os.kill(os.getpid(), signal.SIGKILL) if name == "circuit" else create_table(name, *columns, **more)
+op.create_table = dies
+migrate.upgrade(Database({url!r}))
+"""
+
+
+def test_a_migration_that_is_killed_has_changed_nothing(before: Database) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED.format(url=url_of(before))], capture_output=True, timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert migrate.revision(before) == "0003"
+    old = OldSqlite(url_of(before)) if before.is_sqlite else OldPostgres(url_of(before))
+    old.receive(5000)
+    assert old.work("old")
+    old.close()
+    assert migrate.upgrade(before) == ("0003", tables.HEAD)
+
+
+def test_a_database_that_is_away_is_a_store_error(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    database = Database(f"postgresql:///nowhere?host={tmp_path}")
+    with pytest.raises(StoreError, match="OperationalError"):
+        migrate.upgrade(database)
+    database.close()

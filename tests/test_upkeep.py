@@ -1,0 +1,456 @@
+"""Upkeep that is done by itself or on demand: errands, pruning, giving room back, holding starts, and looking whether all is well."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import lines, run
+from conftest import NOW, make_delivery, make_event, put
+from hypothesis import given
+from hypothesis import strategies as st
+from serving import until
+from sqlalchemy import insert, text
+
+from bridge import backup, backups
+from bridge.blobs import Blobs
+from bridge.errors import StoreError
+from bridge.model import Order
+from bridge.retention import DAY
+from bridge.routes import Config, Platform
+from bridge.settings import Settings, load_settings
+from bridge.store import checkup, disk, events, health, holding, invariants, tables, vacuum
+from bridge.store.clock import Clock
+from bridge.store.database import Database
+from bridge.wake import Wake
+from bridge.worker import Worker, errands, loop
+from bridge.worker.errands import ERRANDS, Errand, Errands, Round
+from bridge.worker.housekeeping import Housekeeper
+
+CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, canonical="{}")
+
+
+def settings_in(folder: Path, **environ: str) -> Settings:
+    return load_settings({"FLOWBRIDGE_DATA": str(folder), "FLOWBRIDGE_SECRET_KEY": "k" * 32, **environ})
+
+
+def old(database: Database, count: int = 1, now: float | None = None, body: bytes = b"x") -> None:
+    """Keep events of a hundred days ago."""
+    at = (time.time() if now is None else now) - 100 * DAY
+    events.add_all(database, [(make_event(None, now=at, body=body), ()) for _ in range(count)], lambda *_: [])
+
+
+def count(database: Database, table: str = "event") -> int:
+    with database.read() as connection:
+        return connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()  # noqa: S608
+
+
+# -- errands
+
+
+def round_of(database: Database, folder: Path, **environ: str) -> Round:
+    return Round(settings_in(folder, **environ), CONFIG, database, time.time(), threading.Event())
+
+
+def errand(name: str, done: list[str], *, everywhere: bool = False, every: float = 0.0) -> Errand:
+    return Errand(name, every, lambda _: done.append(name) or Counter(), everywhere=everywhere)  # type: ignore[func-returns-value]
+
+
+def of(database: Database, folder: Path, *rows: Errand, first: float = 0.0) -> Errands:
+    return Errands(settings_in(folder), lambda: CONFIG, database, Clock(database), rows, first)
+
+
+def test_errands_are_done_one_after_the_other_by_whoever_leads(sqlite: Database, tmp_path: Path) -> None:
+    done: list[str] = []
+    running = of(sqlite, tmp_path, errand("leads", done), errand("everywhere", done, everywhere=True))
+    for _ in range(3):
+        running.look(lambda: False)
+        until(lambda: not running._thread or not running._thread.is_alive(), what="the errand")
+    assert set(done) == {"everywhere"}
+    running.look(lambda: True)
+    until(lambda: "leads" in done, what="the other")
+    running.close()
+
+
+def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(sqlite: Database, tmp_path: Path) -> None:
+    done: list[str] = []
+    later = of(sqlite, tmp_path, errand("later", done), first=3600.0)
+    later.look(lambda: True)
+    assert later._thread is None
+
+    def fails(_: Round) -> Counter[str]:
+        done.append("failed")
+        raise StoreError("no")
+
+    rows = (Errand("fails", 3600.0, fails), errand("works", done, every=3600.0))
+    keeper = Housekeeper(sqlite, Clock(sqlite), 0.02, (), of(sqlite, tmp_path, *rows))
+    keeper.start()
+    until(lambda: done == ["failed", "works"], what="both")
+    keeper.close()
+
+
+def test_a_long_errand_ends_when_it_is_to(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "REST", 0.05)
+    monkeypatch.setattr("bridge.store.pruning.ROWS", 1)
+    old(sqlite, 200)
+    running = of(sqlite, tmp_path, *(one for one in ERRANDS if one.name == "prune"))
+    running.look(lambda: True)
+    until(lambda: count(sqlite) < 200, what="a beginning")
+    running.close()
+    assert 0 < count(sqlite) < 200
+    assert running._thread is not None and not running._thread.is_alive()
+
+
+def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BEAT", 0.1)
+    old(database, 30)
+    fresh = make_event("fresh", now=time.time())
+    events.add(database, fresh, [], lambda *_: [])
+    worker = Worker(settings_in(tmp_path), lambda: CONFIG, database, lambda *_: None, Wake(), None)  # type: ignore[arg-type, return-value]
+    worker._housekeeper._errands._next = {one.name: 0.0 for one in ERRANDS}  # type: ignore[union-attr]
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        until(lambda: count(database) == 1, what="the old to be gone")
+    finally:
+        worker.stop()
+        thread.join(10)
+    assert events.get(database, fresh.id).id == fresh.id
+
+
+def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old(sqlite, 3)
+    blobs = Blobs(tmp_path / "blobs")
+    sha256 = blobs.keep(b"nobody's")
+    of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
+    assert errands.prune(of_round)["event"] == 3
+    assert errands.sweep(of_round)["blobs"] == 0, "it is young"
+    monkeypatch.setattr(errands, "YOUNG", -10.0)
+    assert errands.sweep(of_round) == {"blobs": 1, "bytes": 8} and not blobs.path(sha256).exists()
+    assert errands.back_up(round_of(sqlite, tmp_path)) == {}
+    assert errands.back_up(of_round)["events"] == 0
+    [made] = backups.kept(tmp_path / "backups")
+    with made.open("rb") as file:
+        assert backup.check(file, tmp_path).rows["event"] == 0
+    assert errands.back_up(of_round) == {}, "the last is young"
+
+
+# -- giving room back
+
+
+def test_a_new_file_gives_room_back_page_by_page(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old(sqlite, 40, body=b"x" * 50_000)
+    before = vacuum.pages(sqlite)
+    assert before.incremental and before.free < 10
+    errands.prune(round_of(sqlite, tmp_path))
+    full = vacuum.pages(sqlite)
+    assert full.free > 400 and full.count >= before.count
+    assert errands.shrink(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
+    monkeypatch.setattr(errands, "LEAST_FREE", 1000)
+    monkeypatch.setattr(errands, "REST", 0.0)
+    assert errands.shrink(round_of(sqlite, tmp_path))["pages"] >= 200
+    after = vacuum.pages(sqlite)
+    assert after.count < full.count and after.free <= 0.25 * after.count
+    assert checkup.damage(sqlite) == []
+
+
+def test_a_step_gives_back_a_few_pages_and_none_where_there_are_none(sqlite: Database) -> None:
+    assert sqlite.write(vacuum.step) == 0
+    old(sqlite, 40, body=b"x" * 50_000)
+    sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
+    assert sqlite.write(vacuum.step) == vacuum.STEP
+
+
+def test_an_older_file_is_written_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.store import migrate
+
+    monkeypatch.setattr(vacuum, "prepare", lambda _: None)
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    migrate.upgrade(database)
+    old(database, 40, body=b"x" * 50_000)
+    database.write(lambda connection: connection.execute(text("DELETE FROM event")))
+    before = vacuum.pages(database)
+    assert not before.incremental and before.free > 400
+    with monkeypatch.context() as patched:
+        patched.setattr("bridge.store.disk.free", lambda _: (1000, 100))
+        with pytest.raises(StoreError, match="writing the file anew wants"):
+            vacuum.rewrite(database)
+    vacuum.rewrite(database)
+    after = vacuum.pages(database)
+    assert after.incremental and after.free == 0 and after.count < before.count
+    assert checkup.look(database)["problems"] == []
+    database.close()
+
+
+def test_the_write_ahead_log_does_not_stay_large(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that takes long lets it grow; once it is gone, the log is cut when it is started afresh."""
+    monkeypatch.setattr("bridge.store.database.LOG", 200_000)
+    database = Database(f"sqlite:///{sqlite.path}")
+    log = sqlite.path.with_name("flowbridge.db-wal")
+    with database.read() as connection:
+        connection.execute(text("SELECT count(*) FROM event")).scalar()
+        old(database, 200, body=b"x" * 20_000)
+        assert log.stat().st_size > 4_000_000
+    for _ in range(3):
+        old(database, 1)
+    assert log.stat().st_size <= 200_000
+    database.close()
+
+
+# -- the commands
+
+
+def test_db_prune_counts_first(folder: Path, store: Database) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nsources: {github: {provider: github, secret: '${env:NOT_SET}', retention: 95d}}\n")
+    old(store, 3, body=b"12345")
+    events.add(store, make_event(None, now=time.time()), [], lambda *_: [])
+    assert lines(run("db", "prune", "--dry-run", "--json")) == [{"kind": "events", "source": "github", "rows": 3, "bytes": 15}]
+    assert "events" in run("db", "prune", "--dry-run").stdout
+    assert count(store) == 4
+    assert run("db", "prune").exit_code == 2, "nobody can be asked"
+    assert lines(run("db", "prune", "--source", "other", "--yes", "--json")) == [{"rows": {}}]
+    (gone,) = lines(run("db", "prune", "--yes", "--json"))
+    assert gone["rows"]["event"] == 3 and count(store) == 1
+    again = run("db", "prune", "--yes")
+    assert again.exit_code == 0 and again.stdout == "gone: nothing\n"
+    assert "Nothing is older" in run("db", "prune", "--dry-run").stderr
+    (folder / "routes.yaml").write_text("version: 2\n")
+    assert run("db", "prune", "--dry-run").exit_code == 2
+
+
+def test_db_vacuum(folder: Path, store: Database) -> None:
+    old(store, 40, body=b"x" * 50_000)
+    store.write(lambda connection: connection.execute(text("DELETE FROM event")))
+    (found,) = lines(run("db", "vacuum", "--json"))
+    assert found["before"] > 2_000_000 > found["after"] and found["unused"] == 0
+    assert run("db", "vacuum").exit_code == 0
+
+
+def test_without_a_store_there_is_nothing_to_do(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    for command in ("prune", "vacuum", "hold", "release", "backup", "check"):
+        assert run("db", command).exit_code == 1, command
+        assert not (folder / "data" / "flowbridge.db").exists()
+
+
+# -- holding starts
+
+
+def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BEAT", 0.1)
+    started: list[str] = []
+
+    def send(call: Any, _timeout: float) -> Any:
+        from bridge.model import Answer
+
+        started.append(call.headers["Idempotency-Key"])
+        return Answer(status=200, body=b"{}")
+
+    platform = Platform(name="crm", type="http", base_url="http://127.0.0.1:9/", max_concurrent_runs=5)
+    config = Config(sources={}, routes=(), flows={}, platforms={"crm": platform}, hash="c" * 64, canonical="{}")
+
+    def add() -> str:
+        event = make_event(None, now=time.time())
+        delivery = make_delivery(event, now=time.time(), platform="crm")
+        events.add(database, event, [delivery], lambda *_: [])
+        return delivery.id
+
+    database.write(lambda connection: holding.begin(connection, "for a test", NOW))
+    database.write(lambda connection: holding.begin(connection, "another reason", NOW + 1))
+    first = add()
+    worker = Worker(settings_in(tmp_path), lambda: config, database, send, Wake(), None)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        until(lambda: health.workers_alive(database, time.time()) > 0, what="the worker")
+        time.sleep(0.3)
+        assert started == []
+        with database.read() as connection:
+            assert holding.current(connection) == holding.Hold(NOW, "for a test")
+        database.write(holding.release)
+        until(lambda: started == [first], what="the start")
+        database.write(lambda connection: holding.begin(connection, "again", NOW))
+        until(lambda: worker._is_held, what="a worker that takes notice")
+        second = add()
+        time.sleep(0.3)
+        assert started == [first]
+        database.write(holding.release)
+        until(lambda: started == [first, second], what="the second")
+    finally:
+        worker.stop()
+        thread.join(10)
+
+
+def test_hold_and_release(folder: Path, store: Database) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {local: {type: local}}\n")
+    event = make_event(None, now=time.time())
+    delivery = make_delivery(event, now=time.time())
+    events.add(store, event, [delivery], lambda *_: [])
+    assert "Nothing is held back" in run("db", "release").stderr
+    assert "the CRM is being moved" in run("db", "hold", "--reason", "the CRM is being moved").stdout
+    (shown,) = lines(run("show", delivery.id, "--json"))
+    assert shown["deliveries"][0]["waits_for"]["kind"] == "hold"
+    (found,) = lines(run("db", "release", "--dry-run", "--json"))
+    assert (found["before"], found["after"], found["taken_at"]) == (1, 0, None)
+    assert run("db", "release").exit_code == 2, "nobody can be asked"
+    assert run("db", "release", "--yes").exit_code == 0
+    with store.read() as connection:
+        assert holding.current(connection) is None
+    assert run("db", "hold", "--restored", "2025-11-24").exit_code == 0
+    (found,) = lines(run("db", "release", "--dry-run", "--json"))
+    assert found["taken_at"] == "2025-11-24T00:00:00.000000Z" and found["reason"] == "the store was restored from a backup"
+
+
+# -- looking whether all is well
+
+
+BREAKS: dict[str, Any] = {
+    "deliveries without an event": ("delivery", {"event_id": "evt_gone"}),
+    "attempts without a delivery": ("attempt", {"delivery_id": "dlv_gone", "number": 1, "started_at": NOW, "outcome": "started"}),
+    "lines of acts without an act": ("act_item", {"act": 9, "number": 1, "item_id": "evt_x"}),
+    "files without their run": ("local_file", {"user_id": "u", "run_id": "gone", "name": "f", "sha256": "0", "size": 1, "created_at": NOW}),
+    "deliveries that nobody is calling for and that hold a lease": ("delivery", {"lease": "w"}),
+    "deliveries that are being sent, and no worker holds them": ("delivery", {"status": "sending"}),
+    "deliveries that are over and hold a slot of their platform": ("delivery", {"status": "cancelled", "slot": True}),
+    "deliveries whose run is over and hold a slot of their platform": ("delivery", {"status": "delivered", "slot": True}),
+    "deliveries that nobody follows and are to be looked at": ("delivery", {"status": "shadow", "poll_at": NOW}),
+    "dead deliveries without a reason": ("delivery", {"status": "dead", "dead_kind": "ours"}),
+    "deliveries that wait in a line that has no head": ("delivery", {"status": "blocked", "order_key": "k"}),
+    "deliveries at the head of a line that let the next go and have not": ("delivery", {"status": "cancelled", "holds_key": True}),
+    "deliveries that wait to be merged and are over": ("delivery", {"status": "delivered", "debounce_until": NOW}),
+    "attempts without an outcome of deliveries that are not being sent": ("attempt", {"number": 1, "started_at": NOW}),
+    "local runs that are over and leased": ("local_run", {"state": "DONE", "finished_at": NOW, "lease": "w"}),
+    "local runs that are over without an end": ("local_run", {"state": "FAILED"}),
+    "acts that have done more than was chosen": ("act", {"id": "act_1", "command": "retry", "actor": "me", "created_at": NOW, "asked": "{}",
+                                                         "chosen": 1, "done": 2}),
+}  # fmt: skip
+
+
+def test_every_invariant_is_tried() -> None:
+    assert [one.name for one in invariants.INVARIANTS if one.name not in BREAKS] == []
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_does_not_hold_is_found_and_named(database: Database, name: str) -> None:
+    event = make_event("1")
+    delivery = make_delivery(event, order=Order(key="k") if "line" in name else None)
+    events.add(database, event, [delivery], lambda *_: [])
+    with database.read() as connection:
+        assert invariants.broken(connection) == []
+    table, columns = BREAKS[name]
+    if table == "delivery":
+        put(database, delivery.id, **({"holds_key": False} | columns))
+    else:
+        given = {"delivery_id": delivery.id} if table == "attempt" else {}
+        if table == "local_run":
+            given = {"id": "run", "saved_item_id": "echo", "user_id": "u", "created_at": NOW, "inputs": "{}"}
+        with database.engine.begin() as connection:
+            connection.execute(insert(tables.metadata.tables[table]).values(given | columns))
+    with database.read() as connection:
+        found = invariants.broken(connection)
+    assert [line for line in found if line.startswith(f"1 {name} (")], found
+    problems = checkup.look(database)["problems"]
+    assert found == problems
+
+
+def test_many_are_counted_and_a_few_named(sqlite: Database) -> None:
+    for number in range(5):
+        event = make_event(str(number))
+        delivery = make_delivery(event)
+        events.add(sqlite, event, [delivery], lambda *_: [])
+        put(sqlite, delivery.id, status="sending")
+    with sqlite.read() as connection:
+        [line] = invariants.broken(connection)
+    assert line.startswith("5 deliveries") and line.count("dlv_") == 3 and ", …" in line
+
+
+@pytest.mark.parametrize(
+    ("version", "bugs"),
+    [((3, 40, 1), 1), ((3, 44, 5), 1), ((3, 44, 6), 0), ((3, 45, 0), 1), ((3, 50, 6), 1), ((3, 50, 7), 0), ((3, 51, 2), 1), ((3, 51, 3), 0),
+     ((3, 52, 0), 1), ((3, 53, 0), 0), ((4, 0, 0), 0)],
+)  # fmt: skip
+def test_versions_of_sqlite_with_bugs_are_known(version: tuple[int, ...], bugs: int) -> None:
+    assert len(list(checkup.known_bugs(version))) == bugs
+
+
+def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checkup.look(sqlite)
+    assert found["problems"] == [] and found["size"]["database"] > 50_000 and found["size"]["disk_free"] > 0
+    monkeypatch.setattr(checkup, "LARGE_LOG", -1)
+    monkeypatch.setattr(checkup, "MUCH_FREE", -1)
+    old(sqlite, 40, body=b"x" * 50_000)
+    sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
+    said = "; ".join(checkup.look(sqlite)["notes"])
+    assert "the write-ahead log has" in said and "flowbridge db vacuum gives them back" in said
+    for kind, where, what in (("nfs4", "problems", "network file system (nfs4)"), ("fuse.sshfs", "problems", "fuse.sshfs"),
+                              ("tmpfs", "notes", "in memory (tmpfs)")):  # fmt: skip
+        monkeypatch.setattr(disk, "kind", lambda _, kind=kind: kind)
+        assert what in "; ".join(checkup.look(sqlite)[where])
+    monkeypatch.setattr(disk, "free", lambda _: (1, 2))
+    assert "new events are refused (503)" in "; ".join(checkup.look(sqlite)["problems"])
+
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 22 0:25 / /mnt rw - tmpfs tmpfs rw
+31 30 0:26 / /mnt/with\\040blank rw shared:2 master:1 - nfs4 server:/x rw
+32 22 0:27 / /mnt2 rw - cifs //s/x rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/var/lib/x", "ext4"), ("/mnt/x", "tmpfs"), ("/mnt/with blank/data/x.db", "nfs4"), ("/mnt2", "cifs"), ("/mnt22/x", "ext4")],
+)
+def test_the_file_system_is_told_by_the_longest_mount(monkeypatch: pytest.MonkeyPatch, path: str, kind: str) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda _: MOUNTS)
+    assert disk.kind(Path(path)) == kind
+
+
+def test_the_kind_of_a_real_file_system_is_known(tmp_path: Path) -> None:
+    assert disk.kind(tmp_path / "not there yet") is not None
+
+
+@given(left=st.integers(0, 10**12), blocks=st.integers(0, 10**12), size=st.integers(0, 10**8))
+def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None:
+    class Disk:
+        f_bavail, f_frsize, f_blocks = left, 1, blocks
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(disk.os, "statvfs", lambda _: Disk)
+        room = disk.Room(Path("/"))
+        reserve = min(32 * disk.MIB, blocks // 20)
+        assert room.is_low(size) == (left - 4 * size < reserve)
+        if room.is_low(size):
+            with pytest.raises(StoreError, match="are not for new events"):
+                room.check(size)
+        else:
+            room.check(size)
+
+
+def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) -> None:
+    from bridge.model import Request
+    from bridge.providers import PROVIDERS
+    from bridge.routes import Source
+    from bridge.signatures import Unsigned
+    from bridge.web.rate import Limiter
+    from bridge.web.turned_away import TurnedAway
+
+    kept: list[Any] = []
+    source = Source(name="g", provider=PROVIDERS["github"], scheme=Unsigned())
+    request = Request(method="POST", path="/hooks/g", headers={}, body=b"{}")
+    for full, count_ in ((True, 0), (False, 1)):
+        away = TurnedAway(kept.append, Limiter(), lambda full=full: full)
+        away.note(request, source, "mismatch", NOW)
+        assert len(kept) == count_
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers() -> Iterator[None]:
+    yield
+    assert not [one for one in threading.enumerate() if one.name in {row.name for row in ERRANDS}]

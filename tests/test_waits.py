@@ -1,0 +1,223 @@
+"""Why a delivery does not go yet: each thing that can be in its way, alone, and which of several is named; then what the stores say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from conftest import NOW, make_delivery, make_event, put
+from sqlalchemy import insert, update
+from test_ledger import STARTED, add, claim, get, record
+
+from bridge.circuit import Circuit
+from bridge.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
+from bridge.model import Kind as Came
+from bridge.pace import DAY, Pace, day_of
+from bridge.routes import Config, Flow, Limits, Mode, Platform, Rate, Route
+from bridge.store import health, tables
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+from bridge.store.waits import held_up_by, waits_of
+from bridge.waits import MOST, Around, Wait, why_waiting
+
+FREE = Around(cap=5)
+OPEN = Circuit(platform="local", failures=5, open_for=10.0, open_until=NOW + 7, reason="connection refused")
+HALF = replace(OPEN, open_until=NOW - 1, probe_until=NOW + 40)
+FULL = Circuit(platform="local", allowance=2, raise_at=NOW + 3)
+PUT_OFF = Circuit(platform="local", not_before=NOW + 9)
+USED_UP = Pace(day=day_of(NOW), starts=100)
+
+
+def queued(**changes: object) -> Delivery:
+    return replace(make_delivery(make_event(), route="triage"), **changes)  # type: ignore[arg-type]
+
+
+HEAD = queued(id="dlv_head", status=Status.SENDING)
+DUE_LATER = {"due_at": NOW + 30}
+
+
+@pytest.mark.parametrize(
+    ("changes", "around", "kind", "until", "says"),
+    [
+        ({}, Around(), "platform", None, "the platform 'local' is not in routes.yaml any more"),
+        ({}, replace(FREE, is_paused=True), "paused", None, "the route 'triage' is paused"),
+        (DUE_LATER, FREE, "delay", NOW + 30, "it is not due yet"),
+        (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
+        (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
+        (DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 90)}, FREE, "debounce", NOW + 30, "no later than 2025-11-24T16:01:30Z"),
+        (DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 30)}, FREE, "debounce", NOW + 30, "each puts it off"),
+        ({}, replace(FREE, workers=0), "worker", None, "no worker is running"),
+        ({}, replace(FREE, circuit=OPEN), "circuit", NOW + 7, "local failed 5 times in a row (connection refused): its circuit is open"),
+        ({}, replace(FREE, circuit=HALF), "circuit", NOW + 40, "one start tries out whether local answers again"),
+        ({}, replace(FREE, circuit=PUT_OFF), "circuit", NOW + 9, "local asked not to be called until then"),
+        ({}, replace(FREE, used=5), "slots", None, "all 5 slots of local are taken"),
+        ({}, replace(FREE, used=2, circuit=FULL), "allowance", NOW + 3, "local says that it is full at 2 runs; one more is tried then"),
+        ({}, replace(FREE, limits=Limits(max_concurrent_runs=2), used_by_route=2), "route", None, "all 2 runs that the route 'triage'"),
+        ({}, replace(FREE, limits=Limits(max_runs_per_day=100), pace=USED_UP), "day", (day_of(NOW) + 1) * DAY, "the 100 runs a day"),
+        (
+            {},
+            replace(FREE, limits=Limits(rate=Rate(count=6, per=60.0)), pace=Pace(next_at=NOW + 4)),
+            "pace",
+            NOW + 4,
+            "the route 'triage' starts at most 6 in 60 s",
+        ),
+        ({}, replace(FREE, ahead=12), "turn", None, "12 of its route go before it"),
+        ({}, replace(FREE, ahead=MOST), "turn", None, "1000 or more of its route go before it"),
+        ({}, FREE, "turn", None, "it is due, and goes next"),
+        ({}, Around(is_configured=False), "turn", None, "it is due, and goes next"),  # routes.yaml is broken: it says nothing
+        ({"status": Status.BLOCKED}, replace(FREE, head=HEAD), "line", None, "behind dlv_head: that one is sending"),
+        ({"status": Status.BLOCKED}, replace(FREE, head=HEAD, before=1), "line", None, "behind dlv_head, after 1 other: that one"),
+        ({"status": Status.BLOCKED}, replace(FREE, head=HEAD, before=3), "line", None, "behind dlv_head, after 3 others: that one"),
+        ({"status": Status.BLOCKED}, FREE, "line", None, "nothing holds its line any more"),
+        ({"status": Status.UNKNOWN}, Around(look_at=NOW + 60), "unknown", NOW + 60, "the platform's list of runs is looked through then"),
+        ({"status": Status.UNKNOWN}, Around(look_at=NOW - 1), "unknown", NOW - 1, "is looked through at once"),
+        ({"status": Status.UNKNOWN, "id": "dlv_1"}, Around(), "unknown", None, "whether it started is not known: flowbridge resolve dlv_1"),
+    ],
+)
+def test_what_is_in_its_way(changes: dict[str, object], around: Around, kind: str, until: float | None, says: str) -> None:
+    wait = why_waiting(queued(**changes), around, NOW)
+    assert wait is not None
+    assert (wait.kind, wait.until) == (kind, until)
+    assert says in wait.detail
+    assert wait.behind == (HEAD.id if around.head else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (Status.DEAD, "is dead and holds the line (on_dead: block) until it is retried or cancelled"),
+        (Status.UNKNOWN, "is unknown, and has to be settled first"),
+        (Status.DELIVERED, "has started, and its run has not ended"),
+        (Status.QUEUED, "is queued"),
+    ],
+)
+def test_what_the_head_of_its_line_holds_it_by(status: Status, says: str) -> None:
+    wait = why_waiting(queued(status=Status.BLOCKED), replace(FREE, head=replace(HEAD, status=status)), NOW)
+    assert wait is not None and wait.detail.endswith(f"that one {says}")
+
+
+def test_of_several_the_one_that_a_person_has_to_change_is_named() -> None:
+    everything = replace(FREE, is_paused=True, workers=0, circuit=OPEN, used=5, ahead=3)
+    order = []
+    for without in ({}, {"is_paused": False}, {"workers": 1}, {"circuit": None}, {"used": 0}, {"ahead": 0}):
+        everything = replace(everything, **without)  # type: ignore[arg-type]
+        wait = why_waiting(queued(), everything, NOW)
+        assert wait is not None
+        order.append(wait.kind)
+    assert order == ["paused", "worker", "circuit", "slots", "turn", "turn"]
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.BLOCKED, Status.UNKNOWN}))
+def test_what_does_not_wait_waits_for_nothing(status: Status) -> None:
+    assert why_waiting(queued(status=status), FREE, NOW) is None
+
+
+# -- as the stores have it
+
+FLOW = Flow(name="local/echo", platform="local", saved_item_id="echo")
+
+
+def configured(cap: int = 2, **route: object) -> Config:
+    made = Route(name="triage", source="github", flow=FLOW, reshape=lambda _: {}, **route)  # type: ignore[arg-type]
+    platforms = {"local": Platform(name="local", type="local", max_concurrent_runs=cap)}
+    return Config(sources={}, routes=(made,), flows={}, platforms=platforms, hash="h", canonical="{}")
+
+
+@pytest.fixture
+def working(database: Database) -> Database:
+    """A store with a worker that is alive."""
+    database.write(lambda connection: health.beat(connection, "w", "host", 1, NOW))
+    return database
+
+
+def wait_of(database: Database, delivery_id: str, config: Config | None, now: float = NOW) -> Wait:
+    return waits_of(database, [get(database, delivery_id)], config, now)[delivery_id]
+
+
+def test_a_worker_that_was_not_seen_lately_is_none(database: Database) -> None:
+    [one] = add(database)
+    assert wait_of(database, one, configured()).kind == "worker"
+    database.write(lambda connection: health.beat(connection, "w", "host", 1, NOW))
+    assert wait_of(database, one, configured()).detail == "it is due, and goes next"
+    assert wait_of(database, one, configured(), NOW + 3600).kind == "worker"
+
+
+def test_slots_are_counted_as_a_claim_counts_them(working: Database) -> None:
+    ids = add(working, 4)
+    assert wait_of(working, ids[2], configured()).detail == "2 of its route go before it"
+    held = claim(working, caps={"local": 2})
+    assert wait_of(working, ids[2], configured()).kind == "slots"
+    assert wait_of(working, ids[2], configured(3)).kind == "turn"
+    limited = configured(9, limits=Limits(max_concurrent_runs=2))
+    assert wait_of(working, ids[2], limited).kind == "route"
+    record(working, held[0], Outcome(kind=Came.UNKNOWN, detail="reset"))  # it holds its route's slot, not the platform's
+    assert wait_of(working, ids[2], configured()).kind == "turn"
+    assert wait_of(working, ids[2], limited).kind == "route"
+    assert wait_of(working, ids[3], None).detail == "1 of its route go before it"
+
+
+def test_what_routes_yaml_says_of_platform_and_route_counts(working: Database) -> None:
+    one, other = add(working, platform="gone") + add(working, route="orphan")
+    assert wait_of(working, one, configured()).kind == "platform"
+    assert wait_of(working, other, configured(mode=Mode.PAUSED)).kind == "turn"  # a route that is gone pauses nothing
+    [mine] = add(working)
+    assert wait_of(working, mine, configured(mode=Mode.PAUSED)).kind == "paused"
+
+
+def test_circuit_and_pace_are_those_of_the_store(working: Database) -> None:
+    [one] = add(working)
+    with working.engine.begin() as connection:
+        connection.execute(insert(tables.pace).values(route="triage", next_at=NOW + 5, day=day_of(NOW), starts=9))
+    paced = configured(limits=Limits(rate=Rate(count=1, per=60.0)))
+    assert (wait_of(working, one, paced).kind, wait_of(working, one, paced).until) == ("pace", NOW + 5)
+    assert wait_of(working, one, configured(limits=Limits(max_runs_per_day=9))).kind == "day"
+    with working.engine.begin() as connection:
+        values = {"failures": 5, "open_for": 10.0, "open_until": NOW + 8, "raise_at": 0.0, "raise_for": 0.0, "not_before": 0.0}
+        connection.execute(insert(tables.circuit).values(platform="local", changed_at=NOW, **values))
+    assert (wait_of(working, one, paced).kind, wait_of(working, one, None).until) == ("circuit", NOW + 8)
+
+
+def test_a_blocked_one_names_the_head_of_its_line(working: Database) -> None:
+    key = Order(key="k", blocks=True)
+    head, second, third = add(working, 3, order=key)
+    add(working, 2, order=Order(key="other"))
+    add(working, 1, "elsewhere", order=key)
+    wait = wait_of(working, third, configured())
+    assert (wait.behind, wait.detail) == (head, f"behind {head}, after 1 other: that one is queued")
+    assert [held_up_by(working, get(working, one)) for one in (head, second, third)] == [2, 0, 0]
+    put(working, head, status="dead", dead_kind=DeadKind.PLATFORM.value, holds_key=False)  # the trigger makes it the head
+    assert "is dead and holds the line" in wait_of(working, second, None).detail
+
+
+def test_an_unknown_one_says_when_its_run_is_looked_for(working: Database) -> None:
+    [one] = add(working)
+    [held] = claim(working)
+    record(working, held, Outcome(kind=Came.UNKNOWN, detail="reset"))
+    assert wait_of(working, one, None).until is None
+    with working.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(poll_at=NOW + 70))
+    assert wait_of(working, one, None).until == NOW + 70
+
+
+def test_only_what_waits_is_looked_at(working: Database) -> None:
+    one, other = add(working, 2)
+    record(working, claim(working, caps={"local": 1})[0], STARTED)
+    assert list(waits_of(working, [get(working, one), get(working, other)], configured(), NOW)) == [other]
+
+
+def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
+    """Each thing that is named is taken away: then the delivery is claimed, and not before."""
+    [one] = add(working)
+    limits = Limits(max_runs_per_day=1)
+    with working.engine.begin() as connection:
+        connection.execute(insert(tables.pace).values(route="triage", next_at=0.0, day=day_of(NOW), starts=1))
+    allowed = Allowed(caps={"local": 2}, limits={"triage": limits})
+    wait = wait_of(working, one, configured(limits=limits))
+    assert wait.kind == "day" and wait.until is not None
+
+    def taken(now: float) -> int:
+        from bridge.store import claims
+
+        return len(working.write(lambda connection: claims.claim(connection, allowed, most=9, now=now, lease=f"w:{now}")))
+
+    assert (taken(wait.until - 1), taken(wait.until)) == (0, 1)
