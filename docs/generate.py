@@ -10,6 +10,8 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +21,34 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
-from bridge import bodies, functions, schemas, supervise  # noqa: E402
+from bridge import bodies, circuit, filetypes, functions, limits, multipart, planning, reconcile, retention, schemas, supervise  # noqa: E402
 from bridge.cli import SECTIONS, group  # noqa: E402
-from bridge.cli.providers import EVIDENCE  # noqa: E402
-from bridge.config import amounts, document, filling, platforms, sources  # noqa: E402
+from bridge.cli.providers import CONFIRMED, EVIDENCE  # noqa: E402
+from bridge.config import amounts, document, filling, form_files, platforms, sources  # noqa: E402
+from bridge.form import Captcha, FieldRules  # noqa: E402
+from bridge.forms import nesting, own_page, reading  # noqa: E402
+from bridge.forms.names import CONTROL_FIELDS  # noqa: E402
+from bridge.forms.spam import captchas  # noqa: E402
 from bridge.functions import numeric, signature, structure, text, times  # noqa: E402
 from bridge.locate import Joined  # noqa: E402
 from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
+from bridge.metrics import METRICS  # noqa: E402
 from bridge.model import TRANSITIONS, Status  # noqa: E402
-from bridge.platforms import PLATFORMS  # noqa: E402
+from bridge.platforms import PLATFORMS, gumloop  # noqa: E402
 from bridge.providers import MIB, MODULES, PROVIDERS  # noqa: E402
 from bridge.receive import NAME_LENGTH  # noqa: E402
-from bridge.retry import RETRY_AFTER_MAX, THROTTLE_MAX  # noqa: E402
+from bridge.retry import RETRY_AFTER_MAX  # noqa: E402
 from bridge.send import MAX_ANSWER  # noqa: E402
 from bridge.signatures import MAX_SECRETS, AnyOf, HeaderSets, Hmac, Jwt, pins_of  # noqa: E402
 from bridge.signatures.aside import Aside  # noqa: E402
 from bridge.signatures.items import Items  # noqa: E402
-from bridge.store import ledger  # noqa: E402
+from bridge.store import claims, sealed  # noqa: E402
 from bridge.templates import RESERVED_INPUTS  # noqa: E402
+from bridge.torture import certificate, lanes, plan, records  # noqa: E402
 from bridge.web import faults, intake, receiver  # noqa: E402
+from bridge.web import form_files as kept_files  # noqa: E402
+from bridge.web.forms import widgets  # noqa: E402
+from bridge.worker import files as worker_files  # noqa: E402
 
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -105,10 +116,13 @@ def _provider(row: Any) -> str:
         "Event type": _places(row.event_type) or "what `event_type:` of the source names",
         "Provider's id": _places(row.event_id) or ("none: the same body is the same event" if row.dedup_body else "none"),
         "Batches": f"each element of {code('body.' + row.batch.at if row.batch.at else 'body')} is an event" if row.batch else "",
+        "Answers": "`fields` has them as `{label: value}`" if row.fields else "",
         "Tests of the URL": "answered by itself" if row.handshakes else "",
+        "Subscriptions": CONFIRMED if row.confirmation else "",
         "Largest body": f"{row.max_body // MIB} MiB, unless the source says `max_body`",
         "Waits for the answer": row.answer_within,
         "Retries": row.retries,
+        "Which try": _places(row.retry),
         "Good to know": row.limits,
         "Samples": samples,
         "Their documentation": f"<{row.docs}>",
@@ -199,9 +213,19 @@ def _prose(help_text: str) -> str:
 
 # -- the keys of routes.yaml
 
+
+def retained(known: retention.Retention) -> str:
+    """Return how long things are kept, as it is written."""
+    return code("{" + ", ".join(f"{name}: {seconds / retention.DAY:g}d" for name, seconds in asdict(known).items()) + "}")
+
+
 #: Defaults that the models leave to what reads them, and formats that are written as texts.
 DEFAULTS = {
-    ("Source", "max_body"): "5 MiB; github 25 MiB",
+    ("Document", "retention"): retained(retention.DEFAULT),
+    ("Source", "retention"): "that of all",
+    ("Source", "max_body"): "5 MiB; github 25 MiB; forms with files what these may come to",
+    ("Files", "max_size"): "6 MiB",
+    ("Http", "file_links"): "`7d`",
     ("Source", "rate"): "none; forms `60/min and 10/min per address`",
     ("Source", "event_type"): "the provider's",
     ("Source", "event_id"): "the provider's",
@@ -215,12 +239,29 @@ DEFAULTS = {
     ("Route", "inputs"): "forms `${form}`; else needed",
     ("Route", "match"): "every event",
     ("Route", "retry"): "`{attempts: 12, first: 5s, max: 6h}`",
+    ("Route", "on_unknown"): "`reconcile`; where the platform takes an idempotency key `retry`",
+    ("Route", "on_run_failed"): "`ignore`",
+    ("Debounce", "max"): "ten times `wait`",
+    ("Debounce", "key"): "all events of the route",
+    ("Captcha", "score"): "0.5",
+    ("Captcha", "hostnames"): "any",
     ("Verify", "header"): "this or `query` is needed",
     ("Timestamp", "header"): "one of the three is needed",
     **{(kind, "max_concurrent_runs"): cap for kind, cap in
        (("Gumloop", platforms.CAPS["gumloop"]), ("Http", platforms.CAPS["http"]), ("Local", "2 for each core"))},
 }  # fmt: skip
-FORMATS = {amounts.DURATION: "duration", amounts.SIZE: "size", amounts.MEMORY: "size", amounts.FORM_RATE: "rate"}
+FORMATS = {
+    amounts.DURATION: "duration",
+    amounts.SIZE: "size",
+    amounts.MEMORY: "size",
+    amounts.FORM_RATE: "rate",
+    amounts.RATE: "rate",
+    amounts.AGE: "time to keep",
+    amounts.RUN_FAILED: "`ignore` `dead` `retry: N`",
+}
+CHOICES = {  # of several kinds, each said
+    ("Spam", "duplicates"): "duration or `keep`",
+}
 
 
 def keys(name: str) -> str:
@@ -230,7 +271,8 @@ def keys(name: str) -> str:
     rows = []
     for field_name, field in model.model_fields.items():
         key = field.alias or field_name
-        rows.append((code(key), _allowed(properties[key]), _default(model, field_name, field), field.description or "its type"))
+        allowed = CHOICES.get((name, field_name)) or _allowed(properties[key])
+        rows.append((code(key), allowed, _default(model, field_name, field), field.description or "its type"))
     return table(("key", "value", "default", "meaning"), rows)
 
 
@@ -264,8 +306,9 @@ def _allowed(rule: dict[str, Any]) -> str:
         return FORMATS[rule["pattern"]]
     if options := rule.get("anyOf") or rule.get("oneOf"):
         kinds = dict.fromkeys(_allowed(each) for each in options if each.get("type") != "null")
-        return "size" if "size" in kinds else " or ".join(kinds)
-    names = {"string": "text", "integer": "number", "boolean": "`true` `false`", "object": "mapping", "array": "list"}
+        format_ = next((FORMATS[each["pattern"]] for each in options if each.get("pattern") in FORMATS), None)
+        return format_ or " or ".join(kinds)
+    names = {"string": "text", "integer": "number", "number": "number", "boolean": "`true` `false`", "object": "mapping", "array": "list"}
     return names.get(rule.get("type", ""), "any")
 
 
@@ -277,6 +320,24 @@ def operators_table() -> str:
 
 def _types(types: tuple[str, ...]) -> str:
     return "any value" if len(types) == 6 else " or ".join(types)
+
+
+def captchas_table() -> str:
+    """The captchas that there are."""
+    rows = ((code(name), row.title, ", ".join(map(code, row.fields)), code(row.url)) for name, row in captchas.KINDS.items())
+    return table(("kind", "whose", "the field of its answer", "who is asked"), rows)
+
+
+def captcha_widgets() -> str:
+    """What each captcha has on a page."""
+    parts = []
+    for name, row in captchas.KINDS.items():
+        one = Captcha(kind=name, url=row.url, secret="", site_key="SITE_KEY")
+        asks = widgets.asking(one, "contact")
+        loads = [f'<script src="{url}" defer></script>' for url in widgets.scripts(one)]
+        html = [widgets.widget(one), *loads, widgets.as_module(asks) if asks else ""]
+        parts.append("\n".join([f"{row.title}:", "", "```html", *filter(None, html), "```"]))
+    return "\n\n".join(parts) + "\n"
 
 
 def reserved_list() -> str:
@@ -298,26 +359,30 @@ MEANING = {
     Status.DELIVERED: "the platform accepted it; says nothing of how the run ended",
     Status.UNKNOWN: "a call left and no answer came: a run may exist",
     Status.DEAD: "given up, with a reason (a dead letter)",
-    Status.BLOCKED: "waits for an earlier delivery of its ordering key (not used yet)",
-    Status.CANCELLED: "a person took it out of the queue",
+    Status.BLOCKED: "waits for an earlier delivery of its ordering key",
+    Status.CANCELLED: "taken out of the queue: by a person, or merged into a later one",
     Status.SHADOW: "planned by a route in mode shadow; never sent",
 }
 CAUSES = {
     ("queued", "sending"): "a worker leases it; the intent of the attempt is in the same commit",
-    ("queued", "cancelled"): "`flowbridge cancel`",
+    ("queued", "cancelled"): "`flowbridge cancel`; `debounce`: a later one takes its place",
     ("sending", "delivered"): "the platform said that it started",
     ("sending", "unknown"): "no answer came, or one that may mean either; the worker died while the call was under way",
     ("sending", "queued"): "it certainly did not start and may be tried again; the platform is full; the call never began",
     ("sending", "dead"): "the platform refused it for good; the attempts are used up",
-    ("unknown", "delivered"): "`flowbridge resolve --as delivered`; the answer came late",
-    ("unknown", "queued"): "`flowbridge resolve --as queued`",
+    ("unknown", "delivered"): "its run was found (`on_unknown: reconcile`); `flowbridge resolve --as delivered`; the answer came late",
+    ("unknown", "queued"): "there is no such run (`on_unknown: reconcile`); `flowbridge resolve --as queued`",
     ("unknown", "dead"): "`flowbridge resolve --as dead`",
-    ("delivered", "queued"): "`flowbridge retry`, after its run failed",
-    ("delivered", "dead"): "not used yet",
-    ("blocked", "queued"): "not used yet",
+    ("delivered", "queued"): "its run failed: `on_run_failed: retry`, or `flowbridge retry`",
+    ("delivered", "dead"): "its run failed: `on_run_failed: dead`, or no more runs of `retry: N` are left",
+    ("blocked", "queued"): "the one before it in line ended",
+    ("blocked", "dead"): "it was parked by planning, its turn has come, and it holds its key (`on_dead: block`)",
     ("blocked", "cancelled"): "`flowbridge cancel`",
     ("dead", "queued"): "`flowbridge retry`",
+    ("dead", "blocked"): "`flowbridge retry`, behind the head of its line",
+    ("dead", "cancelled"): "`flowbridge cancel` of one that holds its key: the next goes",
     ("cancelled", "queued"): "`flowbridge retry`",
+    ("cancelled", "blocked"): "`flowbridge retry`, behind the head of its line",
 }
 
 
@@ -334,6 +399,15 @@ def transitions_table() -> str:
     return table(("from", "to", "by"), ((code(source), code(to), CAUSES[source, to]) for source, to in moves))
 
 
+# -- metrics
+
+
+def metrics_table() -> str:
+    """All that is told to Prometheus."""
+    rows = ((code(row.name), row.kind, " ".join(map(code, row.labels)), row.help) for row in METRICS)
+    return table(("metric", "kind", "labels", "is"), rows)
+
+
 # -- limits
 
 
@@ -343,11 +417,19 @@ def limits_table() -> str:
     polls = "; ".join(f"{name} {polling.first:g} s, then up to {polling.max:g} s" for name, polling in polled.items())
     rows = (
         ("request line; one header; number of headers", "8190 bytes; 8190 bytes; 100"),
-        ("reading the head of a request; its body", f"{receiver.HEAD_TIME:g} s; {intake.READ_TIME:g} s"),
+        ("reading the head of a request; its body", f"{receiver.HEAD_TIME:g} s; {intake.READ_TIME:g} s, and 1 s for each "
+         f"{intake.SLOWEST // 1024} KiB that have come"),
         ("a body", "5 MiB; github 25 MiB (`max_body`)"),
         ("bodies being read at once, in a receiver", f"{intake.IN_FLIGHT // MIB} MiB, then 503"),
         ("JSON nesting", "100 (`max_depth`)"),
-        ("fields of a form", bodies.MAX_FIELDS),
+        ("values of JSON that anyone may send, or that is read before it is proven", limits.MAX_VALUES),
+        ("a test of the URL, and a request that tells a secret", f"{limits.MAX_TEST // 1024} KiB"),
+        ("fields of a form; characters of one; of its name; levels of a[b][c]", f"{bodies.MAX_FIELDS} (`fields`); "
+         f"{FieldRules().max_length} (`fields`); {reading.LONGEST_NAME}; {nesting.DEEPEST}"),
+        ("files of a form; bytes of one; of its name", f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB "
+         f"(`files`); {multipart.NAME_BYTES}"),
+        ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 503"),
+        ("files in hand at once, in a process that makes calls", f"{worker_files.ROOM // MIB} MiB, then they wait"),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),
         ("a secret that draws a warning", f"shorter than {sources.SHORT} characters"),
@@ -356,12 +438,17 @@ def limits_table() -> str:
         ("a text, and an array, made by a function", f"{signature.MAX_TEXT // MIB} MiB; {signature.MAX_ITEMS} elements"),
         ("text that `regex` looks at", f"{MAX_REGEX_TEXT} characters, in time that grows with the text alone"),
         ("errors listed by a schema", schemas.MAX_ERRORS),
-        ("an answer of a platform", f"{MAX_ANSWER // 1024} KiB, then cut"),
+        ("an answer of a platform; its list of runs", f"{MAX_ANSWER // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut"),
         ("a whole call to a platform", "30 s (`timeout`)"),
         ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),
-        ("wait after a platform said that it is full", f"0.5 s, growing to {THROTTLE_MAX:g} s"),
-        ("a worker's lease on a delivery", f"{ledger.LEASE:g} s, extended while it lives"),
+        ("until one more run is tried where others fill the platform", f"{circuit.RAISE_FIRST:g} s, growing to {circuit.RAISE_MAX:g} s"),
+        ("failures in a row that open a platform's circuit", circuit.FAILURES),
+        ("a circuit stays open", f"{circuit.OPEN_FIRST:g} s, growing to {circuit.OPEN_MAX / 60:g} min"),
+        ("a key of `order_by` and `debounce`", f"{planning.KEY_LENGTH} characters; a longer one is known by its SHA-256"),
+        ("a worker's lease on a delivery", f"{claims.LEASE:g} s, extended while it lives"),
         ("looks at a run", polls),
+        ("until a start without an answer is looked for; again; a second look", f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; "
+         f"after {reconcile.FIRST:g} s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s"),
         ("time to end after SIGTERM", f"{supervise.GRACE:g} s"),
     )
     return table(("what", "limit"), rows)
@@ -379,6 +466,60 @@ def faults_table() -> str:
     return table(("kind", "what it does"), rows)
 
 
+def blows_table() -> str:
+    """What torture does to a bridge."""
+    return table(("`--only`", "what is done"), ((code(kind), what) for kind, what in plan.KINDS.items()))
+
+
+def lanes_table() -> str:
+    """The routes of torture; those that differ in nothing but their flow share a row."""
+    alike = groupby(lanes.LANES, lambda lane: (lane.platform, lane.on_unknown, lane.note))
+    rows = ((" ".join(code(lane.route) for lane in some), lanes.PLATFORMS[platform], code(policy), note)
+            for (platform, policy, note), some in alike)  # fmt: skip
+    return table(("route", "goes to", "`on_unknown`", "what is special"), rows)
+
+
+def findings_table() -> str:
+    """What torture looks for."""
+    return table(("kind", "means"), ((code(kind), means) for kind, means in records.WRONG.items()))
+
+
+def verdicts_table() -> str:
+    """How a torture can end."""
+    rows = ((code(word), means, int(word != "kept")) for word, means in certificate.VERDICTS.items())
+    return table(("verdict", "means", "exit code"), rows)
+
+
+# -- forms
+
+
+def control_fields_table() -> str:
+    """The fields that say what is to be done with a form."""
+    beside = {row.name: f"; only beside {code(row.only_with)}" if row.only_with else "" for row in CONTROL_FIELDS}
+    return table(("field", "as with", "does"), ((code(row.name), row.of, row.does + beside[row.name]) for row in CONTROL_FIELDS))
+
+
+def page_names_table() -> str:
+    """What a thank-you page of one's own is given."""
+    return table(("name", "is"), ((code(name), what) for name, what in own_page.NAMES.items()))
+
+
+def file_types_table() -> str:
+    """What a file can be, and what it is called in routes.yaml."""
+    rows = []
+    for name in (*filetypes.GROUPS, ""):
+        members = [row for row in filetypes.TYPES.values() if row.group == name]
+        shown = ", ".join(f"{code(row.name)} ({' '.join('.' + each for each in row.extensions)})" for row in members)
+        rows.append((code(name) if name else "none: by its own name only", shown))
+    return table(("group", "types"), rows)
+
+
+def sealed_table() -> str:
+    """What is sealed where there are keys."""
+    rows = [(code(row.table.name), ", ".join(f"{what} ({code(name)})" for name, what in row.columns.items())) for row in sealed.ROWS]
+    return table(("table", "sealed"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "functions": functions_table,
     "evidence": evidence_table,
@@ -389,10 +530,22 @@ PARTS: dict[str, Callable[[], str]] = {
     "later": later_list,
     "statuses": statuses_table,
     "transitions": transitions_table,
+    "metrics": metrics_table,
     "limits": limits_table,
     "faults": faults_table,
+    "blows": blows_table,
+    "lanes": lanes_table,
+    "findings": findings_table,
+    "verdicts": verdicts_table,
+    "captchas_table": captchas_table,
+    "captcha_widgets": captcha_widgets,
+    "control_fields": control_fields_table,
+    "page_names": page_names_table,
+    "file_types": file_types_table,
+    "sealed": sealed_table,
 }
-MODELS = ("Document", "Gumloop", "Local", "LocalKey", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry")
+MODELS = ("Document", "Gumloop", "Local", "LocalKey", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry",
+          "Debounce", "Spam", "Captcha", "Page", "Fields", "Files")  # fmt: skip
 
 
 def part(name: str) -> str:
