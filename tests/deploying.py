@@ -51,7 +51,7 @@ class NotifySocket:
         self.heard += [(time.monotonic(), line) for line in new]
         return new
 
-    def wait_for(self, wanted: str, seconds: float = 20.0) -> str:
+    def wait_for(self, wanted: str, seconds: float = 60.0) -> str:
         """Wait for a line that begins so, and return it."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -65,10 +65,10 @@ def worker_processes(count: int, folder: Path, url: str, base: str, lease: float
             process.terminate()
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(15)
+                process.wait(60)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(5)
+            process.wait(60)
 
 
 class Line:

@@ -49,12 +49,12 @@ class MailServer:
 
     def __enter__(self) -> MailServer:
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -125,7 +125,7 @@ def scripted(*steps: bytes | Callable[[socket.socket], object]) -> Iterator[int]
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 def free_port() -> int:

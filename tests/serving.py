@@ -38,7 +38,7 @@ routes:
 _numbers = count(1)
 
 
-def until(condition: Callable[[], T], seconds: float = 15.0, what: str = "it") -> T:
+def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -> T:
     """Wait for `condition` to be true and return what it returned."""
     end = time.monotonic() + seconds
     while not (value := condition()):
@@ -165,7 +165,7 @@ class Bridge:
 
     def start_without_waiting(self) -> None:
         if self.process is not None:
-            self.process.wait(10)
+            self.process.wait(60)
         with (self.folder / "stderr").open("ab") as stderr:
             self.process = subprocess.Popen(
                 self._command(), stdout=stderr, stderr=stderr, env=self.environ, cwd=self.folder, start_new_session=True
@@ -183,7 +183,7 @@ class Bridge:
         except OSError:
             return False
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 12.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 60.0) -> int:
         """Send a signal to the first process and return how it ended."""
         assert self.process is not None
         self.process.send_signal(number)
@@ -194,7 +194,7 @@ class Bridge:
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
 
     @property
     def pid(self) -> int:
@@ -237,7 +237,7 @@ class Bridge:
         with self.database.read() as connection:
             return connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {where}").scalar() or 0  # noqa: S608
 
-    def wait_for(self, event_id: str, done: Callable[[Any], bool], seconds: float = 15.0) -> Any:
+    def wait_for(self, event_id: str, done: Callable[[Any], bool], seconds: float = 60.0) -> Any:
         """Wait until `done` holds of the event's first delivery, and return it."""
 
         def look() -> Any:

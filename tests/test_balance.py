@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 from serving import Bridge, children_of, until
@@ -59,13 +60,15 @@ def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):
 
     with Bridge(tmp_path) as bridge:
         parent = until(lambda: next(filter(children_of, children_of(bridge.pid)), None), what="receivers")
-        held = []
-        for _ in range(12):
-            held.append(socket.create_connection(("127.0.0.1", bridge.port), timeout=10))
-            held[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert held[-1].recv(9) == b"HTTP/1.1 "
-        shares = [sockets(pid) for pid in children_of(parent)]
-        for each in held:
-            each.close()
-    assert sum(shares) >= 12
-    assert max(shares) - min(shares) <= 6, "all twelve are not one receiver's"
+
+        def twelve_are_shared() -> bool:
+            """One receiver that the machine had no time for, or that is not up yet, leaves twelve to the other: then twelve again."""
+            with ExitStack() as held:
+                for _ in range(12):
+                    connection = held.enter_context(socket.create_connection(("127.0.0.1", bridge.port), timeout=60))
+                    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert connection.recv(9) == b"HTTP/1.1 "
+                shares = [sockets(pid) for pid in children_of(parent)]
+            return sum(shares) >= 12 and max(shares) - min(shares) <= 6
+
+        until(twelve_are_shared, what="a fair share")

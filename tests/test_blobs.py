@@ -103,7 +103,7 @@ def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
     said = [process.stdout.readline().strip() for _ in range(20)]
     process.send_signal(signal.SIGKILL)
     said += process.stdout.read().split()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
     blobs = Blobs(tmp_path)
     named = [path for path in files(tmp_path) if "." not in path.name]

@@ -270,7 +270,7 @@ class Redis:
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def say(self, *words: str) -> bytes:
         """Send one command and return the first of its answer."""
@@ -360,7 +360,7 @@ def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(postgresql: 
         fleet = machines(fake.base_url)
         ids = add_named(postgresql, 5, "one")
         fleet.start("work")
-        until(lambda: redis.say("LLEN", "flowbridge") == b":5", 20, "five messages")
+        until(lambda: redis.say("LLEN", "flowbridge") == b":5", 60, "five messages")
         assert {one.status for one in wait(postgresql, ids, is_in("sending"))} == {"sending"}
         assert not any(attempts(postgresql, one) for one in ids), "a lease is no intent"
         redis.say("FLUSHALL")
@@ -390,20 +390,20 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
         started(60, fake)
         redis.stop()
         ids += add_named(postgresql, 20, "third")
-        until(lambda: "not_handed_over" in work.stderr, 20, "a broker that is away")
+        until(lambda: "not_handed_over" in work.stderr, 60, "a broker that is away")
         redis.start()
 
         started(100, fake)
         for one in (first, second):
             os.kill(one.pid, signal.SIGSTOP)
         ids += add_named(postgresql, 60, "fourth")
-        until(lambda: len(waiting(postgresql, ids)) >= 20, 20, "messages that wait")
+        until(lambda: len(waiting(postgresql, ids)) >= 20, 60, "messages that wait")
         repeat(redis, waiting(postgresql, ids) * 3)
         repeat(redis, [("dlv_nothing", "x"), ("", ""), (None, 7), ({"a": 1}, [])])
         fake.faults = [0.5] * 60
         for one in (first, second):
             os.kill(one.pid, signal.SIGCONT)
-        until(lambda: len(fake.starts) - len(fake.accepted) >= 10, 20, "calls under way")
+        until(lambda: len(fake.starts) - len(fake.accepted) >= 10, 60, "calls under way")
         os.kill(first.pid, signal.SIGKILL)
         third = fleet.start("celery")
         ids += add_named(postgresql, 40, "fifth")
@@ -434,7 +434,7 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
             bridge.config.write_text(ROUTES.format(base=other.base_url))
         os.kill(celery.pid, signal.SIGHUP)
         for bridge in (celery, work):
-            until(lambda bridge=bridge: has_taken(bridge), 20, "the change")
+            until(lambda bridge=bridge: has_taken(bridge), 60, "the change")
         ids = add_named(postgresql, 3, "one")
         wait(postgresql, ids, ended, 30)
         assert (set(starts(other)), len(fake.accepted)) == (set(ids), 3)

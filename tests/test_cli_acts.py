@@ -112,7 +112,7 @@ def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(database: Database, tmp_pat
     fill(database, MANY)
     with interrupted(database, tmp_path, environ, "cancel", "--source", "github") as process:
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=60)
     one = only_act(database)
     assert process.returncode == 130, stderr
     assert f"{one.id}: Ctrl-C stops it" in stderr
@@ -154,7 +154,7 @@ def test_a_reader_that_has_seen_enough_does_not_stop_an_act(sqlite: Database, tm
         assert process.stdout is not None and process.stderr is not None
         assert "queued → cancelled" in process.stdout.readline()
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert f"{MANY} cancelled" in process.stderr.read()
         process.stdout = None
     assert only_act(sqlite).done == MANY

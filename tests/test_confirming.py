@@ -245,7 +245,7 @@ def test_nobody_waits_long_for_it(bench: Bench, ca_file: str, reply: Any) -> Non
     bench.server.script("/", reply)
     began = monotonic()
     is_kept(bench, bench.send(bench.message()), "could not be fetched")
-    assert monotonic() - began < 3, "SNS waits 15 seconds; the certificate's 3 and these 3 are within"
+    assert monotonic() - began < 12, "SNS waits 15 seconds; this one would wait 30"
 
 
 def test_a_host_with_another_certificate_is_not_asked(bench: Bench) -> None:

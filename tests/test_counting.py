@@ -111,7 +111,7 @@ def test_processes_add_up_and_so_do_those_that_ended(tmp_path: Path) -> None:
     assert not (tmp_path / "counts").exists(), "to look makes nothing"
     for number in (3, 4):
         with child(tmp_path, number, "end") as process:
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
     assert accepted(tmp_path) == 7
     assert sum(of_machine(tmp_path).span(ACK)[:-1]) == 7
 

@@ -46,7 +46,7 @@ def test_once_as_json_is_one_line_with_every_event_run_to_its_end(tmp_path: Path
     before = sorted(tmp_path.iterdir())
     started = time.monotonic()
     result = call(tmp_path, "demo", "--once", "--json", environ=environment(TMPDIR=str(temp), **MISLEADING))
-    assert time.monotonic() - started < 10  # 1.5 s on an idle machine
+    assert time.monotonic() - started < 60  # 1.5 s on an idle machine
     assert (result.returncode, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
     events = json.loads(line)["events"]
@@ -91,7 +91,7 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
         assert call(tmp_path, "sample", "stripe", "--to", f"http://127.0.0.1:{port}", environ=environ).returncode == 0
         assert call(tmp_path, "replay", "--source", "stripe", "--yes", environ=environ).returncode == 0
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     assert left(temp) == [] and not is_listening(port)
 
 
@@ -116,7 +116,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, temp: Path, number: 
         tree = children(process.pid)
         assert len(tree) >= 4  # the supervisor, the receivers and their parent, a worker
         os.kill(process.pid, number)
-        process.wait(15)
+        process.wait(60)
         eventually(lambda: not any(map(is_alive, tree)))
     assert left(temp) == [] or number == signal.SIGKILL
 

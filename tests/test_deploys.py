@@ -59,8 +59,8 @@ def test_workers_replaced_under_load_lose_and_hold_up_nothing(kind: str, tmp_pat
                 worker.start()
                 until(lambda: web.count("worker") == 2, what="two workers again")
             over.set()
-            sender.join(15)
-            until(lambda: web.count("delivery", "status = 'delivered'") == len(accepted), 20, "the deliveries")
+            sender.join(60)
+            until(lambda: web.count("delivery", "status = 'delivered'") == len(accepted), 60, "the deliveries")
             assert web.count("attempt") == len(accepted) > 30
         finally:
             over.set()

@@ -59,7 +59,7 @@ def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(postg
     with FakePlatform(cap=1000, run_seconds=0.05) as fake:
         ids = [*add_named(postgresql, 60, "flood"), *add_named(postgresql, 12, "brook"), *add_named(postgresql, 12, "drop")]
         with worker_processes(4, tmp_path, url_of(postgresql), fake.base_url, cap=6):
-            until(lambda: len(fake.accepted) == len(ids), 40, "every start")
+            until(lambda: len(fake.accepted) == len(ids), 60, "every start")
             found = wait(postgresql, ids, ended, 20)
         assert 4 <= fake.peak <= 6
         assert starts(fake) == Counter(ids)
@@ -82,7 +82,7 @@ def test_together_they_keep_the_pace_and_the_number_of_a_day(postgresql: Databas
     with FakePlatform(cap=1000, run_seconds=0.1) as fake:
         paced, daily, narrow = (add_named(postgresql, 20, name) for name in limits)
         with worker_processes(3, tmp_path, url_of(postgresql), fake.base_url, cap=50, limits=limits):
-            until(lambda: sum(start.json["route"] != "daily" for start in fake.accepted) == 40, 40, "the paced and the narrow")
+            until(lambda: sum(start.json["route"] != "daily" for start in fake.accepted) == 40, 60, "the paced and the narrow")
             wait(postgresql, [*paced, *narrow], ended, 20)
             of_day = wait(postgresql, daily, is_in("delivered", "queued"))
         at = sorted(start.at for start in fake.accepted if start.json["route"] == "paced")
@@ -102,9 +102,9 @@ def test_a_killed_workers_deliveries_are_taken_over_by_the_others(postgresql: Da
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         ids = add_named(postgresql, 120, "flood")
         with worker_processes(3, tmp_path, url_of(postgresql), fake.base_url, lease=1.0, cap=8) as processes:
-            until(lambda: len(fake.accepted) >= 20, 30, "some starts")
+            until(lambda: len(fake.accepted) >= 20, 60, "some starts")
             processes[0].send_signal(signal.SIGKILL)
-            until(lambda: len(fake.accepted) >= 60, 30, "more starts")
+            until(lambda: len(fake.accepted) >= 60, 60, "more starts")
             processes[1].send_signal(signal.SIGKILL)
             found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one), 40)
         assert set(starts(fake).values()) == {1}
@@ -127,7 +127,7 @@ def test_a_worker_elsewhere_wakes_at_once(postgresql: Database, monkeypatch: pyt
         elsewhere = Database(url_of(postgresql))
         add(elsewhere)
         Bell(elsewhere, lambda: None).ring()
-        until(lambda: fake.starts, 5, "a start")
+        until(lambda: fake.starts, 60, "a start")
         elsewhere.close()
 
 
@@ -161,7 +161,7 @@ def test_claims_of_a_commit_without_an_answer_are_made_again_and_start_once(post
         thread.start()
         found = wait(postgresql, ids, ended)
         worker.stop()
-        thread.join(15)
+        thread.join(60)
         assert len(fake.starts) == 3
     assert {(one.status, one.attempts, one.throttled) for one in found} == {("delivered", 1, 0)}
     through.close()
@@ -188,9 +188,9 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
         ids = add_named(postgresql, 60, "flood")
         with working(through, configured(gumloop(fake, max_concurrent_runs=8))):
             for enough in (5, 15, 25, 35, 45):
-                until(lambda enough=enough: len(fake.accepted) >= enough, 30, "more starts")
+                until(lambda enough=enough: len(fake.accepted) >= enough, 60, "more starts")
                 line.lose_commits = 1
-                until(lambda: line.lose_commits == 0, 10, "a lost commit")
+                until(lambda: line.lose_commits == 0, 60, "a lost commit")
                 line.end_all()
             found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one), 60)
         assert set(starts(fake).values()) == {1}
@@ -305,19 +305,19 @@ def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice
             try:
                 for crashes in (1, 2):
                     enough = sum(len(one.acknowledged) for one in senders) + 60
-                    until(lambda enough=enough: sum(len(one.acknowledged) for one in senders) >= enough, 30, f"events, {crashes}")
+                    until(lambda enough=enough: sum(len(one.acknowledged) for one in senders) >= enough, 60, f"events, {crashes}")
                     if crashes == 1:
                         end_connections(web.database)
                     else:
                         web.database.close()
                         restart(server)
                 enough = sum(len(one.acknowledged) for one in senders) + 60
-                until(lambda: sum(len(one.acknowledged) for one in senders) >= enough, 30, "events after the crash")
+                until(lambda: sum(len(one.acknowledged) for one in senders) >= enough, 60, "events after the crash")
             finally:
                 for one in senders:
                     one.stop.set()
                 for one in senders:
-                    one.thread.join(15)
+                    one.thread.join(60)
             answers = sum((one.answers for one in senders), Counter())
             acknowledged = {number: event_id for one in senders for number, event_id in one.acknowledged.items()}
             assert set(answers) <= {200, 202, 503}, answers

@@ -364,7 +364,7 @@ def test_who_is_asked_too_late_lets_the_first_go(web: Bridge, service: Misbehavi
         (respond(200, b"x" * 200_000), "could not be checked"),
         (respond(503, {"success": True}), "could not be checked"),
         (redirect("http://127.0.0.1:1/"), "could not be checked"),
-        (slow_headers(3.0, respond(200, {"success": True})), "could not be checked"),
+        (slow_headers(30.0, respond(200, {"success": True})), "could not be checked"),
         (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), "could not be checked"),
     ],
     ids=["no", "no boolean", "garbage", "too much", "503", "redirect", "slow", "drips"],
@@ -373,7 +373,7 @@ def test_what_is_no_plain_yes_holds_it(web: Bridge, service: Misbehaving, reply:
     service.script("/verify", reply)
     answer = captcha(web)
     assert reason in event_of(web, answer).spam
-    assert answer.seconds < 2.5
+    assert answer.seconds < 15
     assert (event_of(web, captcha(web, "lenient")).spam is None) is ("could not" in reason)
     assert CAPTCHA_SECRET not in web.stderr
 

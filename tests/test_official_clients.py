@@ -107,7 +107,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         yield Client(request.param, process, platform)
         assert process.stdin
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def only_active(platform: FlowPlatform, flow: str) -> str:

@@ -17,7 +17,7 @@ def test_closed_each_thread_ends_when_its_task_has_and_what_was_submitted_is_don
     go, done, failed = threading.Event(), [], []
     pool = Pool("closing", 4, failed.append)
     for number in range(6):
-        pool.submit(str(number), lambda number=number: (go.wait(10), done.append(number)))  # type: ignore[misc]
+        pool.submit(str(number), lambda number=number: (go.wait(60), done.append(number)))  # type: ignore[misc]
     assert len(threads("closing")) == 2
     pool.close()
     pool.grow()

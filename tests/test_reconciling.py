@@ -475,7 +475,7 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(database: Database, monkeypatc
             process.send_signal(signal.SIGKILL)
         finally:
             process.kill()
-            process.wait(10)
+            process.wait(60)
         with reconciling_worker(database, config(fake, timeout=1.0)):
             (done,) = wait(database, [one], ended, 20)
         assert len(fake.accepted) == 1

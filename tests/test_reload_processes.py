@@ -62,7 +62,7 @@ class Reloading(Bridge):
             hashes = {one["config_hash"] for one in processes} | {detail["config"]["hash"]}
             return hashes.pop() if len(hashes) == 1 and before not in hashes and {one["role"] for one in processes} == set(roles) else None
 
-        return until(look, 20, "the same in every process") or ""
+        return until(look, 60, "the same in every process") or ""
 
     def swap(self, text: str, **more: Any) -> str:
         before = self.detail["config"]["hash"]
@@ -322,7 +322,7 @@ def test_a_terminal_that_hangs_up_ends_it(tmp_path: Path) -> None:
     try:
         until(lambda: _answers(bridge), what="readiness")
         os.close(primary)
-        until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 15, "its end")
+        until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 60, "its end")
         pid = 0
     finally:
         if pid:

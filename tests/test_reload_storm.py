@@ -194,7 +194,7 @@ def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) 
                 storm.run(count, seconds)
             bridge.config.write_text("".join(halves(0)))
             last = next(digest for digest, number in storm.whole.items() if number == 0)
-            until(lambda: {digest for _, digest in places(bridge)} == {last}, 20, "the last in every process")
+            until(lambda: {digest for _, digest in places(bridge)} == {last}, 60, "the last in every process")
         assert not load_of.failed
         assert told.get("errors", 0) == 0
         assert {pid for pid, _ in places(bridge)} == before, "nobody had to begin anew"

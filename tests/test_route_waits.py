@@ -65,7 +65,7 @@ def ended(bridge: Bridge, route: str, count: int) -> list[dict[str, object]]:
         over = [one for one in found if one["status"] in ("cancelled", "dead") or one["run_state"] in ("done", "failed")]
         return found if len(found) == len(over) == count else None
 
-    return until(look, 30, f"the deliveries of {route}") or []
+    return until(look, 60, f"the deliveries of {route}") or []
 
 
 def spans(found: list[dict[str, object]]) -> list[tuple[float, float]]:

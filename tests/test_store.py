@@ -203,7 +203,7 @@ def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
 
     def slow(_connection) -> str:
         started.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return "leader"
 
     def failing(_connection) -> None:
@@ -217,7 +217,7 @@ def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
 
     threads = [threading.Thread(target=run, args=("leader", slow))]
     threads[0].start()
-    assert started.wait(10)
+    assert started.wait(60)
     good = [make_event(str(number)) for number in range(4)]
     for name, work in [("bad", failing), *((event.id, event) for event in good)]:
         threads.append(threading.Thread(target=run, args=(name, work)))

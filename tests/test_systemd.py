@@ -346,7 +346,7 @@ def test_sockets_that_do_not_fit_keep_it_from_starting(
     try:
         bridge.start_without_waiting()
         until(lambda: _knock(bridge.port), what="somebody who listens")
-        assert bridge.process is not None and bridge.process.wait(20) == 2
+        assert bridge.process is not None and bridge.process.wait(60) == 2
         assert said in bridge.stderr
     finally:
         bridge.__exit__()
@@ -404,13 +404,13 @@ def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
         for _ in range(3):
             before = main_of(bridge)
             os.kill(before, signal.SIGTERM)
-            until(lambda before=before: main_of(bridge) not in (0, before), 20, "another process")  # type: ignore[misc]
+            until(lambda before=before: main_of(bridge) not in (0, before), 60, "another process")  # type: ignore[misc]
             count = sum(len(each.answered) for each in senders)
-            until(lambda count=count: _go_on(senders, count), 20, "answers again")  # type: ignore[misc]
+            until(lambda count=count: _go_on(senders, count), 60, "answers again")  # type: ignore[misc]
         for each in senders:
             each.stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert [each.lost for each in senders if each.lost] == []
         assert bridge.count("event") == sum(len(each.answered) for each in senders)
         assert bridge.stderr.count("ended 0") == 3

@@ -191,7 +191,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         [folder] = tmp_path.glob("flowbridge-torture-*")
         assert len(processes_of(folder)) >= 4
         os.kill(process.pid, number)
-        process.wait(20)
+        process.wait(60)
         eventually(lambda: not processes_of(folder))
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     assert not folder.exists() or number == signal.SIGKILL

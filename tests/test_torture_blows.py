@@ -86,7 +86,7 @@ def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
                 return False
             return True
 
-        until(published, 20, "it takes a message")
+        until(published, 60, "it takes a message")
         publish("dlv-2", "w:1")
         assert (broker.holds(), broker.flush(), broker.holds(), broker.flush()) == (2, 2, 0, 0)
     finally:
@@ -99,6 +99,6 @@ def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path:
     deaf.command[1:] = ["-c", "print('up', flush=True); input()"]
     for age, code in ((0.0, 0), (YOUNG, -signal.SIGTERM)):
         deaf.start()
-        until(lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts, 10, "it runs")
+        until(lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts, 60, "it runs")
         deaf.started_at -= age
         assert node.stop() == [code]

@@ -191,13 +191,13 @@ class Old:
 
     def goes_on(self, turns: int = 20) -> None:
         for _ in range(turns):
-            assert isinstance(self._told.get(timeout=20), int), "it met an error"
+            assert isinstance(self._told.get(timeout=60), int), "it met an error"
 
     def end(self) -> tuple[list[str], list[str | None], float, str]:
         self._over.set()
-        while isinstance(said := self._told.get(timeout=20), int):
+        while isinstance(said := self._told.get(timeout=60), int):
             pass
-        self._process.join(10)
+        self._process.join(60)
         return said
 
 
@@ -237,7 +237,7 @@ def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: 
         until(lambda: waiting(database) or outcome, what="a migration that waits")
         old.goes_on(30)
         assert outcome == []
-    thread.join(20)
+    thread.join(60)
     assert outcome == [("0003", tables.HEAD)]
     old.goes_on()
     _, _, slowest, wrong = old.end()

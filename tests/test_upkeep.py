@@ -119,7 +119,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path, monkeypat
         until(lambda: count(database) == 1, what="the old to be gone")
     finally:
         worker.stop()
-        thread.join(10)
+        thread.join(60)
     assert events.get(database, fresh.id).id == fresh.id
 
 
@@ -283,7 +283,7 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
         until(lambda: started == [first, second], what="the second")
     finally:
         worker.stop()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_hold_and_release(folder: Path, store: Database) -> None:
