@@ -67,7 +67,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def exchange(port: int, *pieces: bytes, host: str = "127.0.0.1", timeout: float = 10.0, end: bool = False) -> Answer:
+def exchange(port: int, *pieces: bytes, host: str = "127.0.0.1", timeout: float = 60.0, end: bool = False) -> Answer:
     """Send bytes as they are and return the first answer. `end`: then close our sending half."""
     started = time.monotonic()
     with socket.create_connection((host, port), timeout) as sock:
