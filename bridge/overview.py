@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.circuit import Circuit
-from bridge.routes import Rate
+from bridge.pace import Rate
 
 DAY: Final = 86400.0
 LATELY: Final = 3600.0  # seconds in which rejects are compared with those before

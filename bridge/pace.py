@@ -10,10 +10,28 @@ from dataclasses import dataclass
 from math import floor
 from typing import Final
 
-from bridge.routes import Limits
-
 CATCH_UP: Final = 0.1  # seconds
 DAY: Final = 86400.0  # a day begins at 00:00 UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """At most `count` requests in `per` seconds."""
+
+    count: int
+    per: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a route goes at a time: runs in flight, starts in a time, starts in a day (UTC). Null: no limit."""
+
+    max_concurrent_runs: int | None = None
+    rate: Rate | None = None
+    max_runs_per_day: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from bridge.form import Form
 from bridge.locate import Place
 from bridge.masking import Redaction
 from bridge.model import JSON, Retry
+from bridge.pace import NO_LIMITS, Limits, Rate
 from bridge.providers import Batch, Provider
 from bridge.retention import DEFAULT, Retention
 from bridge.schemas import Validator
@@ -28,14 +29,6 @@ class Mode(StrEnum):
 Context = Mapping[str, JSON]  # the roots of expressions: body headers query form fields files event
 Condition = Callable[[Context], bool]
 Reshape = Callable[[Context], JSON]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """At most `count` requests in `per` seconds."""
-
-    count: int
-    per: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,18 +124,6 @@ class Debouncing:
     wait: float
     max: float
     key: Reshape | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much of a route goes at a time: runs in flight, starts in a time, starts in a day (UTC). Null: no limit."""
-
-    max_concurrent_runs: int | None = None
-    rate: Rate | None = None
-    max_runs_per_day: int | None = None
-
-
-NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,7 @@ from typing import Final
 
 from bridge.circuit import Circuit, free
 from bridge.model import Delivery, Status
-from bridge.pace import DAY, Pace, day_of, room
-from bridge.routes import NO_LIMITS, Limits
+from bridge.pace import DAY, NO_LIMITS, Limits, Pace, day_of, room
 
 UNPACED: Final = Pace()
 MOST: Final = 1000  # deliveries that go before one, counted as far as that

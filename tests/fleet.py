@@ -38,7 +38,8 @@ def configuration(base: str, given: dict[str, Any]) -> Any:
     """The configuration of a worker: a fake platform with `cap`, and routes with `limits`."""
     from test_worker import configured, gumloop
 
-    from bridge.routes import Limits, Rate, Route
+    from bridge.pace import Limits, Rate
+    from bridge.routes import Route
 
     routes = [
         Route(name=name, source="x", flow=None, reshape=lambda _: {},  # type: ignore[arg-type]

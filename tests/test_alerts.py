@@ -25,7 +25,8 @@ from bridge.cli import group
 from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.overview import SourceNow
-from bridge.routes import OWN, Rate
+from bridge.pace import Rate
+from bridge.routes import OWN
 from bridge.settings import load_settings
 from bridge.store import alerts, events, usual
 from bridge.store.clock import Clock

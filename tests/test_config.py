@@ -14,8 +14,9 @@ from bridge.config import amounts, check, editor_schema, load, load_canonical, s
 from bridge.config.document import LATER, Document
 from bridge.errors import ConfigError
 from bridge.model import Retry
+from bridge.pace import NO_LIMITS, Limits, Rate
 from bridge.providers import PROVIDERS
-from bridge.routes import NO_LIMITS, Debouncing, Limits, LocalKey, Mode, Rate
+from bridge.routes import Debouncing, LocalKey, Mode
 from bridge.signatures import Hmac, Pairs, Timestamp, Token, Unsigned
 
 ENV = {"SECRET": "0123456789abcdef0123", "OLD": "fedcba9876543210fedc", "KEY": "key-of-the-account", "USER": "user-1"}

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select, text
 
 from bridge.model import TRANSITIONS, Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
-from bridge.routes import Limits
+from bridge.pace import Limits
 from bridge.sealing import OFF
 from bridge.store import claims, events, following, invariants, ledger, lines, tables
 from bridge.store.claims import Allowed, Claim

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from test_ledger import STARTED, add, claim, get, record
 
 from bridge.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.pace import CATCH_UP, DAY, Pace, day_of, room, spend
-from bridge.routes import Limits, Rate
+from bridge.pace import CATCH_UP, DAY, Limits, Pace, Rate, day_of, room, spend
 from bridge.store import claims, following, ledger
 from bridge.store.database import Database
 

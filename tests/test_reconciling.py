@@ -23,8 +23,9 @@ from test_worker import FAST, attempts, configured, ended, get, gumloop, is_in, 
 
 from bridge import reconcile
 from bridge.model import Delivery, Order, Retry, Status
+from bridge.pace import Limits
 from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Flow, Limits, Route
+from bridge.routes import Config, Flow, Route
 from bridge.store import claims, events, following, ledger, reconciling, tables
 from bridge.store.database import Database
 from bridge.worker import loop

@@ -18,7 +18,7 @@ from bridge.form import Captcha, Spam
 from bridge.forms.spam import TOKEN_FIELD, altcha, blocklists, captchas, derive, tokens
 from bridge.forms.spam.judging import CONTROLS, LAYERS, Submission, judge, marks_of
 from bridge.model import Answer, Lost
-from bridge.routes import Rate
+from bridge.pace import Rate
 
 KEY = "k" * 64
 SITE = Captcha(kind="turnstile", url="https://captcha.example/verify", secret="s3cret")

@@ -15,7 +15,7 @@ from bridge.errors import Refused
 from bridge.forms.spam import MARKED, Marks
 from bridge.forms.spam.once import Limit, Once
 from bridge.model import Delivery, Event
-from bridge.routes import Rate
+from bridge.pace import Rate
 from bridge.store import events, submissions, tables
 from bridge.store.database import Database
 from bridge.store.events import Added

@@ -12,8 +12,8 @@ from test_ledger import STARTED, add, claim, get, record
 from bridge.circuit import Circuit
 from bridge.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
 from bridge.model import Kind as Came
-from bridge.pace import DAY, Pace, day_of
-from bridge.routes import Config, Flow, Limits, Mode, Platform, Rate, Route
+from bridge.pace import DAY, Limits, Pace, Rate, day_of
+from bridge.routes import Config, Flow, Mode, Platform, Route
 from bridge.store import health, tables
 from bridge.store.claims import Allowed
 from bridge.store.database import Database

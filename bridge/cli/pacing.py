@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bridge.routes import Rate
+    from bridge.pace import Rate
 
 BATCH = 0.1  # seconds of a rate that are done in one go: a commit for each item would be slow
 CATCH_UP = 1.0  # seconds that are made up for at most, after a commit that took long

@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from bridge.pace import Rate
 from bridge.retention import FOR_EVER, LEAST
-from bridge.routes import Rate
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PERIODS = {

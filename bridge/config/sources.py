@@ -16,10 +16,11 @@ from bridge.config.written import Written
 from bridge.expressions import near
 from bridge.locate import compile_locator
 from bridge.masking import Redaction
+from bridge.pace import Rate
 from bridge.providers import PROVIDERS, Batch, masked
 from bridge.redaction import compile_redaction
 from bridge.retention import Retention
-from bridge.routes import OWN, Rate, Source
+from bridge.routes import OWN, Source
 from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned, pinned
 
 SHORT = 16  # characters of a secret that can be guessed

@@ -6,8 +6,9 @@ from bridge.config import document as models
 from bridge.config.report import Path, Report
 from bridge.errors import CompileError
 from bridge.expressions import Expression, compile_expression
+from bridge.pace import Limits
 from bridge.platforms import PLATFORMS
-from bridge.routes import Debouncing, Limits, Ordering, Platform
+from bridge.routes import Debouncing, Ordering, Platform
 
 
 class Waits:

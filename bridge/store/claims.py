@@ -11,8 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, upda
 
 from bridge.circuit import Circuit, free, probe
 from bridge.model import Delivery, Status
-from bridge.pace import Pace, day_of, room, spend
-from bridge.routes import Limits
+from bridge.pace import Limits, Pace, day_of, room, spend
 from bridge.store import circuits
 from bridge.store.heads import heads
 from bridge.store.locks import Lock, alone

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from bridge import silence
-from bridge.routes import Rate
+from bridge.pace import Rate
 
 WEEK: Final = 7 * 86400.0  # seconds
 LEAST_HOURS: Final = 1.0

@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
 
 from bridge.model import Delivery, Status
-from bridge.pace import Pace
-from bridge.routes import NO_LIMITS, Config, Mode
+from bridge.pace import NO_LIMITS, Pace
+from bridge.routes import Config, Mode
 from bridge.store import circuits, holding
 from bridge.store.database import Database
 from bridge.store.health import FRESH

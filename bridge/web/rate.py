@@ -14,7 +14,8 @@ from hashlib import blake2b
 from typing import Final
 
 from bridge.forms.addresses import sender
-from bridge.routes import Rate, Source
+from bridge.pace import Rate
+from bridge.routes import Source
 
 CELLS = 65536
 LOOKS: Final = 10  # a form may be looked at so many times as often as it may be sent

@@ -11,8 +11,9 @@ from bridge.errors import StoreError
 from bridge.ids import reject_id
 from bridge.logs import get_logger
 from bridge.model import JSON, Reject, Request
+from bridge.pace import Rate
 from bridge.rejects import reject_of
-from bridge.routes import Rate, Source
+from bridge.routes import Source
 from bridge.web.rate import Limiter
 
 log = get_logger()

@@ -7,7 +7,8 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from bridge.logs import get_logger
-from bridge.routes import NO_LIMITS, Config, Mode, Platform
+from bridge.pace import NO_LIMITS
+from bridge.routes import Config, Mode, Platform
 from bridge.store import holding
 from bridge.store.claims import Allowed, Claim
 

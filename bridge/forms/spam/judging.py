@@ -14,7 +14,7 @@ from bridge.forms.addresses import sender
 from bridge.forms.spam import altcha, blocklists, captchas, tokens
 from bridge.forms.spam.once import Limit, Marks, Once, derive, mark
 from bridge.model import JSON
-from bridge.routes import Rate
+from bridge.pace import Rate
 
 TOKEN_FIELD = "_token"  # noqa: S105 - the name of a field
 CONTROLS = frozenset({TOKEN_FIELD, altcha.FIELD}) | captchas.FIELDS

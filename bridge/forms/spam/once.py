@@ -12,7 +12,7 @@ from hashlib import sha256
 import orjson
 
 from bridge.bodies import Body
-from bridge.routes import Rate
+from bridge.pace import Rate
 
 
 @dataclass(frozen=True, slots=True)
