@@ -9,12 +9,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import command_line
 import pytest
+from click.testing import Result
 from processes import call, environment, eventually, running
 
 from bridge.cli import torture as command
@@ -55,6 +58,11 @@ def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bridge", "torture", "--json", *arguments]
     environ = environment(TMPDIR=str(place), **MISLEADING)
     return subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, timeout=130, check=False)
+
+
+def recounted(folder: Path, *more: str) -> Result:
+    """Count again, in this process, what a torture has kept in `folder`."""
+    return command_line.run("torture", "--recount", str(folder), *more)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +107,7 @@ def test_counted_again_it_is_the_same(tortured: tuple[dict[str, Any], Path]) -> 
 
 def test_for_people_it_is_a_table_with_the_verdict(tortured: tuple[dict[str, Any], Path]) -> None:
     _, folder = tortured
-    done = call(folder, "torture", "--recount", str(folder))
+    done = recounted(folder)
     assert "\nlost            0\nstarted twice   0\n" in done.stdout and done.stdout.splitlines()[-1].startswith("kept: every acknowledged")
 
 
@@ -148,12 +156,12 @@ def test_what_is_planted_is_found_and_the_exit_code_is_1(tortured: tuple[dict[st
     folder = tmp_path / "planted"
     shutil.copytree(tortured[1], folder)
     plant(folder)
-    done = call(tmp_path, "torture", "--recount", str(folder), "--json")
+    done = recounted(folder, "--json")
     made = json.loads(done.stdout)
-    assert done.returncode == 1 and made["verdict"] == ("unsettled" if kinds == {"unsettled"} else "broken")
+    assert done.exit_code == 1 and made["verdict"] == ("unsettled" if kinds == {"unsettled"} else "broken")
     assert {finding["kind"] for finding in made["findings"]} == kinds
-    people = call(tmp_path, "torture", "--recount", str(folder))
-    assert people.returncode == 1 and f"wrong: {made['findings'][0]['kind']}: {made['findings'][0]['id']}" in people.stdout
+    people = recounted(folder)
+    assert people.exit_code == 1 and f"wrong: {made['findings'][0]['kind']}: {made['findings'][0]['id']}" in people.stdout
 
 
 def test_a_process_that_did_not_end_is_in_the_certificate(tortured: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
@@ -161,7 +169,7 @@ def test_a_process_that_did_not_end_is_in_the_certificate(tortured: tuple[dict[s
     shutil.copytree(tortured[1], folder.path)
     facts = folder.facts() | {"process_findings": [{"kind": "process", "id": "node 0", "text": "it did not end"}]}
     folder.keep(folder.sent(), facts)
-    assert call(tmp_path, "torture", "--recount", str(folder.path)).returncode == 1
+    assert recounted(folder.path).exit_code == 1
 
 
 def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(tortured: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
@@ -169,14 +177,14 @@ def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(tortured:
     shutil.copytree(tortured[1], folder.path)
     facts = folder.facts() | {"missed": ["web"], "not_run": {"web": "it was not done before the time was up"}}
     folder.keep(folder.sent(), facts)
-    done = call(tmp_path, "torture", "--recount", str(folder.path))
-    assert done.returncode == 1 and "\nmissed          web: it was not done before the time was up\n" in done.stdout
+    done = recounted(folder.path)
+    assert done.exit_code == 1 and "\nmissed          web: it was not done before the time was up\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("incomplete: nothing was found to be wrong")
 
 
 def test_only_a_folder_of_torture_is_counted(tmp_path: Path) -> None:
-    done = call(tmp_path, "torture", "--recount", str(tmp_path))
-    assert done.returncode == 2 and "no folder that a torture has kept" in done.stderr
+    done = recounted(tmp_path)
+    assert done.exit_code == 2 and "no folder that a torture has kept" in done.stderr
 
 
 # -- nothing is left
@@ -215,9 +223,11 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         (["--database-url", "postgresql://127.0.0.1:1/x"], "the database cannot be used"),
     ],
 )
-def test_what_cannot_be_done_is_2_before_anything_is_started(tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = call(tmp_path, "torture", *arguments, environ=environment(TMPDIR=str(tmp_path)))
-    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+def test_what_cannot_be_done_is_2_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+                                                             said: str) -> None:  # fmt: skip
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = command_line.run("torture", *arguments)
+    assert done.exit_code == 2 and said in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
