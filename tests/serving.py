@@ -151,7 +151,7 @@ class Bridge:
         if self._database is not None:
             self._database.close()
 
-    def run(self, seconds: float = 15.0) -> tuple[int, str]:
+    def run(self, seconds: float = 60.0) -> tuple[int, str]:
         """Run it to its end; return its exit code and what it said on stderr."""
         done = subprocess.run(self._command(), env=self.environ, cwd=self.folder, capture_output=True, timeout=seconds, check=False)
         return done.returncode, done.stderr.decode()

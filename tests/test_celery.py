@@ -350,7 +350,7 @@ def machines(postgresql: Database, redis: Redis, tmp_path: Path) -> Iterator[Cal
             bridge.__exit__()
 
 
-def started(count: int, fake: FakePlatform, seconds: float = 40.0) -> None:
+def started(count: int, fake: FakePlatform, seconds: float = 60.0) -> None:
     until(lambda: len(fake.accepted) >= count, seconds, f"{count} starts")
 
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,8 +241,6 @@ def test_what_is_new_of_a_log_whose_first_lines_may_go(before: list[str], now: l
 
 
 def test_the_help_teaches(platform: FakePlatform) -> None:
-    started = time.perf_counter()
     for name in ("list", "inputs", "run", "runs", "kill"):
         text = run("flows", name, "--help").stdout
         assert f"flowbridge flows {name}" in text.replace(f"Usage: flowbridge flows {name}", ""), name
-    assert time.perf_counter() - started < 5

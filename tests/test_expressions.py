@@ -202,10 +202,10 @@ def test_what_is_evaluated_is_bounded_by_the_depth_of_the_value():
 
 def test_evaluation_is_fast():
     expression = compile_expression("body.labels[?n > 1].name | [0]")
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(1000):
         expression(CONTEXT)
-    assert time.perf_counter() - started < 0.5  # some 4 ms in fact
+    assert time.process_time() - started < 2  # some 4 ms in fact
 
 
 names = st.sampled_from(["a", "b", "body"])

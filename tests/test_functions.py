@@ -183,10 +183,10 @@ BOUNDS = [
 
 @pytest.mark.parametrize(("expression", "body"), BOUNDS, ids=[row[0] for row in BOUNDS])
 def test_results_are_bounded(expression, body):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ExpressionError):
         value(expression, **body)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 4
 
 
 def test_currencies_are_told_apart():

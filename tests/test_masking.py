@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from time import process_time
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
@@ -196,6 +196,6 @@ def test_all_other_fields_of_a_form_read_as_they_did(fields: dict[str, str]) -> 
     "body", [b"[" * 65536, b'{"a":' * 10000, b'"\\' * 32000, b'{"passcode":[' * 5000, b"1 " * 32768, b'[""' + b',""' * 21000]
 )
 def test_nobody_buys_much_time(body: bytes) -> None:
-    began = perf_counter()
+    began = process_time()
     shown(body, verified=False)
-    assert perf_counter() - began < 2  # linear: 0.1 s
+    assert process_time() - began < 2  # linear: 0.1 s

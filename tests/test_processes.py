@@ -46,7 +46,7 @@ def web_and_work(bridge: Bridge) -> tuple[int, int]:
     return until(found, what="receivers and a worker") or (0, 0)
 
 
-def flows(bridge: Bridge, seconds: float = 15.0) -> None:
+def flows(bridge: Bridge, seconds: float = 60.0) -> None:
     """An event comes in and its run ends."""
 
     def post() -> str | None:
