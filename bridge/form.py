@@ -102,7 +102,7 @@ class FieldRules:
 class FileRules:
     """What files a form takes. `types` are rows of `filetypes`, null for any; of `extensions` whatever no browser runs.
 
-    `required`: fields in which a file has to be.
+    `required`: fields in which a file has to be. `keep`: bytes of all its files that are kept at a time.
     """
 
     max: int = 4
@@ -110,6 +110,7 @@ class FileRules:
     types: frozenset[str] | None = frozenset()
     extensions: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
+    keep: int = 2 * 1024**3
 
 
 USUAL_FIELDS = FieldRules()

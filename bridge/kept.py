@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from bridge.errors import Refused
 from bridge.model import Delivery, Event
 
 
@@ -27,3 +28,8 @@ class Kept(Protocol):
 Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
 Replan = Callable[[Event, str], Sequence[Delivery]]
 Keep = Callable[[Arrivals, Replan], Sequence[Kept]]
+
+
+def no_room() -> Refused:
+    """Return what is answered where a source has no room for the files that came."""
+    return Refused(507, "files_full", "no more files are kept for this form at the moment: send it without, or later")

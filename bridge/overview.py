@@ -30,7 +30,8 @@ class SourceNow:
     """A source: its last event, and how many events and rejects it had today (UTC).
 
     `heard`: events in the time of `expect`, as far as that counts. `speaks_by`: when it has usually spoken again, null where that is not
-    known or was not looked up. `rejected_lately`: rejects within `LATELY`; `rejected_usually`: as many as it has in such a time.
+    known or was not looked up. `rejected_lately`: rejects within `LATELY`; `rejected_usually`: as many as it has in such a time. `files`:
+    bytes of files that a form has; `files_keep`: so many at most, null where it takes none.
     """
 
     name: str
@@ -43,6 +44,8 @@ class SourceNow:
     speaks_by: float | None = None
     rejected_lately: int = 0
     rejected_usually: float = 0.0
+    files: int = 0
+    files_keep: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

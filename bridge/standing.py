@@ -153,6 +153,8 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
 def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow]:
     configured = list(config.sources) if config else []
     seen, rejected = (standing.sources, standing.rejected) if standing else ({}, {})
+    forms = {name: one.form for name, one in config.sources.items() if one.form is not None} if config else {}
+    rules = {name: form.files for name, form in forms.items() if form.files is not None}
     names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN})]
     return [
         SourceNow(
@@ -161,6 +163,8 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
             today=seen.get(name, (None, 0))[1],
             rejected_today=rejected.get(name, 0),
             is_configured=config is None or name in configured,
+            files=standing.files.get(name, 0) if standing else 0,
+            files_keep=rules[name].keep if name in rules else None,
         )
         for name in names
     ]

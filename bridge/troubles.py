@@ -21,6 +21,7 @@ SOON_PART, URGENT_PART = 0.25, 0.1  # the same as parts of the time for which it
 LEAST_SHARE, LEAST_FREE = 0.05, 1024**3  # of a disk: less than both, a share and bytes, is too little
 FEW_REJECTS, MANY_TIMES = 20, 3.0  # rejects lately that are no alert; so many times as usual are one
 FAILING = 0.5  # part of a route's runs that may not fail
+MUCH_KEPT = 0.9  # part of what the files of a form may come to
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ CONDITIONS: Final = {
     "config_unusable": Condition(WARNING, 60.0),
     "config_not_taken": Condition(WARNING, 120.0),
     "disk_full": Condition(CRITICAL, 60.0),
+    "files_full": Condition(WARNING, 60.0),
     "certificate_urgent": Condition(CRITICAL),
     "certificate": Condition(WARNING),
     "clock_skew": Condition(WARNING, 300.0),
@@ -209,6 +211,9 @@ def _of_sources(now: Overview) -> Iterator[Trouble]:
         if one.rejected_lately > max(FEW_REJECTS, MANY_TIMES * one.rejected_usually):
             what = f"{one.rejected_lately} requests to source {one.name} failed verification within an hour, more than usual"
             yield Trouble(f"rejects:{one.name}", what, f"flowbridge rejects --source {one.name}")
+        if one.files_keep is not None and one.files > MUCH_KEPT * one.files_keep:
+            what = f"form {one.name} has {_size(one.files)} of files of at most {_size(one.files_keep)}: what is more is refused (507)"
+            yield Trouble(f"files_full:{one.name}", what, "raise `files: {keep}` of the source, or have less kept by its `retention`")
         if one.last_at is not None and one.is_configured and _is_silent(one, now.at):
             what = f"source {one.name} has sent nothing for {(now.at - one.last_at) / 60:.0f} min"
             if one.expect is not None and one.heard:
@@ -234,6 +239,10 @@ def notes(now: Overview) -> list[str]:
         said.append(f"{', '.join(now.config.restart)} in .env changed, and count after a restart")
     said += [f"flowbridge {each} runs, and {now.version} is installed: restart it" for each in now.running_versions if each != now.version]
     return said
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**3:.1f} GiB" if count >= 1024**3 else f"{count / 1024**2:.1f} MiB"
 
 
 def _clock(at: float | None) -> str:

@@ -225,6 +225,7 @@ DEFAULTS = {
     ("Source", "retention"): "that of all",
     ("Source", "max_body"): "5 MiB; github 25 MiB; forms with files what these may come to",
     ("Files", "max_size"): "6 MiB",
+    ("Files", "keep"): "2 GiB",
     ("Http", "file_links"): "`7d`",
     ("Source", "rate"): "none; forms `60/min and 10/min per address`",
     ("Source", "event_type"): "the provider's",

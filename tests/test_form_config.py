@@ -39,6 +39,11 @@ def test_a_form_takes_no_files_unless_it_says_so(tmp_path: Path, says: str) -> N
     assert source(tmp_path, says).max_body == 5 * MIB
 
 
+def test_two_gibibytes_of_files_are_kept_unless_it_says_another_bound(tmp_path: Path) -> None:
+    known = [files(tmp_path, f", files: {says}") for says in ("true", "{keep: 30 GB}")]
+    assert [one and one.keep for one in known] == [2 * 1024**3, 30 * 1000**3]
+
+
 USUAL = FileRules(types=group("image", "pdf", "document", "text"))
 
 
@@ -86,7 +91,9 @@ def test_fields(tmp_path: Path) -> None:
         ("files: {types: [imgae]}", "sources.f.files.types.0: no type `imgae`; did you mean `image`? allowed: image, pdf"),
         ("files: {max_size: 26 MiB}", "sources.f.files.max_size: is more than the flow API takes; allowed: at most 25 MiB"),
         ("files: {max: 51}", "sources.f.files.max: must be at most 50, found 51"),
-        ("files: {maks: 1}", "sources.f.files.maks: unknown key `maks`; allowed: max, max_size, types, required"),
+        ("files: {keep: 5 MiB}", "sources.f.files.keep: is less than one file may have: allowed: at least `max_size`"),
+        ("files: {keep: 2 PiB}", "sources.f.files.keep: `2 PiB` is not a size"),
+        ("files: {maks: 1}", "sources.f.files.maks: unknown key `maks`; allowed: max, max_size, types, required, keep"),
         ("fields: {max: 1001}", "sources.f.fields.max: must be at most 1000, found 1001"),
         ("fields: {nest: true}", "sources.f.fields.nest: unknown key `nest`; did you mean `nested`?"),
     ],

@@ -45,6 +45,7 @@ platforms:
 sources:
   jobs: {provider: form, rate: 10000/min and 10000/min per address, files: true}
   anything: {provider: form, rate: 10000/min and 10000/min per address, files: {types: any}}
+  little: {provider: form, rate: 10000/min and 10000/min per address, files: {types: any, max_size: 1 MiB, keep: 1 MiB}}
   closed: {provider: form, rate: 10000/min and 10000/min per address}
   cards:
     provider: form
@@ -279,3 +280,20 @@ def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL"):
         load_all(load_settings(environ))
     assert load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"})).config.platforms["crm"].files == "link"
+
+
+def test_a_form_keeps_no_more_files_than_its_source_says(ends: Ends) -> None:
+    def send(content: bytes, **headers: str) -> Answer:
+        return ends.post("little", multipart(part("name", b"Zo\xc3\xab"), part("f", content, "a.bin")), **headers)
+
+    first, more = b"\x00" * 700_000, b"\x01" * 400_000
+    assert send(first).status == 202
+    refused = send(more, **{"Accept-Language": "de"})
+    assert (refused.status, refused.json["error"]) == (507, "files_full")
+    assert refused.json["message"].startswith("Für dieses Formular ist gerade kein Platz für Dateien.")
+    assert not ends.blobs.path(sha256(more).hexdigest()).exists(), "nothing of it was written"
+    page = send(more, Accept="text/html", **{"Accept-Language": "fr"})
+    assert page.status == 507 and "plus de place pour des fichiers" in page.body.decode() and "Zoë" in page.body.decode()
+    assert send(first).status == 202, "what only repeats another takes no room"
+    assert ends.post("little", multipart(part("name", b"x"))).status == 202
+    assert send(b"\x02" * 300_000).status == 202, "what fits is taken"

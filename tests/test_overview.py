@@ -70,6 +70,8 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
         ({"config": ConfigNow(hash=None, error=["routes.yaml:3:1: a"])}, "the configuration cannot be used: routes.yaml:3:1: a", "check"),
         ({"processes": [WEB, OTHER]}, "process 2 (work) has not taken on the newest configuration", "restart"),
         ({"disk_free": 900 * 10**6}, "the disk of /srv/data is nearly full: 858 MB are free", "larger"),
+        ({"sources": [SourceNow(name="jobs", files=95 * 1024**2, files_keep=100 * 1024**2)]},
+         "form jobs has 95.0 MiB of files of at most 100.0 MiB: what is more is refused (507)", "raise `files: {keep}`"),
         ({"database_ahead": -3.0}, "the database's clock is 3.0 s behind this machine's", "timedatectl"),
         ({"clocks_ahead": {"api.example.com": 31.0, "other": -29.0}}, "the clock of api.example.com is 31 s ahead of this", "timedatectl"),
         ({"sources": [SourceNow(name="github", last_at=NOW + 900)]},
@@ -100,6 +102,7 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},  # it has just been read
         {"processes": [WEB, replace(WORK, config_hash=None)]},  # a worker elsewhere
         {"queue": [replace(LANE, due_at=NOW - 7200, state="paused")]},
+        {"sources": [SourceNow(name="jobs", files=90, files_keep=100), SourceNow(name="closed", files=95)]},
         {"disk_free": 2 * 10**9},  # less than a twentieth, and yet enough
         {"disk_free": 300 * 10**6, "disk_total": 4 * 10**9},  # not much, but more than a twentieth
         {"disk_free": None, "disk_total": None, "database_ahead": None},

@@ -77,7 +77,7 @@ def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
         ],
         "sources": [
             {"name": one.name, "configured": one.is_configured, "last_event_at": iso(one.last_at), "today": one.today,
-             "rejected_today": one.rejected_today}
+             "rejected_today": one.rejected_today, "files": one.files, "files_keep": one.files_keep}
             for one in now.sources
         ],
         "today_cut": now.today_cut,

@@ -37,7 +37,11 @@ def file_rules(written: Written, document: JSON) -> FileRules | None:
     types, extensions = _types(written, said.types)
     if said.max_size > LARGEST_FILE:
         written.report.add((*written.path, "files", "max_size"), "is more than the flow API takes; allowed: at most 25 MiB")
-    return FileRules(max=said.max, max_size=said.max_size, types=types, extensions=extensions, required=tuple(said.required or ()))
+    if said.keep < said.max_size:
+        written.report.add((*written.path, "files", "keep"), "is less than one file may have: allowed: at least `max_size`")
+    return FileRules(
+        max=said.max, max_size=said.max_size, types=types, extensions=extensions, required=tuple(said.required or ()), keep=said.keep
+    )
 
 
 def largest_body(written: Written, rules: FileRules | None) -> int | None:

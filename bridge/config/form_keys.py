@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from bridge.bodies import MAX_FIELDS
-from bridge.config.kinds import Size, Texts, Written
+from bridge.config.kinds import Memory, Size, Texts, Written
 
 
 class Fields(Written):
@@ -27,6 +27,7 @@ class Files(Written):
         ("image", "pdf", "document", "text"), description="Which: groups, types or .extensions of the table in docs/forms.md, or any."
     )
     required: Texts | None = Field(None, description="Fields in which there must be a file.")
+    keep: Memory = Field(2 * 1024**3, description="What all files of the form that are kept may come to, in bytes or as 2 GiB.")
 
 
 def _kind_of_files(value: Any) -> str:

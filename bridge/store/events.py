@@ -15,7 +15,7 @@ from bridge.errors import NotFound
 from bridge.model import JSON, Delivery, Event, FormFile, Status
 from bridge.retention import is_emptied
 from bridge.sealing import Sealer
-from bridge.store import tables
+from bridge.store import form_files, tables
 from bridge.store.database import Database
 from bridge.store.locks import LINE, MERGE, alone_with_keys
 from bridge.store.rows import delivery_row, event_row, from_json, to_delivery, to_event
@@ -187,6 +187,8 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         if event.body_sha256 != known.body_sha256:
             return Added(known.id, (), duplicate=True)
         connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
+        if event.files:
+            form_files.take(connection, event.source, form_files.size_of(event.files), None)  # it was taken once
         known = replace(known, body=event.body, files=event.files)
     shadowed = {row.route for row in kept if row.status == Status.SHADOW}
     planned = [

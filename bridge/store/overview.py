@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.circuit import Circuit
 from bridge.overview import Lane
-from bridge.store import circuits, claims, holding
+from bridge.store import circuits, claims, form_files, holding
 from bridge.store.database import Database
 from bridge.store.health import FRESH
 from bridge.store.holding import Hold
@@ -52,7 +52,10 @@ _REJECTED = text("SELECT source, count(*) AS n FROM reject WHERE received_at >= 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name, `slots` (calls, runs) by platform."""
+    """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name, `slots` (calls, runs) by platform.
+
+    `files`: bytes of files by source.
+    """
 
     workers: list[tuple[int, str, float]]
     sources: Mapping[str, tuple[float | None, int]]
@@ -67,6 +70,7 @@ class Standing:
     unknown: int
     held: int
     hold: Hold | None
+    files: Mapping[str, int]
 
 
 def look(database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float) -> Standing:
@@ -89,6 +93,7 @@ def look(database: Database, sources: Iterable[str], now: float, *, midnight: fl
             unknown=unknown.n,
             held=unknown.held or 0,
             hold=holding.current(connection),
+            files=form_files.held(connection),
         )
 
 

@@ -8,6 +8,7 @@ All functions take a connection inside `Database.write`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sqlalchemy import BindParameter, Connection, Delete, bindparam, delete, or_
 
 from bridge.handing import uploaded_name
 from bridge.platforms.answers import start_key
+from bridge.store import form_files
 from bridge.store.rows import files_of, from_json
 from bridge.store.sealed import sealer_of
 from bridge.store.tables import act_item, attempt, delivery, event, local_file, local_run, reject
@@ -40,7 +42,7 @@ _LOCKED = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).wi
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))
 _RUNS = select(local_run.c.id).where(local_run.c.idempotency_key.in_(_ids))
 _READMITTED = select(reject.c.seq, reject.c.event_ids).where(text("readmitted_at IS NOT NULL"), reject.c.event_ids.is_not(None))
-_WITH_FILES = select(event.c.id, event.c.files).where(event.c.id.in_(_ids), event.c.files.is_not(None))
+_WITH_FILES = select(event.c.id, event.c.source, event.c.files).where(event.c.id.in_(_ids), event.c.files.is_not(None))
 _EMPTY_EVENTS = update(event).where(event.c.id.in_(_ids)).values(body=b"", files=None)
 _EMPTY_DELIVERIES = update(delivery).where(delivery.c.event_id.in_(_ids)).values(inputs=None, outputs=None, log=None, evidence=None)
 _SAID = or_(attempt.c.log.is_not(None), attempt.c.outputs.is_not(None))
@@ -71,7 +73,7 @@ def remove(connection: Connection, ids: Ids) -> Counts:
     counts["act_item"] = _gone(connection, delete(act_item).where(done), [*ids, *owned])
     counts["reject"] = _gone(connection, delete(reject).where(reject.c.seq.in_(_ids)), _rejects_of(connection, ids))
     counts["delivery"] = _gone(connection, delete(delivery).where(delivery.c.event_id.in_(_ids)), ids)
-    counts["local_file"] += _forget_uploads(connection, ids)
+    counts["local_file"] += _forget_files(connection, ids)
     counts["event"] = _gone(connection, delete(event).where(event.c.id.in_(_ids)), ids)
     return counts
 
@@ -92,15 +94,19 @@ def empty(connection: Connection, ids: Ids) -> int:
     if owned:
         connection.execute(_EMPTY_DELIVERIES, {"ids": list(ids)})
         connection.execute(_EMPTY_ATTEMPTS, {"ids": owned})
-    _forget_uploads(connection, ids)
+    _forget_files(connection, ids)
     return connection.execute(_EMPTY_EVENTS, {"ids": list(ids)}).rowcount
 
 
-def _forget_uploads(connection: Connection, ids: Ids) -> int:
-    """The files of these events under the names by which they were uploaded to the local platform."""
+def _forget_files(connection: Connection, ids: Ids) -> int:
+    """Count the files of these events no more, and take them out under the names by which they were uploaded to the local platform."""
     rows = connection.execute(_WITH_FILES, {"ids": list(ids)}).all() if ids else []
     sealer = sealer_of(connection)
     files = {row.id: files_of(row.files, row.id, sealer) for row in rows}
+    sizes: Counter[str] = Counter()
+    for row in rows:
+        sizes[row.source] += form_files.size_of(files[row.id])
+    form_files.give_back(connection, sizes)
     names = [uploaded_name(event_id, number, file) for event_id, each in files.items() for number, file in enumerate(each)]
     return _gone(connection, delete(local_file).where(local_file.c.run_id == "", local_file.c.name.in_(_ids)), names)
 

@@ -10,11 +10,12 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Float, Inde
 
 from bridge.model import DeadKind, RunState, Status
 from bridge.store.act_tables import act, act_item
+from bridge.store.form_tables import form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "hold", "learned", "local_file",
-           "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
-HEAD = "0012"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "form_files", "hold", "learned",
+           "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
+HEAD = "0013"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
@@ -92,17 +93,6 @@ event = Table(
     Index("ix_event_age", "source", "received_at"),
     partial("ix_event_spam", "source", "seq", where="spam IS NOT NULL"),
     partial("ix_event_files", "seq", where="files IS NOT NULL"),
-)
-
-recent = Table(
-    "recent",  # what forms remember for a while: a row means nothing after `until`
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("until", Float, nullable=False),  # of a rate: when the bucket is empty again
-    Column("digest", Text),
-    Column("event_id", Text),
-    Index("ix_recent_until", "until"),
-    sqlite_with_rowid=False,
 )
 
 alert = Table(

@@ -23,7 +23,7 @@ from bridge.routes import Config
 from bridge.sealing import of_secrets
 from bridge.settings import Settings
 from bridge.start import local_platform
-from bridge.store import events, rejects, submissions
+from bridge.store import events, form_files, rejects, submissions
 from bridge.store.bell import Bell
 from bridge.store.database import Database
 from bridge.store.disk import Room
@@ -105,6 +105,7 @@ def _gate(database: Database, secret_key: str, check_room: Callable[[int], None]
         solve=Solving().solve,
         submit=submit,
         repeated=lambda marks: submissions.repeated(database, marks),
+        files_of=lambda source: form_files.held_by(database, source),
     )
 
 

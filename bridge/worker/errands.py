@@ -16,7 +16,7 @@ from bridge.logs import get_logger
 from bridge.retention import DAY
 from bridge.routes import Config
 from bridge.settings import Settings
-from bridge.store import blob_owners, pruning, vacuum
+from bridge.store import blob_owners, form_files, pruning, vacuum
 from bridge.store.clock import Clock
 from bridge.store.database import Database, Work
 from bridge.store.removal import Counts
@@ -117,10 +117,16 @@ def see_certificate(of: Round) -> Counter[str]:
     return Counter(looked=1)
 
 
+def count_files(of: Round) -> Counter[str]:
+    """Put right what the files of each form come to."""
+    return form_files.recount(of.database)
+
+
 ERRANDS: Final = (
     Errand("prune", 3600.0, prune),
     Errand("sweep", 6 * 3600.0, sweep, everywhere=True),
     Errand("shrink", 3600.0, shrink),
+    Errand("count_files", DAY, count_files),
     Errand("backup", 600.0, back_up),  # looks so often whether it is time
     Errand("certificate", 600.0, see_certificate, everywhere=True),  # so does this
 )

@@ -12,7 +12,7 @@ from bridge.form import Form
 from bridge.forms.addresses import masked, shown
 from bridge.forms.spam.judging import Solve, Submission, judge, marks_of
 from bridge.forms.spam.once import Marks, derive, digest_of
-from bridge.kept import Arrivals, Kept, Replan
+from bridge.kept import Arrivals, Kept, Replan, no_room
 from bridge.model import Delivery, Event, Request
 from bridge.routes import Source
 
@@ -21,13 +21,15 @@ from bridge.routes import Source
 class Gate:
     """What the edges give: the secret key, who asks a captcha's service, and who keeps a submission once (`bridge.store.submissions`).
 
-    `repeated` counts one that only repeats what is kept and was let through; None where it is to be judged.
+    `repeated` counts one that only repeats what is kept and was let through; None where it is to be judged. `files_of`: how many bytes
+    of files a source has.
     """
 
     secret_key: str = field(repr=False)
     solve: Solve
     submit: Callable[[Event, Sequence[Delivery], Marks, Replan], Kept]
     repeated: Callable[[Marks], Kept | None]
+    files_of: Callable[[str], int] = lambda _source: 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,8 @@ class Passed:
 def pass_through(request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float) -> Passed:
     """Return a submission as it is to be kept. Nobody is asked about one that only repeats another: a captcha's service says yes once.
 
-    Raises `Refused` (409) for one that comes too late: so that a person can send it again, with a token of now.
+    Raises `Refused`: 409 for one that comes too late, so that a person can send it again, with a token of now; 507 where there is no room
+    for its files, before they are kept anywhere. `gate.submit` sees to that once more, for all who come at the same moment.
     """
     one = Submission(
         source=source.name,
@@ -65,8 +68,11 @@ def pass_through(request: Request, body: Body, source: Source, form: Form, gate:
     )
     if one.is_late:
         raise Refused(409, "expired", "this form was open for too long: load its page again to send it")
-    marks = marks_of(one, source.rate, source.rate_per_address)
-    known = gate.repeated(marks) if form.spam.captcha is not None else None
+    marks = replace(marks_of(one, source.rate, source.rate_per_address), room=form.files.keep if form.files is not None else None)
+    is_full = bool(body.files) and _is_over(marks.room, gate.files_of(source.name) + sum(file.size for file in body.files))
+    known = gate.repeated(marks) if form.spam.captcha is not None or is_full else None
+    if is_full and known is None:
+        raise no_room()
     show = partial(shown, how=form.addresses, key=derive(gate.secret_key, "addresses"), source=source.name, now=now)
     headers = request.headers if form.addresses == "full" else masked(request.headers, request.client, show)
     return Passed(
@@ -77,3 +83,7 @@ def pass_through(request: Request, body: Body, source: Source, form: Form, gate:
         known=known,
         gate=gate,
     )
+
+
+def _is_over(most: int | None, size: int) -> bool:
+    return most is not None and size > most

@@ -33,12 +33,16 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the same was filled in."""
+    """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the same was filled in.
+
+    `room`: so many bytes of files the source keeps at most, null where it takes none.
+    """
 
     now: float
     digest: str
     once: tuple[Once, ...] = ()
     limits: tuple[Limit, ...] = ()
+    room: int | None = None
 
 
 def derive(secret_key: str, purpose: str) -> bytes:

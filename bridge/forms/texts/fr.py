@@ -60,6 +60,7 @@ TEXTS = {
     "refused_expired": "Ce formulaire est resté ouvert longtemps. Veuillez le relire et le renvoyer.",
     "refused_origin_not_allowed": "Ce formulaire ne peut pas être envoyé depuis ce site.",
     "refused_files_not_supported": "Ce formulaire n’accepte pas de fichiers.",
+    "refused_files_full": "Ce formulaire n’a plus de place pour des fichiers. Veuillez l’envoyer sans fichier, ou réessayer plus tard.",
     "refused_empty": "Rien n’a été rempli.",
     "refused_file_type": "Un fichier n’est pas d’un type accepté ici.",
     "refused_method_not_allowed": "Il n’y a rien à voir à cette adresse : c’est là qu’un formulaire est envoyé.",

@@ -29,7 +29,7 @@ from bridge.web.forms.markup import FormView, filled_view, is_showable
 log = get_logger()
 FORM_ERROR, FORM_FIELDS = "form_error", "form_fields"  # in the query of the page that `on_error` leads to
 RECEIVED = "flowbridge.request"  # the key of the WSGI environment under which the request is, once it was read
-ASKED = frozenset({429, 500, 503})  # refusals after which a captcha's service may have said yes, which it does once
+ASKED = frozenset({429, 500, 503, 507})  # refusals after which a captcha's service may have said yes, which it does once
 NOT_SHOWN_AGAIN = frozenset({401, 403, 404, 405, 413})  # unless it is a field that is to be mended
 
 
