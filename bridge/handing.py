@@ -1,8 +1,8 @@
 """Hand a form's files over to the platform on which the delivery's flow is. Pure: who has the bytes is an argument.
 
 The frozen inputs hold what is known of a file (a `FormFile`, as an object), not its bytes. When the call is built, each such object is
-replaced by what the platform calls the file by. Only an object that is one of the event's own files is: what a sender makes look like one
-stays what it is.
+replaced by what the platform calls the file by, and so is each mark that `file_url` made, by a link. Only what is of the event's own files
+is: what a sender makes look like one stays what it is.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Final
 
+from bridge.functions.files import BEGINS, MARK
 from bridge.model import JSON, Answer, Call, Delivery, FormFile, Kind, Lost, Outcome
 from bridge.platforms import PLATFORMS
 from bridge.routes import Platform
 
 LEAST: Final = 1.0  # seconds that must be left for the start
 _UPLOADED: Final = re.compile(r"^evt_[0-9a-z]{26}-[0-9]+-(?=.)")
+NO_URL: Final = "nobody knows the URL of this flowbridge, which a link to a file begins with: set FLOWBRIDGE_PUBLIC_URL"
 _KEYS: Final = frozenset(field.name for field in fields(FormFile))
 
 Send = Callable[[Call, float], Answer | Lost]
@@ -30,20 +32,26 @@ Send = Callable[[Call, float], Answer | Lost]
 class Hands:
     """Who has the files of one delivery's event. `files`: those that its inputs refer to, by their number among the event's.
 
-    `content` gives the bytes of a file, null where they are not here; `link` makes a URL of (event id, number, until when); `left` tells
-    how many seconds the call has; `uploaded` remembers by what name a platform has a file already.
+    `content` gives the bytes of a file, null where they are not here; `link` makes a URL of (event id, number, until when), null where
+    nobody knows this flowbridge's own; `left` tells how many seconds the call has; `uploaded` remembers by what name a platform has a file
+    already.
     """
 
     files: Mapping[int, FormFile]
     content: Callable[[FormFile], bytes | None]
-    link: Callable[[str, int, float], str]
+    link: Callable[[str, int, float], str] | None
     left: Callable[[], float]
     uploaded: MutableMapping[tuple[str, str], str]
 
 
 def may_refer(inputs: JSON) -> bool:
-    """Return whether anything in the inputs looks like a file."""
-    return next(_alike(inputs), None) is not None
+    """Return whether anything in the inputs looks like a file, or like a mark that a link takes the place of."""
+    return next(_alike(inputs), None) is not None or has_links(inputs)
+
+
+def has_links(inputs: JSON) -> bool:
+    """Return whether anything in the inputs looks like a mark that a link takes the place of."""
+    return any(BEGINS in text for text in _texts(inputs))
 
 
 def referred(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
@@ -65,7 +73,12 @@ def hand_over(delivery: Delivery, platform: Platform, send: Send, now: float, ha
         values[_identity(asdict(file))] = value
     if hands.left() < LEAST:
         return _refused("handing over the files took all the time of the call; the platform's `timeout` says how much there is")
-    return replace(delivery, inputs=_replaced(delivery.inputs, values))
+    inputs = _replaced(delivery.inputs, values)
+    if has_links(inputs):
+        if hands.link is None:
+            return _refused(NO_URL)
+        inputs = _linked(inputs, delivery, link_until(delivery.created_at, now, platform.file_links), hands.link)
+    return replace(delivery, inputs=inputs)
 
 
 def uploaded_name(event_id: str, number: int, file: FormFile) -> str:
@@ -94,6 +107,8 @@ def _handed(delivery: Delivery, platform: Platform, number: int, file: FormFile,
     if PLATFORMS[platform.type].upload is not None:
         return _upload(delivery, platform, number, file, send, now, hands)
     if platform.files == "link":
+        if hands.link is None:
+            return _refused(NO_URL)
         until = link_until(delivery.created_at, now, platform.file_links)
         expires = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return asdict(file) | {"url": hands.link(delivery.event_id, number, until), "expires_at": expires}
@@ -158,3 +173,34 @@ def _replaced(value: JSON, values: Mapping[Any, JSON]) -> JSON:
             return values[identity]
         return {key: _replaced(each, values) for key, each in value.items()}
     return [_replaced(each, values) for each in value] if isinstance(value, list) else value
+
+
+# -- marks that are links
+
+
+def _texts(value: JSON) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+
+
+def _linked(value: JSON, delivery: Delivery, until: float, link: Callable[[str, int, float], str]) -> JSON:
+    """Return the inputs with a link for each mark of the delivery's own event."""
+
+    def of(found: re.Match[str]) -> str:
+        return link(delivery.event_id, int(found[2]), until) if found[1] == delivery.event_id else found[0]
+
+    def linked(one: JSON) -> JSON:
+        if isinstance(one, str):
+            return MARK.sub(of, one)
+        if isinstance(one, dict):
+            return {key: linked(each) for key, each in one.items()}
+        return [linked(each) for each in one] if isinstance(one, list) else one
+
+    return linked(value)

@@ -87,7 +87,7 @@ class Platform:
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: str = "base64"  # how a form's file is sent: base64 | link
-    file_links: float = 7 * 86400.0  # seconds that such a link works at least
+    file_links: float = 7 * 86400.0  # seconds that a link to a form's file works at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Route:
     """Which events go to which flow, in what shape.
 
     `types` are patterns with `*`; empty means every type. `match` is null where every event matches. `reshape` gives the
-    inputs, or the whole payload where `whole_body` is true.
+    inputs, or the whole payload where `whole_body` is true. `links_files`: there are links to a form's files in them.
     """
 
     name: str
@@ -143,6 +143,7 @@ class Route:
     payload_schema: Validator | None = None
     inputs_schema: Validator | None = None
     whole_body: bool = False
+    links_files: bool = False
     mode: Mode = Mode.LIVE
     drop_reserved: bool = False
     retry: Retry = DEFAULT_RETRY

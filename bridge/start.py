@@ -15,6 +15,7 @@ from bridge.store import events, local_flows, migrate, tally
 from bridge.store.database import Database
 
 MAX_DOTENV: Final = 1024 * 1024  # bytes
+NOWHERE: Final = "nobody knows the URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL (such as https://hooks.example.com)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ def read_dotenv(settings: Settings, disk: Disk) -> str:
 
 def ready(config: Config, settings: Settings) -> Config:
     """Return the configuration with what the embedded platform is reached by; `SettingsError` where it cannot be."""
+    for route in config.routes:
+        if route.links_files and not settings.public_url:
+            raise SettingsError(f"route {route.name!r} has links to files in its inputs (`file_url`), but {NOWHERE}")
     return replace(config, platforms={name: _reachable(platform, settings) for name, platform in config.platforms.items()})
 
 
@@ -72,10 +76,7 @@ def library_of(config: Config) -> Library | None:
 def _reachable(platform: Platform, settings: Settings) -> Platform:
     """Fill in where the embedded platform is and what it is called with; refuse what cannot be reached."""
     if platform.files == "link" and not settings.public_url:
-        raise SettingsError(
-            f"platform {platform.name!r} is sent links to files (`files: link`), but nobody knows the URL of this flowbridge: "
-            "set FLOWBRIDGE_PUBLIC_URL (such as https://hooks.example.com)"
-        )
+        raise SettingsError(f"platform {platform.name!r} is sent links to files (`files: link`), but {NOWHERE}")
     if platform.type != "local":
         return platform
     if not platform.base_url and settings.private_bind is None and not is_loopback(settings.bind[0]) and "api" not in settings.expose:

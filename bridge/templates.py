@@ -59,6 +59,12 @@ class Inputs:
     whole: Template | None = None
     strict: bool = False
 
+    @property
+    def functions(self) -> frozenset[str]:
+        """The functions that they call."""
+        templates = [self.whole] if self.whole is not None else self.each.values()
+        return frozenset().union(*(expression.functions for template in templates for expression in template.expressions))
+
     def __call__(self, context: Context) -> JSON:
         """Return the inputs; null ones are left out, or with `strict` an ExpressionError, whose text names the input."""
         if self.whole is not None:

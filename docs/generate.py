@@ -29,7 +29,7 @@ from bridge.form import Captcha, FieldRules  # noqa: E402
 from bridge.forms import nesting, own_page, reading  # noqa: E402
 from bridge.forms.names import CONTROL_FIELDS  # noqa: E402
 from bridge.forms.spam import captchas  # noqa: E402
-from bridge.functions import numeric, signature, structure, text, times  # noqa: E402
+from bridge.functions import files, numeric, signature, structure, text, times  # noqa: E402
 from bridge.locate import Joined  # noqa: E402
 from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.metrics import METRICS  # noqa: E402
@@ -79,6 +79,7 @@ def functions_table() -> str:
         "Values, arrays and objects": structure.FUNCTIONS,
         "Numbers": numeric.FUNCTIONS,
         "Times": (*times.FUNCTIONS, functions.NOW),
+        "Files": files.FUNCTIONS,
     }
     parts = []
     for title, rows in kinds.items():
@@ -226,7 +227,7 @@ DEFAULTS = {
     ("Source", "max_body"): "5 MiB; github 25 MiB; forms with files what these may come to",
     ("Files", "max_size"): "6 MiB",
     ("Files", "keep"): "2 GiB",
-    ("Http", "file_links"): "`7d`",
+    **{(name, "file_links"): "`7d`" for name in ("Gumloop", "Local", "Http")},
     ("Source", "rate"): "none; forms `60/min and 10/min per address`",
     ("Source", "event_type"): "the provider's",
     ("Source", "event_id"): "the provider's",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from forms import MULTIPART, PDF, multipart, part
 from mail_server import MailServer
 from serving import Answer, Bridge, until
@@ -33,7 +34,7 @@ routes:
     inputs:
       to: owner@example.com
       subject: Application of ${form.name}
-      text: ${form.name} sent ${join(', ', files[].name)}
+      text: "${form.name} sent ${join(', ', files[].name)}: ${file_url(files[0])}"
       reply_to: ${form.email}
       attachments: ${files}
     flow: local/send_email
@@ -58,7 +59,9 @@ def bridge(tmp_path: Path, mail: MailServer) -> Iterator[Bridge]:
         "FLOWBRIDGE_SMTP_URL": f"smtp://127.0.0.1:{mail.port}?starttls=no",
         "FLOWBRIDGE_SMTP_FROM": "Jobs <jobs@example.com>",
     }
-    with Bridge(tmp_path, routes=ROUTES, environ=environ) as bridge:
+    bridge = Bridge(tmp_path, routes=ROUTES, environ=environ)
+    bridge.environ["FLOWBRIDGE_PUBLIC_URL"] = f"http://127.0.0.1:{bridge.port}"
+    with bridge:
         yield bridge
 
 
@@ -77,7 +80,11 @@ def test_a_form_with_a_file_reaches_a_flow_and_both_get_mail(bridge: Bridge, mai
     told, answered = sorted(mail.mails, key=lambda one: str(one["to"]))
     assert (told["to"], told["subject"], told["reply-to"]) == ("owner@example.com", "Application of Zoë", "zoe@example.com")
     text, cv = told.get_body(), next(told.iter_attachments())
-    assert text is not None and text.get_content().strip() == "Zoë sent cv.pdf"
+    assert text is not None
+    says, _, url = text.get_content().strip().partition(": ")
+    assert (says, requests.get(url, timeout=10).content) == ("Zoë sent cv.pdf", PDF)
+    (tell,) = [one for one in bridge.found(answer.json["event_id"]).deliveries if one.route == "tell"]
+    assert tell.inputs["text"] == f"Zoë sent cv.pdf: flowbridge-file:{answer.json['event_id']}/00", "no link is kept with the delivery"
     assert (cv.get_filename(), cv.get_content_type(), cv.get_content()) == ("cv.pdf", "application/pdf", PDF)
     assert (answered["to"], answered["subject"]) == ("zoe@example.com", "We have your application")
     assert "Zoë" not in answered.as_string(), "what was typed is not sent on to whoever was named"

@@ -19,7 +19,7 @@ from serving import Answer, Bridge, exchange, head, until
 
 from bridge.blobs import Blobs
 from bridge.config import load
-from bridge.errors import SettingsError
+from bridge.errors import ConfigError, SettingsError
 from bridge.handing import uploaded_name
 from bridge.links import PREFIX, link
 from bridge.settings import load_settings
@@ -280,6 +280,15 @@ def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL"):
         load_all(load_settings(environ))
     assert load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"})).config.platforms["crm"].files == "link"
+    of = "version: 1\nplatforms: {local: {type: local}}\nsources: {jobs: {provider: PROVIDER}}\n"
+    routes = of + 'routes: [{name: tell, on: jobs, inputs: {text: ["See ${file_url(form.cv)}"]}, flow: local/echo}]\n'
+    (tmp_path / "routes.yaml").write_text(routes.replace("PROVIDER", "form"))
+    with pytest.raises(SettingsError, match=r"route 'tell' has links to files in its inputs .*FLOWBRIDGE_PUBLIC_URL"):
+        load_all(load_settings(environ))
+    assert load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"})).config.routes[0].links_files
+    (tmp_path / "routes.yaml").write_text(routes.replace("PROVIDER", f"github, secret: {KEY}"))
+    with pytest.raises(ConfigError, match=r"routes\.0\.inputs: only files of forms have links .*, and the provider of jobs is github"):
+        load_all(load_settings(environ))
 
 
 def test_a_form_keeps_no_more_files_than_its_source_says(ends: Ends) -> None:

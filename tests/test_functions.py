@@ -14,7 +14,11 @@ from bridge.expressions import ROOTS, compile_expression
 from bridge.functions import FUNCTIONS, equal, identity_of
 from bridge.functions.numeric import THREE_DECIMALS, ZERO_DECIMALS
 
-CONTEXT = {root: {} for root in ROOTS} | {"now": 1772366400}
+CONTEXT = {root: {} for root in ROOTS} | {
+    "now": 1772366400,
+    "files": [{"name": "cv.pdf"}, {"name": "me.png"}],
+    "event": {"id": "evt_01kbc3vmg00000000000000000", "provider": "form"},
+}
 DOCUMENTED = [
     "lower", "upper", "trim", "replace", "split", "default", "if", "add", "sub", "mul", "div", "round", "money",
     "format_time", "parse_time", "now", "sha256", "b64", "json", "unb64", "truncate", "urlencode", "number", "string",
@@ -42,6 +46,18 @@ def test_every_example_gives_its_result(row):
 
 def test_the_documented_functions_are_there():
     assert set(DOCUMENTED) <= set(FUNCTIONS)
+
+
+def test_only_a_file_of_the_forms_own_event_has_a_link() -> None:
+    called = compile_expression("file_url(body)")
+    assert called(CONTEXT | {"body": {"name": "me.png"}}) == "flowbridge-file:evt_01kbc3vmg00000000000000000/01"
+    assert called(CONTEXT | {"body": None}) is None
+    for changed, why in (({"body": {"name": "other"}}, "none of the event's files"), ({"body": "cv.pdf"}, "needs object or null"),
+                         ({"body": {}, "event": {"provider": "mailgun"}}, "only files of forms"),
+                         ({"body": {"name": "cv.pdf"}, "files": None}, "only files of forms")):  # fmt: skip
+        with pytest.raises(ExpressionError, match=why):
+            called(CONTEXT | changed)
+    assert compile_expression("files[].file_url(@)")(CONTEXT) == [called(CONTEXT | {"body": one}) for one in CONTEXT["files"]]
 
 
 @pytest.mark.parametrize("row", FUNCTIONS.values(), ids=lambda row: row.name)

@@ -23,6 +23,7 @@ from test_worker import attempts, configured, get, gumloop, is_in, quick, wait, 
 from bridge.blobs import Blobs
 from bridge.deliver import deliver
 from bridge.engine.calls import Calls
+from bridge.expressions import compile_expression
 from bridge.handing import Hands, link_until, may_refer, referred, uploaded_name
 from bridge.links import PREFIX, file_of, link
 from bridge.model import Answer, Call, Delivery, Event, FormFile, Kind, Lost, Retry, Status
@@ -115,6 +116,41 @@ def test_on_http_a_file_has_its_bytes_or_a_link() -> None:
     until = link_until(one.created_at, NOW, 3600.0)
     assert linked["url"] == f"https://hooks.example.com/files/{EVENT.id}.0.{until:g}" and linked["expires_at"].endswith("Z")
     assert {key: linked[key] for key in asdict(CV)} == asdict(CV) and "content" not in linked
+
+
+def marked(number: int, event_id: str = EVENT.id) -> str:
+    roots = {"event": {"id": event_id, "provider": "form"}, "files": [asdict(CV), asdict(PHOTO)]}
+    return str(compile_expression(f"file_url(files[{number}])")(roots))
+
+
+@pytest.mark.parametrize(
+    "platform", [http(), http(files="link"), gumloop(url="https://api.example.com/v1")], ids=["inline", "link", "gumloop"]
+)
+def test_a_mark_is_a_link_wherever_it_stands_and_nothing_is_uploaded_for_it(platform: Platform) -> None:
+    one = delivery({"text": f"CV: {marked(0)}, photo: {marked(1)}1", "all": [{"deep": marked(1)}], "name": "Ann"})
+    assert may_refer(one.inputs) and referred(one.inputs, EVENT.files) == {}
+    send = Sent(ok({"run_id": "r"}))
+    assert deliver(one, replace(platform, file_links=3600.0), send, NOW, hands(one)).kind is Kind.STARTED
+    until = link_until(one.created_at, NOW, 3600.0)
+    url = lambda number: f"https://hooks.example.com/files/{EVENT.id}.{number}.{until:g}"  # noqa: E731
+    (sent,) = send.bodies
+    assert (sent["text"], sent["all"], sent["name"]) == (f"CV: {url(0)}, photo: {url(1)}1", [{"deep": url(1)}], "Ann")
+
+
+def test_a_later_call_has_a_link_that_works_as_long() -> None:
+    one, send = delivery({"cv": marked(0)}, created_at=NOW), Sent(Answer(status=200), Answer(status=200))
+    for now in (NOW, NOW + 86400.0):
+        deliver(one, http(file_links=3600.0), send, now, hands(one, link=lambda _event_id, _number, until: f"{until:.0f}"))
+    first, second = (float(sent["cv"]) for sent in send.bodies)
+    assert NOW + 3600 <= first <= NOW + 5400 and NOW + 90000 <= second <= NOW + 91800
+
+
+def test_a_mark_of_another_event_stays_what_it_is_and_none_goes_without_a_url() -> None:
+    strange = [marked(0, make_event("2").id), "flowbridge-file:evt_x/00", "flowbridge-file:"]
+    one, send = delivery({"text": strange}), Sent(Answer(status=200))
+    assert deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED and send.bodies[0]["text"] == strange
+    refused = deliver(delivery({"cv": marked(0)}), http(), send, NOW, hands(one, link=None))
+    assert refused.kind is Kind.REFUSED and "FLOWBRIDGE_PUBLIC_URL" in (refused.detail or "") and len(send.calls) == 1
 
 
 def test_an_object_that_looks_like_a_file_of_another_event_stays_what_it_is() -> None:

@@ -129,6 +129,7 @@ class _Platform(Written):
         None, description="Runs at once. Default: gumloop 5, http 16, local 2 for each core."
     )
     timeout: Duration = Field(30.0, description="How long an answer may take.")
+    file_links: Duration = Field(7 * 86400.0, description="How long a link to a form's file works, or up to half as long again.")
 
 
 class Gumloop(_Platform):
@@ -173,7 +174,6 @@ class Http(_Platform):
     files: Literal["base64", "link"] = Field(
         "base64", description="How a form's file in an input is sent: its bytes in Base64, or a link to download it by."
     )
-    file_links: Duration = Field(7 * 86400.0, description="How long such a link works, or up to half as long again.")
 
 
 Platform = Annotated[Gumloop | Local | Http, Field(discriminator="type")]

@@ -52,6 +52,7 @@ def _gumloop(name: str, written: models.Gumloop, _folder: File, _cpus: int, path
         project_id=written.project_id or None,
         max_concurrent_runs=written.max_concurrent_runs or CAPS["gumloop"],
         timeout=float(written.timeout),
+        file_links=float(written.file_links),
     )
 
 
@@ -63,6 +64,7 @@ def _local(name: str, written: models.Local, folder: File, cpus: int, _path: Pat
         overflow=written.overflow,
         max_concurrent_runs=written.max_concurrent_runs or 2 * cpus,
         timeout=float(written.timeout),
+        file_links=float(written.file_links),
     )
 
 
@@ -81,9 +83,9 @@ def _http(name: str, written: models.Http, _folder: File, _cpus: int, path: Path
         method=written.method,
         headers=headers,
         files=written.files,
-        file_links=float(written.file_links),
         max_concurrent_runs=written.max_concurrent_runs or CAPS["http"],
         timeout=float(written.timeout),
+        file_links=float(written.file_links),
     )
 
 

@@ -21,6 +21,7 @@ from bridge.routes import OWN, Flow, Mode, Platform, Route, Source
 from bridge.templates import Inputs, compile_inputs
 
 NAME = re.compile(r"[a-z0-9_-]{1,63}")
+LINKS, FORM = "file_url", "form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class _Builder:
             payload_schema=payload_schema,
             inputs_schema=inputs_schema,
             whole_body=inputs.whole is not None,
+            links_files=LINKS in inputs.functions,
             mode=Mode(model.mode),
             drop_reserved=model.reserved == "drop",
             retry=retry,
@@ -159,8 +161,8 @@ class _Builder:
         written: Any = model.inputs
         if written is None:
             row = PROVIDERS.get(self.known.providers.get(source, ""))
-            if "inputs" not in model.model_fields_set and row is not None and (row.name == "form" or row.fields is not None):
-                return compile_inputs("${form}" if row.name == "form" else "${fields}", strict=model.strict)
+            if "inputs" not in model.model_fields_set and row is not None and (row.name == FORM or row.fields is not None):
+                return compile_inputs("${form}" if row.name == FORM else "${fields}", strict=model.strict)
             if source in (*self.known.providers, OWN) or "inputs" in model.model_fields_set:
                 self.report.add(
                     path,
@@ -169,10 +171,14 @@ class _Builder:
                 )
             return None
         try:
-            return compile_inputs(written, strict=model.strict)
+            inputs = compile_inputs(written, strict=model.strict)
         except CompileError as error:
             self.report.add_all(path, error)
             return None
+        provider = self.known.providers.get(source, FORM)
+        if LINKS in inputs.functions and provider != FORM:
+            self.report.add(path, f"only files of forms have links ({LINKS}), and the provider of {source} is {provider}")
+        return inputs
 
     def flow(self) -> Flow | None:
         name, path = self.model.flow, (*self.path, "flow")

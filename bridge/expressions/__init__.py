@@ -14,7 +14,7 @@ from jmespath.parser import Parser
 
 from bridge.errors import CompileError, ExpressionError
 from bridge.expressions.evaluate import Run, Step, build
-from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, copies, near
+from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, copies, near, positions
 from bridge.expressions.scan import scan
 from bridge.functions import is_true, shorten
 from bridge.model import JSON
@@ -31,12 +31,13 @@ class Expression:
     text: str
     step: Step = field(repr=False, compare=False)
     whole: bool = False  #: it uses the whole event as a value, so it must not see what is no root
+    functions: frozenset[str] = frozenset()  #: that it calls
 
     def __call__(self, context: Mapping[str, JSON]) -> JSON:
         """Evaluate on the roots in `context`; its `now` is what now() gives."""
         value: JSON = {root: context.get(root) for root in ROOTS} if self.whole or type(context) is not dict else context
         try:
-            return self.step(value, Run(context.get("now", 0.0)))
+            return self.step(value, Run(context))
         except RecursionError:
             raise ExpressionError(f"`{shorten(self.text)}`: the value nests too deep") from None
 
@@ -63,7 +64,8 @@ def compile_expression(text: str) -> Expression:
             raise CompileError(f"it would hold more than {MAX_COPIES} copies of the same value")
     except CompileError as error:
         raise CompileError(f"in `{shorten(text.strip())}`: {error}") from None
-    return Expression(text, step, whole)
+    called = frozenset(node["value"] for node, _ in positions(tree) if node["type"] == "function_expression")
+    return Expression(text, step, whole, called)
 
 
 def _parse(text: str) -> Node:

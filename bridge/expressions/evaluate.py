@@ -7,7 +7,7 @@ The library's own interpreter walks the tree anew for each event, reports a wron
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,10 +23,10 @@ MAX_MADE = 16 * 1024 * 1024  # characters and elements that the functions of one
 class Run:
     """What one evaluation knows and has spent."""
 
-    __slots__ = ("made", "now")
+    __slots__ = ("made", "roots")
 
-    def __init__(self, now: float) -> None:
-        self.now = now
+    def __init__(self, roots: Mapping[str, JSON]) -> None:
+        self.roots = roots
         self.made = 0
 
 
@@ -213,8 +213,6 @@ def _function(node: Node) -> Step:
             slip = "wants an expression after &" if wanted == "expression" else "takes no expression after &"
             raise CompileError(f"`{name}` {slip} there: {row.signature}")
     steps = tuple(map(build, arguments))
-    if name == "now":
-        return lambda _value, run: run.now
     if row.lazy:
         return lambda value, run: row.call(*(partial(step, value, run) for step in steps))
     return _call(row, node, tuple(zip(steps, types, map(unparse, arguments), strict=True)))
@@ -246,7 +244,7 @@ def _call(row: Function, node: Node, arguments: tuple[tuple[Step, str, str], ...
                 check_type(found, wanted, text)
             values.append(found)
         try:
-            result = row.call(*values)
+            result = row.call(run.roots, *values) if row.knows else row.call(*values)
         except ExpressionError as error:
             raise ExpressionError(f"`{shorten(unparse(node))}`: {error}") from None
         except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError):

@@ -6,15 +6,17 @@ JSON value of bounded size or raise ExpressionError, whatever JSON they are give
 
 from __future__ import annotations
 
-from bridge.functions import numeric, structure, text, times
+from bridge.functions import files, numeric, structure, text, times
 from bridge.functions.signature import Function, Reference, bounded, check_type, shorten, type_of
 from bridge.functions.structure import equal, identity_of, is_true
 from bridge.functions.text import encode, string
 
-NOW = Function("now", (), "When the event is planned, as seconds since 1970.", "now()", 1772366400, lambda: None)
+NOW = Function("now", (), "When the event is planned, as seconds since 1970.", "now()", 1772366400,
+               lambda roots: roots.get("now", 0.0), knows=True)  # fmt: skip
 
 FUNCTIONS: dict[str, Function] = {
-    function.name: function for function in (*text.FUNCTIONS, *structure.FUNCTIONS, *numeric.FUNCTIONS, *times.FUNCTIONS, NOW)
+    function.name: function
+    for function in (*text.FUNCTIONS, *structure.FUNCTIONS, *numeric.FUNCTIONS, *times.FUNCTIONS, *files.FUNCTIONS, NOW)
 }
 
 __all__ = [

@@ -37,6 +37,7 @@ class Function:
     result: JSON
     call: Callable[..., JSON]
     lazy: bool = False  #: `call` gets its arguments as functions of nothing, and evaluates those it needs
+    knows: bool = False  #: `call` gets the roots, and `now` beside them, before its arguments
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -56,10 +56,13 @@ class Files:
         return Hands(
             files=files,
             content=self._content,
-            link=lambda event_id, number, expires: link(self._public_url, self._secret_key, event_id, number, expires),
+            link=self._link if self._public_url else None,
             left=lambda: until - time.monotonic(),
             uploaded=self._uploaded,
         )
+
+    def _link(self, event_id: str, number: int, until: float) -> str:
+        return link(self._public_url, self._secret_key, event_id, number, until)
 
     def _content(self, file: FormFile) -> bytes | None:
         try:
