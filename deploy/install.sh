@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs flowbridge as a service, or a newer version over an older one: what is yours, in /etc/flowbridge and /var/lib/flowbridge, stays as it is.
 #
-#   sudo deploy/install.sh [--dry-run] [--with postgres,celery,fast,otel] [--url https://hooks.example.com]
+#   sudo deploy/install.sh [--dry-run] [--with postgres,celery,fast,otel,previews] [--url https://hooks.example.com]
 #
 # Run it from a copy of flowbridge's source. It shows every command before it runs it; with --dry-run it runs none. It needs a network
 # for pip only. PYTHON names another Python than the system's. With DESTDIR everything is put below that folder, with no user and no service.

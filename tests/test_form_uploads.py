@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -272,6 +273,22 @@ def test_a_schema_with_a_file_opens_the_form_for_files(ends: Ends) -> None:
 
 def test_the_default_for_forms_hands_over_files_too(ends: Ends, sent: Any) -> None:
     assert delivery(sent, "inline").inputs == {"name": "Zoë", "cv": delivery(sent, "read").inputs["cv"]}
+
+
+def test_a_preview_is_a_picture_and_no_byte_of_the_file(ends: Ends) -> None:
+    image = pytest.importorskip("PIL.Image", reason="the extra previews is not installed")
+    written = io.BytesIO()
+    image.new("RGB", (900, 300), (200, 0, 0)).save(written, "JPEG", comment=b"of Ann")
+    event_id = ends.post("anything", multipart(part("f", written.getvalue(), "me.jpg"), part("f", SVG, "me.svg"))).json["event_id"]
+    photo, drawing = (link("", KEY, event_id, number, time.time() + 60) for number in range(2))
+    shown = ends.bridge.get(f"{photo}?preview")
+    assert (shown.status, shown.headers["content-type"]) == (200, "image/png") and b"Ann" not in shown.body
+    assert image.open(io.BytesIO(shown.body)).size == (512, 171)
+    assert (shown.headers["x-content-type-options"], shown.headers["content-security-policy"]) == ("nosniff", "default-src 'none'; sandbox")
+    none = ends.bridge.get(f"{drawing}?preview")
+    assert (none.status, none.json["error"]) == (404, "no_preview")
+    assert none.headers["content-security-policy"] == shown.headers["content-security-policy"]
+    assert ends.bridge.get(f"{photo[:-2]}xx?preview").json["error"] == "not_found"
 
 
 def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ ORDER = [
     "parent",
     "memory",
     "apart",
+    "previews",
     "affinity",
     "counting",
     "tracing",
@@ -118,6 +119,8 @@ DOORS = {
     "http.client": {"send"},
     "smtplib": {"flows"},  # of the ready-made flows; their HTTP goes out by `send`
     "jinja2": {"web", "forms"},  # forms: a page of the operator's own, compiled and rendered from its text
+    "PIL": {"previews"},
+    "pypdfium2": {"previews"},
     "click": {"cli"},
     "rich": {"cli"},
     "pytest": {"testing"},

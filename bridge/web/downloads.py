@@ -1,11 +1,17 @@
-"""`GET /files/<token>`: a form's file, for who has the link. It is downloaded, never shown: anyone may have made it."""
+"""`GET /files/<token>`: a form's file, for who has the link. It is downloaded, never shown: anyone may have made it.
+
+With `?preview` it is a small picture of it, which is shown: that was drawn here, and has nothing of the file but its looks.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
 from urllib.parse import quote
 
+import orjson
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import wrap_file
 
@@ -14,6 +20,7 @@ from bridge.filetypes import OTHER, SHOWN
 from bridge.links import PREFIX, file_of
 from bridge.logs import get_logger
 from bridge.model import FormFile
+from bridge.previews import MEDIA, NoPreview, preview
 from bridge.settings import Settings
 from bridge.store import events
 from bridge.store.database import Database
@@ -23,7 +30,8 @@ log = get_logger()
 #: A download is never shown, run or guessed at by a browser, nor kept on the way.
 SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "no-store"}
 PRIVATE = {**SAFE, "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex", "Cross-Origin-Resource-Policy": "same-origin"}
-GONE = b'{"error":"not_found","message":"there is nothing here, or the link has expired"}'
+SEATS = 4  # threads of a receiver, of sixteen, that previews may hold up: receiving comes first
+GONE = ("not_found", "there is nothing here, or the link has expired")
 
 
 def disposition(name: str) -> str:
@@ -32,25 +40,66 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
 
+class Drawing:
+    """Has one preview drawn at a time; a few wait for their turn, and there are no more of them."""
+
+    def __init__(self) -> None:
+        self._seats, self._pencil = BoundedSemaphore(SEATS), Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Wait for the turn, and give whether there was a seat to wait on."""
+        if not self._seats.acquire(blocking=False):
+            yield False
+            return
+        try:
+            with self._pencil:
+                yield True
+        finally:
+            self._seats.release()
+
+
 def downloads(settings: Settings, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time) -> Blueprint:
     """Return the endpoint. A link that is forged, has expired, or whose event is gone: 404, all the same."""
     blueprint = Blueprint("files", __name__)
+    drawing = Drawing()
 
     @blueprint.get(f"{PREFIX}<token>")
     def download(token: str) -> Response:
         file = _file(database, token, settings.secret_key, clock())
         if file is None:
-            return Response(GONE, 404, PRIVATE, content_type="application/json")
+            return _refuse(404, *GONE)
         try:
-            opened = blobs.open(file.sha256)
+            return _picture(blobs, file, drawing) if "preview" in request.args else _whole(blobs, file)
         except OSError as error:
             log.error("file_lost", sha256=file.sha256, error=error.strerror)
-            return Response(GONE, 404, PRIVATE, content_type="application/json")
-        headers = {**PRIVATE, "Content-Length": str(file.size), "Content-Disposition": disposition(file.name)}
-        media = file.type if file.type in SHOWN else OTHER.media
-        return Response(wrap_file(request.environ, opened), 200, headers, content_type=media, direct_passthrough=True)
+            return _refuse(404, *GONE)
 
     return blueprint
+
+
+def _whole(blobs: Blobs, file: FormFile) -> Response:
+    opened = blobs.open(file.sha256)
+    headers = {**PRIVATE, "Content-Length": str(file.size), "Content-Disposition": disposition(file.name)}
+    media = file.type if file.type in SHOWN else OTHER.media
+    return Response(wrap_file(request.environ, opened), 200, headers, content_type=media, direct_passthrough=True)
+
+
+def _picture(blobs: Blobs, file: FormFile, drawing: Drawing) -> Response:
+    with drawing.turn() as may:
+        if not may:
+            response = _refuse(503, "busy", "other previews are being drawn")
+            response.headers["Retry-After"] = "2"
+            return response
+        try:
+            return Response(preview(blobs.read(file.sha256), file.type), 200, PRIVATE, content_type=MEDIA)
+        except NoPreview as none:
+            log.info("no_preview", sha256=file.sha256, type=file.type, reason=str(none))
+            return _refuse(404, "no_preview", str(none))
+
+
+def _refuse(status: int, code: str, message: str) -> Response:
+    return Response(orjson.dumps({"error": code, "message": message}), status, PRIVATE, content_type="application/json")
 
 
 def _file(database: Database, token: str, secret_key: str, now: float) -> FormFile | None:
