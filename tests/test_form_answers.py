@@ -20,6 +20,7 @@ from werkzeug.test import EnvironBuilder
 
 from bridge.config import check
 from bridge.errors import FieldFault, Refused
+from bridge.kept import no_room
 from bridge.model import Request
 from bridge.routes import Source
 from bridge.web.forms.answering import RECEIVED, answer
@@ -148,6 +149,8 @@ def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
     assert 'enctype="multipart/form-data"' in page and "Please choose your files again." in page
     assert "secret-name.pdf is too large: at most 2 MiB, please." in page
     assert Elements(page).values == [("name", "Ann"), ("cv", ""), ("_gotcha", "")]
+    _, page = page_of("files", body, no_room(), MULTIPART)
+    assert 'type="file"' in page and "Please choose your files again." not in page, "that would be refused again"
     _, page = page_of("plain", body, Refused(415, "files_not_supported", "x"), MULTIPART)
     assert 'type="file"' not in page and "This form takes no files." in page
 

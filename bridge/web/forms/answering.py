@@ -30,6 +30,7 @@ log = get_logger()
 FORM_ERROR, FORM_FIELDS = "form_error", "form_fields"  # in the query of the page that `on_error` leads to
 RECEIVED = "flowbridge.request"  # the key of the WSGI environment under which the request is, once it was read
 ASKED = frozenset({429, 500, 503, 507})  # refusals after which a captcha's service may have said yes, which it does once
+NO_ROOM = "files_full"  # no file is asked for again
 NOT_SHOWN_AGAIN = frozenset({401, 403, 404, 405, 413})  # unless it is a field that is to be mended
 
 
@@ -122,7 +123,7 @@ def _refused(refused: Refused, source: Source, asking: Asking, parts: Parts) -> 
         if is_showable(sent):
             carried = parts(source, _good_still(control, refused))
             form = filled_view(source, asking.form, language, sent, faults, carried, _wanted(control, asking), files)
-            notes += [texts.text(language, "files_again")] if form.multipart else []
+            notes += [texts.text(language, "files_again")] if form.multipart and refused.code != NO_ROOM else []
         else:
             notes.append(texts.text(language, "too_much_to_show"))
     problems = _problems(faults, form, language)
