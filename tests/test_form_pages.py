@@ -201,6 +201,15 @@ def test_what_is_wrong_comes_back_with_what_was_typed(web: Bridge) -> None:
     assert '<a href="#contact-name">Your name</a>' in page
 
 
+def test_what_is_no_number_or_date_is_still_there_to_be_mended(web: Bridge) -> None:
+    """A browser empties a field for numbers that holds none."""
+    page = send(web, "contact", {"name": "Ann", "email": "a@b.example", "age": "twelve"}).body.decode()
+    assert re.search(r'<input id="contact-age" name="age" type="text" inputmode="numeric" value="twelve"', page)
+    for fine in ("7", "70"):
+        page = send(web, "contact", {"name": "Ann", "email": "nope", "age": fine}).body.decode()
+        assert re.search(rf'<input id="contact-age" name="age" type="number"[^>]* value="{fine}"', page)
+
+
 def test_the_page_that_follows_comes_along_as_a_whole_url(web: Bridge) -> None:
     page = send(web, "site", {"name": "A", "_next": "/ok", "redirect": "x", "_subject": "Hi"}, AS_PAGE | {"Origin": "https://example.com"})
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.body.decode())

@@ -24,6 +24,8 @@ from bridge.web.forms.hidden import HiddenParts
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 MOST_SHOWN = 200_000  # characters of a submission that are shown again
 MOST_FIELDS = 200
+#: Faults of what a field for numbers or dates would not show: a browser empties one of a type that its value is none of.
+UNSHOWN = frozenset({"no_integer", "no_number", "no_date"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def _fields(source: Source, language: str, listed: Sequence[Control], sent: Mapp
             name += "-"
         taken.add(name)
         fault = faults.get(control.name)
+        if fault is not None and fault.key in UNSHOWN:
+            control = _as_text(control)
         value = _value(control, sent) if sent else control.value
         fields.append(FieldView(control, name, value, texts.say(language, fault) if fault else ""))
     return fields
@@ -157,6 +161,12 @@ def _accepting(control: Control, form: Form | None) -> Control:
     """Return the control of a file with what a browser's dialog shows first: the files that are allowed."""
     allowed = extensions(form.files) if form is not None and form.files is not None else []
     return replace(control, attributes={**control.attributes, "accept": ",".join(f".{one}" for one in allowed)}) if allowed else control
+
+
+def _as_text(control: Control) -> Control:
+    """Return a control that shows whatever was typed."""
+    kept = {name: value for name, value in control.attributes.items() if name in ("inputmode", "autocomplete")}
+    return replace(control, attributes={"type": "text", **kept})
 
 
 def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
