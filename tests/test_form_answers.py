@@ -34,6 +34,7 @@ platforms: {local: {type: local}}
 sources:
   plain: {provider: form}
   files: {provider: form, files: true}
+  lists: {provider: form, schema: {required: [a], properties: {a: {}, tags: {type: array, items: {type: string, minLength: 2}}, z: {}}}}
   typed: {provider: form, schema: {properties: {name: {type: string}, n: {type: number}, tags: {type: array, items: {enum: [a, b]}}}}}
 """
 
@@ -153,6 +154,15 @@ def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
     assert 'type="file"' in page and "Please choose your files again." not in page, "that would be refused again"
     _, page = page_of("plain", body, Refused(415, "files_not_supported", "x"), MULTIPART)
     assert 'type="file"' not in page and "This form takes no files." in page
+
+
+def test_each_of_several_texts_of_one_name_comes_back() -> None:
+    faults = {"tags": FieldFault("too_short", limit=2), "a": FieldFault("required")}
+    _, page = page_of("lists", b"tags=one&tags=&tags=y&z=1&z=2", Refused(422, "invalid", "x", fields=faults))
+    assert Elements(page).values == [("a", ""), ("tags", "one"), ("tags", "y"), ("z", "1"), ("z", "2"), ("_gotcha", "")]
+    ids = re.findall(r'<input id="(lists-[^"]+)"', page)
+    assert len(set(ids)) == len(ids) == 6
+    assert re.findall(r'<a href="#(lists-[^"]+)"', page) == ["lists-a", "lists-tags"], "the first of them, in the order of the form"
 
 
 def test_too_much_is_not_shown_again() -> None:

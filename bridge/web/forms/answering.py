@@ -148,8 +148,8 @@ def _leads_on(refused: Refused, asking: Asking, form: FormView | None) -> bool:
 
 def _problems(faults: Mapping[str, FieldFault], form: FormView | None, language: str) -> list[pages.Problem]:
     """The lines of the summary, in the order of the form."""
-    shown = {field.control.name: field for field in form.fields} if form else {}
-    order = {name: place for place, name in enumerate(shown)}
+    shown = {field.control.name: field for field in reversed(form.fields)} if form else {}  # of several of a name the first
+    order = {name: place for place, name in enumerate(reversed(shown))}
     lines = []
     for name in sorted(faults, key=lambda name: (order.get(name, len(order)), name)):
         field, said = shown.get(name), texts.say(language, faults[name])

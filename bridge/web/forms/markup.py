@@ -121,15 +121,15 @@ def _fields(source: Source, language: str, listed: Sequence[Control], sent: Mapp
     fields = []
     for each in listed:
         control = _accepting(each, source.form) if each.kind == "file" else each
-        name = f"{prefix}-{control.slug}"
-        while name in taken:
-            name += "-"
-        taken.add(name)
         fault = faults.get(control.name)
         if fault is not None and fault.key in UNSHOWN:
             control = _as_text(control)
-        value = _value(control, sent) if sent else control.value
-        fields.append(FieldView(control, name, value, texts.say(language, fault) if fault else ""))
+        for value in _values(control, sent) if sent else [control.value]:
+            name = f"{prefix}-{control.slug}"
+            while name in taken:
+                name += "-"
+            taken.add(name)
+            fields.append(FieldView(control, name, value, texts.say(language, fault) if fault else ""))
     return fields
 
 
@@ -167,6 +167,12 @@ def _as_text(control: Control) -> Control:
     """Return a control that shows whatever was typed."""
     kept = {name: value for name, value in control.attributes.items() if name in ("inputmode", "autocomplete")}
     return replace(control, attributes={"type": "text", **kept})
+
+
+def _values(control: Control, sent: Mapping[str, JSON]) -> list[str | tuple[str, ...]]:
+    """Return what stands in a control, of one for a text once for each that was sent under its name: none is lost."""
+    given = [each for each in _texts(sent.get(control.name)) if each] if control.kind in ("input", "textarea") else []
+    return [*given] if len(given) > 1 else [_value(control, sent)]
 
 
 def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
