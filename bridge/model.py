@@ -228,7 +228,8 @@ class Delivery:
 class Attempt:
     """One HTTP call made for a delivery. Written before the call (`outcome` null), completed after it.
 
-    `run_state`, `run_finished_at`, `outputs`, `log`: how its run ended, where another followed it.
+    `run_state`, `run_finished_at`, `outputs`, `log`: how its run ended, where another followed it. `late_at`: when its answer came and told
+    of a run, and the delivery had gone on without it; null once a person has acted on the delivery.
     """
 
     delivery_id: str
@@ -243,6 +244,7 @@ class Attempt:
     log: tuple[str, ...] = ()
     run_finished_at: float | None = None
     outputs: JSON = None
+    late_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

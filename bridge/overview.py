@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.circuit import Circuit
+from bridge.model import Status
 from bridge.pace import Rate
 
 DAY: Final = 86400.0
@@ -84,6 +85,16 @@ class PlatformNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LateStart:
+    """A run that an answer told of when its delivery, of that `status` now, had gone on without it: nobody follows it."""
+
+    delivery_id: str
+    attempt: int
+    run_id: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigNow:
     """The configuration that is used, and what is wrong with the files. `since` null: nothing runs that would say so."""
 
@@ -147,4 +158,5 @@ class Overview:
     database_ahead: float | None
     runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by route, within a day: all, and those that failed
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)  # seconds, by the host of a platform, where that was seen
+    late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet

@@ -111,6 +111,7 @@ def attempt_json(attempt: Attempt) -> dict[str, JSON]:
         "run_finished_at": iso(attempt.run_finished_at),
         "outputs": attempt.outputs,
         "log": list(attempt.log),
+        "late_at": iso(attempt.late_at),
     }
 
 

@@ -63,6 +63,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         database_size=0 if database is None else store.size(database),
         database_ahead=ahead,
         runs_ended={} if days is None else _runs(days, at - DAY),
+        late_starts=standing.late_starts if standing else (),
         certificate=tls.kept(settings.data, settings.public_url),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from bridge.model import Status
 from bridge.overview import DAY, Overview, SourceNow
 
 SEE: Final = "or look at the log of its service"
@@ -50,6 +51,7 @@ CONDITIONS: Final = {
     "platform_missing": Condition(WARNING, 60.0),
     "queue_late": Condition(WARNING),
     "unknown": Condition(WARNING, 60.0),
+    "late_start": Condition(WARNING),
     "dead": Condition(WARNING, 60.0),
     "runs_failing": Condition(WARNING, 60.0),
     "rejects": Condition(WARNING, 60.0),
@@ -194,6 +196,11 @@ def _of_deliveries(now: Overview) -> Iterator[Trouble]:
             )
     if now.held:
         yield Trouble("unknown", f"{_number(now.held, now)} with an unknown outcome wait for a person", "flowbridge resolve")
+    for one in now.late_starts:
+        waits = one.status in (Status.QUEUED, Status.BLOCKED)
+        what = f"{one.delivery_id} is {one.status}, and attempt {one.attempt} of it has started run {one.run_id}, as its late answer says"
+        do = f"flowbridge cancel {one.delivery_id}, or it is started again" if waits else "look at that run there"
+        yield Trouble(f"late_start:{one.delivery_id}", what, f"{do}; flowbridge show {one.delivery_id}")
     if now.dead_today:
         which = "flowbridge deliveries --status dead --since 1d"
         yield Trouble("dead", f"{_number(now.dead_today, now)} died within a day", f"{which}; replay or cancel them")

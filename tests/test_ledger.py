@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -10,8 +11,9 @@ from sqlalchemy import select, update
 
 from bridge.errors import IllegalTransition
 from bridge.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.overview import DAY
 from bridge.shares import Shares
-from bridge.store import claims, events, following, ledger, tables
+from bridge.store import claims, events, following, ledger, overview, tables
 from bridge.store.claims import Allowed, Claim
 from bridge.store.database import Database
 from bridge.store.rows import to_delivery
@@ -196,6 +198,36 @@ def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(databa
     assert get(database, one).reason == ledger.DIED
     assert record(database, held, STARTED) is Status.DELIVERED
     assert (get(database, one).run_id, get(database, one).attempts) == ("r1", 1)
+
+
+def late_starts(database: Database) -> list[tuple[str, int, str, str]]:
+    found = overview.look(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
+    return [(one.delivery_id, one.attempt, one.run_id, one.status) for one in found]
+
+
+def test_a_run_that_a_late_answer_tells_of_is_named_until_a_person_acts(database: Database) -> None:
+    [one] = add(database, on_unknown="retry")
+    [stale] = claim(database)
+    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    assert record(database, stale, STARTED, NOW + 100) is None
+    assert get(database, one).status is Status.QUEUED
+    assert (attempts(database, one)[0].run_id, attempts(database, one)[0].late_at) == ("r1", NOW + 100)
+    assert late_starts(database) == [(one, 1, "r1", "queued")]
+    database.write(lambda c: ledger.move(c, one, Status.CANCELLED, NOW + 200))
+    assert late_starts(database) == []
+
+
+@pytest.mark.parametrize(("run_id", "named"), [("r1", False), ("r2", True)])
+def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_run(database: Database, run_id: str, named: bool) -> None:
+    [one] = add(database, on_unknown="retry")
+    [stale] = claim(database)
+    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    [fresh] = claim(database, now=NOW + 600)
+    record(database, stale, STARTED, NOW + 601)
+    assert get(database, one).status is Status.SENDING
+    assert record(database, fresh, replace(STARTED, run_id=run_id), NOW + 602) is Status.DELIVERED
+    assert late_starts(database) == ([(one, 1, "r1", "delivered")] if named else [])
+    assert overview.look(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts == []  # it was told of for a day
 
 
 def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database: Database) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import event as hooks
 
 from bridge.circuit import Circuit
 from bridge.model import Status
-from bridge.overview import ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.overview import ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
 from bridge.sealing import OFF
 from bridge.store import circuits, events, health
 from bridge.store import overview as store
@@ -85,6 +85,10 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
         ({"queue": [replace(LANE, due_at=NOW - 7200)]}, "deliveries of route triage are 120 min late", "flowbridge show dlv_1"),
         ({"queue": [replace(LANE, state="no platform")]}, "3 of route triage wait for platform gumloop, which is not", "--route triage"),
         ({"held": 1}, "1 delivery with an unknown outcome wait", "flowbridge resolve"),
+        ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.QUEUED)]},
+         "dlv_1 is queued, and attempt 1 of it has started run r1", "flowbridge cancel dlv_1, or it is started again"),
+        ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.DELIVERED)]},
+         "dlv_1 is delivered, and attempt 1", "look at that run there; flowbridge show dlv_1"),
         ({"dead_today": 100}, "100+ deliveries died within a day", "flowbridge deliveries --status dead --since 1d"),
     ],
 )  # fmt: skip

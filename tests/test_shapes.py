@@ -51,7 +51,7 @@ def test_a_whole_event_has_its_request_and_each_delivery_its_attempts() -> None:
     assert (shape["headers"], shape["query_string"], shape["body"], shape["body_base64"]) == ({"x-a": "b"}, "q=1", "ünï", None)
     one = shape["deliveries"][0]
     assert (one["attempts"], one["inputs"], one["log"]) == (0, {"title": "Found a bug"}, [])
-    keys = "number started_at finished_at outcome status_code detail run_id run_state run_finished_at outputs log"
+    keys = "number started_at finished_at outcome status_code detail run_id run_state run_finished_at outputs log late_at"
     assert list(one["attempt_list"][0]) == keys.split()
     assert (one["evidence"], one["waits_for"], shape["acts"]) == (None, None, [])
 

@@ -139,8 +139,9 @@ def _print_attempt(attempt: Attempt) -> None:
     detail = f": {attempt.detail}" if attempt.detail else ""
     after = _took(attempt.finished_at, attempt.run_finished_at)
     ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""
-    colour = output.styled(attempt.run_state or outcome)
-    output.line(f"attempt {attempt.number}", f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}", colour)
+    late = f"; too late, so nobody follows its run {attempt.run_id}" if attempt.late_at else ""
+    colour = "yellow" if late else output.styled(attempt.run_state or outcome)
+    output.line(f"attempt {attempt.number}", f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}", colour)
     _block("  its outputs", attempt.outputs)
     _block("  its log", "\n".join(attempt.log) or None)
 

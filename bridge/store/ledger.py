@@ -35,8 +35,13 @@ _COMPLETE = Prepared(
     .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))
     .values({name: bindparam(name) for name in ("finished_at", "outcome", "status_code", "detail", "run_id")})
 )
+_LATE = Prepared(
+    update(attempt)
+    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"), attempt.c.run_state.is_(None))
+    .values(late_at=bindparam("late_at"))
+)
 _HELD = Prepared(
-    select(delivery.c.id, delivery.c.status, delivery.c.lease)
+    select(delivery.c.id, delivery.c.status, delivery.c.lease, delivery.c.run_id)
     .where(Among(delivery.c.id, "ids"))
     .with_for_update()
 )
@@ -73,18 +78,18 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
     """Write down what attempts came to, and move their deliveries on; return the status each went to.
 
     Where the lease was lost meanwhile (None) the attempt is completed all the same, and a start that did succeed settles the delivery
-    if it is still `unknown`.
+    if it is still `unknown`. If it has gone on without, the run is one that nobody follows, and the attempt says so: `late_at`.
     """
     if not settled:
         return []
     sealer = sealer_of(connection)
     _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
     ids = listed(each.claim.delivery.id for each in settled)
-    held = {row.id: (row.status, row.lease) for row in _HELD.rows(connection, ids=ids)}
+    held = {row.id: (row.status, row.lease, row.run_id) for row in _HELD.rows(connection, ids=ids)}
     statuses: list[Status | None] = []
-    rows, ended = [], []
+    rows, ended, unfollowed = [], [], []
     for each in settled:
-        status, lease = held.get(each.claim.delivery.id, (None, None))
+        status, lease, run_id = held.get(each.claim.delivery.id, (None, None, None))
         mine = status == Status.SENDING and lease == each.claim.lease
         late = status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED
         decision = settle(each.claim.delivery, each.outcome, now, jitter)
@@ -92,8 +97,12 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
         if mine or late:
             rows.append(_after(each, decision, now, spent=mine))
             ended += [each.claim.delivery] if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"]) else []
+        elif each.outcome.run_id not in (None, run_id):
+            unfollowed.append({"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now})
         if mine and each.outcome.kind in _CAME_TO_NOTHING:
             circuits.give_back(connection, each.claim.delivery.route, day_of(each.claim.began_at))
+    if unfollowed:
+        _LATE.change_each(connection, unfollowed)
     if rows:
         _SETTLE.change_each(connection, rows)
         lines.leave(connection, ended, now)
@@ -228,6 +237,8 @@ def move(connection: Connection, delivery_id: str, to: Status, now: float, *, re
     )
     if changed.rowcount != 1:
         raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
+    seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
+    connection.execute(update(attempt).where(seen_to).values(late_at=None))
     if ends(known, to, followed=bool(run_id)):
         lines.leave(connection, [known], now)
     return known

@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.circuit import Circuit
-from bridge.overview import Lane
+from bridge.model import Status
+from bridge.overview import Lane, LateStart
 from bridge.store import circuits, claims, form_files, holding
 from bridge.store.database import Database
 from bridge.store.health import FRESH
@@ -19,6 +20,7 @@ from bridge.store.tables import worker
 MOST: Final = 100_000  # rows that are counted
 PAGE, PAGES = 20_000, 5  # newest events that are looked at for those of today
 DEAD: Final = 5_000  # newest dead deliveries that are looked at for those of a day
+LATE: Final = 20  # runs that nobody follows are named one by one
 
 _STUCK = "status IN ('dead', 'unknown', 'blocked')"  # the index's very condition
 _LANE = text(f"""
@@ -40,6 +42,10 @@ WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXIST
 _UNKNOWN = text(f"""
 SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
 FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MOST}) AS unknown
+""")  # noqa: S608
+_LATE = text(f"""
+SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d ON d.id = a.delivery_id
+WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id ORDER BY a.late_at LIMIT {LATE}
 """)  # noqa: S608
 _NEWEST = text("SELECT max(seq) FROM event")
 _OF_PAGE = text("""
@@ -69,6 +75,7 @@ class Standing:
     dead_today: int
     unknown: int
     held: int
+    late_starts: list[LateStart]
     hold: Hold | None
     files: Mapping[str, int]
 
@@ -92,6 +99,7 @@ def look(database: Database, sources: Iterable[str], now: float, *, midnight: fl
             dead_today=_count(connection, _DEAD_SINCE, since=now - day),
             unknown=unknown.n,
             held=unknown.held or 0,
+            late_starts=_late(connection, now - day),
             hold=holding.current(connection),
             files=form_files.held(connection),
         )
@@ -109,6 +117,11 @@ def size(database: Database) -> int:
 
 def _count(connection: Connection, query: TextClause, **values: Any) -> int:
     return connection.execute(query, values).scalar() or 0
+
+
+def _late(connection: Connection, since: float) -> list[LateStart]:
+    rows = connection.execute(_LATE, {"since": since})
+    return [LateStart(delivery_id=of, attempt=number, run_id=run_id, status=Status(status)) for of, number, run_id, status in rows]
 
 
 def _lane(connection: Connection, platform: str, route: str) -> Lane:

@@ -15,7 +15,7 @@ from bridge.store.schema import SEQ, metadata, partial
 
 __all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "form_files", "hold", "learned",
            "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
-HEAD = "0013"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+HEAD = "0014"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
@@ -191,6 +191,8 @@ attempt = Table(
     Column("log", Text),
     Column("run_finished_at", Float),
     Column("outputs", Text),
+    Column("late_at", Float),  # its answer came when the delivery had gone on without it, and told of a run; null once a person has acted
+    partial("ix_attempt_late", "late_at", where="late_at IS NOT NULL"),
     partial("ix_attempt_run", "run_id", where="run_id IS NOT NULL"),
     partial("ix_attempt_unknown", "started_at", where="outcome = 'unknown'"),
     sqlite_with_rowid=False,
