@@ -335,4 +335,6 @@ def test_the_command_to_postgresql_hides_the_password(filled: Database, folder: 
 
 
 def test_a_url_that_is_none_is_2(filled: Database) -> None:
-    assert run("db", "copy", "--to", "mysql://x/y", "--yes").exit_code == 2
+    for wrong in ("mysql://x/y", "nonsense", "sqlite://"):
+        refused = run("db", "copy", "--to", wrong, "--yes")
+        assert (refused.exit_code, refused.stderr.startswith("--to"), "DATABASE_URL" in refused.stderr) == (2, True, False)

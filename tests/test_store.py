@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from dataclasses import replace
 
 import pytest
 from conftest import NOW, make_delivery, make_event
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import NotFound, StoreError
 from bridge.model import Debounce, Order, Status
 from bridge.store import events, health, queries, tables
 from bridge.store.database import Database
+from bridge.store.group import brief
 
 
 def never(*_: object) -> list:
@@ -22,6 +25,20 @@ def never(*_: object) -> list:
 def counted(database: Database, table) -> int:
     with database.read() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("failed to resolve host 'db.invalid': [Errno -2] Name or service not known",
+         "no connection to the database: failed to resolve host 'db.invalid': Name or service not known"),
+        ('connection failed: connection to server at "::1", port 1 failed: Connection refused\nmore',
+         'no connection to the database: connection to server at "::1", port 1 failed: Connection refused'),
+        ("database or disk is full", "OperationalError: database or disk is full"),
+    ],
+)  # fmt: skip
+def test_a_server_that_is_not_reached_is_told_plainly(said: str, told: str) -> None:
+    assert brief(DBAPIError("SELECT 1", {}, sqlite3.OperationalError(said))) == told
 
 
 def test_an_event_is_kept_verbatim_with_its_deliveries(database: Database) -> None:

@@ -41,7 +41,7 @@ def copy(config: str | None, /, to: str, snapshot: bool, mend: bool, as_json: bo
     from bridge.store.database import Database
 
     settings = settings_of(config)
-    source, target = Database.of(settings), Database(to)
+    source, target = Database.of(settings), Database(to, said_by="--to")
     try:
         copying.check(source, target, snapshot=snapshot)
         rows = copying.count(source)

@@ -35,22 +35,20 @@ BUSY = 10.0  # seconds to wait for a process that does not take part in the floc
 class Database:
     """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one.
 
-    `sealer` seals what senders said: see `sealed`.
+    `sealer` seals what senders said: see `sealed`. `said_by`: where the URL comes from, which is blamed where it cannot be used.
     """
 
-    def __init__(self, url: str, sealer: Sealer = OFF) -> None:
+    def __init__(self, url: str, sealer: Sealer = OFF, *, said_by: str = "FLOWBRIDGE_DATABASE_URL") -> None:
         try:
             self.url = make_url(url)
         except (ArgumentError, ValueError):
-            raise SettingsError("FLOWBRIDGE_DATABASE_URL cannot be read as a URL; use sqlite:///PATH or postgresql://…") from None
+            raise SettingsError(f"{said_by} cannot be read as a URL; use sqlite:///PATH or postgresql://…") from None
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         if self.url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise SettingsError(
-                f"FLOWBRIDGE_DATABASE_URL: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH or postgresql://…"
-            )
+            raise SettingsError(f"{said_by}: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH or postgresql://…")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url) if self.is_sqlite else postgres.engine_of(self.url)
+        self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(self.url, said_by)
         self.sealer = sealer
         self.engine.update_execution_options(sealer=sealer)
         self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
@@ -157,9 +155,9 @@ def locked(path: Path, what: str) -> Iterator[None]:
         os.close(fd)
 
 
-def _sqlite_engine(url: Any) -> Engine:
+def _sqlite_engine(url: Any, said_by: str) -> Engine:
     if not url.database or url.database == ":memory:":
-        raise SettingsError("FLOWBRIDGE_DATABASE_URL: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db")
+        raise SettingsError(f"{said_by}: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db")
     shared = {"timeout": BUSY, "check_same_thread": False}
     engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args=shared)
 

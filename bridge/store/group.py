@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import threading
 from collections import deque
@@ -27,6 +28,8 @@ from bridge.errors import StoreError
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
 BATCH = 64  # how much work shares one commit at most
 ROWS = 1000  # and how many items; a statement takes 32,766 parameters
+NAMES_OF_ERRORS = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
+UNREACHED = ("connection failed: ", "failed to resolve host")  # psycopg's words for a server that is not there
 
 
 class Appending(Protocol[Item]):
@@ -215,6 +218,9 @@ def _is_fatal(error: Exception) -> bool:
 
 
 def brief(error: BaseException) -> str:
-    """The driver's own words, without the statement and its values."""
+    """The driver's own words, without the statement and its values; of a server that is not reached, plainly."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else 'no detail'}"
+    said = str(cause).splitlines()[0] if str(cause) else "no detail"
+    if said.startswith(UNREACHED):
+        return f"no connection to the database: {NAMES_OF_ERRORS.sub('', said)}"
+    return f"{type(cause).__name__}: {said}"

@@ -30,15 +30,15 @@ WRITING = "READ COMMITTED"
 READING = "REPEATABLE READ"
 
 
-def engine_of(url: URL) -> Engine:
-    """Return the engine. Nothing is connected to yet."""
+def engine_of(url: URL, said_by: str) -> Engine:
+    """Return the engine. Nothing is connected to yet. `said_by`: where the URL comes from."""
     given = {name: value for name, value in PARAMETERS.items() if name not in url.query}
     try:
         engine = create_engine(
             url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level=WRITING, connect_args=given
         )
     except ModuleNotFoundError as error:
-        raise SettingsError("FLOWBRIDGE_DATABASE_URL: PostgreSQL needs the extra: pip install 'flowbridge[postgres]'") from error
+        raise SettingsError(f"{said_by}: PostgreSQL needs the extra: pip install 'flowbridge[postgres]'") from error
 
     @event.listens_for(engine, "connect")
     def connect(raw: Any, _record: object) -> None:
