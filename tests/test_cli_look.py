@@ -45,6 +45,27 @@ def test_an_empty_list_names_a_sample_that_would_be_taken(folder: Path) -> None:
     assert "then send one: flowbridge sample shop --to http://127.0.0.1:8080" in run("events").stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["events --source {}", "deliveries --route {}", "replay --source {} --dry-run", "cancel --route {} --dry-run", "resolve --source {}",
+     "rejects --source {}", "rejects readmit --source {}", "spam --source {}", "export --source {}", "db prune --source {} --dry-run",
+     "erase ann@example.com --source {} --dry-run", "receipt x --source {}"],
+)  # fmt: skip
+def test_a_name_that_nothing_is_of_is_wrong_usage(folder: Path, store: Database, command: str) -> None:
+    (folder / "routes.yaml").write_text(
+        "version: 1\nsources: {github: {provider: github, secret: '${env:NOT_SET}'}}\n"
+        "platforms: {local: {type: local}}\nroutes: [{name: issues, on: github, flow: local/echo, inputs: {a: b}}]\n"
+    )
+    right, wrong, gone = ("issues", "issue", "triage") if "--route" in command else ("github", "gitub", "crm")
+    refused = run(*command.format(wrong).split())
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert f"'{wrong}'; did you mean `{right}`?" in refused.stderr
+    event = make_event(None, source="crm")
+    events.add(store, event, [make_delivery(event)], lambda *_: [])
+    for known in (right, gone):  # nothing is of the one yet, routes.yaml no longer has the other
+        assert "did you mean" not in run(*command.format(known).split()).stderr
+
+
 def test_events_are_lines_of_json_with_full_deliveries(store: Database) -> None:
     for number in range(3):
         event = make_event(str(number), now=NOW + number)

@@ -54,7 +54,7 @@ def test_they_are_listed_newest_first_with_what_would_have_made_them_pass(projec
     assert [one["id"] for one in (third, second, first)] == ["rej_03", "rej_02", "rej_01"]
     assert first["diagnosis"][0].startswith("It verifies now") and second["diagnosis"] == []
     assert "without the line end" in third["diagnosis"][0]
-    assert len(lines(run("rejects", "--json", "--limit", "1"))) == 1 and lines(run("rejects", "--json", "--source", "crm")) == []
+    assert len(lines(run("rejects", "--json", "--limit", "1"))) == 1 and lines(run("rejects", "--json", "--source", "flowbridge")) == []
 
 
 def test_one_is_shown_whole_and_commands_no_terminal(project: Database, folder: Path) -> None:

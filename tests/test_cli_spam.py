@@ -59,7 +59,7 @@ def test_what_is_held_is_listed_with_the_reason(store: Database, routes: Path) -
     assert [one["id"] for one in lines(run("spam", "--json", "--reason", "COULD NOT"))] == [second.id]
     assert [one["id"] for one in lines(run("spam", "--json", "--source", "contact"))] == [first.id]
     assert lines(run("spam", "--json", "--until", "2020-01-01")) == []
-    assert run("spam", "--source", "nobody").stderr == "No spam like that.\n"
+    assert run("spam", "--source", "flowbridge").stderr == "No spam like that.\n"
 
 
 def test_events_show_it_and_leave_it_out_when_asked(store: Database, routes: Path) -> None:

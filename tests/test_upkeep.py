@@ -213,7 +213,7 @@ def test_db_prune_counts_first(folder: Path, store: Database) -> None:
     assert "events" in run("db", "prune", "--dry-run").stdout
     assert count(store) == 4
     assert run("db", "prune").exit_code == 2, "nobody can be asked"
-    assert lines(run("db", "prune", "--source", "other", "--yes", "--json")) == [{"rows": {}}]
+    assert lines(run("db", "prune", "--source", "flowbridge", "--yes", "--json")) == [{"rows": {}}]
     (gone,) = lines(run("db", "prune", "--yes", "--json"))
     assert gone["rows"]["event"] == 3 and count(store) == 1
     again = run("db", "prune", "--yes")

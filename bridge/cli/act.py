@@ -10,7 +10,7 @@ import click
 
 from bridge.cli import acting, output
 from bridge.cli.acting import Asked, asking, kept, named, need_some, things
-from bridge.cli.selection import filtered, filters, searching, settings_of
+from bridge.cli.selection import existing, filtered, filters, searching, settings_of
 from bridge.errors import NotFound
 from bridge.model import Status
 
@@ -54,6 +54,7 @@ def replay(config: str | None, /, events: tuple[str, ...], through: str | None, 
     with kept(settings) as database:
         ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
         if not events:
+            existing(settings, database, **asked.chosen)
             wanted = filters(**asked.chosen, spam=False)
             searching(database, wanted, of_deliveries=False)
             ids = queries.event_ids(database, wanted, asked.limit)
@@ -135,6 +136,7 @@ def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str
     with kept(settings) as database:
         ids, problems = named(names, lambda one: _deliveries(database, one, move))
         if not names:
+            existing(settings, database, **asked.chosen)
             ids = _chosen(database, name, move, asked)
         go(database, settings, name, ids, problems, asked, asked.kept(names, **how), moving)
 

@@ -12,7 +12,7 @@ from bridge.cli import output
 from bridge.cli.acting import Asked, asking, kept
 from bridge.cli.bars import bar
 from bridge.cli.rereading import present_sources, reader
-from bridge.cli.selection import settings_of
+from bridge.cli.selection import existing, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
@@ -73,6 +73,7 @@ def erase(config: str | None, /, subject: str, source: str | None, field: str | 
     marks = [mark(settings.secret_key, name, letters.strip()) for name, one in sources.items() if one.redact is not None]
     wanted = Subject.of(letters, field, anywhere=anywhere, marks=marks)
     with kept(settings) as database:
+        existing(settings, database, source=source)
         were = blob_owners.owned(database)
         ids = _found(database, sources, wanted, source)
         _tell_started(database, ids, as_json=asked.as_json and asked.dry_run)

@@ -11,7 +11,7 @@ import orjson
 
 from bridge.cli import output
 from bridge.cli.acting import Asked, named
-from bridge.cli.selection import filters, opened, searching
+from bridge.cli.selection import existing, filters, opened, searching
 from bridge.errors import NotFound
 from bridge.model import JSON, Delivery, Status
 from bridge.shapes import attempt_json, delivery_json, evidence_json, iso
@@ -37,6 +37,7 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
     ids: list[str] = []
     problems: dict[str, str] = {}
     with opened(settings) as database:
+        existing(settings, database, **asked.chosen)
         if database is not None:
             ids, problems = _found(database, names, asked)
             for place, id_ in enumerate(ids):

@@ -10,7 +10,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.rereading import present_sources, reader
-from bridge.cli.selection import filtered, filters, opened, searching, settings_of
+from bridge.cli.selection import existing, filtered, filters, opened, searching, settings_of
 from bridge.model import JSON, Event
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
         if database is None:
             output.say("No submissions: nothing was received yet.")
             return
+        existing(settings, database, **chosen)
         submissions = _Submissions(database, settings, filters(**chosen), limit)
         count = _write_csv(submissions) if kind == "csv" else _write_lines(submissions)
     left = f"; {submissions.left_out} other events left out" if submissions.left_out else ""

@@ -14,7 +14,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, filtered, filters, opened, searching, settings_of
+from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, searching, settings_of
 from bridge.errors import ConfigError, NotFound
 from bridge.model import Delivery, Event, Status
 
@@ -62,6 +62,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     settings = settings_of(config)
     with opened(settings) as database:
         wanted = filters(**chosen)
+        existing(settings, database, **chosen)
         if database:
             searching(database, wanted, of_deliveries=False)
         found = queries.list_events(database, wanted, limit) if database else iter(())
@@ -102,6 +103,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     settings = settings_of(config)
     with opened(settings) as database:
         wanted = filters(**chosen)
+        existing(settings, database, **chosen)
         if database:
             searching(database, wanted, of_deliveries=True)
         found: Iterator[Delivery] = queries.list_deliveries(database, wanted, limit) if database else iter(())

@@ -12,7 +12,7 @@ from bridge.cli import output
 from bridge.cli.acting import DRY_RUN, YES, confirmed
 from bridge.cli.bars import bar
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, opened, settings_of
+from bridge.cli.selection import AS_JSON, existing, opened, settings_of
 from bridge.errors import NotFound
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def prune(config: str | None, /, source: str | None, as_json: bool, dry_run: boo
     with opened(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
+        existing(settings, database, source=source)
         clock = Clock(database)
         clock.set()
         round_ = pruning.Pruning(database, routes, clock(), source)

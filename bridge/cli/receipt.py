@@ -7,7 +7,7 @@ import sys
 import click
 
 from bridge.cli import output
-from bridge.cli.selection import AS_JSON, settings_of
+from bridge.cli.selection import AS_JSON, existing, opened, settings_of
 
 
 @click.command()
@@ -26,7 +26,10 @@ def receipt(config: str | None, /, value: str, source: str, as_json: bool) -> No
     """
     from bridge.redaction import mark
 
-    marked = mark(settings_of(config, secrets=True).secret_key, source, sys.stdin.read() if value == "-" else value)
+    settings = settings_of(config, secrets=True)
+    with opened(settings) as database:
+        existing(settings, database, source=source)
+    marked = mark(settings.secret_key, source, sys.stdin.read() if value == "-" else value)
     if as_json:
         output.json_line({"source": source, "receipt": marked})
     else:

@@ -13,7 +13,7 @@ import click
 from bridge.cli import output
 from bridge.cli.knowing import knowing
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, Moment, opened, settings_of
+from bridge.cli.selection import AS_JSON, Moment, existing, opened, settings_of
 from bridge.errors import BadSignature, BridgeError, NotFound
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def rejects(ctx: click.Context, /, source: str | None, since: float | None, limi
     settings = settings_of(ctx.obj)
     config = _routes(ctx.obj)
     with opened(settings) as database:
+        existing(settings, database, source=source)
         found = kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
         looked = ((one, _findings(one, config)) for one in found)
         if as_json:
@@ -108,10 +109,11 @@ def readmit(config: str | None, /, ids: tuple[str, ...], source: str | None, sin
     """
     if bool(ids) == bool(source or since):
         raise click.UsageError("name some, or choose them by --source or --since")
-    routes = _routes(config)
-    with opened(settings_of(config)) as database:
+    routes, settings = _routes(config), settings_of(config)
+    with opened(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
+        existing(settings, database, source=source)
         chosen = _chosen(database, routes, ids, source, since)
         text = f"{len(chosen)} reject{'' if len(chosen) == 1 else 's'} to readmit"
         if dry_run:

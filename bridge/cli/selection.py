@@ -139,6 +139,24 @@ def filters(*, type_: str | None, **chosen: Any) -> Filters:
     return Filters(type=type_, **chosen)
 
 
+def existing(settings: Settings, database: Database | None, *, source: str | None = None, route: str | None = None, **_: Any) -> None:
+    """Refuse, as wrong usage, a source or a route that routes.yaml does not have and nothing that is kept is of."""
+    from bridge.config import check
+    from bridge.expressions import near
+    from bridge.routes import OWN
+    from bridge.store import queries
+
+    for what, name in (("source", source), ("route", route)):
+        if name is None or (database is not None and queries.is_of(database, what, name)):
+            continue
+        config, _problems = check(settings.config, settings.environ, strict_secrets=False)
+        if config is None:  # nobody can say what there is
+            continue
+        names = [*config.sources, OWN] if what == "source" else [one.name for one in config.routes]
+        if name not in names:
+            raise click.UsageError(f"there is no {what} {name!r}; {near(name, names)}there are: {', '.join(names) or 'none yet'}")
+
+
 def searching(database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None) -> None:
     """Say how many bodies are about to be read, where that takes a while."""
     from bridge.store import queries

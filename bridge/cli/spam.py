@@ -10,7 +10,7 @@ import click
 from bridge.cli import output
 from bridge.cli.acting import Asked, asking, kept, named, need_some
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, SINCE, SOURCE, UNTIL, Excerpt, adding, filters, newest, opened, settings_of
+from bridge.cli.selection import AS_JSON, SINCE, SOURCE, UNTIL, Excerpt, adding, existing, filters, newest, opened, settings_of
 
 if TYPE_CHECKING:
     from bridge.model import Event
@@ -43,7 +43,9 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     from bridge.shapes import event_json
     from bridge.store import queries
 
-    with opened(settings_of(ctx.obj)) as database:
+    settings = settings_of(ctx.obj)
+    with opened(settings) as database:
+        existing(settings, database, **chosen)
         found = queries.list_events(database, filters(type_=None, **chosen, spam=True), limit) if database else iter(())
         if as_json:
             for event, deliveries in found:
@@ -81,6 +83,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     with kept(settings) as database:
         ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
         if not events:
+            existing(settings, database, **asked.chosen)
             ids = queries.event_ids(database, filters(type_=None, **asked.chosen, spam=True), asked.limit)
         go(database, settings, "spam release", ids, problems, asked, asked.kept(events), routes)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli import output
-from bridge.cli.selection import AS_JSON, filtered, filters, opened, settings_of
+from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, settings_of
 from bridge.errors import StoreError
 from bridge.model import RUN_ENDED, Delivery, Event, Status
 from bridge.shapes import delivery_json, event_json
@@ -93,6 +93,7 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
         with opened(settings) as database:
             if database is None:
                 raise StoreError("the database went away")
+            existing(settings, database, **chosen)
             follow(database, wanted, before=limit, as_json=as_json)
 
 

@@ -49,6 +49,18 @@ _DELIVERIES: Select[Any] = select(
 )
 
 
+_OF = {
+    "source": text("SELECT 1 FROM event WHERE source = :name UNION ALL SELECT 1 FROM reject WHERE source = :name LIMIT 1"),
+    "route": text("SELECT 1 FROM delivery WHERE route = :name LIMIT 1"),
+}
+
+
+def is_of(database: Database, what: str, name: str) -> bool:
+    """Tell whether anything that is kept is of the source, or by the route, of that name."""
+    with database.read() as connection:
+        return connection.execute(_OF[what], {"name": name}).scalar() is not None
+
+
 def list_events(database: Database, filters: Filters, limit: int = 50) -> Iterator[tuple[Event, list[Delivery]]]:
     """Yield events, newest first, each with all its deliveries; `limit` 0 is no limit. They have no body and no headers."""
     for rows in _of_events(database, _EVENTS, filters, limit):
