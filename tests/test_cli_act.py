@@ -12,7 +12,8 @@ import pytest
 from command_line import lines, run
 from conftest import make_delivery, make_event, put
 
-from bridge.model import Delivery, Status
+from bridge.cli import asking
+from bridge.model import Answer, Delivery, Status
 from bridge.store import events, queries
 from bridge.store.database import Database
 
@@ -108,6 +109,28 @@ def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: 
     assert run("resolve", "--status", "unknown", "--as", to, "--yes").exit_code == 0
     assert statuses(store) == [to] * 3
     assert queries.show(store, waiting[0].id).deliveries[0].run_id == ("R1" if run_id else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "force", "code", "said"),
+    [
+        (404, [], 1, "platform gumloop has no run 'R1': HTTP 404: no such run (--force takes it all the same)"),
+        (404, ["--force"], 0, ""),
+        (500, [], 0, "the run was not looked up: HTTP 500: no such run"),
+        (200, [], 0, ""),
+    ],
+)
+def test_a_run_is_looked_up_before_it_is_believed(
+    store: Database, waiting: list[Delivery], folder: Path, monkeypatch: pytest.MonkeyPatch, status: int, force: list[str], code: int,
+    said: str,
+) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n")
+    body = b'{"state": "RUNNING"}' if status == 200 else b'{"message": "no such run"}'
+    monkeypatch.setattr(asking, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body))
+    put(store, waiting[0].id, status="unknown", attempts=1, platform="gumloop")
+    done = run("resolve", waiting[0].id, "--as", "delivered", "--run-id", "R1", "--yes", *force)
+    assert (done.exit_code, said in done.stderr, "not looked up" in done.stderr) == (code, True, status == 500)
+    assert queries.show(store, waiting[0].id).deliveries[0].status == ("unknown" if code else "delivered")
 
 
 def test_a_run_id_is_for_one_delivery_as_delivered(waiting: list[Delivery]) -> None:

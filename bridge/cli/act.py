@@ -11,7 +11,7 @@ import click
 from bridge.cli import acting, output
 from bridge.cli.acting import Asked, asking, kept, named, need_some, things
 from bridge.cli.selection import existing, filtered, filters, searching, settings_of
-from bridge.errors import NotFound
+from bridge.errors import BridgeError, NotFound
 from bridge.model import Status
 
 if TYPE_CHECKING:
@@ -104,11 +104,15 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @click.option("--as", "to", type=click.Choice(SETTLED), help="What it is; queued sends it again. Without it, what is known is shown.")
 @click.option("--run-id", metavar="RUN", help="With --as delivered: the run it started, which is then followed.")
+@click.option("--force", is_flag=True, help="With --run-id: although the platform says that it has no such run.")
 @filtered(limit=0)
 @asking
 @click.pass_obj
-def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, run_id: str | None, **options: Any) -> None:
+def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, run_id: str | None, force: bool,
+            **options: Any) -> None:  # fmt: skip
     """Say what became of deliveries whose outcome is unknown, after a look at the platform. Without --as: what is known of each.
+
+    The run of --run-id is looked up first, where the platform can be asked; one that it does not have is refused.
 
     \b
     flowbridge resolve                                       all that is unknown, with the evidence
@@ -122,8 +126,34 @@ def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, 
 
         show_unknown(settings_of(config), deliveries, Asked.of(options))
         return
+    if force and run_id is None:
+        raise click.UsageError("--force goes with --run-id")
+    if run_id is not None and not force:
+        _look_up(config, deliveries[0], run_id)
     reason = None if to == "queued" else f"resolved as {to} by a person"
     _act("resolve", config, deliveries, {"to": to, "reason": reason, "run_id": run_id}, options)
+
+
+def _look_up(config: str | None, name: str, run_id: str) -> None:
+    """Ask the platform of a delivery for the run. `NotFound` where it has none; what it does not tell is said, and taken."""
+    from bridge.cli import asking
+    from bridge.store import acts, queries
+
+    with kept(settings_of(config)) as database:
+        _, problems = named([name], lambda one: _deliveries(database, one, acts.MOVES["resolve"]))
+        if problems:  # is told by the act
+            return
+        found = queries.show(database, name)
+        platform = next(one.platform for one in found.deliveries if found.delivery_id in (None, one.id))
+    try:
+        report = asking.look_at(asking.find_platform(asking.config_of(config), platform), run_id)
+    except (BridgeError, click.UsageError) as error:
+        output.say(f"the run was not looked up: {error}")
+        return
+    if report.gone:
+        raise NotFound(f"platform {platform} has no run {run_id!r}: {report.detail or 'it says'} (--force takes it all the same)")
+    if report.state is None:
+        output.say(f"the run was not looked up: {report.detail}")
 
 
 def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str, Any], options: Mapping[str, Any]) -> None:
