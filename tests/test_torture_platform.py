@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -109,8 +111,10 @@ def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(w
 def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None:
     platform = wicked()
     for wrong in ({"user_id": "somebody"}, {"event": None}, {"route": 7}):
+        before = int(time.time())
         answer = platform.post(**wrong)
         assert isinstance(answer, Answer) and answer.status == 400
+        assert before <= parsedate_to_datetime(answer.headers["date"]).timestamp() <= time.time()
     starts, _, odd = platform.folder.executed()
     assert (starts, odd) == ([], 3)
 

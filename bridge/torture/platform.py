@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -186,7 +187,7 @@ async def _answer(writer: asyncio.StreamWriter, fault: Fault, body: bytes) -> bo
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if fault.ending in ("reset", "close", "unread"):
         return False
-    headers = {"Content-Type": "application/json", **fault.headers}
+    headers = {"Date": formatdate(usegmt=True), "Content-Type": "application/json", **fault.headers}
     if fault.status != 204:
         headers["Content-Length"] = str(len(body))
     head = f"HTTP/1.1 {fault.status} As told\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
