@@ -54,12 +54,13 @@ COLUMNS = (
     [
         (200, [8, 30, 20, 20, 50]),
         (136, [8, 30, 20, 20, 50]),
-        (100, [8, 30, 20, 0, 36]),
-        (80, [8, 30, 20, 0, 16]),
+        (112, [8, 30, 20, 20, 26]),
+        (100, [8, 30, 20, 20, 0]),
+        (80, [8, 30, 20, 0, 0]),
         (60, [8, 30, 18, 0, 0]),
     ],
 )
-def test_what_is_too_wide_is_shortened_or_left_out_from_the_end(room: int, widths: list[int]) -> None:
+def test_what_is_too_wide_is_shortened_or_goes_below_its_row(room: int, widths: list[int]) -> None:
     assert output.fit(COLUMNS, [8, 30, 20, 20, 50], room) == widths
 
 
@@ -77,11 +78,16 @@ def test_plain_text_is_aligned_and_comes_in_chunks(capsys: pytest.CaptureFixture
 
 def test_a_terminal_gets_a_table_that_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm-256color")
     columns = Column("id", whole=True), Column("status", style=output.styled), Column("reason", spare=True)
-    output.print_table(columns, [("x" * 20, "dead", "[red]a very long reason that does not fit[/red]")])
-    text = capsys.readouterr().out
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
-    assert all(len(line) <= 40 for line in lines)
-    assert lines[1].startswith("x" * 20 + "  dead    [red]a v")  # markup is text
+    rows = [("x" * 20, "dead", "[red]a very long reason that does not fit[/red]"), ("y", "queued", None)]
+    for width, shown in (
+        ("40", ["id                    status", "  reason", f"{'x' * 20}  dead", "  [red]a very long reason that does not", "  fit[/red]",
+                "y                     queued"]),
+        ("60", ["id                    status  reason", f"{'x' * 20}  dead    [red]a very long reason that", f"{'':30}does not fit[/red]",
+                "y                     queued  -"]),
+    ):  # fmt: skip
+        monkeypatch.setenv("COLUMNS", width)
+        output.print_table(columns, rows)
+        lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
+        assert lines == shown  # markup is text

@@ -20,14 +20,14 @@ import orjson
 from bridge.model import JSON, Delivery, Status
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
 CHUNK = 200  # rows whose widths are looked at before the first is printed
 WIDEST = 60  # characters to which the cells of a column are filled up in plain text
 GAP = 2  # columns between those of a table
 NAME = 14  # columns of a name that a value stands beside
 LEAST = 10  # columns that a shortened one keeps
+ROOMY = 24  # columns in which a text is broken into lines beside the others; with less room it goes below its row
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),
@@ -112,7 +112,7 @@ def styled(text: str) -> str | None:
 class Column:
     """One column of a list. `style` gives the colour of a cell.
 
-    On a terminal a `whole` column is never shortened, and a `spare` one gets what room the others leave.
+    On a terminal a `whole` column is never shortened, and a `spare` one has all of its text in what room the others leave, or below.
     """
 
     title: str
@@ -151,26 +151,42 @@ def _plain(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True) -> Table:
+def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True) -> RenderableType:
     """Return rows as a table for a terminal that is `room` columns wide."""
     from rich.cells import cell_len
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     longest = [max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)]
     widths = fit(columns, longest, room)
-    table = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
-    for column, width in zip(columns, widths, strict=True):
-        if width:
-            table.add_column(column.title, width=width, no_wrap=True, overflow="ellipsis")
+    beside = [place for place, width in enumerate(widths) if width]
+    below = [place for place, width in enumerate(widths) if not width]
+
+    def table(some: Sequence[Sequence[str]], *, header: bool) -> Table:
+        made = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
+        for place in beside:
+            spare = columns[place].spare
+            made.add_column(columns[place].title, width=widths[place], no_wrap=not spare, overflow="fold" if spare else "ellipsis")
+        for row in some:
+            made.add_row(*(Text(row[place], style=columns[place].style(row[place]) or "") for place in beside))
+        return made
+
+    def indented(told: Sequence[Text]) -> list[RenderableType]:
+        return [Padding(Text("  ").join(told), (0, 0, 0, GAP))] if told else []
+
+    if not below:
+        return table(rows, header=header)
+    parts = [table([], header=True), *indented([Text(columns[place].title, "bold") for place in below])] if header else []
     for row in rows:
-        cells = zip(columns, row, widths, strict=True)
-        table.add_row(*(Text(cell, style=column.style(cell) or "") for column, cell, width in cells if width))
-    return table
+        parts.append(table([row], header=False))
+        parts += indented([Text(row[place], columns[place].style(row[place]) or "") for place in below if row[place] != "-"])
+    return Group(*parts)
 
 
 def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
-    """Return how wide each column becomes, 0 for one that is left out. Spare ones, the last first, get what the others leave."""
+    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones, the longest first."""
     widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
     left = room - sum(width + GAP for width in widths if width) + GAP
     for place in reversed(range(len(columns))):
@@ -178,11 +194,14 @@ def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[in
             taken = min(-left, max(widths[place] - LEAST, 0))
             widths[place] -= taken
             left += taken
-    for place in reversed(range(len(columns))):
-        wanted = min(longest[place], left - GAP)
-        if columns[place].spare and wanted >= min(LEAST, longest[place]):
-            widths[place] = wanted
-            left -= wanted + GAP
+    wanted = {place: min(ROOMY, longest[place]) + GAP for place, column in enumerate(columns) if column.spare}
+    while wanted and sum(wanted.values()) > left:
+        del wanted[max(wanted, key=lambda place: longest[place])]
+    while wanted:
+        place = max(wanted)
+        del wanted[place]
+        widths[place] = min(longest[place], left - sum(wanted.values()) - GAP)
+        left -= widths[place] + GAP
     return widths
 
 
