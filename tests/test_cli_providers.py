@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from command_line import lines, run
 
+from bridge.cli.providers import _print
 from bridge.providers import EVIDENCE, PROVIDERS, UNKNOWN
 
 
@@ -27,6 +30,15 @@ def test_one_says_how_to_set_it_up(name: str) -> None:
     assert "answer within" in shown.stdout and (f"flowbridge learn {name}\n" in shown.stdout) is (PROVIDERS[name].learn is not None)
     (as_json,) = lines(run("providers", name, "--json"))
     assert as_json["name"] == name and as_json["answer_within"] != UNKNOWN and as_json["limits"] != ""
+
+
+@pytest.mark.parametrize(("columns", "wide"), [("80", 80), ("200", 100)])
+def test_one_fits_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str, wide: int) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", columns)
+    _print(PROVIDERS["stripe"])
+    longest = max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()))
+    assert wide - 12 < longest <= wide
 
 
 def test_what_must_be_pinned_is_shown_where_it_is_typed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
@@ -129,9 +130,10 @@ def _print(row: Provider) -> None:
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Return a text in lines of at most a hundred characters, behind `indent` others; names with hyphens and URLs stay whole."""
+    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others; names with hyphens and URLs stay whole."""
     margin = " " * indent
-    filled = textwrap.fill(text, 100, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
+    wide = min(100, get_terminal_size().columns) if output.on_terminal() else 100
+    filled = textwrap.fill(text, wide, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
     return filled[indent:]
 
 
