@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -28,6 +29,13 @@ SHORTEST = 32  # characters of a secret key
 HIDDEN = frozenset(
     f"FLOWBRIDGE_{name}" for name in ("SECRET_KEY", "LOCAL_API_KEY", "ADMIN_TOKEN", "DATABASE_URL", "ENCRYPTION_KEYS", "BROKER_URL")
 ) | {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
+PREFIX = "FLOWBRIDGE_"
+NAMES = frozenset(PREFIX + name for name in (
+    "CONFIG", "DATA", "DATABASE_URL", "ENGINE", "BROKER_URL", "BIND", "PRIVATE_BIND", "METRICS_BIND", "EXPOSE", "PUBLIC_URL",
+    "TRUSTED_PROXIES", "ADMIN_TOKEN", "SECRET_KEY", "ENCRYPTION_KEYS", "LOCAL_API_KEY", "LOCAL_USER_ID", "BACKUP", "BACKUPS",
+    "BACKUP_KEEP", "ACTOR", "LOG", "LOG_ADDRESSES", "RECONCILE_AFTER", "SMTP_URL", "SMTP_FROM", "SMTP_ALLOWED_TO", "SMTP_CA",
+    "SLACK_WEBHOOK_URL", "SLACK_HOSTS", "HTTP_REQUEST_PRIVATE", "HTTP_REQUEST_CA",
+))  # fmt: skip
 ENGINES = ("worker", "celery")
 BACKUPS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -106,7 +114,7 @@ def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind
         private_bind=_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
         metrics_bind=_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
         expose=_choices("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
-        public_url=merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/"),
+        public_url=_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
         trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
         log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
         log_addresses=_addresses(merged.get("FLOWBRIDGE_LOG_ADDRESSES") or "truncated"),
@@ -120,6 +128,11 @@ def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind
         **_engine(merged, url),
         **(_local_credentials(merged, data, url) if secrets else {}),
     )
+
+
+def strange(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that are called as settings of flowbridge are, and are none."""
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in NAMES)
 
 
 def with_dotenv(environ: Mapping[str, str], text: str) -> dict[str, str]:
@@ -157,6 +170,17 @@ def _address(name: str, text: str) -> Address:
     if not found or int(found["port"]) > 65535:
         raise SettingsError(f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
     return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104
+
+
+def _public_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        fits = False
+    if text and not fits:
+        raise SettingsError("FLOWBRIDGE_PUBLIC_URL is no URL: it begins with https:// (or http://), as https://hooks.example.com does")
+    return text
 
 
 def _choices(name: str, text: str) -> frozenset[str]:

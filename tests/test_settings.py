@@ -9,7 +9,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from command_line import run
 
+from bridge.cli.selection import misnamed
 from bridge.errors import SettingsError
 from bridge.settings import Settings, is_loopback, load_settings
 
@@ -233,6 +235,26 @@ def test_a_key_file_that_is_empty_is_no_key(folder: Path) -> None:
     (folder / "data" / "secret_key").write_text("\n")
     with pytest.raises(SettingsError, match="secret_key"):
         load_settings({})
+
+
+@pytest.mark.parametrize("url", ["hooks.example.com", "hooks.example.com:8080", "ftp://hooks.example.com", "https://", "https://a:x/"])
+def test_a_public_url_is_a_url(url: str) -> None:
+    assert load_settings({"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com/in/"}, secrets=False).public_url == "https://hooks.example.com/in"
+    with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL is no URL"):
+        load_settings({"FLOWBRIDGE_PUBLIC_URL": url}, secrets=False)
+
+
+def test_a_variable_that_is_called_as_a_setting_and_is_none_is_said(folder: Path) -> None:
+    environ = {"FLOWBRIDGE_PUBLIC_UR": "https://secret.example.com", "FLOWBRIDGE_MINE": "x", "FLOWBRIDGE_ODD": "y", "FLOWBRIDGE_LOG": ""}
+    said = misnamed(load_settings(environ, secrets=False), '{"secret":"${env:FLOWBRIDGE_MINE}"}')
+    assert said == [
+        "FLOWBRIDGE_ODD is no setting of flowbridge, and routes.yaml does not ask for it",
+        "FLOWBRIDGE_PUBLIC_UR is no setting of flowbridge; did you mean `FLOWBRIDGE_PUBLIC_URL`?",
+    ]
+    (folder / "routes.yaml").write_text("version: 1\n")
+    (folder / ".env").write_text("FLOWBRIDGE_PUBLIC_UR=https://secret.example.com\n")
+    checked = run("check")
+    assert checked.exit_code == 0 and f"note: {said[1]}" in checked.stderr and "secret" not in checked.stderr
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60", 60.0), ("2.5s", 2.5), ("5m", 300.0), ("1h", 3600.0)])

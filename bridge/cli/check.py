@@ -64,13 +64,14 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 
 def _look(config: str | None, found: Findings) -> None:
-    from bridge.cli.selection import settings_of
+    from bridge.cli.selection import misnamed, settings_of
     from bridge.config import check as check_config
 
     settings = settings_of(config)
     found.config, found.problems = check_config(settings.config, settings.environ)
     if not settings.config.exists():
         found.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
+    found.notes += misnamed(settings, found.config.canonical if found.config else "")
     if found.config is None:
         found.refused = True
     else:

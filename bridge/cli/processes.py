@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge import tracing
+from bridge.cli.selection import misnamed
 from bridge.errors import SettingsError
-from bridge.logs import configure
+from bridge.logs import configure, get_logger
 from bridge.settings import Settings, bracket, load_settings
 from bridge.start import Loaded, load_all
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from bridge.reload import Following
     from bridge.systemd import Notify
     from bridge.watch import Watch
+
+log = get_logger()
 
 BIND = click.option("--bind", metavar="HOST:PORT", help="Where to listen (default: 127.0.0.1:8080, or FLOWBRIDGE_BIND).")
 
@@ -36,7 +39,15 @@ def _load(config: str | None, bind: str | None = None, given: Sequence[socket.so
         if len(given) == 1 and settings.private_bind is not None:
             raise SettingsError("FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private")
         settings = as_bound(settings, given)
-    return settings, load_all(settings)
+    return settings, loaded_and_told(settings)
+
+
+def loaded_and_told(settings: Settings) -> Loaded:
+    """Read routes.yaml, and say in the log which variables are called as settings are, and are none."""
+    loaded = load_all(settings)
+    for text in misnamed(settings, loaded.config.canonical):
+        log.warning("strange_setting", found=text)
+    return loaded
 
 
 def _following(settings: Settings, loaded: Loaded) -> Following:

@@ -174,6 +174,20 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     return load_settings(os.environ, config=config, secrets=secrets)
 
 
+def misnamed(settings: Settings, routes: str) -> list[str]:
+    """Return what is to be said of variables that are called as settings are, and are none; `routes` is the text that may ask for them."""
+    from bridge.expressions import near
+    from bridge.settings import NAMES, PREFIX, strange
+
+    known = [name.removeprefix(PREFIX) for name in sorted(NAMES)]
+    found = []
+    for name in strange(settings.environ):
+        if f"${{env:{name}}}" not in routes:
+            hint = near(name.removeprefix(PREFIX), known).strip().replace("`", f"`{PREFIX}", 1)
+            found.append(f"{name} is no setting of flowbridge" + (f"; {hint}" if hint else ", and routes.yaml does not ask for it"))
+    return found
+
+
 def url_of(to: str) -> str:
     """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is none."""
     url = to if "://" in to else f"http://{to}"

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge import tracing
+from bridge.cli.processes import loaded_and_told
 from bridge.logs import configure
 from bridge.reload import Following, told
 from bridge.reload.process import start
 from bridge.settings import load_settings
-from bridge.start import load_all
 from bridge.store.database import Database
 from bridge.supervise import prepare_in_child
 from bridge.wake import Wake
@@ -30,7 +30,7 @@ def create() -> Callable[..., Any]:
     settings = load_settings(os.environ)
     configure(settings.log, settings.log_addresses)
     tracing.prepare(settings.environ)
-    loaded = load_all(settings)
+    loaded = loaded_and_told(settings)
     prepare_in_child(settings, loaded)
     following = Following(settings, loaded)
     start(settings, following.board, loaded.disk)
