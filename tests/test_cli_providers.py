@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from command_line import lines, run
@@ -52,3 +53,11 @@ def test_what_must_be_pinned_is_shown_where_it_is_typed() -> None:
 def test_a_near_miss_is_named() -> None:
     result = run("providers", "gitlb")
     assert result.exit_code == 2 and "did you mean `gitlab`?" in result.stderr
+
+
+def test_who_names_no_provider_is_told_the_near_one_and_how_to_list_all(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nsources: {shop: {provider: strpe, secret: x}}\n")
+    for command in (("sample", "strpe"), ("add", "strpe"), ("check",)):
+        result = run(*command)
+        said = result.stdout + result.stderr
+        assert result.exit_code == 2 and "did you mean `stripe`? `flowbridge providers` lists all" in said and "gitlab" not in said

@@ -120,7 +120,7 @@ CASES: list[tuple[str, list[str]]] = [
     ("version: 1\nplatforms: {'a b': {type: local}}\n", ["2:13: platforms.a b: `a b` is not a name"]),
     # sources
     ("version: 1\nsources: {g: {}}\n", ["2:11: sources.g.provider: `provider` is missing"]),
-    (f"version: 1\nsources: {{g: {{provider: gihtub, secret: {LONG}}}}}\n", ["2:25: sources.g.provider: no provider `gihtub`; did you mean `github`? allowed: github,"]),
+    (f"version: 1\nsources: {{g: {{provider: gihtub, secret: {LONG}}}}}\n", ["2:25: sources.g.provider: no provider `gihtub`; did you mean `github`? `flowbridge providers` lists all"]),
     ("version: 1\nsources: {g: {provider: github}}\n", ["2:11: sources.g: has no secret, so anyone could send"]),
     ("version: 1\nsources: {g: {provider: github, secret: ''}}\n", ["2:41: sources.g.secret: an empty secret"]),
     ("version: 1\nsources: {g: {provider: github, secrets: []}}\n", ["2:42: sources.g.secrets: needs at least one entry"]),

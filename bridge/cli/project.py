@@ -154,7 +154,7 @@ def _provider(name: str) -> Provider:
     from bridge.providers import PROVIDERS
 
     if name not in PROVIDERS:
-        raise click.UsageError(f"there is no provider {name!r}; {near(name, PROVIDERS)}allowed: {', '.join(PROVIDERS)}")
+        raise click.UsageError(f"there is no provider {name!r}; {near(name, PROVIDERS)}`flowbridge providers` lists all")
     return PROVIDERS[name]
 
 

@@ -106,7 +106,8 @@ def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool)
         return _of_source(source, secret, made_up=made_up)
     if name not in PROVIDERS:
         known = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
-        raise click.UsageError(f"there is no source or provider {name!r}; {near(name, known)}allowed: {', '.join(known)}")
+        there = f"; sources: {', '.join(sources)}" if sources else ""
+        raise click.UsageError(f"there is no source or provider {name!r}; {near(name, known)}`flowbridge providers` lists all{there}")
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
     pins = new_pins(scheme, lambda pin: _said(name, pin))

@@ -47,7 +47,7 @@ def build_sources(document: Usable, schemas: Schemas, retention: Retention, repo
         if provider is None:
             report.add(
                 (*path, "provider"),
-                f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}allowed: {', '.join(PROVIDERS)}",
+                f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}`flowbridge providers` lists all {len(PROVIDERS)}",
             )
             continue
         source = _source(Written(name, model, provider, report), schemas, retention)
