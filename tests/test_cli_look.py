@@ -30,6 +30,12 @@ def test_help_teaches_every_command_with_an_example() -> None:
         assert f"flowbridge {name} {inner}" in run(name, inner, "--help").stdout
 
 
+@pytest.mark.parametrize("command", ["check", "db check", "flows list"])
+def test_config_after_the_command_is_told_where_it_goes(command: str) -> None:
+    refused = run(*command.split(), "--config", "other.yaml")
+    assert refused.exit_code == 2 and f"--config stands before the command: group --config FILE {command}\n" in refused.stderr
+
+
 def test_an_empty_store_is_empty_and_no_error(folder: Path) -> None:
     for command in ("events", "deliveries"):
         result = run(command)

@@ -78,6 +78,11 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if error.option_name == "--config" and error.ctx is not None:
+                program, _, command = error.ctx.command_path.partition(" ")
+                raise click.UsageError(f"--config stands before the command: {program} --config FILE {command}", error.ctx) from None
+            raise
         except (ConfigError, SettingsError) as error:
             _complain(str(error))
             sys.exit(2)
