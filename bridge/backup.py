@@ -162,6 +162,19 @@ def _add(tar: tarfile.TarFile, name: str, path: Path, at: int, advance: Advance)
 # -- reading one
 
 
+def begins(source: IO[bytes]) -> None:
+    """Raise `StoreError` where what a file begins with is no backup. It stands at its beginning afterwards."""
+    try:
+        with tarfile.open(fileobj=source, mode="r:*") as tar:
+            first = tar.next()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise StoreError(f"it cannot be read: {error}") from error
+    finally:
+        source.seek(0)
+    if first is None or first.name != DATABASE:
+        raise StoreError("it is no backup of flowbridge")
+
+
 def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -> Manifest:
     """Write what is in a backup to an empty folder, and return its manifest once all of it was found as it says. Raises `StoreError`."""
     found: dict[str, tuple[int, str]] = {}

@@ -432,15 +432,19 @@ def test_the_commands(folder: Path, store: Database) -> None:
     assert "it is whole" in run("db", "restore", str(path), "--dry-run").stdout
     refused = run("db", "restore", str(path), "--yes")
     assert refused.exit_code == 1 and "there is a store already" in refused.stderr
+    assert run("db", "restore", str(path)).stderr == refused.stderr, "nobody is asked for what is not done"
+    (folder / "x.tar").write_bytes(b"no backup")
+    with tarfile.open(folder / "y.tar", "w") as tar:
+        tar.add(folder / "x.tar", "x.tar")
+    for name, why in (("x.tar", "it cannot be read"), ("y.tar", "it is no backup of flowbridge")):
+        wrong = run("db", "restore", name, "--replace")
+        assert wrong.exit_code == 1 and f"{name} is not restored: {why}" in wrong.stderr, "before anybody is asked"
     asked = run("db", "restore", str(path), "--replace")
     assert asked.exit_code == 2 and "say --yes" in asked.stderr
     store.close()
     (restored,) = lines(run("db", "restore", str(path), "--replace", "--yes", "--json"))
     assert restored["rows"]["event"] == 1 and Path(restored["aside"]).is_dir()
     assert run("db", "restore", "nothing.tar").exit_code == 1
-    (folder / "x.tar").write_bytes(b"no backup")
-    wrong = run("db", "restore", "x.tar", "--yes", "--replace")
-    assert wrong.exit_code == 1 and "x.tar is not restored: it cannot be read" in wrong.stderr
 
 
 def test_postgresql_is_left_to_its_own_tools(folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str) -> None:

@@ -120,9 +120,12 @@ def restore(config: str | None, /, file: Path, replace: bool, as_json: bool, dry
             settings.data.mkdir(parents=True, exist_ok=True)
             _print_manifest(backups.check(source, settings.data), as_json=as_json)
             return
+        if database.is_sqlite and source.seekable():
+            backups.begins(source)
         there = is_there(database)
         question = f"{file} is restored to {settings.data}" + (", and the store that is there is kept aside" if there and replace else "")
-        if confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
+        refused = there and not replace  # nobody is asked for what is not done
+        if refused or confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
             restored = put_back(source, database, settings.data, time.time(), replace=replace)
             _print_restored(restored, as_json=as_json)
     except StoreError as error:

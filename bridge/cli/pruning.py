@@ -55,7 +55,7 @@ def prune(config: str | None, /, source: str | None, as_json: bool, dry_run: boo
         total = sum(one["rows"] for one in found)
         if dry_run:
             _print_count(found, as_json=as_json)
-        elif confirmed(_question(found), total, dry_run=False, yes=yes, as_json=as_json):
+        elif confirmed(_question(found), total, dry_run=False, yes=yes or not total, as_json=as_json):
             _print(_prune(round_, total), as_json=as_json)
 
 
