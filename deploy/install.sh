@@ -20,7 +20,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-case $url in *[!A-Za-z0-9.:/_-]*) echo "--url: $url is no address such as https://hooks.example.com" >&2 && exit 2 ;; esac
+case $url in *[!A-Za-z0-9.:/_-]*) is_url='' ;; '' | http://?* | https://?*) is_url=1 ;; *) is_url='' ;; esac
+[ -n "$is_url" ] || { echo "--url: $url is no address such as https://hooks.example.com" >&2 && exit 2; }
 
 run() {
     printf '+ %s\n' "$*"
@@ -53,7 +54,7 @@ run install -d -m 750 $owner "$root/etc/flowbridge"
 # shellcheck disable=SC2086
 run install -d -m 700 $owner "$root/var/lib/flowbridge"
 # shellcheck disable=SC2086
-run $as "$root/opt/flowbridge/bin/flowbridge" init "$root/etc/flowbridge"
+run $as "$root/opt/flowbridge/bin/flowbridge" init --quiet "$root/etc/flowbridge"
 setting() {
     if grep -qs "^$1=" "$root/etc/flowbridge/.env"; then
         grep -qxF "$1=$2" "$root/etc/flowbridge/.env" || echo "kept   $1, which is another in $root/etc/flowbridge/.env"

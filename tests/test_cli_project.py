@@ -37,6 +37,11 @@ def test_a_new_project_checks_and_keeps_its_secrets(folder: Path) -> None:
     assert (found["valid"], found["problems"], found["sources"]) == (True, [], 2)
 
 
+def test_who_installs_a_service_is_not_told_to_start_it(folder: Path) -> None:
+    quiet = run("init", "--quiet", "served")
+    assert "wrote  served/routes.yaml" in quiet.stdout and quiet.stderr == ""
+
+
 def test_init_overwrites_nothing(folder: Path) -> None:
     (folder / "routes.yaml").write_text("mine")
     first = run("init")

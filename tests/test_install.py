@@ -62,7 +62,7 @@ def test_scripts_can_be_run_and_are_short_enough_to_read(name: str) -> None:
 def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path) -> None:
     shown = run("install.sh", "--dry-run", "--url", "https://hooks.example.com", "--with", "postgres")
     assert shown.returncode == 0, shown.stderr
-    for part in ("-m venv", "pip install --quiet --disable-pip-version-check -c deploy/constraints.txt .[postgres]", "flowbridge init",
+    for part in ("-m venv", "pip install --quiet --disable-pip-version-check -c deploy/constraints.txt .[postgres]", "init --quiet",
                  "FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com", "flowbridge.service"):  # fmt: skip
         assert part in shown.stdout
     assert shown.stdout.endswith("Nothing was done: --dry-run.\n")
@@ -72,7 +72,8 @@ def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("script", "options", "code"),
-    [("install.sh", ["--help"], 2), ("install.sh", ["--url", "x';reboot'"], 2), ("install.sh", ["--url"], 2), ("uninstall.sh", ["-h"], 2)],
+    [("install.sh", ["--help"], 2), ("install.sh", ["--url", "x';reboot'"], 2), ("install.sh", ["--url"], 2),
+     ("install.sh", ["--url", "hooks.example.com"], 2), ("uninstall.sh", ["-h"], 2)],
 )
 def test_what_it_does_not_know_it_refuses(script: str, options: list[str], code: int, run: Run, tmp_path: Path) -> None:
     done = run(script, *options)

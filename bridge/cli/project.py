@@ -57,7 +57,8 @@ def template(name: str) -> str:
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
-def init(folder: Path) -> None:
+@click.option("--quiet", "-q", is_flag=True, help="Name the files alone, not what to do next: for who installs a service.")
+def init(folder: Path, quiet: bool) -> None:
     """Write what a project begins with: routes.yaml, .env with generated secrets, flows.py, .gitignore and the editor's schema.
 
     What is there already is left as it is.
@@ -86,6 +87,8 @@ def init(folder: Path) -> None:
             output.answer(f"{'kept ' if is_kept else 'wrote'}  {path}")
     except OSError as error:
         raise BridgeError(f"{error.filename} cannot be written: {error.strerror}") from error
+    if quiet:
+        return
     into = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
     output.say(f"\nNext:  {into}flowbridge check && flowbridge serve")
 
