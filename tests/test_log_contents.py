@@ -21,6 +21,7 @@ from test_provider_spoilers import added, spoiled
 from test_worker import LOCAL, add, attempts, configured, get, gumloop, run_of, start_run, working
 from werkzeug.test import Client
 
+from bridge import dry
 from bridge.errors import StoreError
 from bridge.flows import flow
 from bridge.forms.spam import Gate
@@ -242,6 +243,16 @@ def test_as_much_of_a_callers_address_is_logged_as_the_settings_say(how: str, lo
     configure("debug", how)
     assert post(edge(settings, ALL["github"].source()), planted(ALL["github"].request())) == 401
     assert json.loads(log.text())["client"] == logged
+
+
+def test_what_is_logged_of_a_dry_request_says_that_it_was_dry(log: Stream, settings: Settings) -> None:
+    one, client = ALL["github"], edge(settings, ALL["github"].source())
+    mark = {dry.HEADER.lower(): dry.token(settings.secret_key, one.source().name)}
+    for more in (mark, {}):
+        assert post(client, one.sign(replace(one.request(), headers={**one.request().headers, **more}), time.time())) == 202
+        assert post(client, replace(one.request(), headers={**one.request().headers, **more})) == 401
+    said = [json.loads(line) for line in log.text().splitlines()]
+    assert [(line["event"], line.get("dry")) for line in said] == [("event", True), ("rejected", True), ("event", None), ("rejected", None)]
 
 
 FIELDS = {"name": f"Ada {MARKER}", "email": f"{MARKER}@example.com", "age": MARKER, "_next": f"https://{MARKER}.example", "website": MARKER}

@@ -71,6 +71,7 @@ class Hooks:
     new_id: Callable[[float], str] = event_id
     tracer: Callable[[], Tracer | None] = lambda: None  # asked after the fork
     counts: Counts = COUNTS
+    log: Any = log  # a logger
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
@@ -93,11 +94,15 @@ class Hooks:
             return _refuse(refused, start_response)
 
     def _try_out(self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse) -> Iterable[bytes]:
-        """Do all that is done for a request, and keep nothing of it: no event or reject, nothing counted, learned or confirmed."""
+        """Do all that is done for a request, and keep nothing of it: no event or reject, nothing counted, learned or confirmed.
+
+        What is logged of it says that it was dry.
+        """
         noted, watching = {dry.HEADER: dry.DONE}, NotingDry()
         knowing = self.learning and replace(self.learning, teaches=False)
         nothing = replace(self, keep=_keep_nothing, ring=lambda: None, limiter=Unlimited(), turned_away=watching, learning=knowing,
-                          confirms=False, keep_file=digest, tracer=lambda: None, counts=Counts())  # fmt: skip
+                          confirms=False, keep_file=digest, tracer=lambda: None, counts=Counts(),
+                          log=self.log.bind(dry=True))  # fmt: skip
         try:
             return _write(nothing._take(environ, source, config).reply, start_response, noted)
         except Refused as refused:
@@ -147,42 +152,41 @@ class Hooks:
             if self.turned_away is not None and lesson_of(inbound, source) is None:  # a lesson holds a secret
                 kept = self.turned_away.note(inbound, source, bad.reason, now, config.sources.values())
             if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
-                log.error("no_key", source=source.name)
+                self.log.error("no_key", source=source.name)
                 raise Refused(503, "no_key", "the sender's keys cannot be had now; send it again", headers={"Retry-After": "60"}) from None
-            log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
+            self.log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
         except StoreError as error:
-            log.error("not_stored", source=source.name, error=str(error))
+            self.log.error("not_stored", source=source.name, error=str(error))
             raise Refused(503, "store_failed", "the event could not be kept; send it again", headers={"Retry-After": "5"}) from error
         except Refused:
             raise
         except Exception as bug:
-            log.error("unforeseen", source=source.name, exc_info=bug)
+            self.log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
-        _note(received, source, time.time() - now, self.counts)
+        self._note(received, source, time.time() - now)
         if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
             self.ring()
         return received
 
+    def _note(self, received: Received, source: Source, seconds: float) -> None:
+        """One line per event: ids and counts, never a body or a header's value."""
+        self.counts.observe(ACK, max(seconds, 0.0))
+        if received.fault is not None:
+            self.log.error("planning_failed", source=source.name, event_id=received.kept[-1][0].id, exc_info=received.fault)
+        if not received.kept:
+            self.log.info("handshake", source=source.name)
+            self.counts.add(EVENTS, source.name, "handshake")
+        for event, kept in received.kept:
+            self.log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id,
+                          bytes=len(event.body), files=len(event.files), deliveries=len(kept.deliveries), duplicate=kept.duplicate,
+                          problem=event.problem, spam=event.spam and event.spam.partition(":")[0], ms=round(seconds * 1000, 1))  # fmt: skip
+            outcome = "duplicate" if kept.duplicate else "spam" if event.spam else "problem" if event.problem else "accepted"
+            self.counts.add(EVENTS, source.name, outcome)
+
 
 def _keep_nothing(arrivals: Arrivals, _replan: object) -> list[Added]:
     return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
-
-
-def _note(received: Received, source: Source, seconds: float, counts: Counts) -> None:
-    """One line per event: ids and counts, never a body or a header's value."""
-    counts.observe(ACK, max(seconds, 0.0))
-    if received.fault is not None:
-        log.error("planning_failed", source=source.name, event_id=received.kept[-1][0].id, exc_info=received.fault)
-    if not received.kept:
-        log.info("handshake", source=source.name)
-        counts.add(EVENTS, source.name, "handshake")
-    for event, kept in received.kept:
-        log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id, bytes=len(event.body),
-                 files=len(event.files), deliveries=len(kept.deliveries), duplicate=kept.duplicate, problem=event.problem,
-                 spam=event.spam and event.spam.partition(":")[0], ms=round(seconds * 1000, 1))  # fmt: skip
-        outcome = "duplicate" if kept.duplicate else "spam" if event.spam else "problem" if event.problem else "accepted"
-        counts.add(EVENTS, source.name, outcome)
 
 
 def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None) -> Request:
