@@ -50,8 +50,8 @@ class _Entry:
 class Keyring:
     """Fetches keys and remembers them. One is enough for a process: any number of threads may use it; it must be made after a fork.
 
-    `ca_file`: the certificates to trust, of hosts and of what they serve, instead of certifi's. No proxy of the environment is used, no
-    redirect followed.
+    `ca_file`: the certificates to trust, of hosts and of what they serve, instead of certifi's (of hosts, the machine's too). No proxy of
+    the environment is used, no redirect followed.
     """
 
     def __init__(self, *, ca_file: str | None = None, deadline: float = DEADLINE, clock: Callable[[], float] = monotonic) -> None:

@@ -198,8 +198,9 @@ class _Adapter(HTTPAdapter):
 class Sender:
     """Sends calls. One is enough for a process: it may be used by any number of threads, and must be made after a fork.
 
-    `ca_file`: the certificates to trust instead of certifi's. `proxies`: {"https": URL} as requests has it; the environment's
-    are not used. `peers` says of an IP address whether it may be connected to: of the very one, so that no name can lead elsewhere.
+    `ca_file`: the certificates to trust instead of certifi's and the machine's. `proxies`: {"https": URL} as requests has it; those of the
+    environment are not used. `peers` says of an IP address whether it may be connected to: of the very one, so that no name can lead
+    elsewhere.
     """
 
     def __init__(self, *, max_answer: int = MAX_ANSWER, connections: int = 32, ca_file: str | None = None,
@@ -213,6 +214,8 @@ class Sender:
     def _tls(self) -> _Adapter:
         """Made when it is first needed: the certificates are megabytes, and the embedded platform needs none."""
         context = ssl.create_default_context(cafile=self._ca_file or certifi.where())
+        if self._ca_file is None:
+            context.load_default_certs()  # who has authorities of their own puts them there
         context.sslsocket_class = _TLSSocket
         return _Adapter(context, self._connections)
 

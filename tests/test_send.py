@@ -357,6 +357,15 @@ def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
     assert tls_server.received == []
 
 
+def test_who_the_machine_trusts_is_trusted(tls_server: Misbehaving, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = tls_server.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # is not looked at
+    assert Sender().send(post(url), 5) == Lost("localhost: the certificate is not to be trusted", sent=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    answer = Sender().send(post(url), 5)
+    assert isinstance(answer, Answer) and answer.body == b"a"
+
+
 def test_a_server_that_does_not_speak_tls_gets_no_request(server: Misbehaving, sender: Sender) -> None:
     server.drop_connections = 1
     lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), 5)
