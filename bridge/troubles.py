@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -221,8 +222,9 @@ def _of_sources(now: Overview) -> Iterator[Trouble]:
         if one.files_keep is not None and one.files > MUCH_KEPT * one.files_keep:
             what = f"form {one.name} has {_size(one.files)} of files of at most {_size(one.files_keep)}: what is more is refused (507)"
             yield Trouble(f"files_full:{one.name}", what, "raise `files: {keep}` of the source, or have less kept by its `retention`")
-        if one.last_at is not None and one.is_configured and _is_silent(one, now.at):
-            what = f"source {one.name} has sent nothing for {(now.at - one.last_at) / 60:.0f} min"
+        if one.is_configured and _is_silent(one, now.at):
+            what = f"source {one.name} has sent nothing for {(now.at - _since(one)) / 60:.0f} min"
+            what += " and never did" if one.last_at is None else ""
             if one.expect is not None and one.heard:
                 what = f"source {one.name} sent {one.heard} in {one.expect.per / 60:.0f} min, and {one.expect.count} are expected"
             yield Trouble(f"silence:{one.name}", what, "look at the sender's own list of webhooks; set `expect` where this is usual")
@@ -230,8 +232,14 @@ def _of_sources(now: Overview) -> Iterator[Trouble]:
 
 def _is_silent(one: SourceNow, at: float) -> bool:
     if one.expect is not None:
-        return one.heard < one.expect.count
+        return one.heard < one.expect.count and at - _since(one, first=True) >= one.expect.per
     return one.speaks_by is not None and at > one.speaks_by
+
+
+def _since(one: SourceNow, *, first: bool = False) -> float:
+    """Return the time of its last event; of one that has sent none, since when something is expected. `first`: the earlier of the two."""
+    known = [at for at in (one.last_at, one.expected_since) if at is not None]
+    return math.inf if not known else min(known) if first else known[0]
 
 
 def _number(count: int, now: Overview) -> str:

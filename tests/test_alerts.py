@@ -26,13 +26,14 @@ from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.overview import SourceNow
 from bridge.pace import Rate
-from bridge.routes import OWN
+from bridge.providers import PROVIDERS
+from bridge.routes import OWN, Config, Source
 from bridge.settings import load_settings
-from bridge.store import alerts, events, usual
+from bridge.store import alerts, events, expected, usual
 from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.troubles import CONDITIONS, Trouble, troubles
-from bridge.worker.alarm import Alarm, keep
+from bridge.worker.alarm import Alarm, expecting, keep
 from bridge.worker.housekeeping import Housekeeper
 
 NOW = 1_790_000_000.0
@@ -230,6 +231,11 @@ SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
         (replace(SILENT, expect=Rate(count=1, per=21600.0)), "silence:g"),
         (replace(SILENT, expect=Rate(count=1, per=21600.0), heard=1), None),
         (replace(SILENT, expect=Rate(count=0, per=86400.0)), None),
+        (replace(SILENT, last_at=None, expect=Rate(count=1, per=21600.0), expected_since=WELL.at - 21600), "silence:g"),
+        (replace(SILENT, last_at=None, expect=Rate(count=1, per=21600.0), expected_since=WELL.at - 21599), None),
+        (replace(SILENT, last_at=None, expect=Rate(count=1, per=21600.0)), None),
+        (replace(SILENT, last_at=WELL.at - 60, expect=Rate(count=9, per=21600.0), heard=1, expected_since=WELL.at - 3600), None),
+        (replace(SILENT, last_at=WELL.at - 60, expect=Rate(count=9, per=21600.0), heard=1, expected_since=WELL.at - 90000), "silence:g"),
         (replace(SILENT, speaks_by=WELL.at - 1), "silence:g"),
         (replace(SILENT, speaks_by=WELL.at + 1), None),
         (replace(SILENT, speaks_by=WELL.at - 1, is_configured=False), None),
@@ -241,6 +247,23 @@ SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
 )
 def test_what_is_not_usual_of_a_source(source: SourceNow, key: str | None) -> None:
     assert [one.key for one in troubles(replace(WELL, sources=[source]))] == ([key] if key else [])
+
+
+def test_since_when_something_is_expected_outlives_a_restart(database: Database) -> None:
+    source = Source(name="g", provider=PROVIDERS["github"], scheme=PROVIDERS["github"].scheme, expect=Rate(count=1, per=21600.0))
+    sources = {"g": source, "h": replace(source, name="h", expect=None)}
+    config = Config(sources=sources, routes=(), flows={}, platforms={}, hash="", canonical="")
+    for now in (NOW, NOW + 60):  # as two workers do, one after the other
+        chore = expecting(lambda: config)
+        assert chore.needed is not None
+        with database.read() as connection:
+            assert chore.needed(connection) is (now == NOW)
+        database.write(lambda connection, now=now, chore=chore: chore.work(connection, now))
+        with database.read() as connection:
+            assert expected.since(connection) == {"g": NOW}
+    database.write(lambda connection: expecting(lambda: replace(config, sources={})).work(connection, NOW + 120))
+    with database.read() as connection:
+        assert expected.since(connection) == {}
 
 
 @pytest.mark.parametrize(

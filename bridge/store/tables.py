@@ -13,9 +13,9 @@ from bridge.store.act_tables import act, act_item
 from bridge.store.form_tables import form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "form_files", "hold", "learned",
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "expected", "form_files", "hold", "learned",
            "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
-HEAD = "0014"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+HEAD = "0015"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
@@ -108,6 +108,14 @@ alert = Table(
     Column("told_at", Float),
     Column("told", Integer, nullable=False),
     Column("resolved_at", Float),
+    sqlite_with_rowid=False,
+)
+
+expected = Table(
+    "expected",  # sources that say what they `expect`, and since when
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("since", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -13,7 +13,7 @@ from bridge.receive import replan
 from bridge.routes import Config
 from bridge.settings import Settings
 from bridge.standing import overview
-from bridge.store import alerts, events
+from bridge.store import alerts, events, expected
 from bridge.store.database import Database
 from bridge.troubles import Trouble, troubles
 from bridge.worker.housekeeping import Chore
@@ -48,6 +48,16 @@ class Alarm:
         for notice in notices:
             keep(connection, notice, self._config(), now)
         return len(notices)
+
+
+def expecting(config: Callable[[], Config]) -> Chore:
+    """Return the chore that keeps since when something is expected of each source that says so."""
+
+    def sources() -> set[str]:
+        return {one.name for one in config().sources.values() if one.expect is not None}
+
+    return Chore("expected_sources", EVERY, lambda connection, now: expected.keep(connection, sources(), now), quiet=True,
+                 needed=lambda connection: expected.since(connection).keys() != sources())  # fmt: skip
 
 
 def keep(connection: Connection, notice: alerting.Notice, config: Config, now: float) -> int:
