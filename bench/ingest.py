@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 import rig
@@ -34,11 +33,7 @@ globals().update(options(load_settings(os.environ), lambda _role: None))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=16)
-    given = parser.parse_args()
+    given = rig.asked(__doc__)
     with rig.folder() as path:
         script = rig.lua(path, rig.payload())
         (path / "bare.py").write_text(BARE)
@@ -46,23 +41,16 @@ def main() -> None:
         bare_port, port = rig.free_port(), rig.free_port()
         bare = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
         environ = {"FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}", "FLOWBRIDGE_DATA": str(path / "bare")}
-        results: dict[str, list[dict[str, float]]] = {"bare Flask view": [], "flowbridge": []}
         with (
             rig.process(bare, f"http://127.0.0.1:{bare_port}/", **environ) as first,
             rig.flowbridge(path, rig.routes("http://127.0.0.1:9/"), port, "web") as second,
         ):
-            servers = [("bare Flask view", bare_port, first.pid), ("flowbridge", port, second.pid)]
-            for number in range(given.runs + 1):
-                for name, at, pid in servers:
-                    before = rig.cpu(pid)
-                    result = rig.wrk(at, script, given.seconds, given.connections)
-                    result["cpu"] = (rig.cpu(pid) - before) / result["requests"] * 1e6
-                    if number:  # the first of each warms up
-                        results[name].append(result)
+            servers = {"bare Flask view": (bare_port, first.pid), "flowbridge": (port, second.pid)}
+            results = rig.in_turn(servers, script, given)
     report(results, given.connections)
 
 
-def report(results: dict[str, list[dict[str, float]]], connections: int) -> None:
+def report(results: rig.Results, connections: int) -> None:
     print(rig.machine())
     print(f"{connections} keep-alive connections, {rig.SIZE} byte payload, {len(results['flowbridge'])} runs in turn: median (min to max)")
     for name, runs in results.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import hmac
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -25,6 +26,7 @@ from bridge.samples import sample
 SECRET = "b3f1c0ffee" * 4
 SIZE = 9 * 1024  # bytes of the payload: between a GitHub push (7 KB) and a pull request (24 KB)
 HERE = Path(__file__).parent
+Results = dict[str, list[dict[str, float]]]
 
 SCHEMA = {
     "type": "object",
@@ -124,6 +126,27 @@ def wrk(port: int, script: Path, seconds: float, connections: int = 16) -> dict[
     out = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "RUN": os.urandom(6).hex()}).stdout
     requests, duration, p50, p99, errors = map(float, re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", out).groups())
     return {"rate": requests / duration * 1e6, "p50": p50 / 1000, "p99": p99 / 1000, "requests": requests, "errors": errors}
+
+
+def asked(doc: str) -> argparse.Namespace:
+    """Return what a measurement is asked on its command line: how long, how often, by how many connections."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--connections", type=int, default=16)
+    return parser.parse_args()
+
+
+def in_turn(servers: Mapping[str, tuple[int, int]], script: Path, given: argparse.Namespace) -> Results:
+    """Load servers (their port and process) in turn, as it was `asked`, and return what each run came to; `cpu`: µs of a request."""
+    results: Results = {name: [] for name in servers}
+    for number in range(given.runs + 1):
+        for name, (port, pid) in servers.items():
+            before = cpu(pid)
+            result = wrk(port, script, given.seconds, given.connections)
+            result["cpu"] = (cpu(pid) - before) / result["requests"] * 1e6
+            results[name] += [result] if number else []  # the first of each warms up
+    return results
 
 
 def free_port() -> int:

@@ -17,39 +17,27 @@ from pathlib import Path
 import rig
 
 KINDS = {"in clear": {}, "sealed": {"FLOWBRIDGE_ENCRYPTION_KEYS": urlsafe_b64encode(os.urandom(32)).decode()}}
-Results = dict[str, list[dict[str, float]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=16)
-    given = parser.parse_args()
+    given = rig.asked(__doc__)
     print(rig.machine())
     print(f"{given.connections} keep-alive connections, {rig.SIZE} byte payload, {given.runs} runs in turn: medians")
     report("receiving", receive(given))
     report("to the end", deliver(given))
 
 
-def receive(given: argparse.Namespace) -> Results:
-    results: Results = {name: [] for name in KINDS}
+def receive(given: argparse.Namespace) -> rig.Results:
     with rig.folder() as path, contextlib.ExitStack() as servers:
         script, running = rig.lua(path, rig.payload()), {}
         for name, environ in KINDS.items():
             port, routes = rig.free_port(), rig.routes("http://127.0.0.1:9/")
-            running[name] = port, servers.enter_context(rig.flowbridge(own(path, name), routes, port, "web", **environ))
-        for number in range(given.runs + 1):
-            for name, (port, process) in running.items():
-                before = rig.cpu(process.pid)
-                result = rig.wrk(port, script, given.seconds, given.connections)
-                result["cpu"] = (rig.cpu(process.pid) - before) / result["requests"] * 1e6
-                results[name] += [result] if number else []  # the first of each warms up
-    return results
+            running[name] = port, servers.enter_context(rig.flowbridge(own(path, name), routes, port, "web", **environ)).pid
+        return rig.in_turn(running, script, given)
 
 
-def deliver(given: argparse.Namespace) -> Results:
-    results: Results = {name: [] for name in KINDS}
+def deliver(given: argparse.Namespace) -> rig.Results:
+    results: rig.Results = {name: [] for name in KINDS}
     for _ in range(given.runs):
         for name, environ in KINDS.items():
             with rig.folder() as path, rig.stub(path) as stub_port:
@@ -69,7 +57,7 @@ def own(path: Path, name: str) -> Path:
     return folder
 
 
-def report(what: str, results: Results) -> None:
+def report(what: str, results: rig.Results) -> None:
     middle = {name: {key: rig.median([run[key] for run in runs]) for key in ("rate", "p99", "cpu")} for name, runs in results.items()}
     for name, found in middle.items():
         print(f"{what:12} {name:9} {found['rate']:7.0f}/s  p99 {found['p99']:5.1f} ms  {found['cpu']:4.0f} µs CPU each")

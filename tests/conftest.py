@@ -143,6 +143,17 @@ def store(new_sqlite: Callable[[Path], Database], folder: Path) -> Iterator[Data
     database.close()
 
 
+def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path, routes: str, **settings: str) -> Path:
+    """Make a project in a folder whose store is a SQLite file, have commands use it with these settings, and return its data folder."""
+    data = folder / "data"
+    data.mkdir()
+    shutil.copy(migrated_file, data / "flowbridge.db")
+    (folder / "routes.yaml").write_text(routes)
+    for name, value in {"CONFIG": folder / "routes.yaml", "DATA": data, **settings}.items():
+        monkeypatch.setenv(f"FLOWBRIDGE_{name}", str(value))
+    return data
+
+
 def new_postgres_database(server: str, template: str = "template1") -> str:
     """Make a database on a server, a copy of another one there, and return its URL; without a template it is empty."""
     name = f"test_{os.getpid()}_{next(_numbers)}"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event
+from conftest import NOW, make_delivery, make_event, project_in
 from cryptography.fernet import Fernet
 from forms import PNG
 from serving import Bridge, github, until
@@ -292,14 +292,8 @@ def test_a_duplicate_makes_an_emptied_event_whole_again(sealed: Database) -> Non
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
     """A project whose store is a SQLite file, and the environment of its commands."""
-    import shutil
-
-    data = tmp_path / "data"
-    data.mkdir()
-    shutil.copy(migrated_file, data / "flowbridge.db")
-    (tmp_path / "routes.yaml").write_text("version: 1\nsources: {contact: {provider: form}, github: {provider: github, secret: abc}}\n")
-    for name, value in {"CONFIG": tmp_path / "routes.yaml", "DATA": data, "ENCRYPTION_KEYS": OLD, "SECRET_KEY": SECRET_KEY}.items():
-        monkeypatch.setenv(f"FLOWBRIDGE_{name}", str(value))
+    routes = "version: 1\nsources: {contact: {provider: form}, github: {provider: github, secret: abc}}\n"
+    project_in(tmp_path, monkeypatch, migrated_file, routes, ENCRYPTION_KEYS=OLD, SECRET_KEY=SECRET_KEY)
     return tmp_path
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, new_postgres_database
+from conftest import NOW, make_delivery, make_event, new_postgres_database, project_in
 from cryptography.fernet import Fernet
 from serving import Bridge, until
 from sqlalchemy import insert, select, update
@@ -318,12 +318,7 @@ def test_keys_change_beside_a_bridge_that_works(request: pytest.FixtureRequest, 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
     """A project whose store is a SQLite file with something from before there were keys."""
-    data = tmp_path / "data"
-    data.mkdir()
-    shutil.copy(migrated_file, data / "flowbridge.db")
-    (tmp_path / "routes.yaml").write_text("version: 1\n")
-    for name, value in {"CONFIG": tmp_path / "routes.yaml", "DATA": data, "ENCRYPTION_KEYS": OLD, "SECRET_KEY": SECRET_KEY}.items():
-        monkeypatch.setenv(f"FLOWBRIDGE_{name}", str(value))
+    data = project_in(tmp_path, monkeypatch, migrated_file, "version: 1\n", ENCRYPTION_KEYS=OLD, SECRET_KEY=SECRET_KEY)
     database = Database(f"sqlite:///{data / 'flowbridge.db'}")
     fill(database, "zqmarkzq")
     database.close()
