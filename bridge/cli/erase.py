@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from bridge.cli.rereading import present_sources, reader
 from bridge.cli.selection import existing, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set
+    from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
     from bridge.audit import Act
     from bridge.model import Delivery
@@ -55,18 +56,13 @@ def erase(config: str | None, /, subject: str, source: str | None, field: str | 
     flowbridge erase - --anywhere --yes < subject.txt
     """
     from bridge.cli.act import go
-    from bridge.cli.doing import erasing
     from bridge.receipts import receipt
     from bridge.redaction import mark
     from bridge.store import blob_owners
     from bridge.subjects import Subject
 
     letters = _letters(subject)
-    wanted = Subject.of(letters, field, anywhere=anywhere)
-    if not (SHORTEST if anywhere else 1) <= len(wanted.text) <= LONGEST:
-        raise click.UsageError(f"a subject has {SHORTEST if anywhere else 1} to {LONGEST} letters, not {len(wanted.text)}")
-    if field and anywhere:
-        raise click.UsageError("--field and --anywhere do not go together")
+    _must_be_a_subject(Subject.of(letters, field, anywhere=anywhere), field, anywhere=anywhere)
     asked, settings = Asked.of(options | {"limit": 0}), settings_of(config, secrets=True)
     chosen = {"source": source, "field": field, "anywhere": anywhere or None}
     sources = present_sources(settings)
@@ -79,18 +75,34 @@ def erase(config: str | None, /, subject: str, source: str | None, field: str | 
         _tell_started(database, ids, as_json=asked.as_json and asked.dry_run)
         told = {"names": [receipt(settings.secret_key, "", wanted.text)], "rate": asked.rate,
                 "filters": {name: value for name, value in chosen.items() if value is not None}}  # fmt: skip
-        begun = not ids and not asked.dry_run  # then there is nothing to lose, and nobody is asked
-
-        def doing(database: Database, act: Act) -> Erasing:
-            nonlocal begun
-            begun = True
-            return erasing(database, act)
-
-        try:
+        with _settling(database, settings, were, wanted.text, begun=not ids and not asked.dry_run) as doing:
             go(database, settings, "erase", ids, {}, asked, {name: value for name, value in told.items() if value}, doing)
-        finally:  # it exits by an exception where something could not be done
-            if begun:
-                settle(database, settings, were, wanted.text)
+
+
+def _must_be_a_subject(wanted: Subject, field: str | None, *, anywhere: bool) -> None:
+    least = SHORTEST if anywhere else 1
+    if not least <= len(wanted.text) <= LONGEST:
+        raise click.UsageError(f"a subject has {least} to {LONGEST} letters, not {len(wanted.text)}")
+    if field and anywhere:
+        raise click.UsageError("--field and --anywhere do not go together")
+
+
+@contextmanager
+def _settling(database: Database, settings: Settings, were: Set[str], letters: str, *,
+              begun: bool) -> Iterator[Callable[[Database, Act], Erasing]]:  # fmt: skip
+    """Give what makes the act, and settle if that was done. `begun`: in any case; there is nothing to lose then, and nobody is asked."""
+    from bridge.cli.doing import erasing
+
+    def doing(database: Database, act: Act) -> Erasing:
+        nonlocal begun
+        begun = True
+        return erasing(database, act)
+
+    try:
+        yield doing
+    finally:  # it exits by an exception where something could not be done
+        if begun:
+            settle(database, settings, were, letters)
 
 
 def _letters(subject: str) -> str:

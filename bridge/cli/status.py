@@ -56,13 +56,19 @@ def status(config: str | None, /, as_json: bool) -> None:
 
 
 def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
-    return {
+    head = {
         "ok": not found,
         "problems": [{"key": one.key, "severity": one.severity, "what": one.what, "do": one.do} for one in found],
         "notes": notes(now),
         "at": iso(now.at),
         "version": now.version,
         "python": platform.python_version(),
+    }
+    return head | _running(now, store) | _kept(now) | _machine(now)
+
+
+def _running(now: Overview, store: str) -> dict[str, Any]:
+    return {
         "database": {"version": store, "size": now.database_size, "clock_ahead": now.database_ahead},
         "config": {
             "hash": now.config.hash,
@@ -75,6 +81,11 @@ def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
             {"pid": one.pid, "host": one.host, "role": one.role, "since": iso(one.since), "config_hash": one.config_hash}
             for one in now.processes
         ],
+    }
+
+
+def _kept(now: Overview) -> dict[str, Any]:
+    return {
         "sources": [
             {"name": one.name, "configured": one.is_configured, "last_event_at": iso(one.last_at), "today": one.today,
              "rejected_today": one.rejected_today, "files": one.files, "files_keep": one.files_keep}
@@ -98,6 +109,11 @@ def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
         "unknown": {"total": now.unknown, "for_a_person": now.held},
         "hold": None if now.hold_since is None else {"since": iso(now.hold_since), "reason": now.hold_reason},
         "counted_to": now.counted_to,
+    }  # fmt: skip
+
+
+def _machine(now: Overview) -> dict[str, Any]:
+    return {
         "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
         "certificate": None if now.certificate is None else {
             "url": now.certificate.url, "ends_at": iso(now.certificate.ends_at), "looked_at": iso(now.certificate.looked_at),

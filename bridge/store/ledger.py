@@ -208,23 +208,45 @@ def move(connection: Connection, delivery_id: str, to: Status, now: float, *, re
     if row is None:
         raise IllegalTransition(f"no delivery {delivery_id}")
     known = to_delivery(row, sealer_of(connection))
-    if to not in TRANSITIONS[known.status] or known.status is Status.SENDING:
-        under_way = known.status is Status.SENDING
+    _must_be_movable(known, to)
+    goes_to = lines.join(connection, known) if to is Status.QUEUED else to
+    values = _moved(known, goes_to, now, reason, run_id)
+    changed = connection.execute(
+        update(delivery).where(delivery.c.id == delivery_id, delivery.c.status == known.status).values(status=goes_to, **values)
+    )
+    if changed.rowcount != 1:
+        raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
+    seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
+    connection.execute(update(attempt).where(seen_to).values(late_at=None))
+    if ends(known, goes_to, followed=bool(run_id)):
+        lines.leave(connection, [known], now)
+    return known
+
+
+def _must_be_movable(known: Delivery, to: Status) -> None:
+    """Raise `IllegalTransition`, which says why, where a person cannot move it there."""
+    under_way = known.status is Status.SENDING
+    if to not in TRANSITIONS[known.status] or under_way:
         allowed = "nothing while its call is under way" if under_way else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
-        raise IllegalTransition(f"{delivery_id} is {known.status}: it can go to {allowed}, not to {to}")
-    parked = known.dead_kind is DeadKind.OURS  # and stays so, whatever a person does with it
-    if to is Status.QUEUED and parked:
-        raise IllegalTransition(f"{delivery_id} was never sendable ({known.reason}): mend the route, then replay {known.event_id}")
-    if to is Status.QUEUED and known.unsealable is not None:
-        raise IllegalTransition(f"{delivery_id} cannot be sent: {known.unsealable}")
-    if to is Status.QUEUED and known.inputs is None:
-        raise IllegalTransition(f"{delivery_id} cannot be sent again: its inputs were let go by the `retention` of its source")
-    if parked:
-        reason = ": ".join(filter(None, (reason, known.reason)))
-    values: dict[str, Any] = {"reason": reason, "slot": False, "lease": None, "lease_until": None, "poll_at": None}
-    values["dead_kind"] = DeadKind.OURS.value if parked else DeadKind.PERSON.value if to is Status.DEAD else None
-    if to is Status.QUEUED:
-        to = lines.join(connection, known)
+        raise IllegalTransition(f"{known.id} is {known.status}: it can go to {allowed}, not to {to}")
+    if to is not Status.QUEUED:
+        return
+    if known.dead_kind is DeadKind.OURS:
+        raise IllegalTransition(f"{known.id} was never sendable ({known.reason}): mend the route, then replay {known.event_id}")
+    if known.unsealable is not None:
+        raise IllegalTransition(f"{known.id} cannot be sent: {known.unsealable}")
+    if known.inputs is None:
+        raise IllegalTransition(f"{known.id} cannot be sent again: its inputs were let go by the `retention` of its source")
+
+
+def _moved(known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None) -> dict[str, Any]:
+    """What changes of a delivery that a person moves, beside its status. What was parked by planning stays so, whatever is done with it."""
+    parked = known.dead_kind is DeadKind.OURS
+    dead_kind = DeadKind.OURS if parked else DeadKind.PERSON if to is Status.DEAD else None
+    values: dict[str, Any] = {"slot": False, "lease": None, "lease_until": None, "poll_at": None}
+    values["dead_kind"] = dead_kind and dead_kind.value
+    values["reason"] = ": ".join(filter(None, (reason, known.reason))) if parked else reason
+    if to in (Status.QUEUED, Status.BLOCKED):
         values |= queued_again(known, now) | {"retry_attempts": known.attempts + known.retry.attempts}
         values["holds_key"] = to is Status.QUEUED and known.order is not None
     elif to is Status.DELIVERED:
@@ -232,16 +254,7 @@ def move(connection: Connection, delivery_id: str, to: Status, now: float, *, re
         values |= {"poll_at": now} if run_id else {"finished_at": now}
     else:
         values |= {"finished_at": now, "debounce_until": None}
-    changed = connection.execute(
-        update(delivery).where(delivery.c.id == delivery_id, delivery.c.status == known.status).values(status=to, **values)
-    )
-    if changed.rowcount != 1:
-        raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
-    seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
-    connection.execute(update(attempt).where(seen_to).values(late_at=None))
-    if ends(known, to, followed=bool(run_id)):
-        lines.leave(connection, [known], now)
-    return known
+    return values
 
 
 def queued_again(known: Delivery, due_at: float) -> dict[str, Any]:
