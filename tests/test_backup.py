@@ -213,7 +213,7 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
     [
         (said(format=backup.FORMAT + 1, flowbridge="9.0"), r"made by flowbridge 9\.0, which is newer"),
         (said(format="x"), "its manifest cannot be read"),
-        (said(schema="0001"), "its database has schema 0013, and its manifest says 0001"),
+        (said(schema="0001"), f"its database has schema {tables.HEAD}, and its manifest says 0001"),
         (said(blobs=2), "1 blobs of 2"),
         (lambda entries: entries.append((named("files/more"), b"x")), "goes on after its manifest"),
         (lambda entries: entries.pop(1), "secret_key is not what its manifest says"),

@@ -13,8 +13,8 @@ from bridge.store.act_tables import act, act_item
 from bridge.store.form_tables import form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "expected", "form_files", "hold", "learned",
-           "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "expected", "form_files", "hold",
+           "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
 HEAD = "0015"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
