@@ -14,7 +14,7 @@ from bridge.circuit import Circuit
 from bridge.model import Status
 from bridge.overview import ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
 from bridge.sealing import OFF
-from bridge.store import circuits, events, health
+from bridge.store import circuits, events, health, usual
 from bridge.store import overview as store
 from bridge.store.database import Database
 from bridge.troubles import notes, troubles
@@ -84,7 +84,8 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
          "platform gumloop says that it is full at 0 of 5 runs, and deliveries wait", "flowbridge show dlv_1"),
         ({"queue": [replace(LANE, due_at=NOW - 7200)]}, "deliveries of route triage are 120 min late", "flowbridge show dlv_1"),
         ({"queue": [replace(LANE, state="no platform")]}, "3 of route triage wait for platform gumloop, which is not", "--route triage"),
-        ({"held": 1}, "1 delivery with an unknown outcome wait", "flowbridge resolve"),
+        ({"held": 1}, "1 delivery with an unknown outcome waits for", "flowbridge resolve"),
+        ({"held": 2}, "2 deliveries with an unknown outcome wait for", "flowbridge resolve"),
         ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.QUEUED)]},
          "dlv_1 is queued, and attempt 1 of it has started run r1", "flowbridge cancel dlv_1, or it is started again"),
         ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.DELIVERED)]},
@@ -199,6 +200,25 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     assert (found.unknown, found.held, found.dead, found.dead_today) == (2, 1, 4, 1)
     assert found.workers == [(77, "here", NOW - 1)]
     assert found.circuits["gumloop"].open_until == OPEN.open_until
+
+
+def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> None:
+    first, second = make_event("1"), make_event("2")
+    for event in (first, second):
+        events.add(database, event, [make_delivery(event)], lambda *_: [])
+        put(database, make_delivery(event).id, status="delivered", run_state="failed", finished_at=NOW)
+
+    def ended() -> dict[str, tuple[int, int]]:
+        with database.read() as connection:
+            return usual.runs_ended(connection, NOW - 60)
+
+    assert ended() == {"triage": (2, 2)}
+    from bridge.store import rows, tables
+
+    with database.engine.begin() as connection:
+        again = make_delivery(first, id="dlv_again", status=Status.SHADOW)
+        connection.execute(tables.delivery.insert().values(rows.delivery_row(again, OFF)))
+    assert ended() == {"triage": (1, 1)}
 
 
 @pytest.fixture

@@ -33,8 +33,10 @@ FROM reject GROUP BY source
 """)
 _RUNS = text(f"""
 SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed
-FROM (SELECT route, run_state, finished_at FROM delivery ORDER BY seq DESC LIMIT {RUNS}) AS newest
-WHERE run_state IN ('done', 'failed') AND finished_at >= :since GROUP BY route
+FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC LIMIT {RUNS}) AS newest
+WHERE finished_at >= :since AND (run_state = 'done' OR run_state = 'failed' AND NOT EXISTS (
+    SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id AND later.route = newest.route AND later.seq > newest.seq))
+GROUP BY route
 """)  # noqa: S608 - a number of ours
 
 
@@ -69,6 +71,7 @@ def rejects(connection: Connection, now: float, lately: float) -> dict[str, tupl
 
 
 def runs_ended(connection: Connection, since: float) -> dict[str, tuple[int, int]]:
-    """Return by route the runs that ended since then, all and those that failed, among the newest deliveries."""
+    """Return by route the runs that ended since then, all and those that failed, among the newest deliveries; a failed one that was
+    replayed since is none of them."""
     rows: Any = connection.execute(_RUNS, {"since": since})
     return {row.route: (row.ended, row.failed) for row in rows}
