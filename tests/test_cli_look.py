@@ -289,6 +289,7 @@ def test_a_database_of_another_schema_is_said(store: Database) -> None:
     result = run("events")
     assert result.exit_code == 1 and "the database has schema 9999" in result.stderr
     assert "it is newer, so upgrade flowbridge" in result.stderr
+    assert f"not {tables.HEAD}: it is newer, so upgrade flowbridge" in run("db", "check").stdout
 
 
 def test_db_check_and_upgrade(folder: Path) -> None:

@@ -47,7 +47,7 @@ def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]
     no keys and nothing is sealed.
     """
     revision = migrate.revision(database)
-    problems = [] if revision == HEAD else [f"the schema is {revision or 'missing'}, not {HEAD}: flowbridge db upgrade"]
+    problems = [] if revision == HEAD else [f"the schema is {revision or 'missing'}, not {HEAD}: {migrate.remedy(revision)}"]
     counts: dict[str, int | None] = dict.fromkeys(COUNTED)
     problems += damage(database)
     with database.read() as connection:
