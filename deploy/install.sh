@@ -60,7 +60,7 @@ setting() {
         grep -qxF "$1=$2" "$root/etc/flowbridge/.env" || echo "kept   $1, which is another in $root/etc/flowbridge/.env"
         return
     fi
-    run sh -c "echo '$1=$2' >>'$root/etc/flowbridge/.env'"
+    run sh -c "printf '\n$1=$2\n' >>'$root/etc/flowbridge/.env'" # on a line of its own, also where the last one has no end
 }
 setting FLOWBRIDGE_TRUSTED_PROXIES 127.0.0.1
 [ -z "$url" ] || setting FLOWBRIDGE_PUBLIC_URL "$url"
