@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -234,7 +234,6 @@ def test_a_worker_whose_clock_is_wrong_takes_nothing_over(postgresql: Database, 
             (one,) = add(postgresql, on_unknown="hold")
             until(lambda: fake.starts, what="a call")
             wrong = made(postgresql, configured(gumloop(fake)))
-            wrong._now._ahead = 0.0
             monkeypatch.setattr(clock, "time", _Ahead(really, 300.0))
             wrong.step()
             assert get(postgresql, one).status == "sending"
@@ -244,13 +243,29 @@ def test_a_worker_whose_clock_is_wrong_takes_nothing_over(postgresql: Database, 
 
 
 class _Ahead:
-    def __init__(self, really: object, seconds: float) -> None:
-        self._really, self._seconds = really, seconds
+    """The module `time` of a machine whose clock is so many seconds ahead."""
+
+    def __init__(self, really: Callable[[], float], seconds: float) -> None:
+        self._really, self._seconds, self.clock_gettime = really, seconds, time.clock_gettime
 
     def time(self) -> float:
-        return self._really() + self._seconds  # type: ignore[operator]
+        return self._really() + self._seconds
 
 
+def test_a_clock_that_is_stepped_dates_nothing_wrong(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was 45 s ahead and is 45 s behind: an intent that went by what was known of the first would be 90 s too early."""
+    from bridge.store import clock
+
+    really = time.time
+    monkeypatch.setattr(clock, "time", _Ahead(really, 45.0))
+    now = clock.Clock(postgresql)
+    now.set()
+    assert now() == pytest.approx(really(), abs=10)
+    assert clock.ahead(postgresql) == pytest.approx(-45.0, abs=10)
+    monkeypatch.setattr(clock, "time", _Ahead(really, -45.0))
+    assert now() == pytest.approx(really(), abs=10)
+    now.set()
+    assert now() == pytest.approx(really(), abs=10)
 
 
 # -- everything, with real processes, while the server itself dies
