@@ -196,8 +196,8 @@ def _of_deliveries(now: Overview) -> Iterator[Trouble]:
                 f"flowbridge show {lane.oldest_id} says why",
             )
     if now.held:
-        waits = "waits" if now.held == 1 else "wait"
-        yield Trouble("unknown", f"{_number(now.held, now)} with an unknown outcome {waits} for a person", "flowbridge resolve")
+        wait = "waits" if now.held == 1 else "wait"
+        yield Trouble("unknown", f"{_number(now.held, now)} with an unknown outcome {wait} for a person", "flowbridge resolve")
     for one in now.late_starts:
         waits = one.status in (Status.QUEUED, Status.BLOCKED)
         what = f"{one.delivery_id} is {one.status}, and attempt {one.attempt} of it has started run {one.run_id}, as its late answer says"
