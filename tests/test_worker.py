@@ -26,12 +26,13 @@ from bridge.flows import flow
 from bridge.flows.host import Host, start_host
 from bridge.flows.library import Library
 from bridge.flows.ready import READY
-from bridge.model import Delivery, Retry, Status
+from bridge.model import Answer, Call, Delivery, Lost, Retry, Status
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Mode, Platform, Route
 from bridge.send import Sender
 from bridge.settings import Settings, load_settings
 from bridge.store import claims, events, ledger, runs, tables
+from bridge.store.bell import Listener
 from bridge.store.database import Database
 from bridge.wake import Wake
 from bridge.worker import Worker, loop
@@ -416,6 +417,34 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(sq
     assert slots(sqlite) == len(delivered)
     with sqlite.read() as connection:
         assert connection.execute(select(tables.worker)).all() == []
+
+
+def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(database: Database) -> None:
+    """Its looks hang. Whoever else works may look at once, and on PostgreSQL is woken."""
+    looks, go_on, heard, sender = threading.Event(), threading.Event(), threading.Event(), Sender()
+
+    def send(call: Call, seconds: float) -> Answer | Lost:
+        if "start_pipeline" not in call.url:
+            looks.set()
+            go_on.wait(60)
+        return sender.send(call, seconds)
+
+    listener = Listener(database, heard.set)
+    listener.start()
+    try:
+        with FakePlatform(run_seconds=60) as fake, working(database, configured(gumloop(fake)), send=send):
+            (one,) = add(database)
+            until(looks.is_set, what="a look")
+            if not database.is_sqlite:
+                until(heard.is_set, what="one who listens")
+                heard.clear()
+        with database.read() as connection:
+            poll_at = connection.execute(select(tables.delivery.c.poll_at).where(tables.delivery.c.id == one)).scalar_one()
+        assert poll_at < time.time() + claims.LEASE
+        assert database.is_sqlite or heard.wait(15)
+    finally:
+        go_on.set()
+        listener.close()
 
 
 def test_what_does_not_end_in_time_is_unknown(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:

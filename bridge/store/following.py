@@ -61,10 +61,10 @@ def claim_polls(
     return [(to_delivery(row, sealer), row.polls) for row in rows]
 
 
-def hand_back(connection: Connection, looks: Sequence[tuple[Delivery, int]], now: float) -> None:
-    """Have runs looked at again at once that were taken and never looked at."""
-    if looks:
-        taken = delivery.c.id.in_([one.id for one, _ in looks]) & (delivery.c.poll_at > now)
+def hand_back(connection: Connection, ids: Collection[str], now: float) -> None:
+    """Have the runs of these deliveries looked at at once, by whoever comes: they were taken to be looked at, and were not."""
+    if ids:
+        taken = delivery.c.id.in_(ids) & (delivery.c.poll_at > now)
         connection.execute(update(delivery).where(taken).values(poll_at=now))
 
 

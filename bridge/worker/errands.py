@@ -165,8 +165,12 @@ class Errands:
             if done:
                 log.info("errand", errand=errand.name, done=dict(done))
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Have what is under way end soon."""
         self._over.set()
+
+    def close(self) -> None:
+        """Have what is under way end, and wait a little for it."""
+        self.end()
         if self._thread is not None:
             self._thread.join(5.0)

@@ -62,9 +62,15 @@ class Housekeeper:
         """Begin."""
         self._thread.start()
 
-    def close(self) -> None:
-        """End, and let another lead."""
+    def end(self) -> None:
+        """Begin nothing any more, and have what is under way end soon."""
         self._over.set()
+        if self._errands is not None:
+            self._errands.end()
+
+    def close(self) -> None:
+        """Wait a little for what is under way, and let another lead."""
+        self.end()
         if self._errands is not None:
             self._errands.close()
         self._thread.join(5.0)

@@ -36,7 +36,7 @@ class Looks:
     def __init__(self, config: Callable[[], Config], send: Send, reconciler: Reconciler, calls: Pool, report: Report,
                  now: Callable[[], float]) -> None:  # fmt: skip
         self._config, self._send, self._reconciler, self._calls, self._report, self._now = config, send, reconciler, calls, report, now
-        self._under_way: set[str] = set()  # by delivery id
+        self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
         self._usual: dict[Flow, Usual] = {}
         self._silent: dict[Flow, float] = {}  # lists that are not asked, until then
         self._failed: dict[str, int] = {}  # by delivery id: looks in a row that learned nothing
@@ -46,7 +46,7 @@ class Looks:
 
     def __len__(self) -> int:
         """How many are under way."""
-        return len(self._under_way)
+        return len(self.under_way)
 
     # -- in a turn
 
@@ -113,7 +113,7 @@ class Looks:
             self._learn(followed, report)
         by_flow: dict[Flow, list[Followed]] = defaultdict(list)
         for followed, polls in taken.looks:
-            self._under_way.add(followed.id)
+            self.under_way.add(followed.id)
             if followed.status is Status.UNKNOWN:
                 self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]
             else:
@@ -177,7 +177,7 @@ class Looks:
         self._report(lambda ended: self._told([], ended, unknown))
 
     def _told(self, looks: Sequence[tuple[Delivery, int, RunReport]], ended: Ended, unknown: Delivery | None = None) -> None:
-        self._under_way -= {followed.id for followed, _, _ in looks} | ({unknown.id} if unknown else set())
+        self.under_way -= {followed.id for followed, _, _ in looks} | ({unknown.id} if unknown else set())
         self._changed = True
         ended.looks += looks
 

@@ -21,7 +21,7 @@ from bridge.routes import Config, Platform
 from bridge.settings import Settings
 from bridge.shares import Shares
 from bridge.start import local_platform
-from bridge.store import claims, health, ledger
+from bridge.store import bell, claims, following, health, ledger
 from bridge.store.bell import Listener
 from bridge.store.claims import Allowed, Claim
 from bridge.store.clock import Clock
@@ -48,7 +48,7 @@ BEAT = 3.0  # seconds between heartbeats
 IDLE = 0.2  # seconds between looks at the queue when nobody rings
 QUIET = 1.0  # the same where a ring would be heard from other machines too, and nothing becomes due by itself meanwhile
 TICK = 0.005  # the same while calls wait for a thread
-DRAIN = 8.0  # seconds given to calls under way when the worker is told to stop
+DRAIN = 7.0  # seconds given to calls under way when the worker is told to stop
 
 
 class Worker:
@@ -93,12 +93,13 @@ class Worker:
         self._listener.start()
         self._housekeeper.start()
         while not self._stopping and not self._is_lost:
-            self._wait()
             self.step()
+            self._wait()
         self._stopping = True
+        self._housekeeper.end()
+        self._drain()
         self._housekeeper.close()
         self._listener.close()
-        self._drain()
         if self._is_lost:
             raise BridgeError("the flow host died; the worker has to be started again")
 
@@ -269,9 +270,15 @@ class Worker:
     # -- the end
 
     def _drain(self) -> None:
-        """Hand back what has not begun, let the calls under way end, and write down how; then say goodbye."""
+        """Hand back what has not begun, and looks at runs; let the calls under way end, and write down how; then say goodbye."""
         untouched = [self._held.pop(key) for key in self._calls.cancel() & self._held.keys()]
-        self._try(lambda: self._database.write(lambda connection: claims.hand_back(connection, untouched)))  # else their leases run out
+
+        def let_go(connection: Connection) -> None:
+            claims.hand_back(connection, untouched)
+            following.hand_back(connection, self._looks.under_way, self._now())  # those whose answer is still heard may be made twice
+
+        self._try(lambda: self._database.write(let_go))  # else others wait until leases run out
+        bell.ring(self._database)
         until = time.monotonic() + DRAIN
         while (self._held or (self._local is not None and self._local.busy)) and time.monotonic() < until:
             self._wake.wait(0.1)

@@ -66,7 +66,7 @@ class Taken:
 def hand_back(connection: Connection, taken: Taken, worker: str, now: float) -> None:
     """Give back what a turn took, if it did: nobody has begun any of it. `worker`: who took it."""
     claims.hand_back(connection, taken.claims)
-    following.hand_back(connection, taken.looks, now)
+    following.hand_back(connection, [one.id for one, _ in taken.looks], now)
     runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
 
 
