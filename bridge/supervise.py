@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
+from typing import NoReturn
 
 from bridge import counting, exposition, tracing
 from bridge.affinity import pin
@@ -45,7 +46,7 @@ log = get_logger()
 
 PREPARED = "prepared"
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
-AHEAD = 1.0  # seconds that a process has to end before the next is told to
+AHEAD = 7.5  # seconds that the worker has to end before the receivers are told to: until then nobody who calls waits for it
 STEADY = 60.0  # a process that lived this long is restarted at once
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -95,7 +96,7 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
     if child == 0:
         os.close(answers)
         os.dup2(2, 1)  # stdout holds a command's answer only
-        _end(lambda: _prepare(settings, loaded, told))
+        end(lambda: _prepare(settings, loaded, told))
     os.close(told)
     with open(answers, "rb") as file:  # noqa: PTH123 - it is an open pipe
         said = file.read(65536).decode("utf-8", "replace")
@@ -173,6 +174,7 @@ class Child:
     started_at: float = 0.0
     failures: int = 0
     restart_at: float | None = field(default=0.0)
+    ahead: float = 0.0  # seconds that it has to end before those that were listed before it are told to
     reread: Callable[[], None] = lambda: None  # called on SIGHUP
 
 
@@ -183,7 +185,7 @@ def everything(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence
     following = Following(bound, reached_at(loaded, settings.local_base_url, bound.local_base_url))
     return [
         Child("web", lambda: receive_forever(settings, following, wake, sockets, faults)),
-        Child("work", lambda: work_forever(settings, following, wake)),
+        Child("work", lambda: work_forever(settings, following, wake), ahead=AHEAD),
         reader(bound, loaded, following),
     ]
 
@@ -245,7 +247,7 @@ class Supervisor:
             die_with_parent()
             if os.getppid() != parent:  # it died before we could ask
                 os._exit(1)
-            _end(child.work)
+            end(child.work)
         log.debug("started", process=child.name, pid=child.pid)
 
     def _reap(self) -> None:
@@ -266,7 +268,7 @@ class Supervisor:
         for child in reversed(self._children):  # the worker before the receivers: its calls to the local platform are still answered
             if child.pid:
                 os.kill(child.pid, signal.SIGTERM)
-            self._wait_for([child], min(until, time.monotonic() + AHEAD))
+            self._wait_for([child], time.monotonic() + child.ahead)
         self._wait_for(self._children, until)
         late = [child.name for child in self._children if child.pid]
         self._signal(signal.SIGKILL)
@@ -283,8 +285,8 @@ class Supervisor:
                 os.kill(child.pid, number)
 
 
-def _end(work: Callable[[], None]) -> None:
-    """Do the work of a forked process and end it without the parent's exit handlers."""
+def end(work: Callable[[], object]) -> NoReturn:
+    """Do the work of a process and end it at once, without exit handlers: those of a forked one are its parent's."""
     code = 1
     try:
         work()

@@ -396,7 +396,8 @@ class Sender:
 
 def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
     """Three restarts under a stream of events, each as soon as a receiver answers again: every one is answered 202 and kept, once."""
-    with Activated(tmp_path, environ={"GITHUB_SECRET": SECRET}) as bridge:
+    patient = {"bridge.web.receiver.LAST_WORD": 2.0}  # what gunicorn gives kept connections: the senders here may be slow
+    with Activated(tmp_path, environ={"GITHUB_SECRET": SECRET}, constants=patient) as bridge:
         senders = [Sender(bridge, f"{keeps}-{n}", keeps) for keeps in (True, False) for n in range(3)]
         threads = [threading.Thread(target=each.run) for each in senders]
         for thread in threads:
@@ -425,15 +426,29 @@ def main_of(bridge: Bridge) -> int:
     return next(iter(children_of(bridge.pid)), 0)
 
 
-def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered(tmp_path: Path) -> None:
-    with Activated(tmp_path) as bridge, socket.create_connection(("127.0.0.1", bridge.port), 20) as sock:
-        body = b'{"late": true}'
-        sent = head("POST", "/hooks/github", github(body, Content_Length=str(len(body)), Connection="close")) + body
+def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_holds_up_nobody(tmp_path: Path) -> None:
+    body = b'{"late": true}'
+    with (
+        Activated(tmp_path, constants={"bridge.web.receiver.LAST_WORD": 60.0}) as bridge,
+        socket.create_connection(("127.0.0.1", bridge.port), 20) as sock,
+    ):
         until(lambda: _accepted(bridge, sock), what="a receiver that has accepted")
-        os.kill(main_of(bridge), signal.SIGTERM)
-        time.sleep(0.3)  # the receivers' end has begun; there is no sign of it from outside
-        sock.sendall(sent)
+        before = main_of(bridge)
+        os.kill(before, signal.SIGTERM)
+        for _ in range(3):  # from the second on it was accepted after the end had begun
+            until(lambda: _is_told_to_go(bridge), what="an answer at the end")
+        assert main_of(bridge) == before
+        sock.sendall(head("POST", "/hooks/github", github(body, Content_Length=str(len(body)), Connection="close")) + body)
         assert read_answer(sock).status == 202
+        assert until(lambda: main_of(bridge) not in (0, before), what="another process")
+
+
+def _is_told_to_go(bridge: Bridge) -> bool:
+    """Whether who would keep a connection is told that it ends: the receivers' end has begun. Each answer is 202 in any case."""
+    headers = github(b"{}", Content_Length="2", Connection="keep-alive")
+    answer = exchange(bridge.port, head("POST", "/hooks/github", headers) + b"{}")
+    assert answer.status == 202
+    return answer.headers.get("connection", "").lower() == "close"
 
 
 def _accepted(bridge: Bridge, sock: socket.socket) -> bool:

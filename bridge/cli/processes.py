@@ -80,7 +80,8 @@ def serve(config: str | None, bind: str | None) -> None:
     wake = Wake()
     click.echo(f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}", err=True)
     watch = Watch(notify, supervise.as_bound(settings, sockets).bind, lambda: wake.seen_at)
-    sys.exit(supervise.Supervisor(supervise.everything(settings, loaded, wake, sockets), watch).run())
+    supervisor = supervise.Supervisor(supervise.everything(settings, loaded, wake, sockets), watch)
+    supervise.end(lambda: sys.exit(supervisor.run()))  # nothing is left to tidy up, and whoever is started next waits for the end
 
 
 @click.command()
@@ -132,10 +133,11 @@ def _run(name: str, work: Callable[[Following], None], settings: Settings, loade
         work(_following(settings, loaded))
         return
     from bridge.reload import Following
-    from bridge.supervise import Child, Supervisor, reader
+    from bridge.supervise import Child, Supervisor, end, reader
 
     following = Following(settings, loaded)
-    sys.exit(Supervisor([Child(name, lambda: work(following)), reader(settings, loaded, following)], watch).run())
+    supervisor = Supervisor([Child(name, lambda: work(following)), reader(settings, loaded, following)], watch)
+    end(lambda: sys.exit(supervisor.run()))
 
 
 @click.command()

@@ -30,7 +30,7 @@ STATUSES = {
 NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
 _DEFER = getattr(gthread, "_DEFER", None)  # not every gunicorn that is allowed has it
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
-LAST_WORD = 2.0  # seconds that a connection which has said nothing yet has for it when the end begins
+LAST_WORD = 1.0  # seconds that a connection which says nothing has for it when the end begins
 HEAD_TIME = 10.0  # seconds from the first byte of a request to the end of its head; its body then has a time of its own
 
 
@@ -41,7 +41,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """
 
     balance: Balance | None = None  # given after the fork
-    _looked = 0.0
+    _looked = _last_word = 0.0
 
     def accept(self, listener: Any) -> None:
         """Accept a connection, unless a receiver that holds fewer of them does so at once."""
@@ -51,6 +51,33 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.balance.let_go_first()
         super().accept(listener)
         self.balance.tell(self.nr_conns)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin the end: who has a connection and says nothing has little time left to say something."""
+        if self.alive:
+            self._last_word = time.monotonic() + LAST_WORD
+            for conn in self._silent():
+                conn.timeout = min(conn.timeout, self._last_word)
+        super().handle_exit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept connections or not. At the end new ones are accepted for as long as silent ones are listened to.
+
+        Else they would wait for these, and then for the receiver that comes next.
+        """
+        listens = not self.alive and time.monotonic() < self._last_word and bool(self._silent())
+        super().set_accept_enabled(enabled or listens)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for something to happen and do what is to be done then; at the end not for long, since it is over when nobody is left."""
+        if not self.alive:
+            self.set_accept_enabled(False)
+            timeout = min(timeout, 0.05)
+        super().wait_for_and_dispatch_events(timeout)
+
+    def _silent(self) -> list[TConn]:
+        """Return the connections that are open and say nothing."""
+        return [*self.keepalived_conns, *getattr(self, "pending_conns", ())]
 
     def handle(self, conn: TConn) -> Any:
         """Handle one request of a connection; one that says nothing yet goes back to the main loop, which waits without a thread."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +85,17 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         """Fork a receiver. Told to end before it listens to signals it hears of it later, else it would go on and be killed at its work."""
         with deaf():
             return super().spawn_worker()
+
+    def stop(self, graceful: bool = True) -> None:
+        """End the receivers. gunicorn looks ten times a second whether they have; meanwhile who calls waits for those that come next."""
+        if graceful:
+            until = time.monotonic() + self.cfg.graceful_timeout
+            self.kill_workers(signal.SIGTERM)
+            while self.WORKERS and time.monotonic() < until:
+                self.reap_workers()
+                time.sleep(0.005)
+            self.kill_workers(signal.SIGKILL)
+        super().stop(graceful)
 
     def handle_int(self) -> None:
         self.handle_term()
