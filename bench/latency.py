@@ -40,10 +40,11 @@ def main() -> None:
         print(f"{name:27} p50 {quantile(values, 0.5):6.1f} ms  p99 {quantile(values, 0.99):6.1f} ms  max {values[-1]:6.1f} ms")
 
 
-def send(port: int, body: bytes, rate: float, seconds: float, run: str = "l") -> dict[str, tuple[float, float]]:
-    """Send events on schedule; return (when acknowledged, how long that took from the scheduled time) of each.
+def send(port: int, body: bytes, rate: float, seconds: float, run: str = "l", *, threads: int = 16, over: threading.Event | None = None,
+         refused: list[str] | None = None) -> dict[str, tuple[float, float]]:  # fmt: skip
+    """Send events on schedule, until `over` is set; return (when acknowledged, how long that took from the scheduled time) of each.
 
-    Their ids begin with `run`.
+    Their ids begin with `run`. What is not acknowledged goes to `refused`; without it that is an error.
     """
     signature = (rig.hmac.new(rig.SECRET.encode(), body, "sha256")).hexdigest()
     waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
@@ -52,27 +53,41 @@ def send(port: int, body: bytes, rate: float, seconds: float, run: str = "l") ->
     def post() -> None:
         while (item := waiting.get()) is not None:
             number, due = item
-            connection = http.client.HTTPConnection("127.0.0.1", port)
             headers = {"Content-Type": "application/json", "X-GitHub-Event": "issues", "X-GitHub-Delivery": f"{run}-{number}",
                        "X-Hub-Signature-256": f"sha256={signature}", "Connection": "close"}  # fmt: skip
-            connection.request("POST", "/hooks/github", body, headers)
-            answer = json.loads(connection.getresponse().read())
-            acks[answer["event_id"]] = (time.time(), time.monotonic() - due)
-            connection.close()
+            try:
+                answer = json.loads(ask(port, body, headers))
+                acks[answer["event_id"]] = (time.time(), time.monotonic() - due)
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                if refused is None:
+                    raise
+                refused.append(repr(error))
 
-    threads = [threading.Thread(target=post) for _ in range(16)]
-    for thread in threads:
-        thread.start()
+    senders = [threading.Thread(target=post) for _ in range(threads)]
+    for sender in senders:
+        sender.start()
     began = time.monotonic()
     for number in range(int(rate * seconds)):
         due = began + number / rate
         time.sleep(max(0.0, due - time.monotonic()))
+        if over is not None and over.is_set():
+            break
         waiting.put((number, due))
-    for _ in threads:
+    for _ in senders:
         waiting.put(None)
-    for thread in threads:
-        thread.join()
+    for sender in senders:
+        sender.join()
     return acks
+
+
+def ask(port: int, body: bytes, headers: dict[str, str]) -> bytes:
+    """Post an event on a connection of its own; return what was answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("POST", "/hooks/github", body, headers)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A flow platform with few slots, on loopback: python slots.py PORT SLOTS SECONDS [OTHERS].
+"""A flow platform with few slots, on loopback: python slots.py PORT SLOTS SECONDS [OTHERS [CALL]].
 
 It starts, tells and lists runs as Gumloop does: each takes SECONDS, and beyond SLOTS a start is refused with 429. Others hold up to OTHERS
-of the slots, now more, now fewer. GET /stats tells what it was asked.
+of the slots, now more, now fewer. The answer to a start takes CALL seconds. GET /stats tells what it was asked, GET /started which events
+were started, and when.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ def stats(_: dict) -> tuple[int, dict]:
     return 200, asked | {"ended": len(runs) - active(now), "last_end": max((run["ends_at"] for run in runs.values()), default=0.0)}
 
 
+def started(_: dict) -> tuple[int, dict]:
+    return 200, {"started": [(run["inputs"]["event_id"], run["created_at"]) for run in runs.values()]}
+
+
 def told(run: dict) -> dict:
     over = run["ends_at"] <= time.time()
     stamp = lambda at: datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")  # noqa: E731
@@ -61,7 +66,7 @@ def told(run: dict) -> dict:
 
 
 ANSWERS = {"/api/v1/start_pipeline": start, "/api/v1/get_pl_run": look, "/api/v1/get_plrun_saved_item_map": newest, "/stats": stats,
-           "/": lambda _: (200, {})}  # fmt: skip
+           "/started": started, "/": lambda _: (200, {})}  # fmt: skip
 
 
 class Platform(asyncio.Protocol):
@@ -81,7 +86,8 @@ class Platform(asyncio.Protocol):
             status, value = ANSWERS[parts.path](given)
             payload = json.dumps(value).encode()
             head = f"HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
-            self.transport.write(head.encode() + payload)
+            wait = call if parts.path.endswith("/start_pipeline") else 0.0
+            asyncio.get_running_loop().call_later(wait, self.transport.write, head.encode() + payload)
 
 
 async def come_and_go(most: int) -> None:
@@ -106,4 +112,5 @@ async def main() -> None:
 
 
 slots, seconds = int(sys.argv[2]), float(sys.argv[3])
+call = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
 asyncio.run(main())

@@ -73,7 +73,10 @@ if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
     echo "No service was started: systemd does not run here, or DESTDIR is set."
 elif systemctl is-enabled --quiet flowbridge.service 2>/dev/null || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
     run systemctl daemon-reload
-    run systemctl try-restart flowbridge.service flowbridge-web.service 'flowbridge-work@*.service'
+    # One after another, each once the one before says that it is ready: of several workers some are always there.
+    for unit in $(systemctl list-units --plain --no-legend 'flowbridge-work@*.service' | cut -d ' ' -f 1) flowbridge-web.service flowbridge.service; do
+        run systemctl try-restart "$unit"
+    done
 else
     run systemctl daemon-reload
     run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service
