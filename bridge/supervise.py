@@ -90,7 +90,8 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
 
     `SettingsError` with what was wrong: with the store, or with flows.py.
     """
-    Sealer(settings.encryption_keys)  # what sealing takes is in memory before anything is forked
+    Sealer(settings.encryption_keys)  # what sealing takes is in memory before anything is forked,
+    Database.of(settings)  # and so is the database's driver; nothing is opened
     answers, told = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
