@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 T = TypeVar("T")
 PATIENCE = 60.0  # seconds
@@ -59,6 +60,15 @@ def call(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
     command, env = [sys.executable, "-m", "bridge", *arguments], dict(environ or environment())
     options = {"text": True, "stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60, "check": False}
     return subprocess.run(command, cwd=folder, env=env, **options)  # type: ignore[call-overload, no-any-return]  # noqa: PLW1510
+
+
+def call_here(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The same in this process, in a tenth of the time, where it is what the command does that matters."""
+    from command_line import run
+
+    with chdir(folder), patch.dict(os.environ, dict(environ or environment()), clear=True):
+        done = run(*arguments)
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def eventually(look: Callable[[], T]) -> T:

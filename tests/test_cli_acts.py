@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from command_line import lines, run
 from conftest import NOW, make_delivery, make_event
-from processes import call, environment, eventually, running
+from processes import call_here, environment, eventually, running
 from sqlalchemy import func, select, update
 
 from bridge.audit import Act
@@ -95,7 +95,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert one.done < done_so_far(database) < MANY
-    finished = call(tmp_path, "acts", "resume", one.id[:-2], "--yes", "--rate", "1000/s", "--json", environ=environ)
+    finished = call_here(tmp_path, "acts", "resume", one.id[:-2], "--yes", "--rate", "1000/s", "--json", environ=environ)
     assert finished.returncode == 0, finished.stderr
     one = audit.find(database, one.id)
     assert (one.done, one.refused, one.left, one.finished_at is not None) == (MANY, 0, 0, True)
@@ -105,7 +105,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
         assert planned(database) == Counter(dict.fromkeys(ids, 1))
     else:
         assert {found.status for found in queries.list_deliveries(database, Filters(), 0)} == {Status.CANCELLED}
-    assert "nothing is left of it" in call(tmp_path, "acts", "resume", one.id, environ=environ).stderr
+    assert "nothing is left of it" in call_here(tmp_path, "acts", "resume", one.id, environ=environ).stderr
 
 
 def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(database: Database, tmp_path: Path, environ: dict[str, str]) -> None:
@@ -118,7 +118,7 @@ def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(database: Database, tmp_pat
     assert f"{one.id}: Ctrl-C stops it" in stderr
     gone = f"Stopped. {one.done} of {MANY} deliveries are through; `flowbridge acts resume {one.id}` goes on with the rest"
     assert stderr.splitlines()[-1] == gone
-    left = call(tmp_path, "acts", "resume", one.id, "--dry-run", environ=environ)
+    left = call_here(tmp_path, "acts", "resume", one.id, "--dry-run", environ=environ)
     assert left.stdout == f"{MANY - one.done} deliveries of {MANY} left to cancel\n"
 
 
@@ -143,7 +143,7 @@ def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(sqlite: Datab
     assert full.stderr.splitlines()[-1].startswith("Error: OperationalError: ")
     assert full.stderr.splitlines()[-1].endswith(f"`flowbridge acts resume {one.id}` goes on with the rest")
     assert 0 < one.done < 300 and planned(sqlite).total() == one.done
-    assert call(tmp_path, "acts", "resume", one.id, "--yes", environ=environ).returncode == 0
+    assert call_here(tmp_path, "acts", "resume", one.id, "--yes", environ=environ).returncode == 0
     assert planned(sqlite) == Counter(dict.fromkeys(ids, 1))
 
 

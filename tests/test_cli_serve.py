@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import call, environment, eventually, free_port, is_listening, running
+from processes import call_here, environment, eventually, free_port, is_listening, running
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
 
 @pytest.fixture
 def run(serving: tuple[Path, str]) -> Run:
-    return lambda *arguments: call(serving[0], *arguments)
+    return lambda *arguments: call_here(serving[0], *arguments)
 
 
 def json_lines(result: subprocess.CompletedProcess[str]) -> list[Any]:
@@ -168,9 +168,9 @@ def test_a_run_of_the_local_platform_is_watched_and_ended(serving: tuple[Path, s
 def test_without_a_server_the_local_platform_says_what_is_missing(tmp_path: Path) -> None:
     platforms = "{local: {type: local}, hook: {type: http, url: 'https://example.com/x'}}"
     (tmp_path / "routes.yaml").write_text(f"version: 1\nplatforms: {platforms}\n")
-    result = call(tmp_path, "flows", "list", environ=environment(FLOWBRIDGE_BIND=f"127.0.0.1:{free_port()}"))
+    result = call_here(tmp_path, "flows", "list", environ=environment(FLOWBRIDGE_BIND=f"127.0.0.1:{free_port()}"))
     assert (result.returncode, "is it running?" in result.stderr) == (1, True)
-    assert "has no list of flows" in call(tmp_path, "flows", "list", "hook").stderr
+    assert "has no list of flows" in call_here(tmp_path, "flows", "list", "hook").stderr
 
 
 def test_tail_waits_for_the_first_start(tmp_path: Path) -> None:

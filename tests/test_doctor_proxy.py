@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from processes import call
+from processes import call_here
 from serving import SECRET, Bridge, github
 
 from bridge import dry
@@ -95,7 +95,7 @@ def anew(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def doctor(bridge: Bridge, target: str, **more: str) -> tuple[int, Mapping[tuple[str, str], tuple[str, str]]]:
-    done = call(bridge.folder, "doctor", "--to", target, "--json", environ={**bridge.environ, **more})
+    done = call_here(bridge.folder, "doctor", "--to", target, "--json", environ={**bridge.environ, **more})
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert found, done.stderr
     return done.returncode, {(one["check"], one["of"]): (one["result"], one["found"]) for one in found}
@@ -141,13 +141,13 @@ def test_what_signs_the_url_is_signed_for_what_the_sender_calls(bridge: Bridge) 
     _, found = doctor(bridge, here, FLOWBRIDGE_PUBLIC_URL="https://other.example.com")
     assert f"https://other.example.com/hooks/square was called, which is taken for {PUBLIC}/hooks/square" in found["good", "square"][1]
     assert found["good", "github"][0] == "ok", "it signs no URL"
-    sent = call(bridge.folder, "sample", "square", "--to", here, "--tamper", "body", environ=bridge.environ)
+    sent = call_here(bridge.folder, "sample", "square", "--to", here, "--tamper", "body", environ=bridge.environ)
     assert sent.returncode == 0 and sent.stdout.startswith("401")
 
 
 def test_samples_for_this_machine_are_signed_for_the_public_url(tmp_path: Path) -> None:
     with Bridge(tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_PUBLIC_URL": PUBLIC}) as bridge:
-        sent = call(bridge.folder, "sample", "square", "--to", f"http://127.0.0.1:{bridge.port}", environ=bridge.environ)
+        sent = call_here(bridge.folder, "sample", "square", "--to", f"http://127.0.0.1:{bridge.port}", environ=bridge.environ)
         assert sent.returncode == 0 and bridge.count("event") == 1
 
 
@@ -155,9 +155,9 @@ def test_secrets_that_ended_are_not_signed_with_and_are_told(bridge: Bridge) -> 
     code, found = doctor(bridge, f"http://127.0.0.1:{bridge.port}")
     assert found["good", "rotated"][0] == "ok"
     assert (code, *found["verified", "ended"]) == (1, "error", "no secret of it is live (not_after), so everything is refused")
-    refused = call(bridge.folder, "sample", "ended", environ=bridge.environ)
+    refused = call_here(bridge.folder, "sample", "ended", environ=bridge.environ)
     assert refused.returncode == 2 and "no secret of the source 'ended' is live (not_after)" in refused.stderr
-    checked = call(bridge.folder, "check", environ=bridge.environ)
+    checked = call_here(bridge.folder, "check", environ=bridge.environ)
     assert checked.returncode == 1
     assert "sources.rotated: a secret ended on 2020-01-01; what is signed with it is refused" in checked.stderr
     assert "sources.ended: none of its secrets is live (not_after), so every request is refused" in checked.stdout + checked.stderr

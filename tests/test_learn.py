@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from processes import call
+from processes import call_here
 from serving import Bridge, until
 
 from bridge import dry
@@ -91,7 +91,7 @@ def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
     target = f"http://127.0.0.1:{bridge.port}"
 
     def flowbridge(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return call(bridge.folder, *arguments, environ=bridge.environ)
+        return call_here(bridge.folder, *arguments, environ=bridge.environ)
 
     assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 401
     assert "knows no secret yet: `flowbridge learn asana`" in flowbridge("rejects").stdout
@@ -129,17 +129,17 @@ def test_the_sender_that_wants_it_typed_in_gets_it_shown(bridge: Bridge) -> None
 
 
 def test_nothing_came_is_said_and_the_window_is_shut(bridge: Bridge) -> None:
-    result = call(bridge.folder, "learn", "asana", "--for", "1s", environ=bridge.environ)
+    result = call_here(bridge.folder, "learn", "asana", "--for", "1s", environ=bridge.environ)
     assert result.returncode == 1 and "Nothing came" in result.stderr
     assert learned.find(bridge.database, "asana").until is None
 
 
 def test_wrong_sources_are_named(bridge: Bridge) -> None:
-    other = call(bridge.folder, "learn", "github", environ=bridge.environ)
+    other = call_here(bridge.folder, "learn", "github", environ=bridge.environ)
     assert other.returncode == 2 and "GitHub does not tell a secret" in other.stderr
-    near = call(bridge.folder, "learn", "asanna", environ=bridge.environ)
+    near = call_here(bridge.folder, "learn", "asanna", environ=bridge.environ)
     assert near.returncode == 2 and "did you mean `asana`?" in near.stderr
-    long = call(bridge.folder, "learn", "asana", "--for", "2", environ=bridge.environ)
+    long = call_here(bridge.folder, "learn", "asana", "--for", "2", environ=bridge.environ)
     assert long.returncode == 2 and "no length of time" in long.stderr
 
 
