@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from command_line import run
 from conftest import make_delivery, make_event, put
+from processes import call_here
 from serving import Bridge, until
 from test_reload_processes import Reloading, routes
 
@@ -26,8 +26,7 @@ KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "confi
 
 
 def status(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bridge", "--config", str(bridge.config), "status", *arguments]
-    return subprocess.run(command, env=bridge.environ, capture_output=True, text=True, check=False, timeout=60)
+    return call_here(bridge.folder, "--config", str(bridge.config), "status", *arguments, environ=bridge.environ)
 
 
 def told(bridge: Bridge, code: int) -> dict[str, Any]:
