@@ -31,7 +31,8 @@ class SourceNow:
     """A source: its last event, and how many events and rejects it had today (UTC).
 
     `heard`: events in the time of `expect`, as far as that counts; `expected_since`: when it was first seen. `speaks_by`: when it has
-    usually spoken again, null where that is not known or was not looked up. `rejected_lately`: rejects within `LATELY`;
+    usually spoken again, null where that is not known or was not looked up; `silent_since`: since when an alert calls it silent by that.
+    `rejected_lately`: rejects within `LATELY`;
     `rejected_usually`: as many as it has in such a time. `files`: bytes of files that a form has; `files_keep`: so many at most, null
     where it takes none.
     """
@@ -45,6 +46,7 @@ class SourceNow:
     heard: int = 0
     expected_since: float | None = None
     speaks_by: float | None = None
+    silent_since: float | None = None
     rejected_lately: int = 0
     rejected_usually: float = 0.0
     files: int = 0

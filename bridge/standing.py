@@ -70,13 +70,13 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
 
 def _heard(database: Database | None, config: Config | None, sources: list[SourceNow], at: float) -> list[SourceNow]:
     """Add what is usual of each source. By when it speaks again is looked up only where it has been silent for a while."""
-    from bridge.store import expected, usual
+    from bridge.store import alerts, expected, usual
 
     if database is None:
         return sources
     known = config.sources if config else {}
     with database.read() as connection:
-        rejected, since = usual.rejects(connection, at, LATELY), expected.since(connection)
+        rejected, since, silent = usual.rejects(connection, at, LATELY), expected.since(connection), alerts.silent(connection)
         found = []
         for one in sources:
             expect = known[one.name].expect if one.name in known else None
@@ -89,6 +89,7 @@ def _heard(database: Database | None, config: Config | None, sources: list[Sourc
                     expected_since=since.get(one.name) if expect else None,
                     heard=usual.heard(connection, one.name, expect, at) if expect else 0,
                     speaks_by=None if quiet_since is None else usual.speaks_by(connection, one.name, quiet_since, at),
+                    silent_since=None if expect else silent.get(one.name),
                     rejected_lately=lately,
                     rejected_usually=usually,
                 )

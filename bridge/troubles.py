@@ -10,6 +10,7 @@ from typing import Final
 
 from bridge.model import Status
 from bridge.overview import DAY, Overview, SourceNow
+from bridge.silence import LEAST
 
 SEE: Final = "or look at the log of its service"
 FULL: Final = 300.0  # seconds that a delivery waits for a platform that is full by others until that is a problem
@@ -225,7 +226,7 @@ def _of_sources(now: Overview) -> Iterator[Trouble]:
             yield Trouble(f"files_full:{one.name}", what, "raise `files: {keep}` of the source, or have less kept by its `retention`")
         if one.is_configured and _is_silent(one, now.at):
             what = f"source {one.name} has sent nothing for {(now.at - _since(one)) / 60:.0f} min"
-            what += " and never did" if one.last_at is None else ""
+            what += ", and no event of it is kept" if one.last_at is None else ""
             if one.expect is not None and one.heard:
                 what = f"source {one.name} sent {one.heard} in {one.expect.per / 60:.0f} min, and {one.expect.count} are expected"
             yield Trouble(f"silence:{one.name}", what, "look at the sender's own list of webhooks; set `expect` where this is usual")
@@ -234,12 +235,17 @@ def _of_sources(now: Overview) -> Iterator[Trouble]:
 def _is_silent(one: SourceNow, at: float) -> bool:
     if one.expect is not None:
         return one.heard < one.expect.count and at - _since(one, first=True) >= one.expect.per
-    return one.speaks_by is not None and at > one.speaks_by
+    return (one.speaks_by is not None and at > one.speaks_by) or _was_silent(one)
+
+
+def _was_silent(one: SourceNow) -> bool:
+    """What is called silent is so until it speaks: what told that goes with the old events, which is no word of the source."""
+    return one.silent_since is not None and (one.last_at is None or one.last_at + LEAST <= one.silent_since)
 
 
 def _since(one: SourceNow, *, first: bool = False) -> float:
-    """Return the time of its last event; of one that has sent none, since when something is expected. `first`: the earlier of the two."""
-    known = [at for at in (one.last_at, one.expected_since) if at is not None]
+    """Return the time of its last event; of one of which none is kept, since when it is expected or silent. `first`: the earliest."""
+    known = [at for at in (one.last_at, one.expected_since, one.silent_since) if at is not None]
     return math.inf if not known else min(known) if first else known[0]
 
 

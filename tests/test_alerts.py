@@ -239,6 +239,10 @@ SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
         (replace(SILENT, speaks_by=WELL.at - 1), "silence:g"),
         (replace(SILENT, speaks_by=WELL.at + 1), None),
         (replace(SILENT, speaks_by=WELL.at - 1, is_configured=False), None),
+        (replace(SILENT, last_at=None, silent_since=WELL.at - 9), "silence:g"),
+        (replace(SILENT, speaks_by=WELL.at + 1, silent_since=WELL.at - 9), "silence:g"),
+        (replace(SILENT, last_at=WELL.at - 60, silent_since=WELL.at - 90), None),
+        (replace(SILENT, last_at=WELL.at - 300, silent_since=WELL.at - 299), None),
         (SILENT, None),
         (replace(SILENT, rejected_lately=100, rejected_usually=2.0), "rejects:g"),
         (replace(SILENT, rejected_lately=100, rejected_usually=90.0), None),
@@ -285,6 +289,31 @@ def test_by_when_a_source_speaks_again_is_told_by_its_events(database: Database)
         assert usual.speaks_by(connection, "github", last, last + 600) is None, "it is not late yet"
         assert usual.speaks_by(connection, "github", times[-1], times[-1] + 86400) is None, "nothing is known of the week before"
         assert usual.speaks_by(connection, "other", last, now) is None
+
+
+def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(database: Database, tmp_path: Path) -> None:
+    """By what was usual of it, or by `expect`: neither is over because nothing is known any more."""
+    now = time.time()
+    github = "provider: github, secret: '${env:S}'"
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nsources:\n  github: {{{github}}}\n  told: {{{github}, expect: 1 per 1h}}\n")
+    one = alarm(database, tmp_path, load(tmp_path / "routes.yaml", {"S": "x" * 32}))
+    times = [now - 3 * 3600 - number * 1800 for number in range(400)]
+    events.add_all(database, [(make_event(None, now=at), ()) for at in reversed(times)], lambda *_: [])
+    events.add_all(database, [(replace(make_event(None, now=now - 7200), source="told"), ())], lambda *_: [])
+    database.write(lambda connection: expected.keep(connection, {"told"}, now - 7200))
+
+    def look() -> list[str]:
+        with database.read() as connection:
+            one.look(connection)
+        database.write(lambda connection: one.tell(connection, time.time()))
+        return sorted(trouble.key for trouble in one._found if trouble.condition == "silence")
+
+    assert look() == ["silence:github", "silence:told"]
+    database.write(lambda connection: connection.execute(text("DELETE FROM event")))
+    assert look() == ["silence:github", "silence:told"]
+    assert all("no event of it is kept" in trouble.what for trouble in one._found if trouble.condition == "silence")
+    events.add_all(database, [(make_event(None, now=time.time()), ())], lambda *_: [])
+    assert look() == ["silence:told"]
 
 
 def test_where_nothing_came_a_week_ago_either_no_event_is_read(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
