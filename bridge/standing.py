@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,10 @@ def _runs(database: Database, since: float) -> dict[str, tuple[int, int]]:
 def _config(settings: Settings, database: Database | None, bridges: list[dict[str, Any]],
             used: Config | None) -> tuple[Config | None, ConfigNow]:  # fmt: skip
     """Return the configuration `used`, else the one that this machine's bridges use, else the files'; and what is to be said of it."""
-    from bridge.config import check, load_canonical
-    from bridge.store import events
+    from bridge.config import check
 
     if bridges:
-        newest = max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
+        newest = _newest(bridges)
         said = ConfigNow(
             hash=newest["hash"],
             since=_at(newest["since"]),
@@ -121,18 +121,36 @@ def _config(settings: Settings, database: Database | None, bridges: list[dict[st
         )
         if used is not None:
             return used, said
-        kept = None if database is None else events.kept_config(database, newest["hash"])
-        if kept is not None:
-            try:
-                return load_canonical(kept, settings.environ, settings.config.parent, strict_secrets=False), said
-            except BridgeError:
-                return None, said  # it was read by another version
-        return None, said
+        return (None if database is None else _kept(settings, database, newest["hash"])), said
     if used is not None:  # in a data folder where nothing can be written down
         return used, ConfigNow(hash=used.hash)
     config, problems = check(settings.config, settings.environ, strict_secrets=False)
     errors = [str(one) for one in problems if one.level == "error"]
     return config, ConfigNow(hash=config.hash if config else None, error=errors)
+
+
+def last_good(settings: Settings, database: Database) -> Config | None:
+    """Return the configuration that this machine's bridges use, else the one used last; None where none is kept that can be used."""
+    from bridge.reload.presence import present
+    from bridge.store import events
+
+    bridges = present(settings.data)
+    config_hash = _newest(bridges)["hash"] if bridges else events.last_config(database)
+    return None if config_hash is None else _kept(settings, database, config_hash)
+
+
+def _newest(bridges: list[dict[str, Any]]) -> dict[str, Any]:
+    return max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
+
+
+def _kept(settings: Settings, database: Database, config_hash: str) -> Config | None:
+    from bridge.config import load_canonical
+    from bridge.store import events
+
+    canonical = events.kept_config(database, config_hash)
+    with suppress(BridgeError):  # it was read by another version
+        return load_canonical(canonical, settings.environ, settings.config.parent, strict_secrets=False) if canonical else None
+    return None
 
 
 def _at(text: str | None) -> float | None:

@@ -11,8 +11,9 @@ import pytest
 from command_line import lines, run
 from conftest import NOW
 
+from bridge.config import load
 from bridge.model import Reject
-from bridge.store import rejects
+from bridge.store import events, rejects
 from bridge.store.database import Database
 
 SECRET = "the-secret-of-the-sender"
@@ -55,6 +56,20 @@ def test_they_are_listed_newest_first_with_what_would_have_made_them_pass(projec
     assert first["diagnosis"][0].startswith("It verifies now") and second["diagnosis"] == []
     assert "without the line end" in third["diagnosis"][0]
     assert len(lines(run("rejects", "--json", "--limit", "1"))) == 1 and lines(run("rejects", "--json", "--source", "flowbridge")) == []
+
+
+def test_with_a_broken_routes_yaml_they_are_looked_at_by_the_last_good_one_and_none_is_let_in(project: Database, folder: Path) -> None:
+    mend(folder)
+    rejects.add(project, kept(1))
+    good = load("routes.yaml", {"GITHUB_SECRET": SECRET})
+    events.remember_config(project, good.hash, good.canonical, NOW)
+    (folder / "routes.yaml").write_text(ROUTES.replace("flow: local", "flwo: local"))
+    for command in (("rejects", "--json"), ("show", "rej_01", "--json")):
+        found = run(*command)
+        assert lines(found)[0]["diagnosis"][0].startswith("It verifies now")
+        assert "routes.yaml:5:" in found.stderr and "the last good configuration" in found.stderr
+    refused = run("rejects", "readmit", "rej_01")
+    assert refused.exit_code == 2 and "flwo" in refused.stderr
 
 
 def test_one_is_shown_whole_and_commands_no_terminal(project: Database, folder: Path) -> None:

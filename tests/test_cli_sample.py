@@ -219,6 +219,14 @@ def test_without_a_source_a_secret_is_made_up_or_given(folder: Path) -> None:
     assert run("sample", "stripe", "--secret", "whsec_x").stderr == ""
 
 
+def test_a_broken_routes_yaml_is_named_instead_of_a_secret_made_up(folder: Path) -> None:
+    run("init")
+    text = (folder / "routes.yaml").read_text()
+    (folder / "routes.yaml").write_text(text.replace("routes:", "ruotes:", 1))
+    found = run("sample", "github", "--to", "http://127.0.0.1:9")
+    assert (found.exit_code, found.stdout) == (2, "") and "ruotes" in found.stderr
+
+
 # -- senders with a pair of keys
 
 

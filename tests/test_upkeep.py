@@ -19,6 +19,7 @@ from sqlalchemy import insert, text
 
 from bridge import backup, backups
 from bridge.blobs import Blobs
+from bridge.config import load
 from bridge.errors import StoreError
 from bridge.model import Order
 from bridge.retention import DAY
@@ -220,7 +221,20 @@ def test_db_prune_counts_first(folder: Path, store: Database) -> None:
     assert again.exit_code == 0 and again.stdout == "gone: nothing\n"
     assert "Nothing is older" in run("db", "prune", "--dry-run").stderr
     (folder / "routes.yaml").write_text("version: 2\n")
-    assert run("db", "prune", "--dry-run").exit_code == 2
+    assert run("db", "prune", "--dry-run").exit_code == 2, "no other configuration was ever used"
+
+
+def test_db_prune_goes_by_the_last_good_configuration_where_routes_yaml_is_broken(folder: Path, store: Database) -> None:
+    routes = "version: 1\nsources: {{github: {{provider: github, secret: '${{env:NOT_SET}}', retention: {days}d}}}}\n"
+    for used_at, days in ((NOW + 1, 95), (NOW, 9000)):
+        (folder / "routes.yaml").write_text(routes.format(days=days))
+        good = load("routes.yaml", {}, strict_secrets=False)
+        events.remember_config(store, good.hash, good.canonical, used_at)
+    old(store, 3, body=b"12345")
+    (folder / "routes.yaml").write_text("version: 1\nsauces: {}\n")
+    counted = run("db", "prune", "--dry-run", "--json")
+    assert lines(counted) == [{"kind": "events", "source": "github", "rows": 3, "bytes": 15}]
+    assert "sauces" in counted.stderr and "the last good configuration" in counted.stderr
 
 
 def test_db_vacuum(folder: Path, store: Database) -> None:

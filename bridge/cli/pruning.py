@@ -12,6 +12,7 @@ from bridge.cli import output
 from bridge.cli.acting import DRY_RUN, YES, confirmed
 from bridge.cli.bars import bar
 from bridge.cli.output import Column
+from bridge.cli.rereading import good_config
 from bridge.cli.selection import AS_JSON, existing, opened, settings_of
 from bridge.errors import NotFound
 
@@ -38,12 +39,11 @@ def prune(config: str | None, /, source: str | None, as_json: bool, dry_run: boo
     flowbridge db prune --dry-run
     flowbridge db prune --source github --yes
     """
-    from bridge.config import load
     from bridge.store import pruning
     from bridge.store.clock import Clock
 
     settings = settings_of(config)
-    routes = load(settings.config, settings.environ, strict_secrets=False)
+    routes = good_config(settings)
     with opened(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")

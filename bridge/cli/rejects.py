@@ -13,6 +13,7 @@ import click
 from bridge.cli import output
 from bridge.cli.knowing import knowing
 from bridge.cli.output import Column
+from bridge.cli.rereading import good_config
 from bridge.cli.selection import AS_JSON, Moment, existing, opened, settings_of
 from bridge.errors import BadSignature, BridgeError, NotFound
 
@@ -53,7 +54,7 @@ def rejects(ctx: click.Context, /, source: str | None, since: float | None, limi
     from bridge.store import rejects as kept
 
     settings = settings_of(ctx.obj)
-    config = _routes(ctx.obj)
+    config = _routes(ctx.obj, to_look=True)
     with opened(settings) as database:
         existing(settings, database, source=source)
         found = kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
@@ -81,7 +82,7 @@ def show_reject(config: str | None, text: str, *, as_json: bool) -> None:
         if database is None:
             raise NotFound(f"no reject has the id {text!r}: nothing was received yet")
         one = kept.get(database, text)
-    findings = _findings(one, _routes(config))
+    findings = _findings(one, _routes(config, to_look=True))
     if as_json:
         output.json_line(whole_reject_json(one, findings))
     else:
@@ -173,12 +174,13 @@ def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) 
     return problem is None
 
 
-def _routes(config: str | None) -> Config:
+def _routes(config: str | None, *, to_look: bool = False) -> Config:
+    """Return the present routes.yaml as the receivers have it; `to_look`: the last good one where it cannot be used."""
     from bridge.config import load
     from bridge.redaction import keyed
 
     settings = settings_of(config)
-    routes = load(settings.config, settings.environ, strict_secrets=False)
+    routes = good_config(settings) if to_look else load(settings.config, settings.environ, strict_secrets=False)
     seals = bool(settings.encryption_keys)
     if seals or any(source.redact for source in routes.sources.values()):
         key = settings_of(config, secrets=True).secret_key

@@ -6,23 +6,39 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from bridge.cli import output
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.bodies import Body
     from bridge.model import Event
-    from bridge.routes import Source
+    from bridge.routes import Config, Source
     from bridge.settings import Settings
 
 MAX_DEPTH = 100
 
 
-def present_sources(settings: Settings) -> Mapping[str, Source]:
-    """Return the sources of routes.yaml, none where it cannot be read: what is kept can be exported and erased all the same."""
+def good_config(settings: Settings) -> Config:
+    """Return the configuration of the files; where these cannot be used, say so and return the last good one."""
+    from bridge.cli.selection import opened
     from bridge.config import load
+    from bridge.standing import last_good
 
+    try:
+        return load(settings.config, settings.environ, strict_secrets=False)
+    except ConfigError as error:
+        with opened(settings) as database:
+            kept = None if database is None else last_good(settings, database)
+        if kept is None:
+            raise
+        output.say(f"{error}\nThat cannot be used: the last good configuration is.")
+        return kept
+
+
+def present_sources(settings: Settings) -> Mapping[str, Source]:
+    """Return the sources, none where no configuration can be used: what is kept can be exported and erased all the same."""
     with suppress(ConfigError):
-        return load(settings.config, settings.environ, strict_secrets=False).sources
+        return good_config(settings).sources
     return {}
 
 

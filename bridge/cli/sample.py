@@ -20,7 +20,7 @@ from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
 from bridge.cli.making import Made, is_pair, new_pins, new_secret, signing_text
 from bridge.cli.replaying import REFUSED, REPLAY, expected, verdict
-from bridge.errors import BadSignature, BridgeError, ConfigError
+from bridge.errors import BadSignature, BridgeError
 from bridge.locate import compile_locator
 from bridge.model import Answer, Call, Lost, Request
 from bridge.signatures import Hmac, Pin, Unsigned, pinned
@@ -189,18 +189,14 @@ def _say_misfit(signer: Signer, request: Request, now: float) -> None:
 
 
 def _sources(config: str | None) -> Mapping[str, Source]:
-    """The sources of routes.yaml, none where there is no such file; one that cannot be read is said, and no reason to stop."""
+    """The sources of routes.yaml, none where there is no such file."""
     from bridge.cli.selection import settings_of
     from bridge.config import load
 
     settings = settings_of(config)
     if not settings.config.exists() and config is None and not os.environ.get("FLOWBRIDGE_CONFIG"):
         return {}
-    try:
-        return knowing(config, load(settings.config, settings.environ, strict_secrets=False).sources)
-    except ConfigError:
-        output.say(f"{settings.config} cannot be used: flowbridge check says why")
-        return {}
+    return knowing(config, load(settings.config, settings.environ, strict_secrets=False).sources)
 
 
 def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: float) -> Request:

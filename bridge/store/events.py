@@ -253,6 +253,13 @@ def remember_within(connection: Connection, config_hash: str, canonical: str, no
     connection.execute(_REMEMBER, {"hash": config_hash, "canonical": canonical, "seen_at": now})
 
 
+def last_config(database: Database) -> str | None:
+    """Return the hash of the configuration that was used last, null where none was remembered."""
+    with database.read() as connection:
+        found: str | None = connection.execute(select(tables.config.c.hash).order_by(tables.config.c.seen_at.desc()).limit(1)).scalar()
+    return found
+
+
 def kept_config(database: Database, config_hash: str) -> str | None:
     """Return the configuration that was remembered under a hash, null where none was."""
     with database.read() as connection:
