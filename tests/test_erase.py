@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,37 @@ def test_postgres_says_what_is_the_servers(empty_postgres: str, folder: Path, mo
     assert done.exit_code == 0 and "VACUUM" in done.stderr
     assert table(database, "event") == 0 == table(database, "delivery")
     database.close()
+
+
+def test_files_that_flows_have_written_are_named_where_it_stands_in_them(store: Database, folder: Path) -> None:
+    files, outside = folder / "data" / "files", folder / "outside.txt"
+    (files / "orders").mkdir(parents=True)
+    (files / "messages.jsonl").write_text('{"email":"Ann.Subject@example.com","text":"not to be shown"}\n')
+    (files / "orders" / f"{ANN}.csv").write_text("a,b\n")
+    (files / "others.jsonl").write_text('{"email":"bob@example.com"}\n')
+    outside.write_text(ANN)
+    (files / "link.txt").symlink_to(outside)
+    os.mkfifo(files / "pipe")
+    keep(store, BODIES["json"][1])
+    done = run("erase", ANN, "--yes")
+    assert done.exit_code == 0
+    named = re.findall(r"^  (.*)$", done.stderr.partition("flows have written")[2], re.M)
+    assert named == [str(files / "messages.jsonl"), str(files / "orders" / f"{ANN}.csv")]
+    assert "not to be shown" not in done.stderr and "looked through" not in done.stderr
+    assert "flows have written" not in run("erase", "nobody@example.com", "--yes").stderr
+
+
+def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "CHUNK", 8)
+    texts = {"a": "1234567MÜLLER, Ann", "b": '{"n": "m\\u00fcller, ann"}', "c": "n=M%C3%BCller%2C+Ann",
+             "d": "Müller; Ann", "e": "x" * 9000}  # fmt: skip
+    for name, said in texts.items():
+        (tmp_path / name).write_text(said)
+    assert erasing.files_with(tmp_path, "müller, ann") == (["a", "b", "c"], [])
+    assert erasing.files_with(tmp_path, "müller, ann", most=4 * erasing.LEAST_SIZE) == (["a", "b", "c"], ["e"])
+    assert erasing.files_with(tmp_path / "none", "x") == ([], [])
 
 
 def test_traces_are_found_across_the_pieces_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 3  # letters that may be sought as a part of a text
 LONGEST = 1000
-SHOWN = 20  # runs that are named
+SHOWN = 20  # runs, and files, that are named
 MOMENT = 600.0  # seconds: a blob is no younger where what it belongs to is kept
 JUST_NOW = 60.0  # seconds: the same, where what it belonged to was kept and is erased, so that only another with the same bytes could come
 APART = 1.0  # seconds between looks at blobs that came just now
@@ -48,7 +48,8 @@ def erase(config: str | None, /, subject: str, source: str | None, field: str | 
     others started. What waits is taken out of the queue; what is under way is refused, to be erased once it is over. What went to
     flows is listed: what they did with it is theirs. It is kept as an act, which does not say who it was.
 
-    Backups that were made before hold it still; files that were uploaded, or came with a form, are found by their events only.
+    Backups that were made before hold it still; files that were uploaded, or came with a form, are found by their events only. Those
+    that flows have written (data/files) are named where it stands in them.
 
     \b
     flowbridge erase ann@example.com --dry-run
@@ -154,6 +155,8 @@ def settle(database: Database, settings: Settings, were: Set[str], letters: str 
     else:
         output.say("PostgreSQL keeps old rows until VACUUM, and in archives of its log and backups: those are the server's to clear")
     _settle_blobs(database, settings, were)
+    if letters:
+        _tell_files(settings, letters)
     output.say("backups that were made before, and logs of proxies, hold it still")
 
 
@@ -165,6 +168,21 @@ def _settle_file(database: Database, letters: str) -> None:
     if letters and (count := erasing.traces(database, letters)):
         output.say(f"its letters stand in the database file {count} times yet, in what was not to go, was refused, or in free space of "
                    "pages; flowbridge db vacuum --anew writes the file without free space")  # fmt: skip
+
+
+def _tell_files(settings: Settings, letters: str) -> None:
+    """Name the files that flows have written and that hold it: only the flow knows what a line of them is, so a person mends them."""
+    from bridge.store import erasing
+
+    folder = settings.data / "files"
+    found, unread = erasing.files_with(folder, letters)
+    said = {"its letters stand yet in files that flows have written; take it out of them:": found,
+            "not looked through, since it is too much or cannot be read, of the files that flows have written:": unread}  # fmt: skip
+    for what, names in said.items():
+        if names:
+            output.say("\n  ".join([what, *(str(folder / name) for name in names[:SHOWN])]))
+        if len(names) > SHOWN:
+            output.say(f"  and {len(names) - SHOWN} more")
 
 
 def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> None:

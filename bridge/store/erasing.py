@@ -5,10 +5,12 @@ What is under way is refused, since it would come back; what only waits is taken
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ ERASED: Final = "(erased)"
 TRIES: Final = 50  # to have nobody read the write-ahead log at the moment
 APART: Final = 0.1  # seconds between them
 CHUNK: Final = 1024 * 1024  # bytes of a file that are looked through at once
+LOOKED_THROUGH: Final = 1024**3  # bytes of files that flows have written
+LEAST_SIZE: Final = 4096  # bytes that looking through any file counts as
 _WAITING: Final = text("""
 SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked') OR status = 'dead' AND holds_key) ORDER BY seq
 """)
@@ -154,3 +158,39 @@ def _count(path: Path, sought: bytes) -> int:
             count += seen.count(sought)
             carried = seen[len(seen) - len(sought) + 1 :] if len(sought) > 1 else b""
     return count
+
+
+def files_with(folder: Path, letters: str, most: int = LOOKED_THROUGH) -> tuple[list[str], list[str]]:
+    """Return the files in a folder in whose name or text these letters stand, and those that were not looked through: `most` bytes are."""
+    spellings = {letters, quote_plus(letters), json.dumps(letters)[1:-1], json.dumps(letters, ensure_ascii=False)[1:-1]}
+    sought, found, unread = {folded(each) for each in spellings}, [], []
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            size = path.lstat().st_size
+            most -= max(size, LEAST_SIZE)
+            if any(each in folded(name) for each in sought) or (most >= 0 and _stands(path, size, sought)):
+                found.append(name)
+            elif most < 0:
+                unread.append(name)
+        except OSError:
+            unread.append(name)
+    return found, unread
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (path for name in sorted(names) if (path := Path(place, name)).is_file() and not path.is_symlink())
+
+
+def _stands(path: Path, size: int, sought: Set[str]) -> bool:
+    """Tell whether one of these texts stands in the first `size` bytes of a file, or so."""
+    longest, carried = max(map(len, sought)), ""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace", newline="") as file:  # noqa: PTH123 - no link is followed
+        for _ in range(size // CHUNK + 1):
+            seen = carried + file.read(CHUNK).casefold()
+            if any(each in seen for each in sought):
+                return True
+            carried = seen[-longest:]
+    return False
