@@ -36,6 +36,9 @@ for name in $units; do
             if [ -e "$unit" ] || [ -L "$unit" ]; then run rm -f "$unit"; fi
         done
     done
+    for own in "$root"/etc/systemd/system/$name.d; do # what systemctl edit has made
+        if [ -n "$purge" ] && [ -d "$own" ]; then run rm -rf "$own"; fi
+    done
 done
 [ -z "$systemd" ] || run systemctl daemon-reload
 run rm -rf "$root/opt/flowbridge"
@@ -45,5 +48,6 @@ if [ -n "$purge" ]; then
     run rm -rf "$root/etc/flowbridge" "$root/var/lib/flowbridge"
     [ -n "$root" ] || ! getent passwd flowbridge >/dev/null || run userdel flowbridge
 else
-    echo "Kept: $root/etc/flowbridge, $root/var/lib/flowbridge and the user flowbridge (--purge takes them away too)."
+    echo "Kept: $root/etc/flowbridge, $root/var/lib/flowbridge, what you made by systemctl edit, and the user flowbridge"
+    echo "(--purge takes them away too)."
 fi

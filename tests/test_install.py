@@ -90,6 +90,20 @@ def test_another_python_is_refused(tmp_path: Path) -> None:
     assert (done.returncode, "python3-venv" in done.stderr) == (1, True)
 
 
+def test_what_systemctl_edit_has_made_goes_with_purge_and_only_ours(run: Run, tmp_path: Path) -> None:
+    units = tmp_path / "root" / "etc" / "systemd" / "system"
+    named = ("flowbridge.service", "flowbridge.socket", "flowbridge-work@.service", "flowbridge-work@2.service")
+    ours = [f"{name}.d/override.conf" for name in named]
+    others = ["flowbridge-of-mine.service.d/override.conf", "caddy.service.d/flowbridge.conf"]
+    for each in (*ours, *others):
+        (units / each).parent.mkdir(parents=True)
+        (units / each).write_text("[Service]\n")
+    assert run("uninstall.sh").returncode == 0 and files(units) == {*ours, *others}
+    done = run("uninstall.sh", "--purge")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in units.iterdir()} == {each.partition("/")[0] for each in others}
+
+
 @pytest.fixture
 def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
     """What install.sh has put below a folder. The libraries are those of this Python, as fetching them is not what is tested here."""
