@@ -34,6 +34,12 @@ def test_json_holds_no_harmful_character_and_says_the_same() -> None:
     assert json.loads(text) == value
 
 
+def test_one_is_one() -> None:
+    said = [output.number(count, "file") for count in (0, 1, 2)] + [output.number(count, "delivery", "deliveries") for count in (1, 2)]
+    assert said == ["0 files", "1 file", "2 files", "1 delivery", "2 deliveries"]
+    assert output.rows_of({"event": 1, "delivery": 0, "attempt": 2}) == "1 row of event, 2 rows of attempt"
+
+
 def test_a_status_has_the_colour_of_its_worst_word() -> None:
     assert [output.styled(text) for text in ("delivered, done", "delivered, failed", "delivered, running", "queued", "?")] == [
         "green", "red", "cyan", "cyan", None,

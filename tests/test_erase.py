@@ -208,7 +208,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     done = run("erase", ANN.upper(), "--yes", "--json")
     assert done.exit_code == 0, done.stderr
     assert {(one["ok"], one["problem"]) for one in lines(done)} == {(True, None)} and len(lines(done)) == 40
-    assert "3 earlier acts" in done.stderr and "1 files went" in done.stderr
+    assert "3 earlier acts" in done.stderr and "1 file went" in done.stderr
     assert ANN.encode() not in files_of(folder / "data"), done.stderr
     assert "letters stand" not in done.stderr
     assert table(store, "event") == 40

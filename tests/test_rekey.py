@@ -329,10 +329,10 @@ def test_clear_to_sealed_leaves_no_letter_in_the_files(folder: Path) -> None:
     wal = folder / "data" / "flowbridge.db-wal"
     assert "values are in clear" in run("db", "check").stderr
     dry = run("db", "rekey", "--dry-run")
-    assert dry.exit_code == 0 and "1 rows of event" in dry.stdout and "to be sealed" in dry.stdout
+    assert dry.exit_code == 0 and "1 row of event" in dry.stdout and "to be sealed" in dry.stdout
     assert "nobody can be asked here" in run("db", "rekey").stderr
     done = run("db", "rekey", "--yes")
-    assert done.exit_code == 0 and "1 rows of event" in done.stdout, done.stderr
+    assert done.exit_code == 0 and "1 row of event" in done.stdout, done.stderr
     kept = (folder / "data" / "flowbridge.db").read_bytes() + (wal.read_bytes() if wal.exists() else b"")
     assert b"of zqmarkzq" not in kept and b'zqmarkzq"' not in kept
     again = run("db", "rekey")

@@ -133,7 +133,7 @@ def who(settings: Settings) -> str:
 def things(command: str, count: int) -> str:
     """Return how many items of a command there are, in words."""
     one, many = THINGS.get(command, ("delivery", "deliveries"))
-    return f"{count} {one if count == 1 else many}"
+    return output.number(count, one, many)
 
 
 def agreed(text: str, count: int, asked: Asked) -> bool:

@@ -93,4 +93,4 @@ def test(config: str | None, /) -> None:
     if not count:
         click.echo("No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge alerts --help)")
         sys.exit(1)
-    click.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} planned: flowbridge deliveries --limit {count}")
+    click.echo(f"{output.number(count, 'delivery', 'deliveries')} planned: flowbridge deliveries --limit {count}")

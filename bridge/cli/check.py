@@ -180,19 +180,15 @@ def _print(name: str, found: Findings) -> None:
         output.say(f"note: {text}")
     errors = sum(one.level == "error" for one in found.problems) + len(found.wrong)
     warnings = len(found.problems) + len(found.wrong) - errors
-    tail = f", {_number(warnings, 'warning')}" if warnings else ""
+    tail = f", {output.number(warnings, 'warning')}" if warnings else ""
     if found.code == 0 and found.config:
-        counts = ", ".join(_number(count, what[:-1]) for what, count in _counts(found.config).items())
+        counts = ", ".join(output.number(count, what[:-1]) for what, count in _counts(found.config).items())
         click.echo(click.style(f"{name} is valid", fg="green") + f": {counts}{tail}")
     elif found.refused:
         what = name if found.problems or found.config else "the settings"
-        click.echo(click.style(f"{what} cannot be used", fg="red") + f": {_number(errors, 'error')}{tail}")
+        click.echo(click.style(f"{what} cannot be used", fg="red") + f": {output.number(errors, 'error')}{tail}")
     else:
-        click.echo(f"{name} can be used, but " + click.style(_number(errors, "thing"), fg="red") + f" must be mended{tail}")
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+        click.echo(f"{name} can be used, but " + click.style(output.number(errors, "thing"), fg="red") + f" must be mended{tail}")
 
 
 @click.command()

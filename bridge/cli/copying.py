@@ -68,13 +68,13 @@ def _print(source: Database, target: Database, copied: Copied, *, as_json: bool)
         return
     output.answer(f"copied and compared: {_listed(copied.rows)}")
     if copied.mended:
-        output.answer(f"characters were replaced in {copied.mended} rows")
+        output.answer(f"characters were replaced in {output.number(copied.mended, 'row')}")
     for line in _next(source, target, copied.rows):
         output.say(line)
 
 
 def _listed(rows: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} rows of {name}" for name, count in rows.items() if count) or "nothing, there was nothing"
+    return output.rows_of(rows) or "nothing, there was nothing"
 
 
 def _next(source: Database, target: Database, rows: Mapping[str, int]) -> Iterator[str]:

@@ -81,7 +81,7 @@ def check_(config: str | None, /, as_json: bool) -> None:
 
 def _print(found: dict[str, Any]) -> None:
     output.answer(f"{found['url']}  {found['version']}, schema {found['revision']}")
-    output.answer(", ".join(f"{count} rows of {name}" for name, count in found["counts"].items() if count is not None))
+    output.answer(", ".join(f"{output.number(count, 'row')} of {name}" for name, count in found["counts"].items() if count is not None))
     for one in found["sealed"]:
         how = f"sealed with the key {one['key']}" if one["key"] else "in clear"
         output.answer(f"{one['what']}: {one['values']} {how}")

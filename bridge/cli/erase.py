@@ -133,7 +133,8 @@ def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> N
         return
     listed = list(went)
     if listed:
-        output.say(f"{len(listed)} deliveries went to flows; what these did with the data is theirs, and is not erased here:")
+        went_on = output.number(len(listed), "delivery", "deliveries")
+        output.say(f"{went_on} went to flows; what these did with the data is theirs, and is not erased here:")
     for one in listed[:SHOWN]:
         output.say(f"  {_run(one)}")
     if len(listed) > SHOWN:
@@ -166,7 +167,8 @@ def _settle_file(database: Database, letters: str) -> None:
     if not erasing.settle_file(database):
         output.say("a reader is in the way of emptying the write-ahead log, which holds older pages: it is emptied by a later checkpoint")
     if letters and (count := erasing.traces(database, letters)):
-        output.say(f"its letters stand in the database file {count} times yet, in what was not to go, was refused, or in free space of "
+        times = output.number(count, "time")
+        output.say(f"its letters stand in the database file {times} yet, in what was not to go, was refused, or in free space of "
                    "pages; flowbridge db vacuum --anew writes the file without free space")  # fmt: skip
 
 
@@ -196,10 +198,12 @@ def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> Non
     lost, until = {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()}, time.time() + JUST_NOW + APART
     left = blobs.discard(lost, time.time() - JUST_NOW)
     if left:
-        output.say(f"{len(left)} files came in the last {JUST_NOW:.0f} seconds: they go in a moment, once nobody can be sending the same")
+        came = f"{output.number(len(left), 'file')} came in the last {JUST_NOW:.0f} seconds"
+        output.say(f"{came}: gone in a moment, once nobody can be sending the same")
     while left and time.time() < until:
         time.sleep(APART)
         left = blobs.discard(left - blob_owners.owned(database), time.time() - JUST_NOW)
     gone = sum(not blobs.path(one).exists() for one in lost)
     more, _ = blobs.sweep(lambda: blob_owners.owned(database), time.time() - MOMENT)
-    output.say(f"{gone + more} files went from the disk" + (f"; {len(left)} go by a worker, within a day or so" if left else ""))
+    later = f"; {len(left)} by a worker, within a day or so" if left else ""
+    output.say(f"{output.number(gone + more, 'file')} went from the disk{later}")

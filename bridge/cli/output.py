@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -61,6 +61,16 @@ def say(text: str = "") -> None:
 def answer(text: str = "") -> None:
     """Print to stdout: the answer."""
     click.echo(clean_lines(text))
+
+
+def number(count: int, one: str, many: str = "") -> str:
+    """Return how many there are, in words: 1 row, 2 rows. `many`: where it is not made by an s."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def rows_of(counts: Mapping[str, int]) -> str:
+    """Return how many rows there are of each table, nothing of those that have none."""
+    return ", ".join(f"{number(count, 'row')} of {name}" for name, count in counts.items() if count)
 
 
 def unanswered(reason: str) -> str:

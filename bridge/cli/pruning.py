@@ -102,4 +102,4 @@ def _print(gone: Counter[str], *, as_json: bool) -> None:
     if as_json:
         output.json_line({"rows": dict(gone)})
     else:
-        output.answer("gone: " + (", ".join(f"{count} rows of {name}" for name, count in gone.items() if count) or "nothing"))
+        output.answer("gone: " + (output.rows_of(gone) or "nothing"))

@@ -116,7 +116,7 @@ def readmit(config: str | None, /, ids: tuple[str, ...], source: str | None, sin
             raise NotFound("nothing was received yet: there is no database")
         existing(settings, database, source=source)
         chosen = _chosen(database, routes, ids, source, since)
-        text = f"{len(chosen)} reject{'' if len(chosen) == 1 else 's'} to readmit"
+        text = f"{output.number(len(chosen), 'reject')} to readmit"
         if dry_run:
             output.json_line({"count": len(chosen)}) if as_json else output.answer(text)
             return

@@ -63,9 +63,12 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
 
 
 def _question(left: dict[str, int], files: int, *, clear: bool) -> str:
-    what = ", ".join(f"{rows} rows of {name}" for name, rows in left.items())
-    what = ", ".join(filter(None, (what, f"{files} files" if files else ""))) or "nothing"
+    what = _listed(left, files) or "nothing"
     return f"{what} to be kept in clear" if clear else f"{what} to be sealed with the first key"
+
+
+def _listed(rows: dict[str, int], files: int) -> str:
+    return ", ".join(filter(None, (output.rows_of(rows), output.number(files, "file") if files else "")))
 
 
 def _reseal(blobs: Blobs, digest: str, one: Rekeying) -> bool:
@@ -96,9 +99,8 @@ def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
     if as_json:
         output.json_line({"rows": rows, "files": files, "broken": len(one.broken)})
     else:
-        what = ", ".join(f"{count} rows of {name}" for name, count in rows.items())
         how = "kept in clear" if one.clear else "sealed with the first key"
-        output.answer(f"{how}: {', '.join(filter(None, (what, f'{files} files' if files else ''))) or 'nothing, all of it was so'}")
+        output.answer(f"{how}: {_listed(rows, files) or 'nothing, all of it was so'}")
     if one.clear:
         output.say("Now take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment of every process, before you start flowbridge.")
     for text in one.broken[:SHOWN]:
