@@ -15,6 +15,7 @@ from test_metrics import everything, parsed
 
 from bridge.exposition import Exposition
 from bridge.metrics import COUNTED, METRICS
+from bridge.troubles import CONDITIONS
 
 NAME = re.compile(r"\bflowbridge_[a-z_]+")
 
@@ -79,6 +80,10 @@ FIRES: dict[str, dict[str, str]] = {
     "FlowbridgeUnknown": {"flowbridge_deliveries_held": "1x2000"},
     "FlowbridgeCircuitOpen": {'flowbridge_circuit_state{platform="p",state="open"}': "1x2000"},
     "FlowbridgeQueueLate": {'flowbridge_queue_late_seconds{route="r",platform="p"}': "901x2000"},
+    "FlowbridgeRunsFailing": {
+        'flowbridge_runs_ended_total{route="r",state="failed"}': "0+1x2000",
+        'flowbridge_runs_ended_total{route="r",state="done"}': "0+1x2000",
+    },
     "FlowbridgeStartsHeldBack": {"flowbridge_starts_held_back": "1x2000"},
     "FlowbridgeVerificationFailures": {'flowbridge_verification_failures_total{source="a",reason="mismatch"}': "0x1985 0+10x30"},
     "FlowbridgeSourceSilent": {
@@ -86,6 +91,7 @@ FIRES: dict[str, dict[str, str]] = {
         'flowbridge_events_total{source="a",outcome="accepted"}': "0+1x100 100x2000",
     },
     "FlowbridgeConfigRefused": {"flowbridge_config_ok": "0x2000"},
+    "FlowbridgeClockSkew": {"flowbridge_database_clock_ahead_seconds": "-3x2000"},
     "FlowbridgeCertificateEnds": {'flowbridge_certificate_expiry_timestamp_seconds{host="h"}': "1300000x2000"},
     "FlowbridgeCertificateRefused": {'flowbridge_certificate_trusted{host="h"}': "0x2000"},
     "FlowbridgeSlowToAnswer": {
@@ -100,13 +106,29 @@ WELL = {
     "flowbridge_disk_free_bytes": "9e9x2000", "flowbridge_disk_size_bytes": "20e9x2000", "flowbridge_deliveries_dead_day": "0x2000",
     "flowbridge_deliveries_held": "0x2000", 'flowbridge_circuit_state{platform="p",state="closed"}': "1x2000",
     'flowbridge_circuit_state{platform="p",state="open"}': "0x2000", 'flowbridge_queue_late_seconds{route="r",platform="p"}': "3x2000",
-    "flowbridge_starts_held_back": "0x2000", "flowbridge_config_ok": "1x2000",
+    'flowbridge_runs_ended_total{route="r",state="failed"}': "0+2x2000", 'flowbridge_runs_ended_total{route="r",state="done"}': "0+3x2000",
+    "flowbridge_starts_held_back": "0x2000", "flowbridge_config_ok": "1x2000", "flowbridge_database_clock_ahead_seconds": "-1x2000",
     'flowbridge_certificate_expiry_timestamp_seconds{host="h"}': "1400000x2000", 'flowbridge_certificate_trusted{host="h"}': "1x2000",
     'flowbridge_verification_failures_total{source="a",reason="mismatch"}': "0+2x2000",
     'flowbridge_source_last_event_timestamp_seconds{source="a"}': "0+60x2000",
     'flowbridge_events_total{source="a",outcome="accepted"}': "0+1x2000",
     'flowbridge_ack_seconds_bucket{le="1.0"}': "0+5x2000", 'flowbridge_ack_seconds_bucket{le="+Inf"}': "0+5x2000",
 }  # fmt: skip
+
+
+#: rule -> the condition of `flowbridge status` that says the same
+SAME = {
+    "FlowbridgeNoWorker": "no_worker", "FlowbridgeDiskNearlyFull": "disk_full", "FlowbridgeDeadLetters": "dead",
+    "FlowbridgeUnknown": "unknown", "FlowbridgeCircuitOpen": "circuit_open", "FlowbridgeQueueLate": "queue_late",
+    "FlowbridgeRunsFailing": "runs_failing", "FlowbridgeStartsHeldBack": "starts_held", "FlowbridgeVerificationFailures": "rejects",
+    "FlowbridgeSourceSilent": "silence", "FlowbridgeConfigRefused": "config_unusable", "FlowbridgeClockSkew": "clock_skew",
+    "FlowbridgeCertificateEnds": "certificate", "FlowbridgeCertificateRefused": "certificate_urgent",
+}  # fmt: skip
+
+
+def test_a_rule_is_as_severe_as_the_condition_that_says_the_same() -> None:
+    rules = {rule["alert"]: rule["labels"]["severity"] for rule in YAML(typ="safe").load(DEPLOY / "alerts.yml")["groups"][0]["rules"]}
+    assert {alert: rules[alert] for alert in SAME} == {alert: CONDITIONS[condition].severity for alert, condition in SAME.items()}
 
 
 def test_each_rule_fires_where_it_should_and_none_where_all_is_well(tmp_path: Path) -> None:
