@@ -15,8 +15,9 @@ from typing import Final
 
 import orjson
 
+from bridge.matching import match_type
 from bridge.model import Event
-from bridge.routes import OWN
+from bridge.routes import OWN, Config, Mode
 from bridge.shapes import iso
 from bridge.troubles import CONDITIONS, CRITICAL, WARNING, Trouble
 
@@ -179,6 +180,11 @@ def proof(now: float) -> Notice:
     """Return a notice of nothing wrong, which goes the way that alerts go."""
     said = Alert(key="test", severity="info", what="this is a test of the alerts of flowbridge", do="nothing", since=now, seen_at=now)
     return Notice(TEST, said)
+
+
+def is_told(config: Config) -> bool:
+    """Return whether a route takes alerts that are raised, whatever more it says of them."""
+    return any(route.mode is Mode.LIVE and match_type(route.types, RAISED) for route in config.routes_of(OWN))
 
 
 def listed(alerts: Iterable[Alert]) -> list[Alert]:

@@ -8,7 +8,7 @@
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
-dry='' extras='' url='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
+dry='' extras='' url='' new='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -53,6 +53,7 @@ run install -D -m 755 deploy/flowbridge "$root/usr/local/bin/flowbridge"
 run install -d -m 750 $owner "$root/etc/flowbridge"
 # shellcheck disable=SC2086
 run install -d -m 700 $owner "$root/var/lib/flowbridge"
+[ -e "$root/etc/flowbridge/.env" ] || new=1
 # shellcheck disable=SC2086
 run $as "$root/opt/flowbridge/bin/flowbridge" init --quiet "$root/etc/flowbridge"
 setting() {
@@ -64,6 +65,8 @@ setting() {
 }
 setting FLOWBRIDGE_TRUSTED_PROXIES 127.0.0.1
 [ -z "$url" ] || setting FLOWBRIDGE_PUBLIC_URL "$url"
+case $extras in *postgres*) new='' ;; esac # it has backups of its own
+[ -z "$new" ] || setting FLOWBRIDGE_BACKUP daily # an upgrade takes no more room than before
 
 # Its service.
 for unit in deploy/systemd/*; do

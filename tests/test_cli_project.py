@@ -72,7 +72,8 @@ def test_the_files_a_project_begins_with_are_right_with_their_comments_taken_off
     (folder / "routes.yaml").write_text(uncommented(path.read_text()))
     (found,) = lines(run("check", "--json"))
     assert (found["problems"], found["sources"], found["platforms"]) == ([], 3, 2)
-    assert as_it_is["routes"] < found["routes"] == 3
+    assert as_it_is["routes"] < found["routes"] == 4
+    assert [any("no route takes alerts" in note for note in one["notes"]) for one in (as_it_is, found)] == [True, False]
 
 
 def test_the_top_routes_yaml_starts_with_nothing_set(folder: Path) -> None:

@@ -66,6 +66,8 @@ def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path
                  "FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com", "flowbridge.service"):  # fmt: skip
         assert part in shown.stdout
     assert shown.stdout.endswith("Nothing was done: --dry-run.\n")
+    assert "FLOWBRIDGE_BACKUP" not in shown.stdout, "PostgreSQL has its own"
+    assert "FLOWBRIDGE_BACKUP=daily" in run("install.sh", "--dry-run", "--with", "fast").stdout
     assert run("uninstall.sh", "--dry-run", "--purge").returncode == 0
     assert not (tmp_path / "root").exists()
 
@@ -134,8 +136,8 @@ def test_it_installs_upgrades_and_uninstalls(installed: Path, run: Run) -> None:
     mine = (config / "routes.yaml").read_text() + "# mine\n"
     (config / "routes.yaml").write_text(mine)
     secrets = (config / ".env").read_text()
-    for line in ("FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com\n", "FLOWBRIDGE_TRUSTED_PROXIES=127.0.0.1\n"):
-        assert secrets.count(line) == 1
+    for line in ("FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com", "FLOWBRIDGE_TRUSTED_PROXIES=127.0.0.1", "FLOWBRIDGE_BACKUP=daily"):
+        assert secrets.splitlines().count(line) == 1
     (installed / "etc" / "systemd" / "system" / "flowbridge.service").write_text("an older one\n")
     again = run("install.sh", "--url", "https://elsewhere.example.com")
     assert again.returncode == 0, again.stderr

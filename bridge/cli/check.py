@@ -78,6 +78,7 @@ def _look(config: str | None, found: Findings) -> None:
         _look_at_platforms(found.config, settings, found)
         _look_at_secrets(found.config, found)
         _look_at_flows(found.config, settings, found)
+        _look_at_alerts(found.config, found)
     _look_at_database(settings, found)
 
 
@@ -120,6 +121,15 @@ def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
         found.wrong.append(str(error))
         return
     found.problems += sorted([*missing_flows(config, flows), *misfits(config, flows)])
+
+
+def _look_at_alerts(config: Config, found: Findings) -> None:
+    """Say where nobody is told what goes wrong: an alert is kept then, and seen by who asks."""
+    from bridge.alerting import is_told
+
+    if not is_told(config):
+        found.notes.append("no route takes alerts, so nobody is told what goes wrong: write one with `on: flowbridge alert.*` "
+                           "(docs/operations.md), or watch `flowbridge status`")  # fmt: skip
 
 
 def _look_at_database(settings: Settings, found: Findings) -> None:
