@@ -34,7 +34,6 @@ DATABASE, KEY, MANIFEST = "flowbridge.db", "secret_key", "manifest.json"
 PIECE: Final = 1024 * 1024  # bytes that are read at once
 LONGEST_MANIFEST: Final = 256 * 1024 * 1024
 BLOB: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
-NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
 Advance = Callable[[int], None]
 
 

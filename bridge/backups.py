@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 from bridge import backup
-from bridge.backup import NAME, Advance, Manifest
+from bridge.backup import Advance, Manifest
+from bridge.backup_age import kept
 from bridge.blobs import sync
 from bridge.errors import StoreError
 from bridge.store import disk
@@ -47,17 +47,6 @@ def make(database: Database, data: Path, path: Path, now: float, advance: Advanc
         draft.unlink(missing_ok=True)
     sync(path.parent)
     return manifest
-
-
-def kept(folder: Path) -> list[Path]:
-    """Return the backups in a folder that have a name of ours, oldest first."""
-    return sorted(one for one in folder.glob("flowbridge-*.tar") if NAME.fullmatch(one.name))
-
-
-def is_due(folder: Path, every: float) -> bool:
-    """Tell whether the newest backup in a folder is older than so many seconds, or there is none."""
-    there = kept(folder)
-    return not there or time.time() - there[-1].stat().st_mtime >= every
 
 
 def rotate(folder: Path, most: int) -> int:

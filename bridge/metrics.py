@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.overview import Certificate, Lane, Overview
+from bridge.overview import Backups, Certificate, Lane, Overview
 
 Values = Iterable[tuple[tuple[str, ...], float]]  # of each series: the values of its labels, and the number
 
@@ -59,6 +59,10 @@ def _circuits(now: Overview) -> Iterator[tuple[tuple[str, ...], float]]:
     for one in now.platforms:
         state = one.circuit.state(now.at) if one.circuit else "closed"
         yield from (((one.name, each), float(each == state)) for each in STATES)
+
+
+def _backups(now: Overview, value: Callable[[Backups], float | None]) -> Values:
+    return () if now.backups is None else _one(value(now.backups))
 
 
 def _certificate(now: Overview, value: Callable[[Certificate], float | None]) -> Values:
@@ -112,6 +116,10 @@ GAUGES: Final = (
     _gauge("circuit_state", "1 for the state that the platform's circuit is in.", _circuits, "platform", "state"),
     _gauge("database_bytes", "What the database takes, with SQLite's write-ahead log.", lambda now: _one(now.database_size)),
     _gauge("database_clock_ahead_seconds", "How far PostgreSQL's clock is ahead of this machine's.", lambda now: _one(now.database_ahead)),
+    _gauge("backup_newest_timestamp_seconds", "When the newest backup was made.",
+           lambda now: _backups(now, lambda one: one.newest_at)),
+    _gauge("backup_missed", "1: the last try to make a backup failed, or the newest is too old; absent where none is made by itself.",
+           lambda now: _backups(now, lambda one: None if one.every is None else float(one.are_missed(now.at)))),
     _gauge("certificate_expiry_timestamp_seconds", "When the certificate ends that the public URL shows; looked at every six hours.",
            lambda now: _certificate(now, lambda one: one.ends_at), "host"),
     _gauge("certificate_trusted", "1: who checks that certificate trusts it; 0: senders refuse it.",

@@ -130,6 +130,25 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backups:
+    """Backups in `folder`, made by themselves `every` so many seconds; null: they are not. `newest_at` is null where there is none.
+
+    `tried_since`: since when tries to make one have come to nothing; `error`: why the last of them that ended did.
+    """
+
+    folder: str
+    every: float | None = None
+    newest_at: float | None = None
+    tried_since: float | None = None
+    error: str | None = None
+
+    def are_missed(self, at: float) -> bool:
+        """Return whether the last try failed, or there is none as young as twice the time between two."""
+        since = self.newest_at if self.newest_at is not None else self.tried_since
+        return self.every is not None and (self.error is not None or (since is not None and at - since > 2 * self.every))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """All of it. Counts go as far as `counted_to`; `today_cut`: there were more events today than were counted.
 
@@ -164,3 +183,4 @@ class Overview:
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)  # seconds, by the host of a platform, where that was seen
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet
+    backups: Backups | None = None  # null: the store has its own

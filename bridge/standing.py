@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bridge import __version__, tls
+from bridge import __version__, backup_age, tls
 from bridge.errors import BridgeError
 from bridge.overview import DAY, LATELY, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
 from bridge.routes import OWN
@@ -66,6 +66,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         runs_ended={} if days is None else _runs(days, at - DAY),
         late_starts=standing.late_starts if standing else (),
         certificate=tls.kept(settings.data, settings.public_url),
+        backups=backup_age.look(settings),
     )
 
 

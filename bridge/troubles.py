@@ -43,6 +43,7 @@ CONDITIONS: Final = {
     "config_unusable": Condition(WARNING, 60.0),
     "config_not_taken": Condition(WARNING, 120.0),
     "disk_full": Condition(CRITICAL, 60.0),
+    "backup": Condition(WARNING, 900.0),
     "files_full": Condition(WARNING, 60.0),
     "certificate_urgent": Condition(CRITICAL),
     "certificate": Condition(WARNING),
@@ -87,6 +88,7 @@ def troubles(now: Overview) -> list[Trouble]:
         *_of_processes(now),
         *_of_config(now),
         *_of_machine(now),
+        *_of_backups(now),
         *_of_certificate(now),
         *_of_platforms(now),
         *_of_deliveries(now),
@@ -141,6 +143,15 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
         yield Trouble(
             "clock_skew:events", f"the newest event is {last - now.at:.0f} s ahead of this machine's clock", "set the clock: timedatectl"
         )
+
+
+def _of_backups(now: Overview) -> Iterator[Trouble]:
+    one = now.backups
+    if one is None or not one.are_missed(now.at):
+        return
+    newest = "there is none yet" if one.newest_at is None else f"the newest backup is {(now.at - one.newest_at) / 3600:.0f} h old"
+    what = newest if one.error is None else f"no backup can be made ({newest}): {one.error}"
+    yield Trouble("backup", what, f"flowbridge db backup; {SEE}")
 
 
 def _of_certificate(now: Overview) -> Iterator[Trouble]:

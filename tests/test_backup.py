@@ -22,7 +22,7 @@ from conftest import NOW, make_delivery, make_event, put
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update
 
-from bridge import backup, backups
+from bridge import backup, backup_age, backups
 from bridge.backup import MANIFEST
 from bridge.blobs import Blobs
 from bridge.embedded import LocalFile, LocalRun, LocalState
@@ -464,17 +464,17 @@ def test_too_little_room_is_said_before_anything_is_written(source: Database, tm
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
-    assert backups.is_due(tmp_path, 3600)
+    assert backup_age.is_due(tmp_path, 3600)
     for hour in range(5):
         (tmp_path / backup.name_of(NOW + hour * 3600)).write_bytes(b"")
     (tmp_path / "flowbridge-mine.tar").write_bytes(b"")
     assert backups.rotate(tmp_path, 2) == 3
-    assert [one.name for one in backups.kept(tmp_path)] == [backup.name_of(NOW + hour * 3600) for hour in (3, 4)]
+    assert [one.name for one in backup_age.kept(tmp_path)] == [backup.name_of(NOW + hour * 3600) for hour in (3, 4)]
     assert (tmp_path / "flowbridge-mine.tar").exists()
-    assert not backups.is_due(tmp_path, 3600)
-    for one in backups.kept(tmp_path):
+    assert not backup_age.is_due(tmp_path, 3600)
+    for one in backup_age.kept(tmp_path):
         os.utime(one, (NOW, NOW))
-    assert backups.is_due(tmp_path, 3600)
+    assert backup_age.is_due(tmp_path, 3600)
 
 
 def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(source: Database) -> None:

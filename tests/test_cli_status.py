@@ -22,7 +22,7 @@ from bridge.store import circuits, events
 from bridge.store.database import Database
 
 KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
-        "platforms", "dead", "unknown", "hold", "counted_to", "disk", "certificate"}  # fmt: skip
+        "platforms", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate"}  # fmt: skip
 
 
 def status(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:

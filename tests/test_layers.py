@@ -81,6 +81,7 @@ ORDER = [
     "tracing",
     "blobs",
     "tls",
+    "backup_age",
     "store",
     "backup",
     "backups",

@@ -23,7 +23,7 @@ from bridge.counting import BUCKETS, Counts, CountsFile
 from bridge.errors import StoreError
 from bridge.exposition import CONTENT_TYPE, Exposition
 from bridge.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
-from bridge.overview import Certificate, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.overview import Backups, Certificate, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
 from bridge.store.database import Database
 
 SECRET_KEY = "k" * 40
@@ -194,6 +194,7 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
             PlatformNow(name="gone", cap=None, runs=1),
         ],
         dead=7, dead_today=2, unknown=3, held=1, hold_since=at, disk_free=10, disk_total=20, database_size=5, database_ahead=-0.5,
+        backups=Backups(folder="/b", every=60.0, newest_at=at - 121),
         certificate=Certificate(url="https://hooks.example.com", looked_at=at, begins_at=at - 9, ends_at=at + 9),
     )  # fmt: skip
 
@@ -215,6 +216,7 @@ def test_gauges_say_what_an_overview_says(tmp_path: Path) -> None:
     assert said["circuit_state", "gone", "closed"] == 1
     assert [said[f"platform_{what}", "p"] for what in ("calls", "runs", "slots")] == [1, 2, 5]
     assert ("platform_slots", "gone") not in said
+    assert (said["backup_newest_timestamp_seconds",], said["backup_missed",]) == (1_764_000_000.0 - 121, 1)
     assert [said[key, ] for key in ("config_ok", "config_restart_needed", "starts_held_back")] == [0, 1, 1]
     assert [said[f"deliveries_{what}",] for what in ("dead", "dead_day", "unknown", "held")] == [7, 2, 3, 1]
     assert {key[1] for key in said if key[0].startswith("source")} == {"github"}

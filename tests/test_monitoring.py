@@ -76,6 +76,7 @@ FIRES: dict[str, dict[str, str]] = {
     "FlowbridgeNoWorker": {'flowbridge_processes{role="work"}': "0x2000"},
     "FlowbridgeAnswersErrors": {'flowbridge_requests_refused_total{source="a",status="503"}': "0+1x2000"},
     "FlowbridgeDiskNearlyFull": {"flowbridge_disk_free_bytes": "1e9x2000", "flowbridge_disk_size_bytes": "20e9x2000"},
+    "FlowbridgeBackupMissed": {"flowbridge_backup_missed": "1x2000"},
     "FlowbridgeDeadLetters": {"flowbridge_deliveries_dead_day": "1x2000"},
     "FlowbridgeUnknown": {"flowbridge_deliveries_held": "1x2000"},
     "FlowbridgeCircuitOpen": {'flowbridge_circuit_state{platform="p",state="open"}': "1x2000"},
@@ -104,6 +105,7 @@ WELL = {
     "flowbridge_build_info": "1x2000", "flowbridge_store_up": "1x2000", 'flowbridge_processes{role="work"}': "1x2000",
     'flowbridge_requests_refused_total{source="a",status="401"}': "0+1x2000",
     "flowbridge_disk_free_bytes": "9e9x2000", "flowbridge_disk_size_bytes": "20e9x2000", "flowbridge_deliveries_dead_day": "0x2000",
+    "flowbridge_backup_missed": "0x2000",
     "flowbridge_deliveries_held": "0x2000", 'flowbridge_circuit_state{platform="p",state="closed"}': "1x2000",
     'flowbridge_circuit_state{platform="p",state="open"}': "0x2000", 'flowbridge_queue_late_seconds{route="r",platform="p"}': "3x2000",
     'flowbridge_runs_ended_total{route="r",state="failed"}': "0+2x2000", 'flowbridge_runs_ended_total{route="r",state="done"}': "0+3x2000",
@@ -118,6 +120,7 @@ WELL = {
 
 #: rule -> the condition of `flowbridge status` that says the same
 SAME = {
+    "FlowbridgeBackupMissed": "backup",
     "FlowbridgeNoWorker": "no_worker", "FlowbridgeDiskNearlyFull": "disk_full", "FlowbridgeDeadLetters": "dead",
     "FlowbridgeUnknown": "unknown", "FlowbridgeCircuitOpen": "circuit_open", "FlowbridgeQueueLate": "queue_late",
     "FlowbridgeRunsFailing": "runs_failing", "FlowbridgeStartsHeldBack": "starts_held", "FlowbridgeVerificationFailures": "rejects",

@@ -12,7 +12,7 @@ from sqlalchemy import event as hooks
 
 from bridge.circuit import Circuit
 from bridge.model import Status
-from bridge.overview import ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
+from bridge.overview import Backups, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
 from bridge.sealing import OFF
 from bridge.store import circuits, events, health, usual
 from bridge.store import overview as store
@@ -48,6 +48,7 @@ WELL = Overview(
     database_size=10**6,
     database_ahead=0.1,
 )
+DAILY = Backups(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
 OPEN = Circuit(platform="gumloop", failures=5, open_for=60.0, open_until=NOW + 30, reason="HTTP 503")
 BUSY = Circuit(platform="gumloop", allowance=0, raise_at=NOW + 10, raise_for=15.0, reason="HTTP 429")
 OTHER = replace(WORK, config_hash="b" * 64)
@@ -90,6 +91,10 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
          "dlv_1 is queued, and attempt 1 of it has started run r1", "flowbridge cancel dlv_1, or it is started again"),
         ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.DELIVERED)]},
          "dlv_1 is delivered, and attempt 1", "look at that run there; flowbridge show dlv_1"),
+        ({"backups": replace(DAILY, newest_at=NOW - 172801)}, "the newest backup is 48 h old", "flowbridge db backup"),
+        ({"backups": replace(DAILY, newest_at=None, tried_since=NOW - 172801)}, "there is none yet", "flowbridge db backup"),
+        ({"backups": replace(DAILY, tried_since=NOW - 60, error="no such folder")},
+         "no backup can be made (the newest backup is 25 h old): no such folder", "flowbridge db backup"),
         ({"dead_today": 100}, "100+ deliveries died within a day", "flowbridge deliveries --status dead --since 1d"),
     ],
 )  # fmt: skip
@@ -110,6 +115,9 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"sources": [SourceNow(name="jobs", files=90, files_keep=100), SourceNow(name="closed", files=95)]},
         {"disk_free": 2 * 10**9},  # less than a twentieth, and yet enough
         {"disk_free": 300 * 10**6, "disk_total": 4 * 10**9},  # not much, but more than a twentieth
+        {"backups": DAILY},
+        {"backups": replace(DAILY, newest_at=None)},  # the first is still to be tried
+        {"backups": replace(DAILY, every=None, newest_at=NOW - 10**8)},  # it is made by hand
         {"disk_free": None, "disk_total": None, "database_ahead": None},
         {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=Circuit(platform="gumloop", failures=2))]},
         {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)]},  # nothing has waited for minutes

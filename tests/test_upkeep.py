@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,16 @@ from hypothesis import strategies as st
 from serving import until
 from sqlalchemy import insert, text
 
-from bridge import backup, backups
+from bridge import backup, backup_age, backups
 from bridge.blobs import Blobs
 from bridge.config import load
 from bridge.errors import StoreError
 from bridge.model import Order
+from bridge.overview import Backups
 from bridge.retention import DAY
 from bridge.routes import Config, Platform
 from bridge.settings import Settings, load_settings
+from bridge.standing import overview
 from bridge.store import checkup, disk, events, health, holding, invariants, tables, vacuum
 from bridge.store.clock import Clock
 from bridge.store.database import Database
@@ -135,10 +139,49 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path, monkeypa
     assert errands.sweep(of_round) == {"blobs": 1, "bytes": 8} and not blobs.path(sha256).exists()
     assert errands.back_up(round_of(sqlite, tmp_path)) == {}
     assert errands.back_up(of_round)["events"] == 0
-    [made] = backups.kept(tmp_path / "backups")
+    [made] = backup_age.kept(tmp_path / "backups")
     with made.open("rb") as file:
         assert backup.check(file, tmp_path).rows["event"] == 0
     assert errands.back_up(of_round) == {}, "the last is young"
+
+
+def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(sqlite: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "mount" / "backups"
+    folder.parent.write_text("no folder")
+    of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="hourly", FLOWBRIDGE_BACKUPS=str(folder))
+
+    def known() -> Backups:
+        found = overview(of_round.settings, sqlite, CONFIG).backups
+        assert found is not None
+        return found
+
+    assert not known().are_missed(time.time()), "none was tried yet"
+    with pytest.raises(OSError, match="mount"):
+        errands.back_up(of_round)
+    first = known()
+    assert first.error is not None and str(folder) in first.error and first.are_missed(time.time())
+    with pytest.raises(OSError, match="mount"):
+        errands.back_up(of_round)
+    assert known().tried_since == first.tried_since, "the first of them"
+    folder.parent.unlink()
+    assert errands.back_up(of_round)["events"] == 0
+    made = known()
+    assert (made.newest_at is None, made.tried_since, made.error) == (False, None, None)
+    assert not made.are_missed(time.time()) and made.are_missed(time.time() + 7300)
+
+
+def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(sqlite: Database, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, FLOWBRIDGE_BACKUP="hourly")
+    with pytest.raises(KeyboardInterrupt), backup_age.trying(settings):
+        raise KeyboardInterrupt
+    tried = backup_age.look(settings)
+    assert tried is not None and tried.tried_since is not None and tried.error is None
+    assert not tried.are_missed(time.time()) and tried.are_missed(time.time() + 7300)
+    made = backups.make(sqlite, tmp_path, settings.backups / backup.name_of(NOW), NOW)
+    os.utime(backup_age.kept(settings.backups)[0], (tried.tried_since + 1, tried.tried_since + 1))
+    ended = backup_age.look(settings)
+    assert made.rows["event"] == 0 and ended is not None and ended.tried_since is None
+    assert backup_age.look(replace(settings, database_url="postgresql://x")) is None
 
 
 # -- giving room back

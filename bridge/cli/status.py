@@ -12,7 +12,8 @@ import click
 from bridge.cli import output
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, opened, settings_of
-from bridge.overview import Certificate, Overview, PlatformNow
+from bridge.overview import Backups, Certificate, Overview, PlatformNow
+from bridge.settings import BACKUPS
 from bridge.shapes import iso
 from bridge.standing import overview
 from bridge.troubles import Trouble, notes, troubles
@@ -115,6 +116,10 @@ def _kept(now: Overview) -> dict[str, Any]:
 def _machine(now: Overview) -> dict[str, Any]:
     return {
         "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
+        "backup": None if now.backups is None else {
+            "folder": now.backups.folder, "every": now.backups.every, "newest_at": iso(now.backups.newest_at),
+            "tried_since": iso(now.backups.tried_since), "error": now.backups.error,
+        },
         "certificate": None if now.certificate is None else {
             "url": now.certificate.url, "ends_at": iso(now.certificate.ends_at), "looked_at": iso(now.certificate.looked_at),
             "refused": now.certificate.refused, "unreached": now.certificate.unreached,
@@ -167,10 +172,17 @@ def _facts(now: Overview, file: str) -> None:
     free = "" if now.disk_free is None or now.disk_total is None else f", {_size(now.disk_free)} of {_size(now.disk_total)} free"
     output.line("data", now.data)
     output.line("disk", f"database {_size(now.database_size)}{free}")
+    if now.backups is not None:
+        output.line("backup", _backup(now.backups), "red" if now.backups.are_missed(now.at) else None)
     if now.certificate is not None:
         output.line("certificate", _certificate(now.certificate))
     if now.database_ahead is not None:
         output.line("clock", f"the database's is {abs(now.database_ahead):.2f} s {'ahead' if now.database_ahead > 0 else 'behind'}")
+
+
+def _backup(one: Backups) -> str:
+    often = next(word for word, every in BACKUPS.items() if every == one.every)
+    return f"{often}, " + ("there is none" if one.newest_at is None else f"newest {output.utc(one.newest_at)}")
 
 
 def _certificate(one: Certificate) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from bridge import tls
+from bridge import backup_age, tls
 from bridge.blobs import Blobs
 from bridge.errors import BridgeError
 from bridge.logs import get_logger
@@ -98,12 +98,13 @@ def _has_much(database: Database, part: float) -> bool:
 
 def back_up(of: Round) -> Counter[str]:
     """Make a backup where the last is old enough, and let go of the oldest."""
+    settings = of.settings
+    if settings.backup_every is None or not backup_age.is_due(settings.backups, settings.backup_every):
+        return Counter()
     from bridge import backup, backups  # who makes none by itself, need not have it in memory
 
-    settings = of.settings
-    if settings.backup_every is None or not backups.is_due(settings.backups, settings.backup_every):
-        return Counter()
-    manifest = backups.make(of.database, settings.data, settings.backups / backup.name_of(of.now), of.now)
+    with backup_age.trying(settings):
+        manifest = backups.make(of.database, settings.data, settings.backups / backup.name_of(of.now), of.now)
     let_go = backups.rotate(settings.backups, settings.backup_keep)
     return Counter(events=manifest.rows["event"], missing=len(manifest.missing), let_go=let_go)
 
