@@ -184,3 +184,4 @@ class Overview:
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet
     backups: Backups | None = None  # null: the store has its own
+    tells: bool = True  # a route takes alerts

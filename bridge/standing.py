@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__, backup_age, tls
+from bridge.alerting import is_told
 from bridge.errors import BridgeError
 from bridge.overview import DAY, LATELY, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
 from bridge.routes import OWN
@@ -67,6 +68,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         late_starts=standing.late_starts if standing else (),
         certificate=tls.kept(settings.data, settings.public_url),
         backups=backup_age.look(settings),
+        tells=config is None or is_told(config),
     )
 
 

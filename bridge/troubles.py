@@ -271,6 +271,8 @@ def notes(now: Overview) -> list[str]:
     if now.config.restart:
         said.append(f"{', '.join(now.config.restart)} in .env changed, and count after a restart")
     said += [f"flowbridge {each} runs, and {now.version} is installed: restart it" for each in now.running_versions if each != now.version]
+    if not now.tells and troubles(now):
+        said.append("nobody is told of what wants attention: no route takes alerts (flowbridge alerts --help has one)")
     return said
 
 

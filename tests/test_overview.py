@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from bridge.circuit import Circuit
 from bridge.model import Status
 from bridge.overview import Backups, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
 from bridge.sealing import OFF
+from bridge.settings import load_settings
+from bridge.standing import overview
 from bridge.store import circuits, events, health, usual
 from bridge.store import overview as store
 from bridge.store.database import Database
@@ -133,6 +136,26 @@ def test_what_is_merely_to_be_known() -> None:
     now = replace(WELL, running_versions=["0.9"], config=config)
     assert troubles(now) == []
     assert [text[:20] for text in notes(now)] == ["FLOWBRIDGE_LOG in .e", "flowbridge 0.9 runs,"]
+
+
+def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None:
+    assert notes(replace(WELL, tells=False)) == notes(replace(WELL, held=1)) == []
+    (said,) = notes(replace(WELL, tells=False, held=1))
+    assert said.startswith("nobody is told of what wants attention")
+
+
+@pytest.mark.parametrize(
+    ("route", "told"),
+    [("", False), ("on: flowbridge alert.*", True), ("on: flowbridge", True),
+     ("on: flowbridge alert.raised, match: {body.severity: critical}", True), ("on: flowbridge alert.resolved", False),
+     ("on: flowbridge alert.*, mode: paused", False), ("on: contact", False)],
+)  # fmt: skip
+def test_who_is_told_follows_from_the_routes(route: str, told: bool, tmp_path: Path) -> None:
+    text = "version: 1\nplatforms: {local: {type: local}}\nsources: {contact: {provider: form}}\n"
+    text += f"routes: [{{name: a, {route}, flow: local/echo, inputs: {{}}}}]\n" if route else ""
+    (tmp_path / "routes.yaml").write_text(text)
+    settings = load_settings({"FLOWBRIDGE_DATA": str(tmp_path / "data"), "FLOWBRIDGE_CONFIG": str(tmp_path / "routes.yaml")})
+    assert overview(settings, None).tells is told
 
 
 # -- what the store counts
