@@ -52,7 +52,7 @@ def test_the_image_runs_as_nobody_in_particular_from_what_is_in_the_tree() -> No
 
 def test_it_installs_the_versions_that_constraints_txt_says() -> None:
     said = (DEPLOY / "constraints.txt").read_text()
-    command = "pip install -c deploy/constraints.txt '.[postgres,celery,fast,otel]'"
+    command = "pip install -c deploy/constraints.txt '.[postgres,celery,fast,otel,previews]'"
     assert command in said
     assert any(name == "RUN" and command in rest.replace("--no-cache-dir ", "") for name, rest in instructions())
 
