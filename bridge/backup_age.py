@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from bridge.errors import BridgeError
 from bridge.overview import Backups
+from bridge.remembered import recall, remember
 from bridge.settings import Settings
 
 NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
@@ -82,9 +80,8 @@ def trying(settings: Settings) -> Iterator[None]:
 
 def _tries(settings: Settings) -> _Tries | None:
     """Return the tries since the newest backup, whoever made that."""
-    try:
-        found = _Tries(**orjson.loads((settings.data / FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+    found = recall(settings.data / FILE, _Tries)
+    if found is None:
         return None
     newest = newest_at(settings.backups)
     return found if newest is None or newest < found.at else None
@@ -93,6 +90,4 @@ def _tries(settings: Settings) -> _Tries | None:
 def _note(settings: Settings, tries: _Tries) -> None:
     """Keep it; on a disk that is full there is another alert, and a backup is tried all the same."""
     with suppress(OSError):
-        draft = settings.data / f"{FILE}.{os.getpid()}"
-        draft.write_bytes(orjson.dumps(asdict(tries)))
-        draft.replace(settings.data / FILE)
+        remember(settings.data / FILE, tries)

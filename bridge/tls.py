@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import orjson
-
 from bridge.overview import Certificate
+from bridge.remembered import recall, remember
 
 FILE: Final = "certificate.json"
 EVERY: Final = 6 * 3600.0  # seconds for which what was seen is not looked up anew
@@ -69,11 +67,8 @@ def _dates(url: str, context: ssl.SSLContext) -> tuple[float, float]:
 
 def kept(data: Path, url: str) -> Certificate | None:
     """Return what was seen last of a URL from this data folder; None where nothing was, or it cannot be read."""
-    try:
-        found = Certificate(**orjson.loads((data / FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
-    return found if found.url == url else None
+    found = recall(data / FILE, Certificate)
+    return found if found is not None and found.url == url else None
 
 
 def keep(data: Path, seen: Certificate) -> None:
@@ -81,9 +76,7 @@ def keep(data: Path, seen: Certificate) -> None:
     before = kept(data, seen.url)
     if seen.unreached is not None and before is not None:
         seen = replace(before, looked_at=seen.looked_at, unreached=seen.unreached)
-    draft = data / f"{FILE}.{os.getpid()}"
-    draft.write_bytes(orjson.dumps(asdict(seen)))
-    draft.replace(data / FILE)
+    remember(data / FILE, seen)
 
 
 def is_due(known: Certificate | None, now: float) -> bool:

@@ -80,6 +80,7 @@ ORDER = [
     "counting",
     "tracing",
     "blobs",
+    "remembered",
     "tls",
     "backup_age",
     "store",
