@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import re
 import sys
 import time
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
-LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+from stub import Requests
+
 runs: dict[str, dict] = {}  # by id, the oldest first
 asked = {"starts": 0, "refused": 0, "looks": 0, "lists": 0, "free": 0.0, "most": 0}
 others = 0
@@ -69,25 +69,15 @@ ANSWERS = {"/api/v1/start_pipeline": start, "/api/v1/get_pl_run": look, "/api/v1
            "/started": started, "/": lambda _: (200, {})}  # fmt: skip
 
 
-class Platform(asyncio.Protocol):
-    def connection_made(self, transport) -> None:
-        self.transport, self.data = transport, b""
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-        while (end := self.data.find(b"\r\n\r\n")) >= 0:
-            length = LENGTH.search(self.data, 0, end)
-            size = end + 4 + (int(length[1]) if length else 0)
-            if len(self.data) < size:
-                return
-            request, self.data = self.data[:size], self.data[size:]
-            parts = urlsplit(request.split(b" ", 2)[1].decode())
-            given = {name: values[0] for name, values in parse_qs(parts.query).items()} | json.loads(request[end + 4 :] or b"{}")
-            status, value = ANSWERS[parts.path](given)
-            payload = json.dumps(value).encode()
-            head = f"HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
-            wait = call if parts.path.endswith("/start_pipeline") else 0.0
-            asyncio.get_running_loop().call_later(wait, self.transport.write, head.encode() + payload)
+class Platform(Requests):
+    def take(self, request: bytes, end: int) -> None:
+        parts = urlsplit(request.split(b" ", 2)[1].decode())
+        given = {name: values[0] for name, values in parse_qs(parts.query).items()} | json.loads(request[end + 4 :] or b"{}")
+        status, value = ANSWERS[parts.path](given)
+        payload = json.dumps(value).encode()
+        head = f"HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
+        wait = call if parts.path.endswith("/start_pipeline") else 0.0
+        asyncio.get_running_loop().call_later(wait, self.transport.write, head.encode() + payload)
 
 
 async def come_and_go(most: int) -> None:

@@ -12,7 +12,9 @@ LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 EVENT = re.compile(rb'"event_id":"([^"]+)"')
 
 
-class Stub(asyncio.Protocol):
+class Requests(asyncio.Protocol):
+    """Reads the requests of one connection; `take` gets each, and where its head ends."""
+
     def connection_made(self, transport) -> None:
         self.transport, self.data = transport, b""
 
@@ -24,9 +26,17 @@ class Stub(asyncio.Protocol):
             if len(self.data) < size:
                 return
             request, self.data = self.data[:size], self.data[size:]
-            self.transport.write(ANSWER)
-            if found := EVENT.search(request, end):
-                starts.write(f"{time.time():.6f} {found[1].decode()}\n")
+            self.take(request, end)
+
+    def take(self, request: bytes, end: int) -> None:
+        raise NotImplementedError
+
+
+class Stub(Requests):
+    def take(self, request: bytes, end: int) -> None:
+        self.transport.write(ANSWER)
+        if found := EVENT.search(request, end):
+            starts.write(f"{time.time():.6f} {found[1].decode()}\n")
 
 
 async def main() -> None:
@@ -35,5 +45,6 @@ async def main() -> None:
         await server.serve_forever()
 
 
-with open(sys.argv[2], "w", buffering=1) as starts:
-    asyncio.run(main())
+if __name__ == "__main__":
+    with open(sys.argv[2], "w", buffering=1) as starts:
+        asyncio.run(main())
