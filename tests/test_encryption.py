@@ -330,7 +330,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
     assert b"zqbodyzq" not in packed and b"zqfilezq" not in packed and digest.encode() not in packed
     position = packed.index(b"$fb1$", packed.index(b"blobs/"))
     with (tmp_path / "damaged.tar").open("wb") as file:
-        file.write(packed[: position + 40] + b"?" + packed[position + 41 :])
+        file.write(packed[: position + 40] + bytes([packed[position + 40] ^ 1]) + packed[position + 41 :])
     with (tmp_path / "damaged.tar").open("rb") as file, pytest.raises(StoreError, match="is not what its manifest says"):
         backup.check(file, tmp_path)
     restored = run("db", "restore", str(tmp_path / "b.tar"), "--replace", "--yes")
