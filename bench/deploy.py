@@ -1,9 +1,10 @@
 """Deploys under a steady load: what is refused, lost or started twice, and how much longer anything waits than without one.
 
-    python bench/deploy.py [--deploys 3] [--rate 20] [--call 0.3] [--run 0.5] [--database-url URL] [--only serve|split]
+    python bench/deploy.py [--deploys 3] [--rate 20] [--call 0.3] [--run 0.5] [--database-url URL] [--only serve|split] [--restart]
 
-Processes are replaced as systemd does it by deploy/systemd: a socket that stays open, the old one told to end, the new one begun when it
-has, the next begun when that one says that it is ready. `serve` is all in one; `split` is two `work` and a `web`, one after the other.
+Processes are replaced as deploy/install.sh does it: each is told by SIGUSR2 to have another take over, which begins while it goes on; the
+next is told when that one is ready. With --restart as `systemctl restart` does it: a socket that stays open, the old one told to end, the
+new one begun when it has. `serve` is all in one; `split` is two `work` and a `web`, one after the other.
 The same load without a deploy is measured before each, in the same run. Each start is answered after --call seconds, so every stop meets
 some under way. On SQLite, or on the PostgreSQL whose empty database --database-url names.
 """
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--run", type=float, default=0.5, help="seconds that a run takes")
     parser.add_argument("--database-url", default="")
     parser.add_argument("--only", choices=KINDS)
+    parser.add_argument("--restart", action="store_true", help="one ends before the next begins")
     given = parser.parse_args()
     print(rig.machine())
     print(f"{given.rate:g} events/s, runs of {given.run:g} s, {given.call:g} s for the answer to each start")
@@ -70,11 +72,15 @@ def measure(kind: str, given: argparse.Namespace) -> None:
                 with loading(listening.getsockname()[1], given.rate, f"d{number}", during):
                     time.sleep(AROUND)
                     for service in services:
-                        service.stop()
-                        service.start()
+                        if given.restart:
+                            service.stop()
+                            service.start()
+                        else:
+                            service.replace()
                     time.sleep(AROUND)
             wait_for(lambda: without.missing() + during.missing() == 0, "every start", quietly=True)
-    print(f"\n{kind} on {'PostgreSQL' if given.database_url else 'SQLite'}: {' '.join(KINDS[kind])}")
+    how = "restarted" if given.restart else "taken over"
+    print(f"\n{kind}, {how}, on {'PostgreSQL' if given.database_url else 'SQLite'}: {' '.join(KINDS[kind])}")
     print(f"{'':18} {'acknowledged':>13} {'refused':>8} {'lost':>5} {'twice':>6} {'longest ack':>12} {'ack to start':>13}")
     without.tell("without a deploy")
     during.tell(f"{given.deploys} deploys")
@@ -151,6 +157,7 @@ class Service:
             self._given = (listening.fileno(),)
             self._command = ["bash", "-c", f'LISTEN_PID=$$ exec "$@" 3<&{self._given[0]}', "bash", *self._command]
         self._process: subprocess.Popen | None = None
+        self._pid = 0
         self._log = (path / f"{name}.log").open("ab")
         self._stops: list[float] = []
         self._starts: list[tuple[float, float]] = []  # (seconds until ready, processor seconds)
@@ -159,21 +166,38 @@ class Service:
         """Start it and wait until it says that it is ready."""
         began = time.monotonic()
         self._process = subprocess.Popen(self._command, env=self._environ, pass_fds=self._given, stdout=self._log, stderr=self._log)
-        wait_for(self._is_ready, f"READY=1 of {self._name}")
-        self._starts.append((time.monotonic() - began, rig.cpu(self._process.pid)))
+        self._pid = self._process.pid
+        wait_for(lambda: self._hears("READY=1"), f"READY=1 of {self._name}")
+        self._starts.append((time.monotonic() - began, rig.cpu(self._pid)))
 
-    def _is_ready(self) -> bool:
-        if self._process.poll() is not None:
+    def replace(self) -> None:
+        """Have another take over, and wait until it has; the one before may still see calls to their end."""
+        began = time.monotonic()
+        os.kill(self._pid, signal.SIGUSR2)
+        wait_for(lambda: self._hears("MAINPID="), f"MAINPID= of {self._name}")
+        self._starts.append((time.monotonic() - began, rig.cpu(self._pid)))
+
+    def _hears(self, wanted: str) -> bool:
+        if not self._lives():
             sys.exit(f"{self._name} ended: {Path(self._log.name).read_text()[-2000:]}")
         with contextlib.suppress(TimeoutError):
-            return "READY=1" in self._notify.recv(4096).decode().split("\n")
+            for line in self._notify.recv(4096).decode().split("\n"):
+                if line.startswith(wanted):
+                    self._pid = int(line.removeprefix("MAINPID=")) if line.startswith("MAINPID=") else self._pid
+                    return True
+        return False
+
+    def _lives(self) -> bool:
+        self._process.poll()  # one that was begun here is a zombie else
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
         return False
 
     def stop(self) -> None:
         """Tell it to end, and wait until it has."""
         began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(PATIENCE)
+        os.kill(self._pid, signal.SIGTERM)
+        wait_for(lambda: not self._lives(), f"the end of {self._name}")
         self._stops.append(time.monotonic() - began)
 
     def tell(self) -> None:

@@ -1,4 +1,4 @@
-"""One command that runs everything: forks the receivers and the worker, keeps them alive, and ends with them.
+"""What the processes of a command are: receivers, a worker, and who reads routes.yaml for them.
 
 Everything is imported once, before the fork; the store is opened after it, by each process for itself.
 """
@@ -8,21 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Sequence
+from dataclasses import replace
 
-from bridge import counting, exposition, tracing
+from bridge import exposition, tracing
 from bridge.affinity import pin
 from bridge.errors import BridgeError, SettingsError
 from bridge.flows.host import start_host
 from bridge.flows.library import load_library
-from bridge.logs import get_logger
-from bridge.memory import save_memory
-from bridge.parent import deaf, die_with_parent
 from bridge.reload import Following, told
 from bridge.reload.process import read_forever
 from bridge.sealing import Sealer
@@ -31,9 +24,8 @@ from bridge.settings import Address, Settings
 from bridge.start import Loaded, prepare_store
 from bridge.store import migrate, tally
 from bridge.store.database import Database
-from bridge.systemd import Notify
+from bridge.supervisor import GIVE_WAY, GRACE, Child, end
 from bridge.wake import Wake
-from bridge.watch import Watch
 from bridge.web.app import create_app
 from bridge.web.faults import Fault, Faults
 from bridge.web.serving import Receivers, options
@@ -42,13 +34,9 @@ from bridge.worker.files import Files
 from bridge.worker.relaying import Relay
 from bridge.worker.traced import traced_by
 
-log = get_logger()
-
 PREPARED = "prepared"
-GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+UNHURRIED = 120.0  # seconds that calls under way have to end when another worker has taken over
 AHEAD = 7.5  # seconds that the worker has to end before the receivers are told to: until then nobody who calls waits for it
-STEADY = 60.0  # a process that lived this long is restarted at once
-BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def listen(settings: Settings) -> list[socket.socket]:
@@ -142,6 +130,7 @@ def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
     worker = Worker(settings, following, database, Sender().send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
+    signal.signal(GIVE_WAY, lambda *_: worker.stop(within=UNHURRIED))  # another takes on what comes, so nobody waits for this one
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
     pin(0)
     worker.run()
@@ -165,142 +154,31 @@ def celery_forever(settings: Settings, following: Following, concurrency: int) -
     return broker.execute_forever(settings, calls, concurrency, following.board.wake.ring)
 
 
-@dataclass(slots=True)
-class Child:
-    """A process that is to be kept alive."""
-
-    name: str
-    work: Callable[[], None]
-    pid: int = 0
-    started_at: float = 0.0
-    failures: int = 0
-    restart_at: float | None = field(default=0.0)
-    ahead: float = 0.0  # seconds that it has to end before those that were listed before it are told to
-    reread: Callable[[], None] = lambda: None  # called on SIGHUP
+def following_at(settings: Settings, loaded: Loaded, sockets: Sequence[socket.socket]) -> Following:
+    """Return the configuration of the moment for processes with these sockets."""
+    bound = as_bound(settings, sockets)
+    return Following(bound, reached_at(loaded, settings.local_base_url, bound.local_base_url))
 
 
-def everything(settings: Settings, loaded: Loaded, wake: Wake, sockets: Sequence[socket.socket],
+def everything(settings: Settings, loaded: Loaded, following: Following, wake: Wake, sockets: Sequence[socket.socket],
                faults: Sequence[Fault] = ()) -> list[Child]:  # fmt: skip
     """Return what `serve` runs: the receivers, a worker, and who reads routes.yaml when it changes."""
     bound = as_bound(settings, sockets)
-    following = Following(bound, reached_at(loaded, settings.local_base_url, bound.local_base_url))
-    return [
-        Child("web", lambda: receive_forever(settings, following, wake, sockets, faults)),
-        Child("work", lambda: work_forever(settings, following, wake), ahead=AHEAD),
-        reader(bound, loaded, following),
-    ]
+    return [receivers(bound, following, wake, sockets, faults), worker(settings, following, wake), reader(bound, loaded, following)]
+
+
+def receivers(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
+              faults: Sequence[Fault] = ()) -> Child:  # fmt: skip
+    """Return the receivers, with their parent."""
+    return Child("web", lambda: receive_forever(settings, following, wake, sockets, faults))
+
+
+def worker(settings: Settings, following: Following, wake: Wake) -> Child:
+    """Return a worker."""
+    return Child("work", lambda: work_forever(settings, following, wake), ahead=AHEAD, unhurried=UNHURRIED + GRACE)
 
 
 def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
     """Return who reads routes.yaml when it changes, for all that `following` is given to."""
     board, top = following.board, os.getpid()
     return Child("reload", lambda: read_forever(settings, board, loaded.disk, top), reread=board.wake.ring)
-
-
-class Supervisor:
-    """Keeps children alive until it is told to stop; each that ends is started again, sooner or later by how often it has."""
-
-    def __init__(self, children: Sequence[Child], watch: Watch | None = None) -> None:
-        self._children, self._watch = children, watch or Watch(Notify())
-        self._stopping = self._on_terminal = False
-
-    def run(self) -> int:
-        """Run until SIGTERM or SIGINT; return 0 when all ended in time."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        self._on_terminal = os.isatty(2)
-        signal.signal(signal.SIGHUP, self._on_hang_up)
-        save_memory()
-        while not self._stopping:
-            now = time.monotonic()
-            for child in self._children:
-                if child.restart_at is not None and child.restart_at <= now:
-                    self._start(child)
-            self._reap()
-            self._watch.look(all_alive=all(child.pid for child in self._children))
-            time.sleep(0.05)
-        self._watch.stopping()
-        return self._stop()
-
-    def stop(self) -> None:
-        """Ask `run` to end."""
-        self._stopping = True
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
-
-    def _on_hang_up(self, _number: int, _frame: FrameType | None) -> None:
-        """Have routes.yaml read; or end, where the terminal is gone that it was started on."""
-        if self._on_terminal and not os.isatty(2):
-            self._stopping = True
-        for child in self._children:
-            child.reread()
-
-    def _start(self, child: Child) -> None:
-        child.restart_at, child.started_at = None, time.monotonic()
-        parent = os.getpid()
-        with deaf():
-            child.pid = os.fork()
-            if child.pid == 0:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, signal.SIG_DFL)
-        if child.pid == 0:
-            die_with_parent()
-            if os.getppid() != parent:  # it died before we could ask
-                os._exit(1)
-            end(child.work)
-        log.debug("started", process=child.name, pid=child.pid)
-
-    def _reap(self) -> None:
-        for child in self._children:
-            if not child.pid or os.waitpid(child.pid, os.WNOHANG)[0] == 0:
-                continue
-            child.pid = 0
-            if self._stopping:
-                continue
-            lived = time.monotonic() - child.started_at
-            child.failures = 0 if lived > STEADY else child.failures + 1
-            wait = BACKOFF[min(child.failures, len(BACKOFF) - 1)]
-            child.restart_at = time.monotonic() + wait
-            log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
-
-    def _stop(self) -> int:
-        until = time.monotonic() + GRACE
-        for child in reversed(self._children):  # the worker before the receivers: its calls to the local platform are still answered
-            if child.pid:
-                os.kill(child.pid, signal.SIGTERM)
-            self._wait_for([child], time.monotonic() + child.ahead)
-        self._wait_for(self._children, until)
-        late = [child.name for child in self._children if child.pid]
-        self._signal(signal.SIGKILL)
-        return 1 if late else 0
-
-    def _wait_for(self, children: Sequence[Child], until: float) -> None:
-        while any(child.pid for child in children) and time.monotonic() < until:
-            self._reap()
-            time.sleep(0.02)
-
-    def _signal(self, number: int) -> None:
-        for child in self._children:
-            if child.pid:
-                os.kill(child.pid, number)
-
-
-def end(work: Callable[[], object]) -> NoReturn:
-    """Do the work of a process and end it at once, without exit handlers: those of a forked one are its parent's."""
-    code = 1
-    try:
-        work()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BridgeError as error:
-        log.error("process_failed", error=str(error))
-    except BaseException as error:
-        log.error("process_failed", exc_info=error)
-    finally:
-        counting.finish()
-        tracing.finish()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)

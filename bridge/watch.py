@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from bridge.settings import Address, bracket
-from bridge.systemd import Notify
+from bridge.systemd import READY, Notify
 
 ANSWER: Final = 10.0  # seconds that an answer may take
 STILL: Final = 60.0  # seconds after which a worker that has not come by its bell stands still
@@ -63,11 +63,13 @@ class Question:
 class Watch:
     """Looks now and then, and tells. `receivers`: where those answer, None where there are none; `worker_seen`: when the worker came by.
 
+    `begun`: whether receivers of this one are there: those of a process that it takes over from answer at the same address.
     Receivers alone are ready when they answer: where the worker is, and whether it lives, is no matter of theirs.
     """
 
-    def __init__(self, notify: Notify, receivers: Address | None = None, worker_seen: Callable[[], float] | None = None) -> None:
-        self._notify, self._receivers, self._worker_seen = notify, receivers, worker_seen
+    def __init__(self, notify: Notify, receivers: Address | None = None, worker_seen: Callable[[], float] | None = None,
+                 begun: Callable[[], bool] = lambda: True) -> None:  # fmt: skip
+        self.notify, self._receivers, self._worker_seen, self._begun = notify, receivers, worker_seen, begun
         self._good = (200,) if worker_seen else (200, 503)
         self._state = " and ".join(["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen))
         self._question: Question | None = None
@@ -77,7 +79,7 @@ class Watch:
 
     def look(self, *, all_alive: bool) -> None:
         """Look, as often as you like; never waits. `all_alive`: whether every process that should run does."""
-        if not self._notify:
+        if not self.notify:
             return
         now = time.monotonic()
         if self._receivers is None:
@@ -85,9 +87,9 @@ class Watch:
         else:
             self._ask(self._receivers, now)
         self._tell()
-        due = self._notify.watchdog and now - self._pinged_at >= self._notify.watchdog / 4
+        due = self.notify.watchdog and now - self._pinged_at >= self.notify.watchdog / 4
         if due and self._told is not None and all_alive and self._moves(now):
-            self._notify.say("WATCHDOG=1")
+            self.notify.say("WATCHDOG=1")
             self._pinged_at = now
 
     def _ask(self, address: Address, now: float) -> None:
@@ -96,25 +98,32 @@ class Watch:
                 self._question = Question(address)
         if self._question is not None and (status := self._question.answer()) is not None:
             asked_at, self._question = self._question.asked_at, None
-            self._ready = status in self._good
+            self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
-            self._next = asked_at + (SOON if self._told is None else min(LATER, self._notify.watchdog / 4 or LATER))
+            self._next = asked_at + (SOON if self._told is None else min(LATER, self.notify.watchdog / 4 or LATER))
 
     def _tell(self) -> None:
         """Say once that it is ready, and from then on when that changes."""
         if self._ready == self._told or (self._told is None and not self._ready):
             return
         status = f"STATUS={self._state}" if self._ready else f"STATUS=not ready: {PATH} does not say yes"
-        self._notify.say(*(["READY=1"] if self._told is None else []), status)
+        self.notify.say(*([READY] if self._told is None else []), status)
         self._told = self._ready
+
+    def _began(self) -> bool:
+        return self._begun() and (self._worker_seen is None or self._worker_seen() > 0)
 
     def _moves(self, now: float) -> bool:
         answers = self._receivers is None or (self._answered_at > 0 and now - self._answered_at < ANSWER + LATER)
         seen_at = now if self._worker_seen is None else self._worker_seen()
         return answers and seen_at > 0 and now - seen_at < STILL
 
+    def give_way(self, pid: int) -> bool:
+        """Tell that the service is that process from now on; return whether it is known, else this one's end would be the service's."""
+        return self.notify.say(f"MAINPID={pid}", f"STATUS={self._state}")
+
     def stopping(self) -> None:
         """Tell that it ends; nothing is asked any more."""
         if self._question is not None:
             self._question.drop()
-        self._notify.say("STOPPING=1", "STATUS=stopping: calls under way are finished")
+        self.notify.say("STOPPING=1", "STATUS=stopping: calls under way are finished")

@@ -8,7 +8,7 @@
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
-dry='' extras='' url='' new='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
+dry='' extras='' url='' new='' changed='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -46,7 +46,7 @@ runs() { $as "$root/opt/flowbridge/bin/python3" -c '' 2>/dev/null; }
 runs || run "$python" -m venv --clear "$root/opt/flowbridge"
 [ -n "$dry" ] || runs || { echo "the user flowbridge cannot run $python: set PYTHON to one that everybody can" >&2 && exit 1; }
 run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check -c deploy/constraints.txt ".$extras"
-run install -D -m 755 deploy/flowbridge "$root/usr/local/bin/flowbridge"
+run install -D -m 755 -t "$root/usr/local/bin" deploy/flowbridge deploy/flowbridge-replace
 
 # Its configuration and its data.
 # shellcheck disable=SC2086 # they are several words, or none
@@ -70,15 +70,16 @@ case $extras in *postgres*) new='' ;; esac # it has backups of its own
 
 # Its service.
 for unit in deploy/systemd/*; do
+    cmp -s "$unit" "$root/etc/systemd/system/${unit##*/}" || changed=1
     run install -D -m 644 "$unit" "$root/etc/systemd/system/${unit##*/}"
 done
 if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
     echo "No service was started: systemd does not run here, or DESTDIR is set."
 elif systemctl is-enabled --quiet flowbridge.service 2>/dev/null || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
     run systemctl daemon-reload
-    # One after another, each once the one before says that it is ready: of several workers some are always there.
-    for unit in $(systemctl list-units --plain --no-legend 'flowbridge-work@*.service' | cut -d ' ' -f 1) flowbridge-web.service flowbridge.service; do
-        run systemctl try-restart "$unit"
+    # One after another, each once the one before says that it is ready. What a unit says counts only from a restart on.
+    for unit in $(systemctl list-units --plain --no-legend --state=active 'flowbridge*.service' | cut -d ' ' -f 1 | sort -r); do
+        if [ -n "$changed" ]; then run systemctl restart "$unit"; else run deploy/flowbridge-replace "$unit"; fi
     done
 else
     run systemctl daemon-reload

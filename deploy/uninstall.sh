@@ -42,7 +42,7 @@ for name in $units; do
 done
 [ -z "$systemd" ] || run systemctl daemon-reload
 run rm -rf "$root/opt/flowbridge"
-run rm -f "$root/usr/local/bin/flowbridge"
+run rm -f "$root/usr/local/bin/flowbridge" "$root/usr/local/bin/flowbridge-replace"
 
 if [ -n "$purge" ]; then
     run rm -rf "$root/etc/flowbridge" "$root/var/lib/flowbridge"

@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
-from bridge import bodies, circuit, filetypes, functions, limits, multipart, planning, reconcile, retention, schemas, supervise  # noqa: E402
+from bridge import bodies, circuit, filetypes, functions, limits, multipart, planning, reconcile, retention, schemas, supervisor  # noqa: E402
 from bridge.cli import SECTIONS, group  # noqa: E402
 from bridge.cli.providers import CONFIRMED, EVIDENCE  # noqa: E402
 from bridge.config import amounts, document, filling, form_files, platforms, sources  # noqa: E402
@@ -451,7 +451,7 @@ def limits_table() -> str:
         ("looks at a run", polls),
         ("until a start without an answer is looked for; again; a second look", f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; "
          f"after {reconcile.FIRST:g} s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s"),
-        ("time to end after SIGTERM", f"{supervise.GRACE:g} s"),
+        ("time to end after SIGTERM", f"{supervisor.GRACE:g} s"),
     )
     return table(("what", "limit"), rows)
 

@@ -16,7 +16,7 @@ from deploying import DEPLOY, needs
 from processes import environment
 
 ROOT = DEPLOY.parent
-SCRIPTS = ["install.sh", "uninstall.sh", "flowbridge"]
+SCRIPTS = ["install.sh", "uninstall.sh", "flowbridge-replace", "flowbridge"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

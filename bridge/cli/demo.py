@@ -176,13 +176,15 @@ def _supervise(settings: Settings, loaded: Loaded, wake: Wake, sockets: list[soc
     """Be the parent of the demo's processes; does not return."""
     from bridge import supervise
     from bridge.parent import die_with_parent
+    from bridge.supervisor import Supervisor
 
     code = 1
     try:
         os.setpgid(0, 0)  # so that Ctrl-C reaches this one by its parent, in order
         die_with_parent()
         os.dup2(2, 1)  # stdout is the demo's own
-        code = supervise.Supervisor(supervise.everything(settings, loaded, wake, sockets)).run()
+        following = supervise.following_at(settings, loaded, sockets)
+        code = Supervisor(supervise.everything(settings, loaded, following, wake, sockets)).run()
     finally:
         os._exit(code)
 

@@ -61,6 +61,7 @@ def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurren
     from bridge import supervise
     from bridge.logs import configure
     from bridge.start import load_all
+    from bridge.supervisor import Supervisor
     from bridge.wake import Wake
 
     row = {"type": "local", "flows": str(file.absolute()) if file else None, "max_concurrent_runs": max_concurrent_runs,
@@ -72,9 +73,10 @@ def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurren
         loaded = load_all(settings)
         sockets = supervise.listen(settings)
         supervise.prepare_in_child(settings, loaded)
-        children = supervise.everything(settings, loaded, Wake(), sockets, faults)
+        following = supervise.following_at(settings, loaded, sockets)
+        children = supervise.everything(settings, loaded, following, Wake(), sockets, faults)
         _say(supervise.as_bound(settings, sockets), faults, as_json=as_json)
-        code = supervise.Supervisor(children).run()
+        code = Supervisor(children).run()
     sys.exit(code)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import socket
 
     from bridge.reload import Following
+    from bridge.supervisor import Child
     from bridge.systemd import Notify
     from bridge.watch import Watch
 
@@ -77,11 +78,10 @@ def serve(config: str | None, bind: str | None) -> None:
 
     sockets = given or supervise.listen(settings)
     supervise.prepare_in_child(settings, loaded)
-    wake = Wake()
+    wake, following = Wake(), supervise.following_at(settings, loaded, sockets)
     click.echo(f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}", err=True)
-    watch = Watch(notify, supervise.as_bound(settings, sockets).bind, lambda: wake.seen_at)
-    supervisor = supervise.Supervisor(supervise.everything(settings, loaded, wake, sockets), watch)
-    supervise.end(lambda: sys.exit(supervisor.run()))  # nothing is left to tidy up, and whoever is started next waits for the end
+    watch = Watch(notify, supervise.as_bound(settings, sockets).bind, lambda: wake.seen_at, lambda: following.board.has("web"))
+    _keep(supervise.everything(settings, loaded, following, wake, sockets), watch, sockets)
 
 
 @click.command()
@@ -92,14 +92,16 @@ def web(config: str | None, bind: str | None) -> None:
     notify, given = _told()
     settings, loaded = _load(config, bind, given)
     from bridge import supervise
+    from bridge.reload import Following
     from bridge.wake import Wake
     from bridge.watch import Watch
 
     sockets = given or supervise.listen(settings)
     supervise.prepare_in_child(settings, loaded)
     settings = supervise.as_bound(settings, sockets)
-    work = lambda following: supervise.receive_forever(settings, following, Wake(), sockets)  # noqa: E731
-    _run("web", work, settings, loaded, Watch(notify, settings.bind), notify)
+    following = Following(settings, loaded)
+    watch = Watch(notify, settings.bind, begun=lambda: following.board.has("web"))
+    _run(supervise.receivers(settings, following, Wake(), sockets), settings, loaded, following, watch, sockets)
 
 
 @click.command()
@@ -109,13 +111,14 @@ def work(config: str | None) -> None:
     notify, _ = _told()
     settings, loaded = _load(config)
     from bridge import supervise
+    from bridge.reload import Following
     from bridge.wake import Wake
     from bridge.watch import Watch
 
     supervise.prepare_in_child(settings, loaded)
-    wake = Wake()
-    work = lambda following: supervise.work_forever(settings, following, wake)  # noqa: E731
-    _run("work", work, settings, loaded, Watch(notify, worker_seen=lambda: wake.seen_at), notify)
+    wake, following = Wake(), Following(settings, loaded)
+    watch = Watch(notify, worker_seen=lambda: wake.seen_at)
+    _run(supervise.worker(settings, following, wake), settings, loaded, following, watch)
 
 
 def _told() -> tuple[Notify, list[socket.socket]]:
@@ -127,17 +130,27 @@ def _told() -> tuple[Notify, list[socket.socket]]:
     return notify, given
 
 
-def _run(name: str, work: Callable[[Following], None], settings: Settings, loaded: Loaded, watch: Watch, notify: Notify) -> None:
-    """Be that process, beside who reads routes.yaml for it; where systemd wants to hear of it, keep both instead, and tell."""
-    if not notify:
-        work(_following(settings, loaded))
-        return
-    from bridge.reload import Following
-    from bridge.supervise import Child, Supervisor, end, reader
+def _run(child: Child, settings: Settings, loaded: Loaded, following: Following, watch: Watch,
+         sockets: Sequence[socket.socket] = ()) -> None:  # fmt: skip
+    """Be that process, beside who reads routes.yaml for it; where somebody wants to hear of it, keep both instead, and tell."""
+    if not watch.notify:
+        from bridge.reload.process import start
 
-    following = Following(settings, loaded)
-    supervisor = Supervisor([Child(name, lambda: work(following)), reader(settings, loaded, following)], watch)
-    end(lambda: sys.exit(supervisor.run()))
+        start(settings, following.board, loaded.disk)
+        child.work()
+        return
+    from bridge.supervise import reader
+
+    _keep([child, reader(settings, loaded, following)], watch, sockets)
+
+
+def _keep(children: Sequence[Child], watch: Watch, sockets: Sequence[socket.socket]) -> NoReturn:
+    """Keep these processes alive until the end, or until one with the same sockets takes over."""
+    from bridge.succession import Successor
+    from bridge.supervisor import Supervisor, end
+
+    supervisor = Supervisor(children, watch, lambda: Successor.begin(sockets, watch.notify.environ))
+    end(lambda: sys.exit(supervisor.run()))  # nothing is left to tidy up, and whoever is started next waits for the end
 
 
 @click.command()

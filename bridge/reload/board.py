@@ -115,6 +115,10 @@ class Board:
         """Return the processes that live."""
         return [Place(pid, role.rstrip(b"\0").decode(), since, text.decode()) for pid, since, role, text in self._living()]
 
+    def has(self, role: str) -> bool:
+        """Whether there is a process that does this."""
+        return any(place.role == role for place in self.places())
+
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
         for place in range(PLACES):
             found = _PLACE.unpack_from(self._head, _at(place))

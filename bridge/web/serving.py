@@ -100,6 +100,9 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def handle_int(self) -> None:
         self.handle_term()
 
+    def handle_usr2(self) -> None:
+        """Nothing: whoever keeps this process begins the one that takes over, not gunicorn."""
+
     def handle_hup(self) -> None:
         self.app.reread()
 

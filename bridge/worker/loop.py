@@ -84,6 +84,7 @@ class Worker:
         self._shares = Shares()
         self._beat_at = self._kept_at = self._failed_at = self._grown_at = 0.0
         self._stopping = self._is_held = False
+        self._within = 0.0  # seconds given to calls under way at the end
 
     def run(self) -> None:
         """Work until `stop` was called, then finish what is under way and hand back what is not.
@@ -115,8 +116,9 @@ class Worker:
         until_look, idle = self._looks.next_at - self._now(), min(QUIET, BEAT) if self._quiet else IDLE
         self._wake.wait(TICK if self._waiting else until_look if 0 < until_look < idle else idle)
 
-    def stop(self) -> None:
-        """Ask the loop to end; safe in a signal handler."""
+    def stop(self, within: float | None = None) -> None:
+        """Ask the loop to end, and give calls under way so many seconds, `DRAIN` where it is not said; safe in a signal handler."""
+        self._within = DRAIN if within is None else within
         self._stopping = True
         self._wake.ring()
 
@@ -279,8 +281,8 @@ class Worker:
 
         self._try(lambda: self._database.write(let_go))  # else others wait until leases run out
         bell.ring(self._database)
-        until = time.monotonic() + DRAIN
-        while (self._held or (self._local is not None and self._local.busy)) and time.monotonic() < until:
+        told_at = time.monotonic()
+        while (self._held or (self._local is not None and self._local.busy)) and time.monotonic() < told_at + self._within:
             self._wake.wait(0.1)
             self.step()
         self._try(self._cut_off)
