@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from days import within_a_day
 from forms import MULTIPART, PDF, multipart, part
 from mail_server import MailServer
 from serving import Answer, Bridge, until
@@ -82,7 +83,7 @@ def test_a_form_with_a_file_reaches_a_flow_and_both_get_mail(bridge: Bridge, mai
     text, cv = told.get_body(), next(told.iter_attachments())
     assert text is not None
     says, _, url = text.get_content().strip().partition(": ")
-    assert (says, requests.get(url, timeout=10).content) == ("Zoë sent cv.pdf", PDF)
+    assert (says, requests.get(url, timeout=60).content) == ("Zoë sent cv.pdf", PDF)
     (tell,) = [one for one in bridge.found(answer.json["event_id"]).deliveries if one.route == "tell"]
     assert tell.inputs["text"] == f"Zoë sent cv.pdf: flowbridge-file:{answer.json['event_id']}/00", "no link is kept with the delivery"
     assert (cv.get_filename(), cv.get_content_type(), cv.get_content()) == ("cv.pdf", "application/pdf", PDF)
@@ -91,6 +92,7 @@ def test_a_form_with_a_file_reaches_a_flow_and_both_get_mail(bridge: Bridge, mai
 
 
 def test_who_is_no_person_gets_no_mail_and_nobody_is_written_to_without_end(bridge: Bridge, mail: MailServer) -> None:
+    within_a_day()
     assert send(bridge, "Bot", "victim@example.com", part("_gotcha", b"x")).status == 202
     assert send(bridge, "Nobody", "a@example.com, victim@example.com").status == 422
     for number in range(3):
