@@ -44,7 +44,7 @@ sources:
   own: {{provider: form, {FREE}, page: {{thanks_template: pages/thanks.html, embed_in: [https://example.com], language: de}}}}
   unhosted: {{provider: form, {FREE}, page: {{hosted: false, noindex: true}}}}
   unlisted: {{provider: form, {FREE}, page: {{noindex: true}}}}
-  watched: {{provider: form, rate: 2/min and 1/min per address}}
+  watched: {{provider: form, rate: 2/h and 1/h per address}}
   guarded: {{provider: form, {ANY}, spam: {{honeypots: ["web<site>"]}}, schema: {{required: [name]}}}}
   mails: {{provider: form, {FREE}}}
   github: {{provider: github, secret: "${{env:GITHUB_SECRET}}"}}
@@ -75,7 +75,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("forms")
     (folder / "pages").mkdir()
     (folder / "pages" / "thanks.html").write_text(OWN)
-    with Bridge(folder, "web", routes=ROUTES, environ={"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.net"}) as bridge:
+    environ = {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.net"}
+    apart = {"bridge.web.rate.CELLS": 2**24}  # by chance two of few limits would be one, and some form would be sent or looked at too often
+    with Bridge(folder, "web", routes=ROUTES, environ=environ, constants=apart) as bridge:
         yield bridge
 
 
@@ -504,10 +506,10 @@ def test_head_and_other_methods(web: Bridge) -> None:
 def test_the_hosted_form_has_a_rate_of_its_own(web: Bridge) -> None:
     looks = [web.get("/forms/watched") for _ in range(11)]
     assert [one.status for one in looks] == [200] * 10 + [429]
-    assert 0 < int(looks[-1].headers["retry-after"]) <= 60
+    assert 0 < int(looks[-1].headers["retry-after"]) <= 360
     challenges = [web.get("/forms/watched/challenge", {"Origin": "https://example.com"}) for _ in range(11)]
     assert [one.status for one in challenges] == [200] * 10 + [429]
-    assert 0 < int(challenges[-1].headers["retry-after"]) <= 60
+    assert 0 < int(challenges[-1].headers["retry-after"]) <= 360
     assert challenges[-1].headers["access-control-allow-origin"] == "*"
     assert send(web, "watched", {"name": "Ann"}).status == 200  # that it was looked at does not count
 
