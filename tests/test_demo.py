@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from processes import call, environment, eventually, free_port, is_listening, running
+from serving import is_alive
 from test_shapes import DELIVERY_KEYS, EVENT_KEYS
 
 pytestmark = pytest.mark.slow
@@ -96,15 +97,11 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
 
 
 def children(pid: int) -> list[int]:
-    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return found + [below for child in found for below in children(child)]
-
-
-def is_alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # that of a run which has just ended
+        return []
+    return found + [below for child in found for below in children(child)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
