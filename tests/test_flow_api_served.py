@@ -62,7 +62,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 
 def call(bridge: Bridge, path: str, body: Any, headers: dict[str, str] = HEADERS) -> tuple[int, dict[str, str], bytes]:
     """POST as an ordinary client does, chunked answers too."""
-    connection = http.client.HTTPConnection("127.0.0.1", bridge.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", bridge.port, timeout=60)
     try:
         connection.request("POST", f"/api/v1/{path}", json.dumps(body), headers)
         answer = connection.getresponse()

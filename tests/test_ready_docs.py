@@ -148,7 +148,7 @@ def test_a_form_is_kept_mailed_told_and_handed_on(tmp_path: Path) -> None:
         with Bridge(tmp_path, routes=SERVED.replace("PORT", str(crm.port))) as bridge:
             answer = bridge.post("/hooks/contact", b"name=Ada&message=%3DHello", {"Content-Type": "application/x-www-form-urlencoded"})
             assert answer.status in (200, 202, 303), answer
-            runs = until(lambda: ended(bridge), seconds=30, what="all four runs")
+            runs = until(lambda: ended(bridge), what="all four runs")
         assert {state for _, state in runs} == {"done"}, bridge.stderr[-3000:]
     assert (tmp_path / "data/files/messages.csv").read_text("utf-8-sig").splitlines()[1].endswith(",Ada,'=Hello")
     assert [(mail["To"], mail["Subject"]) for mail in post.mails] == [("me@example.com", "From Ada")] and post.logins == [USER]

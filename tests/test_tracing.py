@@ -171,7 +171,7 @@ def test_retries_are_beside_each_other(bridge: Bridge, collector: Collector, pla
 
 def test_a_call_that_is_cut_by_kill_9_is_seen_and_the_trace_goes_on(tmp_path: Path, collector: Collector, platform: Misbehaving) -> None:
     platform.script("/start", slow_headers(60.0), respond(200))
-    constants = {"bridge.store.claims.LEASE": 1.0, "bridge.worker.loop.BEAT": 0.2}
+    constants = {"bridge.store.claims.LEASE": 5.0, "bridge.worker.loop.BEAT": 0.2}
     with Bridge(tmp_path, routes=HTTP % platform.url, environ=collector.environ, constants=constants) as bridge:
         calls = len(platform.received)
         event_id = posted(bridge, traceparent=f"00-{'7' * 32}-{SPAN}-01")
@@ -179,7 +179,7 @@ def test_a_call_that_is_cut_by_kill_9_is_seen_and_the_trace_goes_on(tmp_path: Pa
         until(lambda: len(platform.received) > calls, what="the call")
         bridge.kill()
         bridge.start()
-        delivery = bridge.wait_for(event_id, lambda one: one.status == "delivered", 30.0)
+        delivery = bridge.wait_for(event_id, lambda one: one.status == "delivered")
         spans = of_event(collector, event_id, 6)
     lost, again = [one for one in spans if one.name == "start there/it"]
     assert {one.trace for one in spans} == {"7" * 32}

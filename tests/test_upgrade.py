@@ -241,7 +241,7 @@ def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: 
     assert outcome == [("0003", tables.HEAD)]
     old.goes_on()
     _, _, slowest, wrong = old.end()
-    assert (wrong, slowest < 5.0) == ("", True)
+    assert (wrong, slowest < 30.0) == ("", True)
     database.close()
 
 
