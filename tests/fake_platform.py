@@ -61,7 +61,8 @@ class FakePlatform:
     inputs as outputs (`echoes`), as if each had a named Output node. `faults` are used up one a start:
     an int answers that status and starts nothing; "drop" starts the run and closes without an answer; "lost" starts nothing and
     closes, "slow and lost" after `late` seconds; "reset" starts it and resets the connection; "late" starts it and closes after `late`
-    seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500; a float is a delay in seconds.
+    seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500; a float is a delay in seconds, an event is waited
+    for a minute at most.
     `look_faults` and `list_faults` are the same for a look at one run and for a list of runs: a status, or "drop". Of a run in a list
     only `list_fields` are told, null for all.
     """
@@ -72,7 +73,7 @@ class FakePlatform:
         self.retry_after, self.echoes = retry_after, echoes
         self.starts: list[Start] = []
         self.runs: dict[str, FakeRun] = {}
-        self.faults: list[int | float | str] = []
+        self.faults: list[int | float | str | threading.Event] = []
         self.flows = {"echo": ["title", "labels"], "always-fails": []}  #: what is listed: saved_item_id -> names of inputs; others run too
         self.late = 30.0
         self.run_ends: list[str] = []  #: what the next runs end as
@@ -159,6 +160,8 @@ class FakePlatform:
             return 0, None
         if isinstance(fault, float):
             time.sleep(fault)
+        if isinstance(fault, threading.Event):
+            fault.wait(60)
         fields = _object(start.body) or {}
         return self._denied(start.headers, start.query, fields.get("user_id")) or self._checked(start, fields, fault)
 
