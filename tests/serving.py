@@ -249,7 +249,12 @@ class Bridge:
 
 def children_of(pid: int) -> list[int]:
     """Return the children of a process."""
-    return [int(one) for task in Path(f"/proc/{pid}/task").glob("*/children") for one in task.read_text().split()]
+    found: list[int] = []
+    with suppress(OSError):  # it may end meanwhile, and so may a thread of it
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def tree_of(pid: int) -> list[int]:
