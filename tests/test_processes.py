@@ -18,8 +18,8 @@ from serving import ROUTES, Bridge, children_of, exchange, free_port, github, he
 pytestmark = pytest.mark.slow
 
 SHORT = {
-    "bridge.store.claims.LEASE": 1.0,
-    "bridge.store.runs.LEASE": 1.0,
+    "bridge.store.claims.LEASE": 5.0,
+    "bridge.store.runs.LEASE": 5.0,
     "bridge.worker.loop.BEAT": 0.3,
     "bridge.store.health.FRESH": 1.5,
 }
@@ -70,7 +70,7 @@ def test_it_is_ready_within_seconds_and_ends_in_time_with_0(tmp_path: Path) -> N
         stopped = time.monotonic()
         assert bridge.stop() == 0
         assert time.monotonic() - stopped < 30
-        until(lambda: not any(map(is_alive, tree)), 15, "the end of all")
+        until(lambda: not any(map(is_alive, tree)), what="the end of all")
         assert f"http://127.0.0.1:{bridge.port}" in bridge.stderr
         assert bridge.count("worker") == 0
 
@@ -81,19 +81,20 @@ def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
         os.killpg(bridge.pid, signal.SIGINT)  # as a terminal does: to every process of the group
         assert bridge.process is not None
         assert bridge.process.wait(60) == 0
-        until(lambda: not any(map(is_alive, tree)), 15, "the end of all")
+        until(lambda: not any(map(is_alive, tree)), what="the end of all")
         assert "Traceback" not in bridge.stderr
 
 
 @pytest.mark.parametrize("whom", ["the first", "all"])
 def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
-    routes = ROUTES.replace('inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 1.0}, flow: local/sleep")
-    with Bridge(tmp_path, routes=routes) as bridge:
+    routes = ROUTES.replace('inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 4.0}, flow: local/sleep")
+    patient = {"bridge.worker.loop.DRAIN": 60.0, "bridge.supervise.AHEAD": 60.0, "bridge.supervise.GRACE": 90.0}  # flows come last
+    with Bridge(tmp_path, routes=routes, constants=patient) as bridge:
         event_id = bridge.event().json["event_id"]
         until(lambda: bridge.count("local_run", "state = 'RUNNING'"), what="a run")
         if whom == "all":
             os.killpg(bridge.pid, signal.SIGINT)  # as a terminal does
-        assert bridge.stop() == 0
+        assert bridge.stop(seconds=120.0) == 0
         assert bridge.count("local_run", "state = 'DONE'") == 1
         bridge.start()
         bridge.wait_for(event_id, lambda one: one.run_state == "done")
@@ -122,7 +123,7 @@ def test_killed_receivers_parent_comes_back_and_leaves_no_orphans(bridge: Bridge
     parent, _ = web_and_work(bridge)
     orphans = children_of(parent)
     os.kill(parent, signal.SIGKILL)
-    until(lambda: not any(map(is_alive, orphans)), 15, "the end of the orphans")
+    until(lambda: not any(map(is_alive, orphans)), what="the end of the orphans")
     flows(bridge)
     assert web_and_work(bridge)[0] != parent
 
@@ -133,7 +134,7 @@ def test_a_killed_supervisor_takes_everything_with_it(bridge: Bridge) -> None:
     tree = tree_of(bridge.pid)
     assert len(tree) >= 4
     os.kill(bridge.pid, signal.SIGKILL)
-    until(lambda: not any(map(is_alive, tree)), 15, "the end of all")
+    until(lambda: not any(map(is_alive, tree)), what="the end of all")
     bridge.start()
     flows(bridge)
 
@@ -211,7 +212,7 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
     bridge = Bridge(tmp_path, constants=SHORT)
 
     def send() -> None:
-        with socket.create_connection(("127.0.0.1", bridge.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:
             while not stop.is_set():
                 body = json.dumps({"at": time.time()}).encode()
                 try:
@@ -242,7 +243,7 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
         assert len(set(acknowledged)) == len(acknowledged)
         until(
             lambda: bridge.count("delivery", "run_state = 'done'") + bridge.count("delivery", "run_state = 'failed'") == total,
-            40,
+            120,
             "every run",
         )
         # A run that the killed worker was executing has failed, since half of it may have happened; none was executed twice.
@@ -309,7 +310,7 @@ def test_readiness_ends_with_the_worker(bridge: Bridge) -> None:
         finally:
             os.kill(worker, signal.SIGCONT)
 
-    until(not_ready_and_yet_receiving, what="a worker that stands still by itself")
+    until(not_ready_and_yet_receiving, 600, "a worker that stands still by itself")
     until(bridge.is_up, what="readiness")
 
 
