@@ -84,7 +84,7 @@ class Worker:
         self._shares = Shares()
         self._beat_at = self._kept_at = self._failed_at = self._grown_at = 0.0
         self._stopping = self._is_held = False
-        self._within = 0.0  # seconds given to calls under way at the end
+        self._within = DRAIN  # seconds given to calls under way at the end, also where nobody has told it to end
 
     def run(self) -> None:
         """Work until `stop` was called, then finish what is under way and hand back what is not.
