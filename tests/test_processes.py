@@ -88,7 +88,7 @@ def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("whom", ["the first", "all"])
 def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
     routes = ROUTES.replace('inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 4.0}, flow: local/sleep")
-    patient = {"bridge.worker.loop.DRAIN": 60.0, "bridge.supervise.AHEAD": 60.0, "bridge.supervise.GRACE": 90.0}  # flows come last
+    patient = {"bridge.worker.loop.DRAIN": 60.0, "bridge.supervise.AHEAD": 60.0, "bridge.supervisor.GRACE": 90.0}  # flows come last
     with Bridge(tmp_path, routes=routes, constants=patient) as bridge:
         event_id = bridge.event().json["event_id"]
         until(lambda: bridge.count("local_run", "state = 'RUNNING'"), what="a run")
