@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
 import requests
+from conftest import computing
 from forms import BOUNDARY, MULTIPART, PDF, PNG, URLENCODED, multipart, part
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,14 +237,13 @@ def test_too_many_fields_are_413_before_they_are_read() -> None:
         assert (error.status, error.code) == (413, "too_many_fields")
     assert fields(URLENCODED, b"a=1&a=2&a=3&", form) == {"a": ["1", "2", "3"]}
     assert len(fields(URLENCODED, b"&".join([b"a=1"] * 1000))["a"]) == 1000
-    before = time.process_time()
     for content_type, raw in (
         (URLENCODED, b"a&" * 2_000_000),
         (PLAIN, b"a=\n" * 1_500_000),
         (MULTIPART, multipart(*[part("a", b"")] * 50_000)),
     ):
         assert refused(content_type, raw).status == 413
-    assert time.process_time() - before < 2.0
+        assert computing(lambda kind=content_type, sent=raw: refused(kind, sent)) < 1.0  # type: ignore[misc]
 
 
 def test_a_field_that_is_too_long_is_413_by_name() -> None:

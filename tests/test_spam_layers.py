@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from conftest import NOW
+from conftest import NOW, computing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -339,11 +339,7 @@ def test_long_texts_and_long_lists_take_no_time(text: str) -> None:
         ),
         max_links=10**6,
     )
-    from time import process_time
-
-    began = process_time()
-    judge(submission({"m": text}, rules))
-    assert process_time() - began < 2.0
+    assert computing(lambda: judge(submission({"m": text}, rules))) < 2.0
 
 
 # -- captchas
