@@ -86,16 +86,16 @@ def take(config: Config, body: bytes, source: str = "crm", key: str = KEY, query
 
 
 def test_values_give_way_to_receipts_and_nothing_else_changes(config: Config) -> None:
-    event, (delivery,) = take(config, BODY, query="a=1&token=abc%40d&b=", x_user="ann@example.com")
+    event, (delivery,) = take(config, BODY, query="a=1&token=little%40d&b=", x_user="ann@example.com")
     ssn, card, whole = (mark(KEY, "crm", text) for text in (SSN, CARD, '{"a":2,"b":1}'))
     expected = BODY.replace(b'"078-05-1120"', json.dumps(ssn).encode()).replace(b"4111111111111111", json.dumps(card).encode())
     assert event.body == expected.replace(b'{"b": 1, "a": 2}', json.dumps(whole).encode())
-    assert event.query_string == f"a=1&token={quote(mark(KEY, 'crm', 'abc@d'), safe='')}&b="
+    assert event.query_string == f"a=1&token={quote(mark(KEY, 'crm', 'little@d'), safe='')}&b="
     assert event.headers["x-user"] == mark(KEY, "crm", "ann@example.com")
     assert delivery.inputs == {"ssn": ssn, "cards": [card], "user": event.headers["x-user"]}
     assert event.provider_id == ssn
     assert event.body_sha256 == hashlib.sha256(event.body).hexdigest() != hashlib.sha256(BODY).hexdigest()
-    assert not any(secret in repr((event, delivery)) for secret in (SSN, CARD, "ann@", "abc"))
+    assert not any(secret in repr((event, delivery)) for secret in (SSN, CARD, "ann@", "little"))  # no l is in what is random
 
 
 def test_the_same_value_has_the_same_receipt_and_no_other_source_or_key_has(config: Config) -> None:
@@ -244,4 +244,4 @@ routes:
         told = bridge.stderr
     assert SSN.encode() not in kept and SSN not in told
     assert kept.count(mark(KEY, "github", SSN).encode()) >= 2 and kept.count(mark(KEY, "contact", SSN).encode()) >= 2
-    assert b"Ann Smith" in kept and "Ann" not in told and SECRET not in told and "rejected" in told
+    assert b"Ann Smith" in kept and "Smith" not in told and SECRET not in told and "rejected" in told
