@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 import socket
 import struct
 import threading
@@ -14,6 +13,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from bridge.flows.ids import new_run_id
 
 
 class _Server(ThreadingHTTPServer):
@@ -117,7 +118,7 @@ class FakePlatform:
 
     def begin(self, flow: str, outputs: dict[str, Any] | None = None, *, seconds: float = 0.0, ago: float = 0.0) -> str:
         """Begin a run that was not asked for here, `ago` seconds before now; return its id."""
-        run_id, now = secrets.token_urlsafe(17)[:22], time.time()
+        run_id, now = new_run_id(), time.time()
         with self._lock:
             self.runs[run_id] = FakeRun(run_id, flow, now - ago, now - ago + seconds, outputs=outputs or {})
         return run_id
@@ -182,7 +183,7 @@ class FakePlatform:
         with self._lock:
             if self.active + self.others >= self.cap:
                 return 429, _error("rate_limit", "too many concurrent runs")
-            now, run_id = time.time(), secrets.token_urlsafe(17)[:22]
+            now, run_id = time.time(), new_run_id()
             inputs = {k: v for k, v in fields.items() if k not in ("user_id", "saved_item_id", "project_id")}
             run = FakeRun(run_id, flow, now, now + self.run_seconds, outputs=inputs if self.echoes else {})
             if flow == "always-fails":
