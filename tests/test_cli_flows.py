@@ -8,8 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import lines, run
@@ -38,6 +41,22 @@ def platform(folder: Path) -> Iterator[FakePlatform]:
 
 def only_run(platform: FakePlatform) -> str:
     return next(iter(platform.runs))
+
+
+def ends_once_seen(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, looks: int = 1) -> None:
+    """Have each run go on until it was looked at so many times, however long that takes."""
+    platform.run_seconds, whole, seen = 3600.0, platform.answer, Counter[str]()
+
+    def answer(method: str, path: str, query: dict[str, str], *rest: Any) -> tuple[int, Any]:
+        answered = whole(method, path, query, *rest)
+        if path.endswith("/get_pl_run"):
+            seen[query["run_id"]] += 1
+            if seen[query["run_id"]] >= looks:
+                run = platform.runs[query["run_id"]]
+                run.ends_at = min(run.ends_at, time.time())
+        return answered
+
+    monkeypatch.setattr(platform, "answer", answer)
 
 
 def test_list_shows_the_flows_of_all_platforms_that_have_a_list(platform: FakePlatform) -> None:
@@ -94,11 +113,12 @@ def test_the_newest_ten_runs_are_listed_with_what_became_of_them(platform: FakeP
     assert (found[0]["run_id"], found[0]["finished_at"], found[1]["outputs"]) == (last["run_id"], None, {"title": "10"})
     head, first, *rest = run("flows", "runs", "repeat").stdout.splitlines()
     assert re.split("  +", head) == ["STATE", "STARTED", "TOOK", "RUN ID"]
-    assert re.fullmatch(rf"running +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d\.\d\d s… +{last['run_id']}", first)
+    assert re.fullmatch(rf"running +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+\.\d+ s… +{last['run_id']}", first)
     assert len(rest) == 9 and all(re.match(r"done +\S+ +0\.\d\d s +", line) for line in rest)
 
 
-def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(platform: FakePlatform) -> None:
+def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends_once_seen(platform, monkeypatch)
     shown = run("flows", "run", "repeat", "--input", "title=hi", "--wait")
     assert (shown.exit_code, shown.stdout) == (0, f'{only_run(platform)}\n{{\n  "title": "hi"\n}}\n')
     assert re.findall(r"^\d\d:\d\d:\d\d\.\d{3}  (.+)$", shown.stderr, re.MULTILINE) == ["running", "done"]
@@ -163,8 +183,8 @@ def test_kill_ends_runs_and_waits_for_it_where_asked(platform: FakePlatform) -> 
     assert platform.active == 0
 
 
-def test_a_terminal_sees_it_live(platform: FakePlatform, folder: Path) -> None:
-    platform.run_seconds = 1.0
+def test_a_terminal_sees_it_live(platform: FakePlatform, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends_once_seen(platform, monkeypatch, looks=2)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "bridge", "flows", "run", "gumloop/always-fails", "--wait"]
     environ = environment(TERM="xterm-256color", COLUMNS="100", LINES="40")
@@ -180,7 +200,7 @@ def test_a_terminal_sees_it_live(platform: FakePlatform, folder: Path) -> None:
     os.close(ours)
     text = seen.decode()
     assert process.returncode == 1 and stdout.decode() == f"{only_run(platform)}\n{{}}\n", "the answer alone"
-    assert re.search(r"running  \d\.\d\d s  \(Ctrl-C ends the waiting, not the run\)", text)
+    assert re.search(r"running  \d+\.\d+ s  \(Ctrl-C ends the waiting, not the run\)", text)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert re.search(r"\d\d:\d\d:\d\d\.\d{3}  running", plain) and "Node failed: as it always does" in plain
     assert re.search(r"\x1b\[31m[^\x1b]*failed", text), "in red"
