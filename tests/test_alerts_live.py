@@ -60,7 +60,7 @@ ROUTES = """
   - {name: dead, on: github dead, inputs: {}, flow: crm/x}
   - {name: lost, on: github lost, inputs: {}, flow: lost/x, on_unknown: hold}
   - {name: down, on: github down, inputs: {}, flow: down/x, retry: {first: 1s, max: 1s, attempts: 99}}
-  - {name: daily, on: github daily, inputs: {}, flow: local/echo, max_runs_per_day: 1}
+  - {name: seldom, on: github seldom, inputs: {}, flow: local/echo, rate: 1/h}
   - {name: runs, on: github runs, inputs: {well: "${body.well}"}, flow: local/maybe}
 """
 FLOWS = """
@@ -147,7 +147,7 @@ def change(bridge: Bridge, statement: str) -> None:
 
 # -- each condition
 
-KEYS = ("dead", "unknown", "circuit_open:down", "queue_late:daily:local", "runs_failing:runs", "rejects:github", "silence:heart",
+KEYS = ("dead", "unknown", "circuit_open:down", "queue_late:seldom:local", "runs_failing:runs", "rejects:github", "silence:heart",
         "silence:habit")  # fmt: skip
 #: An event every half an hour for twelve days, as copies of the one that there is.
 HABIT = """
@@ -164,7 +164,7 @@ def go_wrong(bridge: Bridge) -> None:
         ("dead", b"{}", 1),
         ("lost", b"{}", 1),
         ("down", b"{}", 6),
-        ("daily", b"{}", 2),
+        ("seldom", b"{}", 2),
         ("runs", b'{"well":false}', 3),
     ):
         for _ in range(times):
@@ -175,8 +175,8 @@ def go_wrong(bridge: Bridge) -> None:
         assert bridge.post(f"/hooks/{source}", b"{}", github(b"{}")).status == 202
     change(bridge, "UPDATE event SET received_at = received_at - 7200 WHERE source IN ('heart', 'habit')")
     change(bridge, HABIT)
-    until(lambda: bridge.count("delivery", "route = 'daily' AND status = 'queued'") == 1, what="one that waits for tomorrow")
-    change(bridge, "UPDATE delivery SET due_at = due_at - 7200 WHERE route = 'daily' AND status = 'queued'")
+    until(lambda: bridge.count("delivery", "route = 'seldom' AND status = 'queued'") == 1, what="one that waits for its hour")
+    change(bridge, "UPDATE delivery SET due_at = due_at - 7200 WHERE route = 'seldom' AND status = 'queued'")
 
 
 def get_well(bridge: Bridge, world: World) -> None:
@@ -184,7 +184,7 @@ def get_well(bridge: Bridge, world: World) -> None:
     world.mend()
     does(bridge, "retry", "--status", "dead", "--yes")
     does(bridge, "resolve", "--route", "lost", "--as", "delivered", "--yes")
-    does(bridge, "cancel", "--route", "daily", "--yes")
+    does(bridge, "cancel", "--route", "seldom", "--yes")
     for _ in range(4):
         assert bridge.event(b'{"well":true}', event="runs").status == 202
     change(bridge, "DELETE FROM reject")
