@@ -118,7 +118,7 @@ def test_the_log_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
 def test_each_run_has_its_own_output_and_others_print_where_they_always_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    barrier = threading.Barrier(4, timeout=5)
+    barrier = threading.Barrier(4, timeout=60)
 
     @flow
     def together(n: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from deploying import DEPLOY, needs
-from serving import Bridge, free_port
+from serving import Bridge, free_port, until
 
 ROOT = DEPLOY.parent
 FILE = DEPLOY / "Dockerfile"
@@ -84,7 +84,7 @@ def test_its_command_runs_and_its_health_check_tells(image: Bridge) -> None:
 
     assert health() == 1
     with image:
-        assert health() == 0
+        until(lambda: health() == 0, what="its health")  # it waits for four seconds
         event_id = image.event(b'{"in": "a container"}').json["event_id"]
         image.wait_for(event_id, lambda one: one.run_state == "done")
         assert image.get("/api/v1/get_pl_run").status == 404  # the private face is not on the published port

@@ -45,7 +45,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def keyring(ca_file: str, clock: Clock) -> Iterator[Keyring]:
-    ring = Keyring(ca_file=ca_file, deadline=5, clock=clock)
+    ring = Keyring(ca_file=ca_file, deadline=60, clock=clock)
     yield ring
     ring.close()
 
@@ -184,12 +184,12 @@ def test_many_threads_share_one_fetch(keyring: Keyring, serve: Serve, server: Mi
     assert len(server.received) == 1
 
 
-@pytest.mark.parametrize("reply", [slow_headers(30), drip_body(200, 0.05)], ids=["silent", "dripping"])
+@pytest.mark.parametrize("reply", [slow_headers(3600), drip_body(200, 0.05, 10**5)], ids=["silent", "dripping"])
 def test_nobody_waits_longer_than_the_deadline(reply: Reply, ca_file: str, serve: Serve) -> None:
     ring, ask, began = Keyring(ca_file=ca_file, deadline=0.3), serve(reply), monotonic()
     assert ring.fetch(ask) is None
     assert ring.fetch(ask, again=True) is None
-    assert monotonic() - began < 15
+    assert monotonic() - began < 60  # else an hour
     ring.close()
 
 
@@ -317,7 +317,7 @@ class TestWithSchemes:
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait for what another thread is about to do."""
-    end = monotonic() + 30
+    end = monotonic() + 60
     while not holds():
         assert monotonic() < end
         threading.Event().wait(0.01)

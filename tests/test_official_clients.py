@@ -81,7 +81,7 @@ class Client:
         assert self._process.stdout
         return json.loads(self._process.stdout.readline())
 
-    def run(self, flow: str, inputs: dict[str, Any] | None = None, *, timeout: float | None = 20.0, **ids: str) -> Any:
+    def run(self, flow: str, inputs: dict[str, Any] | None = None, *, timeout: float | None = 60.0, **ids: str) -> Any:
         """Let it run a flow, and return what it returned or raised."""
         self.ask(flow=flow, inputs=inputs or {}, timeout=timeout, **ids)
         return self.answer()
@@ -196,7 +196,7 @@ def test_a_full_platform_queues_or_rejects_as_its_plan_says(client: Client, star
     for _ in range(4):
         client.run("nap", timeout=0.1)
     naps = eventually(lambda: len(found := [i for i, run in calm.runs("nap").items() if run.state is RunState.RUNNING]) == 4 and found)
-    client.ask(flow="echo", inputs={"n": 2}, timeout=20.0)
+    client.ask(flow="echo", inputs={"n": 2}, timeout=60.0)
     waiting = eventually(lambda: [run_id for run_id, run in calm.runs("echo").items() if run.state is RunState.QUEUED])
     for nap in naps:
         assert calm.kill(nap)
