@@ -72,6 +72,7 @@ sources:
   captcha: {provider: form, ANY, spam: {altcha_work: 1000, captcha: {kind: hcaptcha, secret: x, url: "http://127.0.0.1:1/"}},
             schema: {properties: {name: {type: string}, tags: {type: array, items: {enum: [red, blue]}, maxItems: 1}}}}
   guarded: {provider: form, ANY, spam: {altcha: required, token: required, altcha_work: 1000}}
+  long: {provider: form, ANY, spam: {altcha: required, token: required, altcha_work: 1000, min_fill: 1h}}
 routes:
   - {name: contact, on: contact, flow: local/echo}
   - {name: strict, on: strict, flow: local/echo}
@@ -81,6 +82,7 @@ routes:
   - {name: scored, on: scored, flow: local/echo}
   - {name: captcha, on: captcha, flow: local/echo}
   - {name: guarded, on: guarded, flow: local/echo}
+  - {name: long, on: long, flow: local/echo}
 """
 PAGES = {
     "strict.html": ("strict", '<input name="name"><input type="hidden" name="_next" value="/next.html">'),
@@ -191,7 +193,7 @@ def opened(browser: Browser) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=javascript, locale=locale
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         if not blocked:
@@ -557,7 +559,7 @@ def test_a_browser_does_the_work_by_itself(site: Site, opened: Open) -> None:
 
 def test_too_fast_and_without_the_work_is_held_and_answered_alike(site: Site, opened: Open) -> None:
     for javascript in (True, False):
-        page = opened(f"{site.hooks}/forms/guarded", javascript=javascript)
+        page = opened(f"{site.hooks}/forms/long", javascript=javascript)
         write(page, f"At once, {javascript}")
         press(page)
         assert page.get_by_role("heading").inner_text() == "Thank you"
