@@ -46,7 +46,7 @@ def signed(secret: str, body: bytes = BODY) -> dict[str, str]:
 
 @contextmanager
 def learning(bridge: Bridge, source: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "bridge", "learn", source, "--for", "30s"]
+    command = [sys.executable, "-m", "bridge", "learn", source, "--for", "10m"]
     pipes = {"text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=bridge.folder, env=bridge.environ, **pipes) as process:
         try:
