@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -35,7 +36,9 @@ sources:
 routes:
   - {name: everything, on: github, inputs: {body: "${body}"}, flow: local/echo}
 """
+PORTS = (8_200, 15_000)  # below those that the system gives by itself, to any server and any connection
 _numbers = count(1)
+_taken: list[socket.socket] = []
 
 
 def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -> T:
@@ -48,9 +51,18 @@ def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    """Return a port of the loopback that is free now, and that no other test is given until this process ends."""
+    for _ in range(10_000):
+        port = secrets.choice(range(*PORTS))
+        taken = socket.socket(socket.AF_UNIX)
+        try:
+            taken.bind(f"\0flowbridge-test-port-{port}")  # a name that goes with its process, whatever becomes of that
+            with socket.create_server(("127.0.0.1", port)):
+                _taken.append(taken)
+                return port
+        except OSError:
+            taken.close()
+    raise AssertionError(f"no free port between {PORTS[0]} and {PORTS[1]}")
 
 
 @dataclass
@@ -207,8 +219,8 @@ class Bridge:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The log's lines; what is no JSON is left out."""
-        return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{") and line.endswith("}")]
+        """The log's lines; what is no JSON is left out, and so is a last line that is being written."""
+        return [json.loads(line) for line in self.stderr.split("\n")[:-1] if line.startswith("{") and line.endswith("}")]
 
     @property
     def database(self) -> Database:
