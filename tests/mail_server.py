@@ -116,7 +116,7 @@ def scripted(*steps: bytes | Callable[[socket.socket], object]) -> Iterator[int]
         def serve() -> None:
             sock, _ = listener.accept()
             with sock, sock.makefile("rb") as lines:
-                sock.settimeout(5)
+                sock.settimeout(60)
                 for number, step in enumerate(steps):
                     if number and not lines.readline():
                         return

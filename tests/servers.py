@@ -6,13 +6,23 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from fake_platform import FakePlatform, FakeRun, Start
 
 __all__ = ["FakePlatform", "FakeRun", "Misbehaving", "Received", "Start"]
+
+
+@contextmanager
+def refusing() -> Iterator[int]:
+    """Yield a port at which all connections are refused: it is bound, so that nobody else is given it, and nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
 
 @dataclass
 class Received:
@@ -199,9 +209,10 @@ class Misbehaving:
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         try:
-            sock.settimeout(0.2)  # looks up now and then whether the server is stopping
+            sock.settimeout(60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._context.wrap_socket(sock, server_side=True) if self._context else sock as stream:
+                stream.settimeout(0.2)  # looks up now and then whether the server is stopping
                 while (request := self._read(stream, number)) is not None:
                     self.received.append(request)
                     script = self._scripts.get(request.path) or [respond()]
