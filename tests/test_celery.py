@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 from conftest import NOW, make_delivery, make_event
-from processes import free_port
 from servers import FakePlatform
-from serving import Bridge, until
+from serving import Bridge, free_port, until
 from test_fleet import add_named, starts
 from test_worker import add, attempts, configured, ended, get, gumloop, is_in, quick, slots, wait, working  # noqa: F401
 
@@ -64,7 +63,7 @@ def test_a_lease_without_an_intent_is_queued_again_and_has_spent_nothing(databas
     (one,) = add(database)
     lease_all(database)
     assert (get(database, one).status, attempts(database, one)) == ("sending", [])
-    database.write(lambda c: ledger.reap(c, time.time() + 60, 0.5, lambda _: None))
+    database.write(lambda c: ledger.reap(c, time.time() + 600, 0.5, lambda _: None))
     known = get(database, one)
     assert (known.status, known.attempts, known.throttled, slots(database)) == ("queued", 0, 0, 0)
 
@@ -129,10 +128,10 @@ def test_a_platform_that_only_the_worker_knows_is_left_to_others(database: Datab
 
 
 def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "LEASE", 0.6)
+    monkeypatch.setattr(claims, "LEASE", 5.0)
     monkeypatch.setattr(calls_module, "BEAT", 0.1)
     with FakePlatform(run_seconds=0.05) as fake, working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None)):
-        fake.faults = [2.0]
+        fake.faults = [7.0]
         (one,) = add(database)
         wait(database, [one], is_in("sending"))
         assert calls(database, configured(gumloop(fake))).make(one, get(database, one).lease or "")
@@ -274,14 +273,16 @@ class Redis:
 
     def say(self, *words: str) -> bytes:
         """Send one command and return the first of its answer."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as sock:
             sent = b""
             for command in (("AUTH", PASSWORD), words):
                 sent += f"*{len(command)}\r\n".encode() + b"".join(f"${len(word.encode())}\r\n{word}\r\n".encode() for word in command)
             sock.sendall(sent)
             answer = b""
             while answer.count(b"\r\n") < 2:
-                answer += sock.recv(65536)
+                if not (piece := sock.recv(65536)):
+                    raise ConnectionError("the broker went away")
+                answer += piece
             return answer.split(b"\r\n")[1]
 
     def _answers(self) -> bool:
@@ -309,7 +310,7 @@ platforms:
   gumloop: {{type: gumloop, base_url: "{base}", api_key: "${{env:KEY}}", user_id: fake-user, max_concurrent_runs: 200}}
 routes: []
 """
-SHORT = {"bridge.store.claims.LEASE": 2.0, "bridge.worker.loop.BEAT": 0.3, "bridge.engine.calls.BEAT": 0.3,
+SHORT = {"bridge.store.claims.LEASE": 6.0, "bridge.worker.loop.BEAT": 0.3, "bridge.engine.calls.BEAT": 0.3,
          "bridge.worker.relaying.BACKOFF": [0.3]}  # fmt: skip
 
 
@@ -360,13 +361,13 @@ def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(postgresql: 
         fleet = machines(fake.base_url)
         ids = add_named(postgresql, 5, "one")
         fleet.start("work")
-        until(lambda: redis.say("LLEN", "flowbridge") == b":5", 60, "five messages")
+        until(lambda: int(redis.say("LLEN", "flowbridge")[1:]) >= 5, 60, "five messages")
         assert {one.status for one in wait(postgresql, ids, is_in("sending"))} == {"sending"}
         assert not any(attempts(postgresql, one) for one in ids), "a lease is no intent"
         redis.say("FLUSHALL")
         celery = fleet.start("celery")
         started(5, fake)
-        found = wait(postgresql, ids, ended, 30)
+        found = wait(postgresql, ids, ended)
         assert celery.stop() == 0
     assert {(one.attempts, one.throttled) for one in found} == {(1, 0)}
     assert set(starts(fake).values()) == {1}
@@ -400,14 +401,14 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
         until(lambda: len(waiting(postgresql, ids)) >= 20, 60, "messages that wait")
         repeat(redis, waiting(postgresql, ids) * 3)
         repeat(redis, [("dlv_nothing", "x"), ("", ""), (None, 7), ({"a": 1}, [])])
-        fake.faults = [0.5] * 60
+        fake.faults = [3.0] * 60
         for one in (first, second):
             os.kill(one.pid, signal.SIGCONT)
         until(lambda: len(fake.starts) - len(fake.accepted) >= 10, 60, "calls under way")
         os.kill(first.pid, signal.SIGKILL)
         third = fleet.start("celery")
         ids += add_named(postgresql, 40, "fifth")
-        found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one), 60)
+        found = wait(postgresql, ids, lambda one: one.status == "unknown" or ended(one), 120)
 
         unknown = [one for one in found if one.status == "unknown"]
         assert set(starts(fake).values()) == {1}
@@ -429,14 +430,14 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
     with FakePlatform(cap=1000, run_seconds=0.05) as fake, FakePlatform(cap=1000, run_seconds=0.05) as other:
         fleet = machines(fake.base_url)
         celery, work = fleet.start("celery"), fleet.start("work")
-        wait(postgresql, add_named(postgresql, 3, "one"), ended, 30)
+        wait(postgresql, add_named(postgresql, 3, "one"), ended)
         for bridge in (celery, work):
             bridge.config.write_text(ROUTES.format(base=other.base_url))
         os.kill(celery.pid, signal.SIGHUP)
         for bridge in (celery, work):
             until(lambda bridge=bridge: has_taken(bridge), 60, "the change")
         ids = add_named(postgresql, 3, "one")
-        wait(postgresql, ids, ended, 30)
+        wait(postgresql, ids, ended)
         assert (set(starts(other)), len(fake.accepted)) == (set(ids), 3)
         assert celery.process is not None
         assert (celery.process.poll(), celery.stop()) == (None, 0)

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import make_delivery, make_event
-from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, reset, respond, slow_headers
+from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, refusing, reset, respond, slow_headers
 from serving import is_alive, until
 from sqlalchemy import select
 
@@ -50,7 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def gumloop(fake: FakePlatform | None = None, url: str = "", **more: Any) -> Platform:
     base = fake.base_url if fake else url
-    given: dict[str, Any] = {"api_key": "fake-key", "user_id": "fake-user", "timeout": 5.0, "max_concurrent_runs": 5}
+    given: dict[str, Any] = {"api_key": "fake-key", "user_id": "fake-user", "timeout": 60.0, "max_concurrent_runs": 5}
     return Platform(name="gumloop", type="gumloop", base_url=base, **given | more)
 
 
@@ -174,7 +175,7 @@ def test_outputs_nested_deeper_than_anything_can_write_hurt_nobody(sqlite: Datab
 
 def test_a_burst_over_the_cap_all_starts_with_one_attempt_each(database: Database) -> None:
     with FakePlatform(cap=5, run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
-        found = wait(database, add(database, 30), ended, 20)
+        found = wait(database, add(database, 30), ended)
     assert fake.peak <= 5
     assert len(fake.starts) == len(fake.accepted) == 30
     assert {(one.attempts, one.throttled, one.run_state) for one in found} == {(1, 0, "done")}
@@ -182,7 +183,11 @@ def test_a_burst_over_the_cap_all_starts_with_one_attempt_each(database: Databas
 
 def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database: Database) -> None:
     with FakePlatform(cap=2, run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
-        found = wait(database, add(database, 10, retry=Retry(1, 0.02, 0.1)), ended, 20)
+        fake.others = 2
+        ids = add(database, 10, retry=Retry(1, 0.02, 0.1))
+        until(lambda: any(start.status == 429 for start in fake.starts), what="a start that is put off")
+        fake.others = 0
+        found = wait(database, ids, ended)
     assert fake.peak <= 2
     assert len(fake.accepted) == 10
     assert {one.attempts for one in found} == {1}
@@ -191,11 +196,11 @@ def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database:
 
 def test_retry_after_is_honoured(sqlite: Database) -> None:
     with FakePlatform(cap=0, retry_after="1") as fake, working(sqlite, configured(gumloop(fake))):
-        (one,) = wait(sqlite, add(sqlite), lambda one: one.throttled == 1)
+        (one,) = wait(sqlite, add(sqlite), lambda one: one.throttled >= 1)
         fake.cap = 5
         wait(sqlite, [one.id], is_in("delivered"))
-    first, second = (start.at for start in fake.starts)
-    assert second - first >= 1.0
+    times = [start.at for start in fake.starts]
+    assert len(times) >= 2 and all(later - earlier >= 1.0 for earlier, later in pairwise(times))
 
 
 def test_a_long_queue_of_one_route_does_not_hold_up_another(sqlite: Database) -> None:
@@ -203,9 +208,9 @@ def test_a_long_queue_of_one_route_does_not_hold_up_another(sqlite: Database) ->
         many = add(sqlite, 20, "many")
         one = add(sqlite, 1, "one")
         with working(sqlite, configured(gumloop(fake, max_concurrent_runs=2))):
-            wait(sqlite, one, is_in("delivered"))
-            assert len(fake.accepted) <= 4
-            wait(sqlite, many, ended, 20)
+            (first,) = wait(sqlite, one, is_in("delivered"))
+            wait(sqlite, many, ended)
+    assert first.run_id in [start.run_id for start in fake.accepted[:4]]
 
 
 def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
@@ -221,27 +226,28 @@ def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "is_silent"),
     [
-        slow_headers(30),
-        drop,
-        reset,
-        garbage(),
-        cut_off(200, b'{"run_id": "abc'),
-        respond(200, b"<html>welcome</html>"),
-        respond(200, {}),
-        respond(201, {"run_id": 7}),
-        respond(500, {"error": "internal"}),
-        respond(502, b"bad gateway"),
-        respond(503, b""),
-        respond(504, b""),
-        respond(408, b""),
-        respond(100, b""),
+        (slow_headers(60), True),
+        (drop, False),
+        (reset, False),
+        (garbage(), False),
+        (cut_off(200, b'{"run_id": "abc'), False),
+        (respond(200, b"<html>welcome</html>"), False),
+        (respond(200, {}), False),
+        (respond(201, {"run_id": 7}), False),
+        (respond(500, {"error": "internal"}), False),
+        (respond(502, b"bad gateway"), False),
+        (respond(503, b""), False),
+        (respond(504, b""), False),
+        (respond(408, b""), False),
+        (respond(100, b""), True),
     ],
     ids=["timeout", "closed", "reset", "no HTTP", "cut off", "a page", "no run id", "odd run id", "500", "502", "503", "504", "408", "100"],
 )
-def test_a_start_that_may_have_happened_is_held_and_never_made_again(sqlite: Database, reply: Any) -> None:
-    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=2.0))):
+def test_a_start_that_may_have_happened_is_held_and_never_made_again(sqlite: Database, reply: Any, is_silent: bool) -> None:
+    seconds = 5.0 if is_silent else 60.0
+    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=seconds))):
         server.script("/start_pipeline", reply)
         (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
         # Another one after it shows that the worker has gone on and that the slot is free.
@@ -264,9 +270,7 @@ def test_a_start_on_postgresql_that_may_have_happened_is_held(database: Database
 
 
 def test_what_certainly_did_not_start_is_tried_again_until_it_is_given_up(sqlite: Database) -> None:
-    with Misbehaving() as closed:
-        url = closed.url
-    with working(sqlite, configured(gumloop(url=url))):
+    with refusing() as port, working(sqlite, configured(gumloop(url=f"http://127.0.0.1:{port}"))):
         (one,) = wait(sqlite, add(sqlite), is_in("dead"))
     assert one.attempts == 3
     assert "gave up after 3 attempts" in (one.reason or "")
@@ -307,7 +311,7 @@ def test_a_rejected_start_is_dead_with_the_platforms_words(sqlite: Database, sta
 def test_an_idempotent_platform_is_called_again_with_the_same_key(sqlite: Database) -> None:
     with Misbehaving() as server:
         url = server.script("/hook", drop, respond(500), reset, respond(200))
-        platform = Platform(name="mine", type="http", base_url=url, timeout=2.0)
+        platform = Platform(name="mine", type="http", base_url=url, timeout=60.0)
         with working(sqlite, configured(platform)):
             (one,) = wait(sqlite, add(sqlite, platform="mine", on_unknown="retry", retry=Retry(5, 0.02, 0.05)), is_in("delivered"))
         assert [each.headers["idempotency-key"] for each in server.received] == [one.id] * 4
@@ -339,7 +343,7 @@ def test_a_run_that_never_ends_gives_its_slot_back_and_says_so(sqlite: Database)
 
 
 def test_a_look_that_fails_is_made_again(sqlite: Database) -> None:
-    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=1.0))):
+    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url))):
         server.script("/start_pipeline", respond(200, {"run_id": "r1"}))
         server.script(
             "/get_pl_run",
@@ -404,7 +408,7 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, mon
 
 
 def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(sqlite: Database) -> None:
-    with FakePlatform(cap=50) as fake:
+    with FakePlatform(cap=50, run_seconds=600) as fake:
         fake.faults = [0.5] * 50
         ids = add(sqlite, 50)
         with working(sqlite, configured(gumloop(fake, max_concurrent_runs=50))):
@@ -441,7 +445,7 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(databas
         with database.read() as connection:
             poll_at = connection.execute(select(tables.delivery.c.poll_at).where(tables.delivery.c.id == one)).scalar_one()
         assert poll_at < time.time() + claims.LEASE
-        assert database.is_sqlite or heard.wait(15)
+        assert database.is_sqlite or heard.wait(60)
     finally:
         go_on.set()
         listener.close()
@@ -464,22 +468,20 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from bridge.store import claims, following, runs
 from bridge.worker import loop
-claims.LEASE = following.LEASE = runs.LEASE = 1.0
+claims.LEASE = following.LEASE = runs.LEASE = 5.0
 loop.BEAT = 0.2
 from test_worker import *
 from bridge.routes import Platform
-platforms = [gumloop(url={gumloop!r}, timeout=30.0), Platform(name="mine", type="http", base_url={http!r}, timeout=30.0)]
+platforms = [gumloop(url={gumloop!r}, timeout=120.0), Platform(name="mine", type="http", base_url={http!r}, timeout=120.0)]
 made(Database({url!r}), configured(*platforms)).run()
 """
 
 
-def test_a_killed_workers_deliveries_are_taken_over(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path: Path) -> None:
     """kill -9 in the middle of three calls: what may have started is unknown, what may be repeated is repeated."""
-    monkeypatch.setattr(claims, "LEASE", 1.0)
-    monkeypatch.setattr(runs, "LEASE", 1.0)
     with Misbehaving() as server:
-        server.script("/start_pipeline", slow_headers(30))
-        http = server.script("/hook", slow_headers(30), respond(200))
+        server.script("/start_pipeline", slow_headers(120))
+        http = server.script("/hook", slow_headers(120), respond(200))
         url = database.url.render_as_string(hide_password=False)
         program = WORKER.format(tests=str(Path(__file__).parent), gumloop=server.url, http=http, url=url)
         process = subprocess.Popen(
@@ -492,10 +494,8 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, monkeypa
         finally:
             process.kill()
             process.wait(60)
-        killed = time.monotonic()
-        with working(database, configured(gumloop(url=server.url), Platform(name="mine", type="http", base_url=http, timeout=5.0))):
+        with working(database, configured(gumloop(url=server.url), Platform(name="mine", type="http", base_url=http, timeout=60.0))):
             first, second, third = wait(database, ids, is_in("unknown", "delivered"))
-        assert time.monotonic() - killed < 30
         assert [one.status for one in (first, second, third)] == ["unknown", "unknown", "delivered"]
         assert "died while the call was under way" in (first.reason or "")
         assert (first.attempts, third.attempts) == (1, 2)
@@ -506,10 +506,10 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, monkeypa
 
 
 def test_a_beating_worker_keeps_its_leases(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call three times as long as a lease, beside a second worker that would take it over."""
-    monkeypatch.setattr(claims, "LEASE", 0.6)
+    """A call that is longer than a lease, beside a second worker that would take it over."""
+    monkeypatch.setattr(claims, "LEASE", 5.0)
     with FakePlatform(run_seconds=0.05) as fake:
-        fake.faults = [2.0]
+        fake.faults = [7.0]
         with working(sqlite, configured(gumloop(fake))), working(sqlite, configured(gumloop(fake))):
             (one,) = wait(sqlite, add(sqlite), ended)
         assert (one.attempts, len(fake.starts)) == (1, 1)
@@ -527,9 +527,10 @@ def test_a_worker_that_stood_still_makes_no_call(database: Database, monkeypatch
         first.step()
         assert len(suspended) == 1
         began_at = attempts(database, one)[0].started_at
-        until(lambda: time.time() > began_at + 0.3, what="the lease, or the time of the call, to run out")
+        until(lambda: first._now() > began_at + 0.3, what="the lease, or the time of the call, to run out")
         if outlived == "lease":
-            with working(database, configured(gumloop(fake))):
+            with monkeypatch.context() as patience, working(database, configured(gumloop(fake))):
+                patience.setattr(claims, "LEASE", 60.0)  # of the one that takes over
                 wait(database, [one], ended)
         suspended[0]()
         first.step()
@@ -543,7 +544,7 @@ def test_two_workers_start_each_delivery_once(database: Database) -> None:
     with FakePlatform(cap=8, run_seconds=0.02) as fake:
         config = configured(gumloop(fake, max_concurrent_runs=8))
         with working(database, config), working(database, config):
-            found = wait(database, add(database, 40), ended, 20)
+            found = wait(database, add(database, 40), ended)
     assert len(fake.starts) == 40
     assert {one.attempts for one in found} == {1}
     assert fake.peak <= 8
@@ -598,11 +599,13 @@ def peak(spans: list[tuple[float, float]]) -> int:
 
 
 def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: Path) -> None:
-    """Two workers share the cap."""
+    """Two workers share the cap. The first run goes on until there is a second."""
 
     @flow
     def busy() -> dict[str, float]:
         began = time.time()
+        (tmp_path / f"begun-{os.getpid()}").touch()
+        until(lambda: len(begun(tmp_path)) >= 2, what="a second run")
         time.sleep(0.05)
         return {"began": began, "ended": time.time()}
 
@@ -643,7 +646,7 @@ def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(sqlite: Database
     with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 60)}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
         (found,) = until(lambda: begun(tmp_path), what="a run")
-    until(lambda: not is_alive(int(found.name.partition("-")[2])), 15, "the end of its process")
+    until(lambda: not is_alive(int(found.name.partition("-")[2])), what="the end of its process")
     run = run_of(sqlite, run_id)
     assert (run.state, run.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
 
@@ -664,10 +667,19 @@ def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(sqlite: Dat
 
 def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Path) -> None:
     """More runs than the worker has begun: none is lost and none fails by the stop."""
-    flows = {"slow": slow_flow(tmp_path, 0.3)}
+    go_on = tmp_path / "go on"
+
+    @flow
+    def slow() -> None:
+        (tmp_path / f"begun-{os.getpid()}").touch()
+        until(go_on.exists, what="the word to go on")
+
+    flows = {"slow": slow}
     ids = [start_run(sqlite, "slow") for _ in range(12)]
-    with working(sqlite, configured(LOCAL), flows, data=tmp_path):
+    with working(sqlite, configured(LOCAL), flows, data=tmp_path) as worker:
         until(lambda: begun(tmp_path), what="a run")
+        worker.stop()
+        go_on.touch()
     assert {run_of(sqlite, one).state.value for one in ids} == {"DONE", "QUEUED"}
     with working(sqlite, configured(LOCAL), flows, data=tmp_path):
         until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")
