@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import call, environment, eventually, free_port, is_listening, running
-from serving import Bridge, github, until
+from processes import call, environment, eventually, is_listening, running
+from serving import Bridge, free_port, github, until
 
 from bridge.model import Call, Delivery, Lost, RunState
 from bridge.send import Sender
@@ -29,7 +29,7 @@ def greet(name: str, greeting: str = "Hello"):
 '''
 
 
-def start(platform: FlowPlatform, flow: str, timeout: float = 10.0, **inputs: object) -> tuple[int, dict[str, str], bytes] | Lost:
+def start(platform: FlowPlatform, flow: str, timeout: float = 60.0, **inputs: object) -> tuple[int, dict[str, str], bytes] | Lost:
     """Start a flow as anyone would; no worker, no retry."""
     sender = Sender()
     body = json.dumps({"user_id": platform.user_id, "saved_item_id": flow, **inputs}).encode()
@@ -98,14 +98,14 @@ def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(flow
 
 
 def test_each_fault_over_http(flow_platform: StartPlatform) -> None:
-    kinds = ("ok*1", "429:7*1", "503*1", "garbage*1", "drop*1", "lost*1", "slow:4*1", "slow:0.3*1")
+    kinds = ("ok*1", "429:7*1", "503*1", "garbage*1", "drop*1", "lost*1", "slow:12*1", "slow:0.3*1")
     platform = flow_platform(*(f"start_pipeline={kind}" for kind in kinds), "get_inputs=500")
-    seen = [start(platform, "echo", 1.0 if kind == "slow:4*1" else 10.0, n=n) for n, kind in enumerate(kinds)]
+    seen = [start(platform, "echo", 4.0 if kind == "slow:12*1" else 60.0, n=n) for n, kind in enumerate(kinds)]
     assert isinstance(seen[1], tuple) and seen[1][0] == 429 and seen[1][1]["retry-after"] == "7"
     assert json.loads(seen[1][2]) == {"error": "rate_limit", "message": "as the fault start_pipeline=429:7*1 says"}
     assert [one[0] if isinstance(one, tuple) else one.reason for one in seen] == [
         200, 429, 503, 200, "127.0.0.1: the connection was closed before an answer",
-        "127.0.0.1: the connection was closed before an answer", "127.0.0.1: no answer within 1 s", 200,
+        "127.0.0.1: the connection was closed before an answer", "127.0.0.1: no answer within 4 s", 200,
     ]  # fmt: skip
     assert isinstance(seen[3], tuple) and b"<html>" in seen[3][2]
     numbers = eventually(lambda: len(found := sorted(run["n"] for run in outputs_of(platform))) == 5 and found)
@@ -134,7 +134,7 @@ def test_a_fixture_that_cannot_start_says_why(flow_platform: StartPlatform) -> N
 ROUTES = """
 version: 1
 platforms:
-  gumloop: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}", timeout: 1s}}
+  gumloop: {{type: gumloop, base_url: "{base_url}", api_key: "{api_key}", user_id: "{user_id}", timeout: 5s}}
 sources:
   github: {{provider: github, secret: "${{env:GITHUB_SECRET}}"}}
 routes:
@@ -145,7 +145,7 @@ routes:
 def test_a_bridge_on_a_bad_day_starts_nothing_twice_and_spends_no_attempt_on_a_full_platform(
     flow_platform: StartPlatform, tmp_path: Path
 ) -> None:
-    kinds = {0: "429*3", 1: "lost*1", 2: "drop*1", 3: "slow:5*1", 4: "garbage*1", 5: "500*1", 6: "ok"}
+    kinds = {0: "429*3", 1: "lost*1", 2: "drop*1", 3: "slow:20*1", 4: "garbage*1", 5: "500*1", 6: "ok"}
     platform = flow_platform(*(f"start_pipeline?n={n}={kind}" for n, kind in kinds.items()))
     routes = ROUTES.format(**platform.entry)
     with Bridge(tmp_path, routes=routes) as bridge:
