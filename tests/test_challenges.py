@@ -122,7 +122,7 @@ def test_the_script_finds_the_number(tmp_path: Path) -> None:
         pytest.skip("there is no node to run the script")
     given: Any = challenge(source(tmp_path, "altcha_work: 1000"), KEY, NOW)
     worker = Path(__file__).parent / "clients" / "altcha_worker.cjs"
-    done = subprocess.run([node, str(worker), str(SCRIPT)], input=json.dumps(given), capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([node, str(worker), str(SCRIPT)], input=json.dumps(given), capture_output=True, text=True, timeout=60, check=True)
     said = {name: given[name] for name in ("algorithm", "challenge", "salt", "signature")} | {"number": json.loads(done.stdout)}
     payload = b64encode(json.dumps(said).encode()).decode()
     found = altcha.check(derive(KEY, "altcha"), payload, "contact", NOW)

@@ -507,7 +507,7 @@ def test_a_form_that_cannot_be_read_is_400(bench: Bench, body: bytes, content_ty
     content_type=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "\xff", ""]),
     query=st.text(alphabet="a&=%+t\xff", max_size=20),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
     config: Config, source: str, body: bytes, content_type: str, query: str
 ) -> None:
@@ -529,7 +529,7 @@ def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
         st.sampled_from(["x-hub-signature-256", "authorization", "x-slack-signature", "x-slack-request-timestamp"]), st.text(max_size=80)
     ),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 def test_no_unsigned_request_gets_in(config: Config, body: bytes, headers: dict[str, str]) -> None:
     bench = Bench(config)
     for source in ("github", "slack", "token", "bearer"):

@@ -304,7 +304,7 @@ def test_keys_change_beside_a_bridge_that_works(request: pytest.FixtureRequest, 
         assert {one["key"] for one in found["sealed"]} == {SECOND}
         assert any(f"the key {FIRST} seals nothing here any more" in note for note in found["notes"])
         for event_id in sent:
-            bridge.wait_for(event_id, lambda one: one.finished_at, 30)
+            bridge.wait_for(event_id, lambda one: one.finished_at)
         bridge.stop()
         bridge.environ["FLOWBRIDGE_ENCRYPTION_KEYS"] = NEW
         bridge.start()
