@@ -142,7 +142,7 @@ def test_time_grows_with_size_only(raw: bytes) -> None:
     """Millions of bytes made to be looked at again and again: a public form takes such bodies from anyone."""
     before = time.process_time()
     read(JSON, raw)
-    assert time.process_time() - before < 2.0
+    assert time.process_time() - before < 20  # quadratic, it would be hours
 
 
 # -- forms

@@ -202,10 +202,14 @@ def test_what_is_evaluated_is_bounded_by_the_depth_of_the_value():
 
 def test_evaluation_is_fast():
     expression = compile_expression("body.labels[?n > 1].name | [0]")
-    started = time.process_time()
-    for _ in range(1000):
-        expression(CONTEXT)
-    assert time.process_time() - started < 2  # some 4 ms in fact
+
+    def seconds() -> float:
+        started = time.process_time()
+        for _ in range(1000):
+            expression(CONTEXT)
+        return time.process_time() - started
+
+    assert min(seconds() for _ in range(3)) < 2  # some 4 ms in fact; a machine may charge it once for what others did
 
 
 names = st.sampled_from(["a", "b", "body"])

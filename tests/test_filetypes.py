@@ -110,4 +110,4 @@ def test_an_extension_is_what_stands_behind_the_last_dot(name: str) -> None:
 def test_time_grows_with_size_only(content: bytes) -> None:
     before = time.process_time()
     tell(content)
-    assert time.process_time() - before < 2.0
+    assert time.process_time() - before < 20  # quadratic, it would be hours
