@@ -88,10 +88,11 @@ def test_what_is_wrong_is_said_and_nothing_runs(tmp_path: Path, arguments: tuple
 
 
 def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(flow_platform: StartPlatform, tmp_path: Path) -> None:
-    first = flow_platform(data=tmp_path / "kept")
+    port = free_port()
+    first = flow_platform(data=tmp_path / "kept", port=port)
     assert isinstance(start(first, "echo", n=1), tuple)
     first.stop(signal.SIGKILL)
-    second = flow_platform(data=tmp_path / "kept", port=int(first.base_url.split(":")[2].split("/")[0]))
+    second = flow_platform(data=tmp_path / "kept", port=port)
     assert (second.base_url, second.api_key, second.user_id) == (first.base_url, first.api_key, first.user_id)
     (run,) = until(lambda: [run for run in second.runs("echo").values() if run.finished_at], 60)
     assert (run.state, run.outputs) == (RunState.DONE, {"n": 1}), "it was acknowledged, and it is idempotent"

@@ -90,9 +90,9 @@ def bridge(tmp_path: Path) -> Iterator[Reloading]:
 
 
 def every_process(bridge: Reloading) -> set[int]:
-    """The first process's children, and all that have a place on the board, once the receivers are there too."""
-    receivers = min(2, os.cpu_count() or 1)
-    until(lambda: sum(one["role"] == "web" for one in bridge.detail["processes"]) == receivers, what="all receivers")
+    """The first process's children, and all that have a place on the board, once all are there."""
+    roles = ["reload", *["web"] * min(2, os.cpu_count() or 1), "work"]
+    until(lambda: sorted(one["role"] for one in bridge.detail["processes"]) == roles, what="all processes")
     return {*children_of(bridge.pid), *(one["pid"] for one in bridge.detail["processes"])}
 
 

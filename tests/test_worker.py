@@ -384,7 +384,7 @@ def test_a_store_that_fails_costs_time_and_no_result(sqlite: Database, monkeypat
 
 def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault in writing one result: the others are written, the worker goes on, and the one is settled when its lease has run out."""
-    monkeypatch.setattr("bridge.store.claims.LEASE", 0.5)
+    monkeypatch.setattr("bridge.store.claims.LEASE", 3.0)
     monkeypatch.setattr("bridge.worker.loop.BEAT", 0.1)
     record = ledger.record
     with FakePlatform(cap=5, run_seconds=0.05) as fake:
