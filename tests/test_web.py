@@ -15,7 +15,7 @@ import pytest
 from serving import SECRET, Answer, Bridge, exchange, github, head, read_answer, signature, until
 
 MARKER = "pl4nted-m4rker"
-READ_TIME = 1.5
+READ_TIME = 1.5  # where that is what is looked at; elsewhere it is longer than any machine stands still
 ROUTES = """
 version: 1
 platforms:
@@ -25,14 +25,14 @@ sources:
   big: {provider: github, secret: "${env:GITHUB_SECRET}", max_body: 3 MiB}
   stripe: {provider: stripe, secret: "${env:GITHUB_SECRET}"}
   token: {provider: token, secret: "${env:TOKEN}", verify: {query: token}}
-  limited: {provider: github, secret: "${env:GITHUB_SECRET}", rate: 3/min}
+  limited: {provider: github, secret: "${env:GITHUB_SECRET}", rate: 3/h}
   page:
     provider: form
     rate: 100/min and 100/min per address
     schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}}}
   away: {provider: form, rate: 100/min and 100/min per address, redirect: "https://example.com/thanks"}
   sites: {provider: form, rate: 100/min and 100/min per address, allowed_origins: ["https://example.com"]}
-  slow_form: {provider: form, rate: 100/min and 2/min per address}
+  slow_form: {provider: form, rate: 100/min and 2/h per address}
 routes:
   - {name: wanted, on: github wanted, inputs: {a: "1"}, flow: local/echo}
   - {name: broken, on: big, inputs: {title: "${add(body.title, '1')}"}, flow: local/echo}
@@ -42,16 +42,25 @@ TOKEN = "a-long-random-token-of-ours"
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    """Receivers without a worker: what they keep stays as it was kept."""
-    constants = {"bridge.web.receiver.HEAD_TIME": READ_TIME, "bridge.web.intake.READ_TIME": READ_TIME}
+    """Receivers without a worker: what they keep stays as it was kept. They wait for longer than any test does."""
+    constants = {"bridge.web.receiver.HEAD_TIME": 600.0, "bridge.web.intake.READ_TIME": 600.0}
     with Bridge(tmp_path_factory.mktemp("web"), "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as bridge:
+        yield bridge
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    """Receivers that wait no longer than READ_TIME."""
+    constants = {"bridge.web.receiver.HEAD_TIME": READ_TIME, "bridge.web.intake.READ_TIME": READ_TIME}
+    with Bridge(tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as bridge:
         yield bridge
 
 
 @pytest.fixture(autouse=True)
 def nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test: the receivers still answer, and no marker, secret, signature or traceback has reached the log."""
-    bridge: Bridge | None = request.getfixturevalue("web") if "web" in request.fixturenames else None
+    name = next((name for name in ("web", "hurried") if name in request.fixturenames), None)
+    bridge: Bridge | None = request.getfixturevalue(name) if name else None
     before = len(bridge.stderr) if bridge else 0
     yield
     if bridge:
@@ -115,7 +124,7 @@ def test_a_body_exactly_at_the_limit_is_kept_whole(web: Bridge) -> None:
 
 
 def test_requests_follow_each_other_on_one_connection(web: Bridge) -> None:
-    with socket.create_connection(("127.0.0.1", web.port), 5) as sock:
+    with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
         statuses = []
         for body in (b"[1]", b"[22]", b"[333]"):
             sock.sendall(head("POST", "/hooks/github", {"Content-Length": str(len(body)), **github(body)}) + body)
@@ -195,7 +204,7 @@ def test_a_token_in_the_query_never_reaches_the_log(web: Bridge) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
 def test_other_methods_are_405(web: Bridge, method: str) -> None:
-    answer = exchange(web.port, head(method, "/hooks/github", {**github(b""), "Connection": "close"}), timeout=5)
+    answer = exchange(web.port, head(method, "/hooks/github", {**github(b""), "Connection": "close"}))
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
@@ -243,14 +252,13 @@ def test_404_does_not_tell_which_sources_there_are(web: Bridge) -> None:
 
 
 def test_a_length_over_the_limit_is_413_before_a_byte_is_read(web: Bridge) -> None:
-    answer = exchange(web.port, head("POST", "/hooks/github", {"Content-Length": str(10**12)}), timeout=20)
+    answer = exchange(web.port, head("POST", "/hooks/github", {"Content-Length": str(10**12)}))  # none of it ever comes
     assert answer.status == 413
-    assert answer.seconds < 10
 
 
 def test_the_connection_of_a_413_is_closed(web: Bridge) -> None:
     """Else what was to be its body would be read as the next request, or swallowed for as long as it comes."""
-    with socket.create_connection(("127.0.0.1", web.port), 5) as sock:
+    with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
         sock.sendall(head("POST", "/hooks/github", {"Content-Length": str(10**9)}))
         assert read_answer(sock).status == 413
         sock.settimeout(8)
@@ -386,7 +394,7 @@ def test_a_body_shorter_than_its_length_is_400(web: Bridge, sent: bytes) -> None
 
 
 def test_expect_100_continue_is_honoured(web: Bridge) -> None:
-    with socket.create_connection(("127.0.0.1", web.port), 5) as sock:
+    with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
         sock.sendall(head("POST", "/hooks/github", {"Content-Length": "2", "Expect": "100-continue", **github(b"{}")}))
         assert sock.recv(100).startswith(b"HTTP/1.1 100")
         sock.sendall(b"{}")
@@ -407,11 +415,11 @@ def drip(sock: socket.socket, data: bytes, every: float, stop: threading.Event) 
 
 
 @pytest.mark.parametrize("in_body", [False, True], ids=["head", "body"])
-def test_a_drip_is_cut_off_at_its_deadline(web: Bridge, in_body: bool) -> None:
+def test_a_drip_is_cut_off_at_its_deadline(hurried: Bridge, in_body: bool) -> None:
     whole = head("POST", "/hooks/github", {"Content-Length": "5000", **github(b"")})
     at_once, slowly = (whole, b"x" * 5000) if in_body else (whole[:20], whole[20:])
     started, stop = time.monotonic(), threading.Event()
-    with socket.create_connection(("127.0.0.1", web.port), 10) as sock:
+    with socket.create_connection(("127.0.0.1", hurried.port), 60) as sock:
         sock.sendall(at_once)
         thread = threading.Thread(target=drip, args=(sock, slowly, 0.05, stop))
         thread.start()
@@ -420,18 +428,16 @@ def test_a_drip_is_cut_off_at_its_deadline(web: Bridge, in_body: bool) -> None:
         finally:
             stop.set()
             thread.join()
-    assert READ_TIME <= time.monotonic() - started < READ_TIME + 20
+    assert READ_TIME <= time.monotonic() - started < READ_TIME + 60
     assert answer.status in ((400,) if in_body else (0, 400, 408))
 
 
 def test_silent_connections_hold_nobody_up(web: Bridge) -> None:
-    """More than there are threads: a connection without a request takes none."""
+    """More than there are threads: a connection without a request takes none. Who waited for one would wait for longer than we do."""
     silent = [socket.create_connection(("127.0.0.1", web.port)) for _ in range(40)]
     try:
         for _ in range(8):
-            started = time.monotonic()
             assert web.event().status == 202
-            assert time.monotonic() - started < 1.0
     finally:
         for sock in silent:
             sock.close()
@@ -439,17 +445,16 @@ def test_silent_connections_hold_nobody_up(web: Bridge) -> None:
 
 def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
     """Receivers with a budget of 1 MiB: while it is held, more is told to come back; when it is free, all is well."""
-    constants = {"bridge.web.intake.IN_FLIGHT": 1024 * 1024}
+    constants = {"bridge.web.intake.IN_FLIGHT": 1024 * 1024, "bridge.web.intake.READ_TIME": 600.0}
     big = b"x" * (2 * 1024 * 1024)
     with Bridge(tmp_path, "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as web:
         assert web.post("/hooks/big", big, github(big)).status == 503
         with ExitStack() as held:
-            for _ in range(3):  # two receivers at most: the third comes to one whose budget is held
-                sock = held.enter_context(socket.create_connection(("127.0.0.1", web.port), 5))
+            socks = [held.enter_context(socket.create_connection(("127.0.0.1", web.port), 60)) for _ in range(3)]
+            for sock in socks:  # two receivers at most: of three, one comes to one whose budget is held
                 sock.sendall(head("POST", "/hooks/big", {"Content-Length": "1000000", **github(b"")}) + b"x" * 990_000)
-                if select([sock], [], [], 0.5)[0]:
-                    busy = read_answer(sock)
-                    break
+            answered, _, _ = select(socks, [], [], 60)
+            busy = read_answer(answered[0])
             assert (busy.status, busy.headers["retry-after"]) == (503, "5")
             tells_nothing(busy)
             assert web.event().status == 202  # a small one still fits
@@ -462,7 +467,7 @@ def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
 def test_over_the_rate_is_429_and_says_when(web: Bridge) -> None:
     answers = [post(web, "limited", b"{}") for _ in range(4)]
     assert [answer.status for answer in answers] == [202, 202, 202, 429]
-    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 20 * 60
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -561,7 +566,7 @@ def test_a_store_that_fails_is_503_and_recovers(tmp_path: Path) -> None:
         again = web.post("/hooks/github", body, headers)
         assert again.status == 202
         assert web.found(again.json["event_id"]).event.body == body
-        (line,) = [line for line in web.log if line["event"] == "not_stored"]
+        (line,) = until(lambda: [line for line in web.log if line["event"] == "not_stored"], what="its line")
         assert (line["source"], line["level"]) == ("github", "error")
 
 
@@ -581,6 +586,8 @@ def test_the_log_has_one_line_of_json_for_each_event(web: Bridge) -> None:
 
 
 def test_a_reject_is_one_line_with_its_reason(web: Bridge) -> None:
+    rejected = lambda: [line for line in web.log if line["event"] == "rejected"]  # noqa: E731
+    before = len(rejected())
     post(web, "github", b"{}", {"X-Hub-Signature-256": "sha256=" + "0" * 64})
-    line = until(lambda: [line for line in web.log if line["event"] == "rejected"], what="a line")[-1]
+    (line,) = until(lambda: rejected()[before:], what="a line")
     assert (line["source"], line["reason"], line["client"]) == ("github", "mismatch", "127.0.0.0/24")
