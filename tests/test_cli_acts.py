@@ -71,9 +71,9 @@ def environ(database: Database, tmp_path: Path) -> dict[str, str]:
 
 @contextmanager
 def interrupted(database: Database, folder: Path, environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run an act until some of its items are through, and more are left."""
+    """Run an act until some of its items are through, and more are left: all of them would take twenty seconds."""
     before = done_so_far(database)
-    with running(folder, *arguments, "--yes", "--rate", "100/s", environ=environ) as process:
+    with running(folder, *arguments, "--yes", "--rate", f"{MANY // 20}/s", environ=environ) as process:
         eventually(lambda: done_so_far(database) > before)
         yield process
 

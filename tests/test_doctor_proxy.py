@@ -58,7 +58,7 @@ def proxy(port: int, change: Change, most: int = 1 << 30) -> Iterator[str]:
                 self.send_error(413)
                 return
             headers, body = change({name.lower(): value for name, value in self.headers.items()}, self.rfile.read(size))
-            behind = HTTPConnection("127.0.0.1", port, timeout=20)
+            behind = HTTPConnection("127.0.0.1", port, timeout=60)
             behind.request(self.command, self.path, body=body, headers={**headers, "content-length": str(len(body))})
             answer = behind.getresponse()
             self.send_response_only(answer.status)

@@ -120,7 +120,7 @@ def fill(bridge: Bridge) -> dict[str, str]:
         data={"name": MARKS["field"]},
         files={"photo": ("p.png", PNG + MARKS["file"].encode(), "image/png")},
         headers={"Accept": "application/json"},
-        timeout=10,
+        timeout=60,
     )
     assert form.status_code == 202, form.text
     ids = {"github": answer.json["event_id"], "form": form.json()["event_id"]}

@@ -39,7 +39,7 @@ def post_all(bridge: Bridge, requests: list[tuple[dict[str, str], bytes]]) -> li
     """Post over four connections that are kept; return the answers in order."""
 
     def some(start: int) -> list[Answer]:
-        with socket.create_connection(("127.0.0.1", bridge.port), 10) as sock:
+        with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:
             answers = []
             for headers, body in requests[start::4]:
                 sock.sendall(head("POST", "/hooks/github", {"Content-Length": str(len(body)), **headers}) + body)
