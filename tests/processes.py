@@ -18,13 +18,6 @@ T = TypeVar("T")
 PATIENCE = 60.0  # seconds
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def environment(**more: str) -> dict[str, str]:
     """Return the environment without flowbridge's settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")} | more

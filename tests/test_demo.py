@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import call, environment, eventually, free_port, is_listening, running
-from serving import is_alive
+from processes import call, environment, eventually, is_listening, running
+from serving import free_port, is_alive
 from test_shapes import DELIVERY_KEYS, EVENT_KEYS
 
 pytestmark = pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -89,8 +90,10 @@ def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
 
 
 def test_what_is_no_bridge_is_said(tmp_path: Path) -> None:
-    with Bridge(tmp_path, "web", routes=ROUTES) as bridge:
+    with Bridge(tmp_path, "web", routes=ROUTES) as bridge, socket.socket() as held:
         bridge.stop()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", bridge.port))  # so that nobody else is given the port meanwhile; nobody listens
         result = doctor(bridge)
     assert result.returncode == 1 and "is `flowbridge serve` running?" in result.stderr
 
