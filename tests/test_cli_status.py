@@ -15,14 +15,24 @@ from command_line import run
 from conftest import make_delivery, make_event, put
 from processes import call_here
 from serving import Bridge, until
-from test_reload_processes import Reloading, routes
+from test_reload_processes import QUICK, Reloading, routes
 
 from bridge.circuit import Circuit
-from bridge.store import circuits, events
+from bridge.store import circuits, claims, events, health
 from bridge.store.database import Database
 
 KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
         "platforms", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate"}  # fmt: skip
+
+
+DAY = 86400.0
+#: Changes are noticed soon, and a worker that stands still for a while is none that has died.
+STEADY = QUICK | {"bridge.store.claims.LEASE": claims.LEASE, "bridge.store.health.FRESH": health.FRESH}
+
+
+def no_midnight() -> None:
+    """Wait, should the day end within two minutes: what is counted by the day is counted within one."""
+    until(lambda: time.time() % DAY < DAY - 120, 180, "the next day")
 
 
 def status(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,7 +49,8 @@ def told(bridge: Bridge, code: int) -> dict[str, Any]:
 
 
 def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_path: Path) -> None:
-    with Reloading(tmp_path) as bridge:
+    no_midnight()
+    with Reloading(tmp_path, constants=STEADY) as bridge:
         event = bridge.planned().event
         bridge.wait_for(event.id, lambda one: one.run_state == "done")
         bridge.status_of("not the secret of it")
@@ -54,8 +65,8 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         assert found["platforms"][0]["name"] == "local"
 
         bridge.write(routes("x").replace("local/echo", "locl/echo"))
-        until(lambda: bridge.detail["config"]["error"], what="an error")
-        found = until(lambda: (one := told(bridge, 1)) and one["config"]["error"] and one, what="the error")
+        until(lambda: json.loads(status(bridge, "--json").stdout)["config"]["error"], what="the error")
+        found = told(bridge, 1)
         assert found["config"]["hash"] == event.config_hash, "the last good one"
         (problem,) = found["problems"]
         assert "routes.yaml:8:" in problem["what"]
@@ -140,8 +151,6 @@ def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(store: Database,
 
 
 def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: Database) -> None:
-    from bridge.store import health
-
     url = postgresql.url.render_as_string(hide_password=False)
     environ = {"FLOWBRIDGE_DATABASE_URL": url, "FLOWBRIDGE_SECRET_KEY": "k" * 32}
     bridge = Reloading(tmp_path, environ=environ)
@@ -149,6 +158,6 @@ def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: D
         health.beat(connection, "w", "elsewhere", 77, time.time())
     found = told(bridge, 0)
     assert [(one["host"], one["pid"], one["role"], one["config_hash"]) for one in found["processes"]] == [("elsewhere", 77, "work", None)]
-    assert abs(found["database"]["clock_ahead"]) < 2
+    assert abs(found["database"]["clock_ahead"]) < 30
     assert found["database"]["version"].startswith("PostgreSQL")
     assert "clock" in status(bridge).stdout
