@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -71,7 +72,10 @@ def test_what_cannot_be_reached_is_said_and_what_was_seen_is_kept(tmp_path: Path
         url = f"https://127.0.0.1:{silent.port}"
         assert "timed out" in (tls.look(url).unreached or "")
     monkeypatch.undo()
-    found = tls.look(url)
+    with socket.socket() as held:  # nobody else is given the port meanwhile, and nobody listens
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", silent.port))
+        found = tls.look(url)
     assert (found.unreached, found.ends_at, found.refused) == ("Connection refused", None, None)
     assert tls.kept(tmp_path, url) is None
     tls.keep(tmp_path, found)
