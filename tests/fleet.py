@@ -50,7 +50,7 @@ def configuration(base: str, given: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def worker_processes(count: int, folder: Path, url: str, base: str, lease: float = 5.0,
+def worker_processes(count: int, folder: Path, url: str, base: str, lease: float = 15.0,
                      **given: Any) -> Iterator[list[subprocess.Popen[bytes]]]:  # fmt: skip
     """Run so many workers on a database, each a process of its own; what they say goes into files of the folder."""
     program = WORKER.format(tests=str(TESTS), url=url, base=base, given=given, lease=lease)
