@@ -13,7 +13,7 @@ import pytest
 from command_line import run
 from processes import call
 from servers import Misbehaving
-from serving import Bridge, github
+from serving import Bridge, github, until
 
 from bridge import dry
 from bridge.cli.doctor import _certificate, _clock
@@ -89,11 +89,20 @@ def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
     assert bridge.count("event") == 1, "it is an event like any other"
 
 
+def holds(sock: socket.socket, port: int) -> bool:
+    """Have a port, so that nobody else is given it, and do not listen; False where somebody has it yet."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
 def test_what_is_no_bridge_is_said(tmp_path: Path) -> None:
     with Bridge(tmp_path, "web", routes=ROUTES) as bridge, socket.socket() as held:
         bridge.stop()
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", bridge.port))  # so that nobody else is given the port meanwhile; nobody listens
+        until(lambda: holds(held, bridge.port), what="a port that is given up")
         result = doctor(bridge)
     assert result.returncode == 1 and "is `flowbridge serve` running?" in result.stderr
 
