@@ -28,7 +28,7 @@ units='flowbridge.socket flowbridge-private.socket flowbridge.service
     flowbridge-web.socket flowbridge-web-private.socket flowbridge-web.service flowbridge-work@*.service'
 set -f # systemctl knows the * itself
 # shellcheck disable=SC2086 # they are several words
-[ -z "$systemd" ] || run systemctl stop $units
+[ -z "$systemd" ] || run systemctl stop $units || [ $? = 5 ] # they are not there any more
 set +f
 for name in $units; do
     for place in "$root/etc/systemd/system" "$root"/etc/systemd/system/*.wants; do
