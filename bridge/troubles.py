@@ -16,6 +16,7 @@ SEE: Final = "or look at the log of its service"
 FULL: Final = 300.0  # seconds that a delivery waits for a platform that is full by others until that is a problem
 LATE: Final = 3600.0  # seconds that a delivery which may go waits for its turn until that is a problem
 SETTLING: Final = 15.0  # seconds in which a process takes on another configuration, or is started again
+STARTING: Final = 5.0  # seconds in which the processes of a command come up
 FUTURE: Final = 60.0  # seconds that an event may lie ahead of now
 CLOCK: Final = 2.0  # seconds that two clocks may differ
 CLOCK_OF_OTHERS: Final = 30.0  # seconds that the clock of a platform may differ
@@ -102,6 +103,8 @@ def _of_processes(now: Overview) -> Iterator[Trouble]:
     if not now.processes:
         yield Trouble("nothing_runs", "nothing runs: no event is received or delivered", f"flowbridge serve, {SEE}")
         return
+    if any(one.role == "reload" and now.at - one.since < STARTING for one in now.processes):
+        return  # its others may be there in a moment
     if "work" not in roles:
         yield Trouble("no_worker", "no worker is running: events are kept, and nothing is delivered", f"flowbridge work, {SEE}")
     if "web" not in roles and not now.is_shared:

@@ -62,6 +62,13 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
     assert notes(WELL) == []
 
 
+def test_what_comes_up_is_given_a_moment() -> None:
+    reading = replace(WEB, role="reload", since=NOW - 1)
+    assert troubles(replace(WELL, processes=[WORK, reading])) == []
+    late = replace(reading, since=NOW - 10)
+    assert [one.key for one in troubles(replace(WELL, processes=[WORK, late]))] == ["no_receiver"]
+
+
 @pytest.mark.parametrize(
     ("change", "what", "do"),
     [
