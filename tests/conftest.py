@@ -22,12 +22,15 @@ from bridge.model import Delivery, Event, Status
 from bridge.planning import delivery_id
 from bridge.store import migrate, tables
 from bridge.store.database import Database
+from bridge.web import rate
 
 pytest_plugins = ["bridge.testing", "loopback_tls", "small_disk"]  # flow_platform; authority, ca_file, tls_server; small
 
 #: What Hypothesis tries is the same in each run, and a machine that stands still is no finding; `--hypothesis-profile default` tries more.
 settings.register_profile("steady", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+rate.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
 
 NOW = 1_764_000_000.0
 _numbers = count(1)

@@ -7,6 +7,7 @@ are hashed into a fixed table, so a flood of addresses takes no memory; two keys
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import threading
 from dataclasses import replace
@@ -18,6 +19,7 @@ from bridge.pace import Rate
 from bridge.routes import Source
 
 CELLS = 65536
+SALT = os.urandom(16)  # made before the fork; nobody can choose an address that shares the limit of another's
 LOOKS: Final = 10  # a form may be looked at so many times as often as it may be sent
 _CELL = struct.Struct("d")
 
@@ -36,11 +38,10 @@ class Limiter:
     def __init__(self) -> None:
         self._cells = mmap.mmap(-1, CELLS * _CELL.size)
         self._mutex = threading.Lock()
-        self._salt = blake2b(digest_size=8).digest()
 
     def wait(self, key: str, rate: Rate, now: float) -> float:
         """Return 0 and count this request, or the seconds after which one would be let through."""
-        digest = blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=self._salt).digest()
+        digest = blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=SALT).digest()
         at = int.from_bytes(digest, "big") % CELLS * _CELL.size
         apart = rate.per / rate.count
         with self._mutex:
