@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -33,15 +34,29 @@ class Successor:
     def begin(cls, sockets: Sequence[socket.socket], environ: Mapping[str, str]) -> Successor:
         """Begin it: this process's own command in the environment that it was begun in, with the listening `sockets`.
 
-        OSError where no process can be made.
+        It is no child of this process: systemd waits for the end of a service's first process only where that is its own child, else it
+        kills it at once when it stops the service. OSError where no process can be made.
         """
         said, says = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
-        if pid == 0:
-            _become([sock.fileno() for sock in sockets], says, environ)
+        number, numbers = os.pipe2(os.O_CLOEXEC)
+        between = os.fork()
+        if between == 0:
+            with suppress(OSError):
+                pid = os.fork()
+                if pid == 0:
+                    _become([sock.fileno() for sock in sockets], says, environ)
+                os.write(numbers, str(pid).encode())
+            os._exit(0)
         os.close(says)
+        os.close(numbers)
+        os.waitpid(between, 0)
         os.set_blocking(said, False)
-        return cls(pid, said)
+        with open(number, "rb") as file:  # noqa: PTH123 - it is an open pipe
+            told = file.read()
+        if not told:
+            os.close(said)
+            raise OSError("no process can be made")
+        return cls(int(told), said)
 
     def look(self) -> bool | None:
         """Return True once it is ready, False where it has ended before, None while neither is known. Never waits."""
@@ -52,8 +67,6 @@ class Successor:
         except BlockingIOError:
             return None
         os.close(self._said)
-        if not self._is_ready:
-            os.waitpid(self.pid, 0)  # the pipe ends with it
         return self._is_ready
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from deploying import DEPLOY, NotifySocket
-from serving import Bridge, children_of, is_alive, until
+from serving import Bridge, children_of, is_alive, tree_of, until
 from test_deploys import PATIENT, ROUTES, Gated, sending, settle
 
 from bridge import systemd
@@ -53,6 +53,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(manager: str, tmp_path
             until(lambda: fake.waiting > 2, what="calls under way")
             os.kill(bridge.pid, signal.SIGUSR2)
             pid = until(lambda: successor_of(bridge), what="a successor")
+            assert pid not in tree_of(bridge.pid), "systemd would not wait for its end if it were not its own child"
             if manager == "systemd":
                 heard.wait_for("MAINPID=")
             until(lambda: any(line["event"] == "gives_way" for line in bridge.log), what="the successor to be ready")
