@@ -290,7 +290,8 @@ class Kind(StrEnum):
 class Outcome:
     """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the platform has runs.
 
-    `ours`: it says nothing of the platform, since it was us who did not see the call to its end.
+    `ours`: it says nothing of the platform, since it was us who did not see the call to its end. `made`: whether there was a call at all;
+    else it spends no attempt.
     """
 
     kind: Kind
@@ -300,6 +301,7 @@ class Outcome:
     retry_after: float | None = None
     status_code: int | None = None
     ours: bool = False
+    made: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,9 +34,10 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
             return Decision(Status.QUEUED, delivery.due_at, outcome.detail, spends=False)
         case Kind.UNKNOWN if delivery.on_unknown != "retry":
             return Decision(Status.UNKNOWN, now, outcome.detail)
-    if delivery.attempts + 1 >= delivery.retry.attempts:
+    if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:
         return Decision(Status.DEAD, now, f"gave up after {delivery.attempts + 1} attempts: {outcome.detail}")
-    return Decision(Status.QUEUED, now + _after(outcome, backoff(delivery, jitter), delivery.retry.max), outcome.detail)
+    due_at = now + _after(outcome, backoff(delivery, jitter), delivery.retry.max)
+    return Decision(Status.QUEUED, due_at, outcome.detail, spends=outcome.made)
 
 
 def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) -> Decision:

@@ -37,6 +37,13 @@ def test_each_outcome_settles_a_delivery(outcome: Kind, attempts: int, on_unknow
     assert decision.reason is None if status is Status.DELIVERED else "why" in decision.reason
 
 
+def test_a_call_that_was_not_made_spends_no_attempt_and_waits_before_the_next() -> None:
+    delivery = replace(DELIVERY, attempts=2)  # another would be its third of three
+    decision = settle(delivery, Outcome(kind=Kind.REFUSED, detail="it stood still", ours=True, made=False), NOW, 0.5)
+    assert (decision.status, decision.spends, decision.reason) == (Status.QUEUED, False, "it stood still")
+    assert decision.due_at > NOW
+
+
 def test_retry_after_is_honoured_and_capped() -> None:
     asked = lambda seconds: settle(DELIVERY, Outcome(kind=Kind.REFUSED, retry_after=seconds), NOW, 0.5).due_at - NOW  # noqa: E731
     assert asked(30.0) == 30.0

@@ -21,7 +21,8 @@ from bridge.store.clock import Clock
 log = get_logger()
 
 Deliver = Callable[[Delivery, Platform, Send, float], Outcome]
-NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail="the call was not made: this process stood still until its lease was lost", ours=True)
+STOOD_STILL: Final = "the call was not made: this process stood still until its lease was lost"
+NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail=STOOD_STILL, ours=True, made=False)
 FAULT: Final = Outcome(kind=Kind.UNKNOWN, detail="the call failed by a fault of flowbridge's own", ours=True)
 OVER: Final = "the time of the attempt was over"
 
