@@ -74,7 +74,7 @@ def careful() -> dict:
 def flood(megabytes: int) -> dict:
     piece = (b"x" * 99 + b"\n") * 10_000
     for _ in range(megabytes):
-        os.write(1, piece)
+        sys.stdout.buffer.write(piece)  # all of it, also where the process is stopped in the middle
     print("the end")
     return {"megabytes": megabytes}
 

@@ -97,6 +97,8 @@ ORDER = [
     "worker",
     "engine",
     "web",
+    "succession",
+    "supervisor",
     "supervise",
     "torture",
     "cli",
