@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import TCPServer
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge import counting
 from bridge.errors import BridgeError
 from bridge.logs import get_logger
-from bridge.metrics import COUNTED, GAUGES, STORE_UP, Metric
+from bridge.metrics import COUNTED, GAUGES, OF_EACH_ROUTE, STORE_UP, Metric
 from bridge.overview import Overview
 from bridge.routes import Config
 from bridge.settings import Address, Settings, bracket
@@ -36,10 +36,13 @@ AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
 
 
 class Exposition:
-    """What is told, made at most once in two seconds however many ask. `look` tells how things stand, or raises `BridgeError`."""
+    """What is told, made at most once in two seconds however many ask. `look` tells how things stand, or raises `BridgeError`.
 
-    def __init__(self, data: Path, look: Callable[[], Overview]) -> None:
-        self._data, self._look = data, look
+    `routes` gives the names of those whose counts are told from the start, as 0: else no rule could see the first of them.
+    """
+
+    def __init__(self, data: Path, look: Callable[[], Overview], routes: Callable[[], Iterable[str]] = tuple) -> None:
+        self._data, self._look, self._routes = data, look, routes
         self._mutex = threading.Lock()
         self._text, self._until = b"", 0.0
 
@@ -65,8 +68,9 @@ class Exposition:
     def collect(self) -> Iterator[Family]:
         """Yield every metric. Where the store does not answer, that and what was counted is all that is known."""
         counts = counting.of_machine(self._data)
+        routes = list(self._routes())
         for metric in COUNTED:
-            yield _counted(metric, counts)
+            yield _counted(metric, counts, [(route, *rest) for route in routes for rest in OF_EACH_ROUTE.get(metric.name, ())])
         now = None
         try:
             now = self._look()
@@ -80,7 +84,8 @@ class Exposition:
 
 def exposition_of(settings: Settings, database: Database, config: Callable[[], Config]) -> Exposition:
     """Return the exposition of a process that has a configuration and a store."""
-    return Exposition(settings.data, lambda: overview(settings, database, config(), usual=False))
+    look = lambda: overview(settings, database, config(), usual=False)  # noqa: E731
+    return Exposition(settings.data, look, lambda: (route.name for route in config().routes))
 
 
 def _family(metric: Metric, values: Any) -> Family:
@@ -93,9 +98,9 @@ def _family(metric: Metric, values: Any) -> Family:
     return family
 
 
-def _counted(metric: Metric, counts: counting.Counts) -> Family:
+def _counted(metric: Metric, counts: counting.Counts, from_the_start: Iterable[counting.Series]) -> Family:
     if metric.kind == "counter":
-        return _family(metric, sorted(counts.numbers(metric)))
+        return _family(metric, sorted((dict.fromkeys(from_the_start, 0.0) | dict(counts.numbers(metric))).items()))
     from prometheus_client.metrics_core import HistogramMetricFamily
 
     family = HistogramMetricFamily(metric.name, metric.help)

@@ -44,6 +44,7 @@ DEAD: Final = _counter("deaths", "Deliveries that were given up after a call.", 
 TAKEN_OVER: Final = _counter("leases_taken_over", "Deliveries whose worker was gone, taken over by another.", "route")
 
 COUNTED: Final = (EVENTS, REFUSED, UNVERIFIED, ACK, ATTEMPTS, RUNS, DEAD, TAKEN_OVER)
+OF_EACH_ROUTE: Final = {RUNS.name: (("done",), ("failed",)), DEAD.name: ((),), TAKEN_OVER.name: ((),)}  # what follows its name in labels
 STORE_UP: Final = Metric("flowbridge_store_up", "gauge", "1: the store answered; 0: it did not, and no other gauge is told.")
 
 

@@ -77,6 +77,7 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(databa
         assert bridge.post("/hooks/github", b"{}", github(b"[]")).status == 401
         assert bridge.post("/hooks/nobody", b"{}").status == 404
         until(lambda: scrape(bridge.port).get(("flowbridge_runs_ended_total", ("everything", "done")), 0) >= 3, what="the runs")
+        assert scrape(bridge.port)["flowbridge_runs_ended_total", ("everything", "failed")] == 0, "so that a rule sees the first"
         until(lambda: accepted() + total(bridge.port, "flowbridge_events_total", "github", "duplicate")() == 4, what="the events")
         counted: Samples = {
             ("flowbridge_ack_seconds_count", ()): 4,
