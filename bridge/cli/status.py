@@ -207,7 +207,8 @@ def _processes(now: Overview) -> list[tuple[object, ...]]:
 def _sources(now: Overview) -> list[tuple[object, ...]]:
     more = "+" if now.today_cut else ""
     return [
-        (one.name if one.is_configured else f"{one.name} (gone)", "never" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
+        (one.name if one.is_configured else f"{one.name} (gone)",
+         "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
          f"{one.today}{more}", one.rejected_today)
         for one in now.sources
     ]  # fmt: skip
