@@ -5,6 +5,7 @@
 #
 # Run it from a copy of flowbridge's source. It shows every command before it runs it; with --dry-run it runs none. It needs a network
 # for pip only. PYTHON names another Python than the system's. With DESTDIR everything is put below that folder, with no user and no service.
+# shellcheck disable=SC2086 # $as and $owner are several words, or none
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
@@ -41,7 +42,6 @@ if [ -z "$root" ]; then
 fi
 
 # The program, with the versions that it was tested with, and `flowbridge` for you.
-# shellcheck disable=SC2086 # it is several words, or none
 runs() { $as "$root/opt/flowbridge/bin/python3" -c '' 2>/dev/null; }
 runs || run "$python" -m venv --clear "$root/opt/flowbridge"
 [ -n "$dry" ] || runs || { echo "the user flowbridge cannot run $python: set PYTHON to one that everybody can" >&2 && exit 1; }
@@ -49,12 +49,9 @@ run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check -
 run install -D -m 755 -t "$root/usr/local/bin" deploy/flowbridge deploy/flowbridge-replace
 
 # Its configuration and its data.
-# shellcheck disable=SC2086 # they are several words, or none
 run install -d -m 750 $owner "$root/etc/flowbridge"
-# shellcheck disable=SC2086
 run install -d -m 700 $owner "$root/var/lib/flowbridge"
 [ -e "$root/etc/flowbridge/.env" ] || new=1
-# shellcheck disable=SC2086
 run $as "$root/opt/flowbridge/bin/flowbridge" init --quiet "$root/etc/flowbridge"
 setting() {
     if grep -qs "^$1=" "$root/etc/flowbridge/.env"; then
@@ -73,17 +70,19 @@ for unit in deploy/systemd/*; do
     cmp -s "$unit" "$root/etc/systemd/system/${unit##*/}" || changed=1
     run install -D -m 644 "$unit" "$root/etc/systemd/system/${unit##*/}"
 done
+active() { systemctl list-units --plain --no-legend --state=active flowbridge.service flowbridge-web.service 'flowbridge-work@*.service' | cut -d ' ' -f 1 | sort -r; }
 if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
     echo "No service was started: systemd does not run here, or DESTDIR is set."
-elif systemctl is-enabled --quiet flowbridge.service 2>/dev/null || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
+elif [ -n "$(active)" ] || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
     run systemctl daemon-reload
     # One after another, each once the one before says that it is ready. What a unit says counts only from a restart on.
-    for unit in $(systemctl list-units --plain --no-legend --state=active 'flowbridge*.service' | cut -d ' ' -f 1 | sort -r); do
+    for unit in $(active); do
         if [ -n "$changed" ]; then run systemctl restart "$unit"; else run deploy/flowbridge-replace "$unit"; fi
     done
 else
     run systemctl daemon-reload
-    run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service
+    run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service ||
+        { echo "it did not start: journalctl -u flowbridge; its ports, 8080 and 8081, must be free: ss -ltnp" >&2 && exit 1; }
 fi
 [ -z "$dry" ] || { echo "Nothing was done: --dry-run." && exit; }
 echo "Done. See: systemctl status flowbridge; sudo flowbridge events; /etc/flowbridge/routes.yaml"
