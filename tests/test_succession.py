@@ -178,7 +178,7 @@ def test_the_command_waits_until_another_has_taken_over_and_says_where_none_coul
             for _ in range(2):  # what was said the first time is no answer the second
                 bridge.config.write_text("version: 1\nplatforms: [\n")
                 failed = systemd.replace("flowbridge.service")
-                assert failed.returncode == 1 and "flowbridge.service goes on as it was: as before: process" in failed.stderr
+                assert failed.returncode == 1 and "flowbridge.service goes on as it was: process" in failed.stderr
                 assert "journalctl -u flowbridge.service" in failed.stderr
             bridge.config.write_text(good)
             done = systemd.replace("flowbridge.service")
@@ -190,8 +190,12 @@ def test_the_command_waits_until_another_has_taken_over_and_says_where_none_coul
 
 def test_the_command_says_how_it_is_used_and_what_does_not_run(tmp_path: Path, heard: NotifySocket) -> None:
     systemd = Systemd(tmp_path, heard)
-    asked, gone = systemd.replace(), systemd.replace("flowbridge.service")
-    assert asked.returncode == 2 and "sudo flowbridge-replace flowbridge.service" in asked.stdout
+    systemd.tell(MainPID="1")  # which nobody may tell
+    for units in ((), ("--help",), ("flowbridge.service", "caddy.service")):
+        asked = systemd.replace(*units)
+        assert asked.returncode == 2 and "sudo flowbridge-replace flowbridge.service" in asked.stdout and not asked.stderr
+    systemd.tell(MainPID="0")
+    gone = systemd.replace("flowbridge.service")
     assert (gone.returncode, gone.stderr) == (1, "flowbridge.service does not run: sudo systemctl start flowbridge.service\n")
 
 
