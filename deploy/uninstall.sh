@@ -29,6 +29,8 @@ units='flowbridge.socket flowbridge-private.socket flowbridge.service
 set -f # systemctl knows the * itself
 # shellcheck disable=SC2086 # they are several words
 [ -z "$systemd" ] || run systemctl stop $units || [ $? = 5 ] # they are not there any more
+# shellcheck disable=SC2086
+[ -z "$systemd" ] || run systemctl reset-failed $units 2>/dev/null || : # else one that had failed is listed as such until the next boot
 set +f
 for name in $units; do
     for place in "$root/etc/systemd/system" "$root"/etc/systemd/system/*.wants; do
