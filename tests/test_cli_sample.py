@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from processes import call
 from ruamel.yaml import YAML
 from senders import PINS, chosen, covers_body, sender, tolerances
-from servers import Misbehaving, respond
+from servers import Misbehaving, redirect, respond
 from serving import Bridge
 
 from bridge.cli import output
@@ -349,3 +349,11 @@ def test_only_a_refusal_shows_that_a_forgery_stays_out(folder: Path, status: int
         result = run("sample", "github", "--to", server.url, "--tamper", "body")
     assert result.exit_code == code, result.stderr
     assert ("is not said" in result.stderr) is (status >= 404)
+
+
+@pytest.mark.parametrize("options", [(), ("--tamper", "body")])
+def test_where_the_url_leads_is_said(folder: Path, options: tuple[str, ...]) -> None:
+    with Misbehaving() as server:
+        server.script("/hooks/github", redirect("https://hooks.example.com/hooks/github", 308))
+        result = run("sample", "github", "--to", server.url, *options)
+    assert (result.exit_code, "leads to https://hooks.example.com/hooks/github" in result.stderr) == (1, True)

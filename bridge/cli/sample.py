@@ -230,11 +230,15 @@ def curl(request: Request) -> str:
 
 
 def _send(request: Request, *, is_forged: bool) -> int:
-    status = _answered(request, 401 if is_forged else 200).status
+    answer = _answered(request, 401 if is_forged else 200)
+    status = answer.status
     is_taken = status // 100 == 2
     if is_taken != is_forged and (is_taken or status in REFUSED):
         return 0
-    if not is_forged:
+    if status // 100 == 3:  # as a proxy sends http:// on to https://
+        where = output.clean(answer.headers.get("location", "another"))
+        output.say(f"The URL leads to {where}, and senders do not follow: give them that one.")
+    elif not is_forged:
         output.say("The event was not accepted.")
     elif is_taken:
         output.say("The forgery was accepted.")
