@@ -87,7 +87,7 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Have nobody use the database; `StoreError` where somebody does."""
-    in_use = StoreError(f"{path} is in use: stop flowbridge first")
+    in_use = StoreError(f"{path} is in use: stop flowbridge first (as a service with its sockets: docs/operations.md)")
     leader = os.open(path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
