@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import forking
 import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import execute, postgres_server
@@ -30,6 +31,10 @@ pytest_plugins = ["bridge.testing", "loopback_tls", "small_disk"]  # flow_platfo
 settings.register_profile("steady", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
+LONGEST = ("flow_processes", "processes", "fleet", "celery", "alerts_live", "torture", "reconciling", "backup", "worker",
+           "platform_command", "ledger_machine", "looks", "systemd", "succession", "reload_processes", "demo", "cli_acts", "deploys",
+           "learn", "tracing")  # fmt: skip
+
 rate.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
 
 NOW = 1_764_000_000.0
@@ -42,6 +47,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_unconfigure() -> None:
+    """End the process that commands are forked from."""
+    forking.end()
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in several processes: twice as many as there are cores, since many tests wait.
 
@@ -51,9 +61,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: a file stays in one process, and in the end nobody is to wait long for another's last."""
+    """The longest files come first, then those with slow tests: a file stays in one process, and none is to be the last for long."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path.name, len(places)), item.path not in slow))
 
 
 @pytest.fixture(scope="session")

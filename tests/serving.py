@@ -19,6 +19,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from forking import Forked, can_be_forked, parent
+
 from bridge.sealing import Sealer
 from bridge.store import events, queries
 from bridge.store.database import Database
@@ -137,10 +139,13 @@ def github(body: bytes, event: str = "issues", delivery: str | None = None, **mo
 
 
 class Bridge:
-    """One `flowbridge` command in a folder; as a context manager, or started and stopped several times. `constants`: see launch.py."""
+    """One `flowbridge` command in a folder; as a context manager, or started and stopped several times. `constants`: see launch.py.
+
+    `fresh`: in an interpreter of its own, not forked from one: see forking.py.
+    """
 
     def __init__(self, folder: Path, *arguments: str, routes: str = ROUTES, environ: Mapping[str, str] | None = None,
-                 constants: Mapping[str, Any] | None = None, port: int | None = None) -> None:  # fmt: skip
+                 constants: Mapping[str, Any] | None = None, port: int | None = None, fresh: bool = False) -> None:  # fmt: skip
         self.folder, self.arguments, self.constants = folder, arguments or ("serve",), dict(constants or {})
         self.port = port or free_port()
         self.config = folder / "routes.yaml"
@@ -148,7 +153,8 @@ class Bridge:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")}
         ours = {"GITHUB_SECRET": SECRET, "FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_BIND": f"127.0.0.1:{self.port}"}
         self.environ = {**inherited, **ours, **(environ or {})}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
+        self._fresh = fresh or type(self)._command is not Bridge._command or not can_be_forked(self.environ)
         self._database: Database | None = None
 
     def __enter__(self) -> Bridge:
@@ -179,9 +185,13 @@ class Bridge:
         if self.process is not None:
             self.process.wait(60)
         with (self.folder / "stderr").open("ab") as stderr:
-            self.process = subprocess.Popen(
-                self._command(), stdout=stderr, stderr=stderr, env=self.environ, cwd=self.folder, start_new_session=True
-            )
+            if self._fresh:
+                self.process = subprocess.Popen(
+                    self._command(), stdout=stderr, stderr=stderr, env=self.environ, cwd=self.folder, start_new_session=True
+                )
+            else:
+                _, _, *command = self._command()
+                self.process = parent().fork(command[0], command[1:], self.environ, self.folder, stderr.fileno())
 
     def _command(self) -> list[str]:
         return [sys.executable, str(LAUNCH), json.dumps(self.constants), "--config", str(self.config), *self.arguments]

@@ -34,7 +34,7 @@ def pss(pids: list[int]) -> float:
 @pytest.mark.slow
 def test_memory_at_rest(tmp_path: Path) -> None:
     """With the host of local flows, after one question: each receiver that opens the store takes some 8 MB of its own."""
-    bridge = Bridge(tmp_path)
+    bridge = Bridge(tmp_path, fresh=True)
     try:
         bridge.start_without_waiting()
         until(lambda: "flows_loaded" in bridge.stderr and bridge.count("worker"), what="a worker with its flows")
@@ -70,7 +70,7 @@ def test_it_is_ready_soon(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / str(number)).mkdir()
         usual, usually_computed = yardstick()  # a third of a second where nothing else goes on
-        bridge, started = Bridge(tmp_path / str(number)), time.monotonic()
+        bridge, started = Bridge(tmp_path / str(number), fresh=True), time.monotonic()
         try:
             bridge.start_without_waiting()
             until(bridge.is_up, what="/readyz")

@@ -33,7 +33,7 @@ def bridges(folder: Path, fake: Gated, heard: NotifySocket | None, command: str 
     told = {"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "4000000"} if heard else {}
     given = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, **told, **environ}
     routes = ROUTES.format(url=fake.base_url).replace("runs: 50", "runs: 500")
-    return Bridge(folder, command, routes=routes, environ=given, constants=PATIENT)
+    return Bridge(folder, command, routes=routes, environ=given, constants=PATIENT, fresh=True)
 
 
 def successor_of(bridge: Bridge) -> int:
@@ -57,7 +57,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(manager: str, tmp_path
             if manager == "systemd":
                 heard.wait_for("MAINPID=")
             until(lambda: any(line["event"] == "gives_way" for line in bridge.log), what="the successor to be ready")
-            until(lambda: len(children_of(bridge.pid)) == 2, what="the end of the receivers")
+            until(lambda: len(children_of(bridge.pid)) == 1, what="the end of all but the worker")
             count = len(accepted)
             until(lambda: len(accepted) > count + 10, what="acknowledgements by the successor")
             until(lambda: fake.waiting > loop.CALLS, what="starts by the successor: one worker has not so many calls under way")
