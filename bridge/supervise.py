@@ -105,8 +105,7 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
 
 def receive_forever(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
                     faults: Sequence[Fault] = ()) -> None:  # fmt: skip
-    """Be the receivers' parent process. With `faults` the flow API misbehaves as they say."""
-    settings = as_bound(settings, sockets)
+    """Be the receivers' parent process; `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say."""
     board = following.board
     app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
     if faults:
