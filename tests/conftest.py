@@ -25,7 +25,8 @@ from bridge.store import migrate, tables
 from bridge.store.database import Database
 from bridge.web import rate
 
-pytest_plugins = ["bridge.testing", "loopback_tls", "small_disk"]  # flow_platform; authority, ca_file, tls_server; small
+#: flow_platform; heard; authority, ca_file, tls_server; small
+pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "small_disk"]
 
 #: What Hypothesis tries is the same in each run, and a machine that stands still is no finding; `--hypothesis-profile default` tries more.
 settings.register_profile("steady", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])

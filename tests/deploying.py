@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ class NotifySocket:
                 if line.startswith(wanted):
                     return line
         raise AssertionError(f"no {wanted} within {seconds} s: {self.heard}")
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Iterator[NotifySocket]:
+    with NotifySocket(f"@flowbridge-{os.getpid()}-{tmp_path.name}") as heard:
+        yield heard
 
 
 class Activated(Bridge):

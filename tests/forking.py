@@ -104,7 +104,6 @@ def _serve(sock: socket.socket) -> None:
         if not told:
             return
         if os.fork() == 0:
-            sock.setblocking(True)
             _watch(sock, told, *fds)
             return  # it was the command
         for each in fds:
@@ -147,7 +146,7 @@ def _be(sock: socket.socket, told: bytes, output: int) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sock.detach()
-    os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
+    os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 65536))
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = [str(Path(__file__).with_name("launch.py")), constants, *arguments]

@@ -23,12 +23,6 @@ from bridge.worker import loop
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def heard(tmp_path: Path) -> Iterator[NotifySocket]:
-    with NotifySocket(f"@flowbridge-{os.getpid()}-{tmp_path.name}") as heard:
-        yield heard
-
-
 def bridges(folder: Path, fake: Gated, heard: NotifySocket | None, command: str = "serve", **environ: str) -> Bridge:
     told = {"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "4000000"} if heard else {}
     given = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, **told, **environ}

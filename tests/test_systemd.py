@@ -251,12 +251,6 @@ def test_a_worker_alone_is_ready_when_it_has_come_by(quick: list[float]) -> None
 # -- with real processes
 
 
-@pytest.fixture
-def heard(tmp_path: Path) -> Iterator[NotifySocket]:
-    with NotifySocket(f"@flowbridge-{os.getpid()}-{tmp_path.name}") as heard:
-        yield heard
-
-
 def telling(heard: NotifySocket) -> dict[str, str]:
     return {"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "800000"}
 
