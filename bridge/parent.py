@@ -34,9 +34,9 @@ def listen() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies, so that none gets out of sight."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+def adopt_orphans(*, yes: bool = True) -> None:
+    """Become the parent of descendants whose own parent dies, so that none gets out of sight; or of no more of them."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(yes))
 
 
 def children() -> list[int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,11 +19,13 @@ from serving import until
 
 from bridge.engine.broker import publisher
 from bridge.errors import SettingsError
+from bridge.parent import adopt_orphans
 from bridge.settings import load_settings
 from bridge.torture import acts
 from bridge.torture.broker import Broker
 from bridge.torture.nodes import YOUNG, Node
 from bridge.torture.plan import AT_LEAST, CLOSING, KINDS, Plan, checked, impossible
+from bridge.torture.processes import Service, children_of
 
 KINDS_HERE = ["receiver", "worker", "lapse", "clock"]
 
@@ -102,3 +106,48 @@ def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path:
         until(lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts, 60, "it runs")
         deaf.started_at -= age
         assert node.stop() == [code]
+
+
+TAKES_OVER = """
+import os, signal, socket, sys, time
+told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+told.connect("\\0" + os.environ["NOTIFY_SOCKET"][1:])
+def give_way(*_):
+    if os.fork() == 0:
+        if (pid := os.fork()) == 0:
+            time.sleep(9999)
+        told.send(f"STATUS=so so\\nMAINPID={pid}".encode())
+        os._exit(0)
+    os.wait()
+signal.signal(signal.SIGUSR2, give_way)
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def _adopting() -> Iterator[None]:
+    adopt_orphans()
+    yield
+    adopt_orphans(yes=False)
+
+
+@pytest.mark.usefixtures("_adopting")
+def test_who_takes_over_is_the_service_and_goes_with_it(tmp_path: Path) -> None:
+    service = Service("one", [sys.executable, "-c", TAKES_OVER], tmp_path, os.environ)
+    for number in (1, 2):  # nothing of the first time is left at the second
+        service.start()
+        until(lambda: service.log.exists() and service.log.read_text().count("up") == number, 60, "it runs")  # noqa: B023
+        first = service.pid
+        os.kill(first, signal.SIGUSR2)
+        until(lambda: service.pid not in (0, first), 60, "another")  # noqa: B023
+        assert (service.heirs, [one.pid for one in service.earlier]) == ([], [first])
+        assert service.wait(0.0) is None
+        os.kill(service.pid, signal.SIGKILL)
+        until(lambda: service.pid == 0, 60, "its end")
+        assert service.wait(0.0) is None, "the first one has not ended"
+    service.end()
+    assert service.wait(60.0) == -signal.SIGTERM
+    service.kill()
+    assert not {pid for pid in children_of(os.getpid()) if os.getsid(pid) == service.session}

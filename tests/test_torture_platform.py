@@ -20,8 +20,9 @@ from bridge.platforms import PLATFORMS
 from bridge.send import Sender
 from bridge.torture import weather
 from bridge.torture.evidence import Folder
-from bridge.torture.nodes import Process, free_port
+from bridge.torture.nodes import free_port
 from bridge.torture.platform import Asked, Platform
+from bridge.torture.processes import Process
 from bridge.torture.weather import BY_NAME, CALL_TIMEOUT, LOOKS, STARTS, Fault
 
 LONG = 60.0  # seconds that an answer may take

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bridge.torture.plan import Plan
 
 #: What `--only` takes; bridge.torture.plan has what each is, and a test holds the two together.
-ONLY = ("receiver", "web", "worker", "flows", "tree", "deploy", "freeze", "lapse", "disk", "clock", "database", "celery", "broker",
-        "platform", "weather")
+ONLY = ("receiver", "web", "worker", "flows", "tree", "deploy", "takeover", "freeze", "lapse", "disk", "clock", "database", "celery",
+        "broker", "platform", "weather")
 ENGINES = ("worker", "celery")
 LATE = 10.0  # seconds after its time at which it is ended, wherever it is
 

@@ -10,12 +10,14 @@ from typing import Final
 
 from bridge.store import rented
 from bridge.torture import disk, stalling
-from bridge.torture.arena import Arena
-from bridge.torture.nodes import Node, children_of, descendants_of, strike
+from bridge.torture.arena import RETURN, Arena
+from bridge.torture.nodes import Node
 from bridge.torture.plan import impossible
+from bridge.torture.processes import Service, children_of, descendants_of, strike
 from bridge.torture.records import Finding
 
 TRIES: Final = 3  # rounds in which a kind that was not done yet comes before chance decides
+CUT_SHORT: Final = 0.3  # of the takings over in which a process is killed before it is through
 EARLY: Final = 0.3  # of the acts do not wait until the bridge has recovered from the one before
 
 
@@ -56,10 +58,9 @@ def _flows(arena: Arena, node: Node) -> int:
 def _tree(arena: Arena) -> bool:
     """All processes of a node at one moment; or the supervisor alone, with whom all end; or, rarely, every node."""
     for node in arena.nodes if arena.random.random() < 0.2 else [arena.random.choice(arena.nodes)]:
-        supervisor = node.processes.get("serve")
-        if supervisor is not None and supervisor.pid and arena.random.random() < 0.5:
-            strike(supervisor.pid, signal.SIGKILL)
-            supervisor.wait(5.0)
+        supervisors = [service.pid for service in node.services if service.pid]
+        if supervisors and arena.random.random() < 0.5:
+            strike(arena.random.choice(supervisors), signal.SIGKILL)
             arena.kills["SIGKILL", "supervisor"] += 1
         else:
             node.kill()
@@ -80,6 +81,35 @@ def _deploy(arena: Arena) -> bool:
         node.start()
         arena.until(lambda node=node: node.is_ready, 10.0)  # type: ignore[misc]
     return True
+
+
+def _take_over(arena: Arena) -> bool:
+    """Every service of a node in turn is replaced as a deployment without a stop does it; or one of the two is killed meanwhile."""
+    node = arena.random.choice([node for node in arena.nodes if node.services])
+    if not node.is_ready:
+        return False
+    for service in node.services:
+        before = service.pid
+        if not before or not strike(before, signal.SIGUSR2):
+            return True  # the services before it may have had something to do with that
+        arena.kills["SIGUSR2", "supervisor"] += 1
+        if arena.random.random() < CUT_SHORT:
+            arena.wait(arena.random.uniform(0.0, 2.0))
+            _kill_either(arena, service)
+            return True
+        if not arena.until(lambda service=service, before=before: service.pid != before, RETURN):  # type: ignore[misc]
+            text = f"no other process had taken over {RETURN:g} s after SIGUSR2: see logs/"
+            arena.findings.append(Finding("process", f"{service.name}", text))
+            return True
+    return True
+
+
+def _kill_either(arena: Arena, service: Service) -> None:
+    """Kill who gives way, or who takes over."""
+    heirs = service.heirs
+    heir = heirs[0] if heirs and arena.random.random() < 0.5 else 0
+    if strike(heir or service.pid or service.session, signal.SIGKILL):
+        arena.kills["SIGKILL", "successor" if heir else "supervisor"] += 1
 
 
 def _freeze(arena: Arena) -> bool:
@@ -153,13 +183,13 @@ def _small_disk(arena: Arena, small: disk.SmallDisk) -> bool:
 
 def _limited_files(arena: Arena) -> bool:
     [node] = arena.nodes
-    pids = [pid for process in node.processes.values() if process.pid for pid in (process.pid, *descendants_of(process.pid))]
+    pids = [pid for process in node.processes.values() for pid in process.tree]
     if not pids:
         return False
     disk.limit_files(pids, 65536)
 
     def free() -> None:
-        now = [pid for process in node.processes.values() if process.pid for pid in (process.pid, *descendants_of(process.pid))]
+        now = [pid for process in node.processes.values() for pid in process.tree]
         disk.limit_files({*pids, *now}, disk.FREE)
 
     _while_full(arena, free)
@@ -187,6 +217,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "flows": Act(_kill(_flows, "flows"), 2),
     "tree": Act(_tree, 4),
     "deploy": Act(_deploy, 1, turn=2),
+    "takeover": Act(_take_over, 2, turn=0),
     "freeze": Act(_freeze, 2),
     "lapse": Act(stalling.lapse, 1, turn=0),
     "disk": Act(_disk, 1),

@@ -19,8 +19,9 @@ from bridge.torture.clock import Clock
 from bridge.torture.disk import SmallDisk
 from bridge.torture.evidence import Folder
 from bridge.torture.load import Load
-from bridge.torture.nodes import Node, Process
+from bridge.torture.nodes import Node
 from bridge.torture.plan import Plan
+from bridge.torture.processes import Process
 from bridge.torture.records import Finding
 
 T = TypeVar("T")

@@ -13,7 +13,8 @@ from random import Random
 from typing import Final
 
 from bridge.engine.broker import QUEUE
-from bridge.torture.nodes import Process, free_port
+from bridge.torture.nodes import free_port
+from bridge.torture.processes import Process
 
 SERVER: Final = "redis-server"
 LENGTH: Final = f"LLEN {QUEUE}"

@@ -17,6 +17,7 @@ KINDS: Final = {
     "flows": "kill -9 of the flow host, or of what keeps a run",
     "tree": "kill -9 of all processes of a node at one moment, or of the supervisor, with whom all end",
     "deploy": "SIGTERM under load, then a start; it has to end in time",
+    "takeover": "SIGUSR2 under load: another process takes over while the one before sees its calls to their end; or one of both is killed",
     "freeze": "SIGSTOP, and SIGCONT some seconds later",
     "lapse": "SIGSTOP in the middle of calls, and SIGCONT only after others have taken them over and looked for their runs (several nodes)",
     "disk": "the disk is full; mostly somebody makes room, and it has to go on without a restart (SQLite)",

@@ -15,6 +15,7 @@ from random import Random
 
 import orjson
 
+from bridge.parent import adopt_orphans
 from bridge.store import rented
 from bridge.torture import clock, disk, lanes
 from bridge.torture.arena import Arena, Tell
@@ -22,8 +23,9 @@ from bridge.torture.broker import Broker
 from bridge.torture.clock import Clock
 from bridge.torture.evidence import Folder
 from bridge.torture.load import Load
-from bridge.torture.nodes import Node, Process, free_port
+from bridge.torture.nodes import Node, free_port
 from bridge.torture.plan import Plan
+from bridge.torture.processes import Process
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ def store_of(plan: Plan, folder: Folder, kept: Kept) -> Iterator[tuple[str, str]
 @contextmanager
 def arena_of(plan: Plan, folder: Folder, url: str, environ: Mapping[str, str], tell: Tell, secluded: bool) -> Iterator[Arena]:
     """Give everything, not yet started. Whatever happens, nothing of it runs afterwards."""
+    adopt_orphans()
     random = Random(plan.seed)
     keys = lanes.Keys(source=secrets.token_hex(24), api_key=secrets.token_hex(16), user_id="torture")
     port = free_port(random)

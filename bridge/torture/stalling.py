@@ -12,7 +12,7 @@ from bridge.store import census
 from bridge.store.database import Database
 from bridge.torture.arena import Arena
 from bridge.torture.lanes import LANES
-from bridge.torture.nodes import Node, descendants_of, strike
+from bridge.torture.processes import strike
 
 WAITING: Final = 2.0  # seconds in which nobody makes calls, so that many wait for the first who does
 MANY: Final = "seldom"  # the type of the event that is sent meanwhile: it makes a delivery by each of many routes
@@ -28,8 +28,8 @@ def lapse(arena: Arena) -> bool:
     Everybody is stopped for a moment, so that much waits; one goes on, and is stopped again as soon as it has written down that it begins.
     """
     node, maker = arena.random.choice(arena.nodes), "celery" if arena.broker is not None else "work"
-    others = [pid for each in arena.nodes if each is not node for pid in _tree(each, maker)]
-    own = _tree(node, maker)
+    others = [pid for each in arena.nodes if each is not node for pid in each.processes[maker].tree]
+    own = node.processes[maker].tree
     if not own:
         return False
     arena.load.want([MANY])
@@ -77,18 +77,12 @@ def broker(arena: Arena) -> bool:
         arena.kills["SIGKILL", "broker"] += 1
         arena.wait(arena.random.uniform(0.1, 2.0))
         return True
-    with _stopped([pid for node in arena.nodes for pid in _tree(node, "celery")]):
+    with _stopped([pid for node in arena.nodes for pid in node.processes["celery"].tree]):
         arena.until(lambda: arena.broker is not None and arena.broker.holds() > 0, HELD)
         lost = arena.broker.flush()
     arena.done["broker_emptied"] += bool(lost)
     arena.done["messages_lost"] += lost
     return bool(lost)
-
-
-def _tree(node: Node, name: str) -> list[int]:
-    """Return a process of a node and all that it has started; none where it does not run."""
-    pid = node.processes[name].pid
-    return [pid, *descendants_of(pid)] if pid else []
 
 
 @contextmanager
