@@ -276,6 +276,23 @@ def test_a_chore_is_done_as_often_as_its_row_says(sqlite: Database) -> None:
     assert len(seldom) == 1
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0], ids=["it was suspended", "the clock was set back"])
+def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(sqlite: Database, step: float) -> None:
+    done: list[str] = []
+    clock = [NOW]
+    rows = (
+        Chore("takes", 0.0, lambda *_: done.append("takes") or 0, patience=10.0),  # type: ignore[func-returns-value]
+        Chore("tells", 0.0, lambda *_: done.append("tells") or 0),  # type: ignore[func-returns-value]
+    )
+    keeper = Housekeeper(sqlite, lambda: clock[0], 1.0, rows)  # type: ignore[arg-type]
+    for passed, expected in [(1.0, ["takes", "tells"]), (step, ["tells"]), (1.0, ["tells"]), (3.0, ["tells"]), (3.0, ["tells"]),
+                             (3.5, ["takes", "tells"])]:  # fmt: skip
+        clock[0] += passed
+        done.clear()
+        keeper.look()
+        assert done == expected
+
+
 def test_a_chore_that_is_not_needed_writes_nothing(sqlite: Database) -> None:
     done: list[str] = []
     rows = (

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from bridge.errors import BridgeError
 from bridge.logs import get_logger
 from bridge.store import health, lines, runs, submissions
+from bridge.store.claims import LEASE
 from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.store.leadership import Leadership
@@ -21,13 +22,17 @@ from bridge.worker.errands import Errands
 log = get_logger()
 
 
+STILL: Final = 3.0  # seconds by which a look may be late before it is taken that the process stood still
+
+
 @dataclass(frozen=True, slots=True)
 class Chore:
     """Something to be done `every` so many seconds, in a transaction of its own; `work` gets the time and returns how much was done.
 
     `needed` looks whether there is anything to do, for what takes long to find out: others may write meanwhile. `at_start`: each worker
     also does it once when it starts, whoever leads, so it must do no harm where two do it at once. `quiet`: that something was done is as
-    it should be, and not said.
+    it should be, and not said. `patience`: seconds in which it is left alone after this process stood still, since others may have stood
+    still with it: a machine that was suspended, a clock that was set.
     """
 
     name: str
@@ -36,10 +41,11 @@ class Chore:
     needed: Callable[[Connection], bool] | None = None
     at_start: bool = False
     quiet: bool = False
+    patience: float = 0.0
 
 
 CHORES: Final = (
-    Chore("abandoned_runs", 0.0, lambda connection, now: len(runs.abandon_running(connection, now))),  # at every look
+    Chore("abandoned_runs", 0.0, lambda connection, now: len(runs.abandon_running(connection, now)), patience=LEASE),  # at every look
     Chore("headless_lines", 60.0, lambda connection, now: len(lines.mend(connection, now)), at_start=True,
           needed=lambda connection: bool(lines.headless(connection))),
     Chore("dead_workers", 3600.0, health.forget),
@@ -55,6 +61,8 @@ class Housekeeper:
         self._database, self._clock, self._beat, self._chores, self._errands = database, clock, beat, chores, errands
         self._leadership = Leadership(database)
         self._next = dict.fromkeys((chore.name for chore in chores), 0.0)
+        self._looked_at = self._clock()
+        self._still_at = 0.0  # when it had stood still
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -85,7 +93,11 @@ class Housekeeper:
 
     def look(self) -> None:
         """Do what is due, where nobody else leads."""
-        due = [chore for chore in self._chores if self._next[chore.name] <= time.monotonic()]
+        now, before = self._clock(), self._looked_at
+        self._looked_at = now
+        if not 0 <= now - before < self._beat + STILL:
+            self._still_at = now
+        due = [each for each in self._chores if self._next[each.name] <= time.monotonic() and now - self._still_at >= each.patience]
         for chore in due if self._leads() else ():
             if self._do(chore, self._leadership.do):
                 self._next[chore.name] = time.monotonic() + chore.every
