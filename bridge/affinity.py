@@ -1,4 +1,4 @@
-"""Keep a process of threads on one processor.
+"""Which processors there are for a process, and how one of threads is kept on one of them.
 
 Threads of one interpreter take turns anyway. On one processor the turn is a switch; between two it is a wake-up of the other, which on a
 virtual machine costs more than the work done in between: measured at a quarter of the whole cost of an acknowledgement.
@@ -7,6 +7,11 @@ virtual machine costs more than the work done in between: measured at a quarter 
 from __future__ import annotations
 
 import os
+
+
+def processors() -> int:
+    """Return how many processors this process may use: a container or a unit may have fewer than the machine."""
+    return len(os.sched_getaffinity(0))
 
 
 def pin(number: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -17,6 +16,7 @@ from processes import call_here
 from serving import Bridge, until
 from test_reload_processes import QUICK, Reloading, routes
 
+from bridge.affinity import processors
 from bridge.circuit import Circuit
 from bridge.store import circuits, claims, events, health
 from bridge.store.database import Database
@@ -54,7 +54,7 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         event = bridge.planned().event
         bridge.wait_for(event.id, lambda one: one.run_state == "done")
         bridge.status_of("not the secret of it")
-        processes = 2 + min(2, os.cpu_count() or 1)
+        processes = 2 + min(2, processors())
         until(lambda: len(told(bridge, 0)["processes"]) == processes, what="every process")
         found = told(bridge, 0)
         assert {one["role"] for one in found["processes"]} == {"web", "work", "reload"}

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import Bridge, exchange, free_port, github, head, until
 from test_overview import WELL as ALL_IS_WELL
 
+from bridge.affinity import processors
 from bridge.circuit import Circuit
 from bridge.counting import BUCKETS, Counts, CountsFile
 from bridge.errors import StoreError
@@ -85,7 +86,7 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(databa
             ("flowbridge_requests_refused_total", ("github", "401")): 1,
             ("flowbridge_requests_refused_total", (OTHER, "404")): 1,
             ("flowbridge_processes", ("work",)): 1,
-            ("flowbridge_processes", ("web",)): min(2, os.cpu_count() or 1),
+            ("flowbridge_processes", ("web",)): min(2, processors()),
         }
         found = until(lambda: counted.items() <= (one := scrape(bridge.port)).items() and one, what="what receivers counted")
         assert found["flowbridge_attempts_total", ("local", "started")] >= 3

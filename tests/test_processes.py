@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from serving import ROUTES, Bridge, children_of, exchange, free_port, github, head, is_alive, read_answer, tree_of, until
 
+from bridge.affinity import processors
+
 pytestmark = pytest.mark.slow
 
 SHORT = {
@@ -112,7 +114,7 @@ def test_a_killed_worker_comes_back(bridge: Bridge) -> None:
 
 def test_a_killed_receiver_comes_back(bridge: Bridge) -> None:
     parent, _ = web_and_work(bridge)
-    before = until(lambda: len(found := children_of(parent)) == min(2, os.cpu_count() or 1) and found, what="all receivers") or []
+    before = until(lambda: len(found := children_of(parent)) == min(2, processors()) and found, what="all receivers") or []
     os.kill(before[0], signal.SIGKILL)
     flows(bridge)
     until(lambda: len(children_of(parent)) == len(before) and before[0] not in children_of(parent), what="another receiver")

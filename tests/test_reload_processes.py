@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from serving import Bridge, children_of, github, is_alive, signature, until
 
+from bridge.affinity import processors
 from bridge.reload import reader
 
 TOKEN = "admin-token-of-thirty-two-characters"
@@ -91,7 +92,7 @@ def bridge(tmp_path: Path) -> Iterator[Reloading]:
 
 def every_process(bridge: Reloading) -> set[int]:
     """The first process's children, and all that have a place on the board, once all are there."""
-    roles = ["reload", *["web"] * min(2, os.cpu_count() or 1), "work"]
+    roles = ["reload", *["web"] * min(2, processors()), "work"]
     until(lambda: sorted(one["role"] for one in bridge.detail["processes"]) == roles, what="all processes")
     return {*children_of(bridge.pid), *(one["pid"] for one in bridge.detail["processes"])}
 

@@ -25,6 +25,7 @@ from serving import Bridge, github, head, read_answer, signature, until
 from test_reload import in_place, made_anew, replaced
 from test_reload_processes import ADMIN, OTHER, QUICK, TOKEN
 
+from bridge.affinity import processors
 from bridge.config import load
 from bridge.reload import reader
 
@@ -192,7 +193,7 @@ def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) 
     storm.prepare(count)
     uses_wrk = bool(WHOLE) and shutil.which("wrk") is not None
     with bridge:
-        processes = 2 + min(2, os.cpu_count() or 1)  # who reads, the worker, and the receivers
+        processes = 2 + min(2, processors())  # who reads, the worker, and the receivers
         before = until(lambda: len(pids := {pid for pid, _ in places(bridge)}) == processes and pids, what="all processes")
         with Load(bridge.port, 4) as load_of:
             if uses_wrk:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from bridge.affinity import pin
+from bridge.affinity import pin, processors
 from bridge.logs import get_logger
 from bridge.parent import deaf, die_with_parent
 from bridge.settings import Settings, bracket
@@ -48,7 +47,7 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     return {
         "bind": [f"{bracket(host)}:{port}" for host, port in binds],
         "worker_class": Receiver,
-        "workers": min(2, os.cpu_count() or 1),
+        "workers": min(2, processors()),
         "threads": THREADS,
         "keepalive": 75,  # longer than a proxy in front keeps its own end open
         "timeout": 60,
