@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bridge import exposition, tracing
 from bridge.affinity import pin
-from bridge.errors import BridgeError, SettingsError
+from bridge.errors import BridgeError, SettingsError, StoreError
 from bridge.flows.host import start_host
 from bridge.flows.library import load_library
 from bridge.reload import Following, told
@@ -98,6 +98,8 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
     try:
         prepare_store(settings, loaded.config)
         said = PREPARED
+    except StoreError as error:
+        said = f"the store in {settings.data if Database.of(settings).is_sqlite else 'the database'} cannot be used: {error}"
     except BridgeError as error:
         said = str(error)
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])

@@ -81,6 +81,11 @@ class Notify:
         """Whether anybody listens."""
         return bool(self._address) or self._predecessor >= 0
 
+    @property
+    def succeeds(self) -> bool:
+        """Whether another process waits for this one to be ready, and goes on until then."""
+        return self._predecessor >= 0
+
     def say(self, *lines: str) -> bool:
         """Send `NAME=VALUE` lines, and return whether whoever listens has them: https://man7.org/linux/man-pages/man3/sd_notify.3.html"""
         if self._predecessor >= 0 and READY in lines:

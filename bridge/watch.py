@@ -19,7 +19,8 @@ from bridge.systemd import READY, Notify
 
 ANSWER: Final = 10.0  # seconds that an answer may take
 STILL: Final = 60.0  # seconds after which a worker that has not come by its bell stands still
-SOON, LATER = 0.1, 10.0  # seconds between questions until it is ready, and then
+SOON, SLOWLY, LATER = 0.1, 1.0, 10.0  # seconds between questions until it is ready, where that takes long, and then
+LONG: Final = 30.0  # seconds after which the service has started though it is not ready: it moves, and to start it anew would mend nothing
 HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how all addresses of this machine are reached
 PATH: Final = "/readyz"
 
@@ -74,6 +75,7 @@ class Watch:
         self._state = " and ".join(["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen))
         self._question: Question | None = None
         self._next = self._pinged_at = self._answered_at = 0.0
+        self._began_at = time.monotonic()
         self._told: bool | None = None  # what was told last; None: nothing yet
         self._ready = False
 
@@ -86,7 +88,7 @@ class Watch:
             self._ready = all_alive and self._moves(now)
         else:
             self._ask(self._receivers, now)
-        self._tell()
+        self._tell(is_up=self._ready or (all_alive and now - self._began_at >= LONG and not self.notify.succeeds and self._moves(now)))
         due = self.notify.watchdog and now - self._pinged_at >= self.notify.watchdog / 4
         if due and self._told is not None and all_alive and self._moves(now):
             self.notify.say("WATCHDOG=1")
@@ -100,11 +102,12 @@ class Watch:
             asked_at, self._question = self._question.asked_at, None
             self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
-            self._next = asked_at + (SOON if self._told is None else min(LATER, self.notify.watchdog / 4 or LATER))
+            at_start = SOON if now - self._began_at < LONG else SLOWLY
+            self._next = asked_at + (at_start if self._told is None else min(LATER, self.notify.watchdog / 4 or LATER))
 
-    def _tell(self) -> None:
-        """Say once that it is ready, and from then on when that changes."""
-        if self._ready == self._told or (self._told is None and not self._ready):
+    def _tell(self, *, is_up: bool) -> None:
+        """Say once that it is up, and from then on when it becomes ready, or is not any more."""
+        if self._ready == self._told or (self._told is None and not is_up):
             return
         status = f"STATUS={self._state}" if self._ready else f"STATUS=not ready: {PATH} does not say yes"
         self.notify.say(*([READY] if self._told is None else []), status)

@@ -23,7 +23,7 @@ from test_processes import SHORT
 from bridge import systemd, watch
 from bridge.errors import SettingsError
 from bridge.systemd import Notify, take_notify, take_sockets
-from bridge.watch import Watch
+from bridge.watch import LONG, Watch
 
 QUICK = {"bridge.watch.STILL": 1.5, "bridge.watch.ANSWER": 0.7, "bridge.watch.LATER": 0.2}
 
@@ -155,6 +155,7 @@ class Told:
 
     watchdog: float = 0.4
     lines: list[str] = field(default_factory=list)
+    succeeds: bool = False
 
     def __bool__(self) -> bool:
         return True
@@ -206,6 +207,23 @@ def test_ready_is_what_readyz_says_and_later_changes_are_told(quick: list[float]
         assert told.lines[-2] == "STOPPING=1"
         assert "READY=1" not in told.lines
         assert {(each.method, each.path, each.headers["connection"]) for each in server.received} == {("GET", "/readyz", "close")}
+
+
+@pytest.mark.parametrize("succeeds", [False, True])
+def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_another_goes_on(succeeds: bool, quick: list[float]) -> None:
+    with Misbehaving() as server:
+        server.script("/readyz", respond(503))
+        told = Told(succeeds=succeeds)
+        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0])  # type: ignore[arg-type]
+        watched(seen, quick, seconds=0.3)
+        assert told.lines == []
+        quick[0] += LONG
+        watched(seen, quick, seconds=0.3)
+        assert told.lines[:2] == ([] if succeeds else ["READY=1", "STATUS=not ready: /readyz does not say yes"])
+        server.script("/readyz", respond(200))
+        watched(seen, quick, lambda: "STATUS=receiving and delivering" in told.lines)
+        assert told.lines.count("READY=1") == 1
+        seen.stopping()
 
 
 @pytest.mark.parametrize("what", ["no answer", "garbage", "a dead process", "a worker that stands still"])
