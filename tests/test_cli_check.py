@@ -11,11 +11,18 @@ import pytest
 from command_line import lines, run
 
 from bridge.cli import group
-from bridge.cli.fitting import CHOSEN
+from bridge.cli.fitting import CHOSEN, NEEDED
 from bridge.flows.ready import READY, mail, slack, smtp
 
 HEAD = "version: 1\nplatforms: {local: {type: local, flows: flows.py}}\nsources: {contact: {provider: form}}\n"
 FORM = HEAD.replace(", flows: flows.py", "")
+
+
+@pytest.fixture(autouse=True)
+def _set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ready-made flows need is set."""
+    monkeypatch.setenv(smtp.URL, "smtp://127.0.0.1:25")
+    monkeypatch.setenv(slack.WEBHOOK, "https://hooks.slack.com/services/T/B/x")
 
 
 def problems(text: str, flows: str = "") -> list[dict[str, object]]:
@@ -184,6 +191,30 @@ def test_a_form_whose_sender_chooses_nothing_is_no_warning(folder: Path, text: s
 def test_a_flow_of_ones_own_under_a_ready_made_name_is_ones_own(folder: Path) -> None:
     flows = "from bridge.flows import flow\n@flow\ndef send_email(message=''): ...\n"
     assert messages(HEAD + "routes:\n- {name: a, on: contact, flow: local/send_email}\n", flows) == []
+
+
+@pytest.mark.parametrize(
+    ("flow", "inputs", "said"),
+    [
+        ("send_email", "{to: a@example.com, subject: Hi}", "needs FLOWBRIDGE_SMTP_URL, which is not set: every run will fail"),
+        ("slack_message", "{text: Hi}", "needs FLOWBRIDGE_SLACK_WEBHOOK_URL, which is not set and the route gives no `webhook_url`: every"),
+        ("slack_message", "{text: Hi, webhook_url: https://hooks.slack.com/services/T/B/x}", ""),
+        ("append_csv", "{file: a.csv, fields: {}}", ""),
+    ],
+)
+def test_what_a_ready_made_flow_needs_and_is_not_set_is_a_warning(folder: Path, monkeypatch: pytest.MonkeyPatch, flow: str, inputs: str,
+                                                                  said: str) -> None:  # fmt: skip
+    text = FORM + f"routes:\n- {{name: one, on: contact, flow: local/{flow}, inputs: {inputs}}}\n"
+    assert messages(text) == []
+    monkeypatch.delenv(smtp.URL)
+    monkeypatch.delenv(slack.WEBHOOK)
+    found = problems(text)
+    assert [one["path"] for one in found] == ["routes.0.flow"] * bool(said) and said in "".join(str(one["message"]) for one in found)
+
+
+def test_what_is_said_to_be_needed_is_what_the_flows_look_for() -> None:
+    assert {name: setting for name, (setting, _) in NEEDED.items()} == {"send_email": smtp.URL, "slack_message": slack.WEBHOOK}
+    assert "webhook_url" in {one.name for one in READY["slack_message"].inputs}
 
 
 def test_every_problem_of_one_file_is_listed_by_place(folder: Path) -> None:

@@ -25,6 +25,11 @@ CHOSEN = {
     "send_email": {"to": "who gets mail in your name"},
     "slack_message": {"channel": "the channel"},
 }
+#: What ready-made flows need to be set, and the input that stands for it where there is one.
+NEEDED = {
+    "send_email": ("FLOWBRIDGE_SMTP_URL", ""),
+    "slack_message": ("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),
+}
 _WHOLE = re.compile(r"\s*\$\{\s*(?:form|body)\s*\}\s*")  # of a form, the two are the same object
 
 
@@ -68,6 +73,21 @@ def misfits(config: Config, flows: Mapping[str, LocalFlow]) -> list[Problem]:
             _look_at_inputs(each, flow, report)
         elif each.inputs is None or (isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)):
             _look_at_form(each, flow, config, report)
+    return report.problems
+
+
+def unset(config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str, str]) -> list[Problem]:
+    """Return a warning for each route to a ready-made flow that needs something of the environment which is not set."""
+    report, written = _read(config)
+    for each in written:
+        flow = flows.get(each.route.flow.saved_item_id)
+        setting, instead = NEEDED.get(each.route.flow.saved_item_id, ("", ""))
+        if flow is None or flow.workbook != READY_MADE or not setting or environ.get(setting):
+            continue
+        if not instead or (isinstance(each.inputs, Mapping) and instead not in each.inputs):
+            otherwise = f" and the route gives no `{instead}`" if instead else ""
+            message = f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will fail"
+            report.add((*each.path, "flow"), message, level="warning")
     return report.problems
 
 
