@@ -11,18 +11,19 @@ umask 022
 cd "$(dirname "$0")/.."
 dry='' extras='' url='' new='' changed='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
 
+wrong() { echo "$1" >&2 && exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=1 ;;
-    --with) extras="[${2:?--with wants names, such as postgres,fast}]" && shift ;;
-    --url) url=${2:?--url wants the address that senders call} && shift ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' deploy/install.sh && exit 2 ;;
+    --with) [ -n "${2:-}" ] || wrong "--with wants names, such as postgres,fast" && extras="[$2]" && shift ;;
+    --url) [ -n "${2:-}" ] || wrong "--url wants the address that senders call, such as https://hooks.example.com" && url=$2 && shift ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' deploy/install.sh && exit 2 ;;
     esac
     shift
 done
 
 case $url in *[!A-Za-z0-9.:/_-]*) is_url='' ;; '' | http://?* | https://?*) is_url=1 ;; *) is_url='' ;; esac
-[ -n "$is_url" ] || { echo "--url: $url is no address such as https://hooks.example.com" >&2 && exit 2; }
+[ -n "$is_url" ] || wrong "--url: $url is no address such as https://hooks.example.com"
 
 run() {
     printf '+ %s\n' "$*"
@@ -62,8 +63,7 @@ setting() {
 }
 setting FLOWBRIDGE_TRUSTED_PROXIES 127.0.0.1
 [ -z "$url" ] || setting FLOWBRIDGE_PUBLIC_URL "$url"
-case $extras in *postgres*) new='' ;; esac # it has backups of its own
-[ -z "$new" ] || setting FLOWBRIDGE_BACKUP daily # an upgrade takes no more room than before
+case $extras in *postgres*) ;; *) [ -z "$new" ] || setting FLOWBRIDGE_BACKUP daily ;; esac # PostgreSQL has its own; an upgrade takes no more room
 
 # Its service.
 for unit in deploy/systemd/*; do
@@ -79,10 +79,11 @@ elif [ -n "$(active)" ] || systemctl is-enabled --quiet flowbridge-web.service 2
     for unit in $(active); do
         if [ -n "$changed" ]; then run systemctl restart "$unit"; else run deploy/flowbridge-replace "$unit"; fi
     done
+    [ -n "$(active)" ] || echo "Nothing runs, and nothing was started: systemctl start flowbridge-web.service flowbridge-work@1.service"
 else
     run systemctl daemon-reload
     run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service ||
         { echo "it did not start: journalctl -u flowbridge; its ports, 8080 and 8081, must be free: ss -ltnp" >&2 && exit 1; }
 fi
-[ -z "$dry" ] || { echo "Nothing was done: --dry-run." && exit; }
+if [ -n "$dry" ]; then echo "Nothing was done: --dry-run." && exit; fi
 echo "Done. See: systemctl status flowbridge; sudo flowbridge events; /etc/flowbridge/routes.yaml"
