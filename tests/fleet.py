@@ -6,13 +6,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from forking import Forked, parent
 from processes import environment
 from sqlalchemy import make_url
 
@@ -51,15 +51,14 @@ def configuration(base: str, given: dict[str, Any]) -> Any:
 
 @contextmanager
 def worker_processes(count: int, folder: Path, url: str, base: str, lease: float = 15.0,
-                     **given: Any) -> Iterator[list[subprocess.Popen[bytes]]]:  # fmt: skip
+                     **given: Any) -> Iterator[list[Forked]]:  # fmt: skip
     """Run so many workers on a database, each a process of its own; what they say goes into files of the folder."""
     program = WORKER.format(tests=str(TESTS), url=url, base=base, given=given, lease=lease)
     processes = []
     try:
         for number in range(count):
             with (folder / f"worker-{number}").open("wb") as said:
-                command, environ = [sys.executable, "-c", program], environment(PYTHONPATH=str(TESTS.parent))
-                processes.append(subprocess.Popen(command, cwd=folder, env=environ, stdout=said, stderr=said, start_new_session=True))
+                processes.append(parent().execute(program, environment(), folder, said.fileno()))
         yield processes
     finally:
         for process in processes:

@@ -13,9 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 MODULES = ("launch", "alembic.command", "alembic.migration", "alembic.config", "bridge.cli.processes", "bridge.exposition",
            "bridge.reload.process", "bridge.store.migrate", "bridge.supervise", "bridge.watch", "psycopg")  # fmt: skip
@@ -23,10 +26,10 @@ _STILL = ("LD_", "PYTHON", "MALLOC_", "TZ")  # what an interpreter only hears at
 
 
 class Forked:
-    """A command that was forked; as `subprocess.Popen` where both can do something."""
+    """A command that was forked; as `subprocess.Popen` with text where both can do something."""
 
-    def __init__(self, pid: int, ends: int) -> None:
-        self.pid, self._ends = pid, ends
+    def __init__(self, pid: int, ends: int, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self.pid, self._ends, self.stdout, self.stderr = pid, ends, stdout, stderr
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -36,7 +39,7 @@ class Forked:
             os.close(self._ends)
         return self.returncode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float = 600.0) -> int:
         """Wait for its end and return how it was."""
         until = time.monotonic() + timeout
         while self.poll() is None:
@@ -45,9 +48,32 @@ class Forked:
         assert self.returncode is not None
         return self.returncode
 
+    def communicate(self, timeout: float = 600.0) -> tuple[str, str]:
+        """Wait for its end and return what else it has written to both pipes."""
+        said = {"stdout": "", "stderr": ""}
+
+        def read(name: str, pipe: TextIO) -> None:
+            with pipe:
+                said[name] = pipe.read()
+
+        pipes = [(name, pipe) for name in said if (pipe := getattr(self, name)) is not None and not pipe.closed]
+        readers = [threading.Thread(target=read, args=pair) for pair in pipes]
+        for one in readers:
+            one.start()
+        self.wait(timeout)
+        for one in readers:
+            one.join(timeout)
+        return said["stdout"], said["stderr"]
+
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
             os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class Parent:
@@ -60,12 +86,26 @@ class Parent:
         theirs.close()
 
     def fork(self, constants: str, arguments: Sequence[str], environ: Mapping[str, str], folder: Path, output: int) -> Forked:
-        """Begin a command, both outputs of which go into a file."""
+        """Begin a command, with some constants changed, both outputs of which go into a file."""
+        return Forked(*self._begin(["launch", constants, *arguments], environ, folder, output, output))
+
+    def execute(self, program: str, environ: Mapping[str, str], folder: Path, output: int = 2) -> Forked:
+        """The same with the text of a program, which may have used what `test_worker` has."""
+        return Forked(*self._begin(["execute", program], environ, folder, output, output))
+
+    def open(self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> Forked:
+        """Begin a command and have its outputs in pipes."""
+        ends = [os.pipe(), os.pipe()]
+        begun = self._begin(["launch", "{}", *arguments], environ, folder, *(writes for _, writes in ends))
+        for _, writes in ends:
+            os.close(writes)
+        return Forked(*begun, *(os.fdopen(reads, encoding="utf-8") for reads, _ in ends))
+
+    def _begin(self, what: Sequence[str], environ: Mapping[str, str], folder: Path, stdout: int, stderr: int) -> tuple[int, int]:
         reads, writes = os.pipe()
-        told = json.dumps([constants, list(arguments), dict(environ), str(folder)]).encode()
-        socket.send_fds(self._sock, [told], [output, writes])
+        socket.send_fds(self._sock, [json.dumps([list(what), dict(environ), str(folder)]).encode()], [stdout, stderr, writes])
         os.close(writes)
-        return Forked(int(self._sock.recv(20)), reads)
+        return int(self._sock.recv(20)), reads
 
     def end(self) -> None:
         self._sock.close()
@@ -100,9 +140,11 @@ def _serve(sock: socket.socket) -> None:
     for name in MODULES:
         __import__(name)
     while True:
-        told, fds, _, _ = socket.recv_fds(sock, 1 << 20, 2)
+        told, fds, _, _ = socket.recv_fds(sock, 1 << 20, 3)
         if not told:
             return
+        if json.loads(told)[0][0] == "execute":
+            __import__("test_worker")
         if os.fork() == 0:
             _watch(sock, told, *fds)
             return  # it was the command
@@ -120,15 +162,16 @@ def _reap() -> None:
         return
 
 
-def _watch(sock: socket.socket, told: bytes, output: int, ends: int) -> None:
+def _watch(sock: socket.socket, told: bytes, stdout: int, stderr: int, ends: int) -> None:
     """Fork the command, say its id, and wait for its end, which the pipe tells; returns in the command alone, when it has ended."""
     pid = os.fork()
     if pid == 0:
-        _be(sock, told, output)
+        _be(sock, told, stdout, stderr)
         return
     sock.send(str(pid).encode())
     sock.close()
-    os.close(output)
+    os.close(stdout)
+    os.close(stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, status = os.waitpid(pid, 0)
     try:
@@ -137,21 +180,25 @@ def _watch(sock: socket.socket, told: bytes, output: int, ends: int) -> None:
         os._exit(0)
 
 
-def _be(sock: socket.socket, told: bytes, output: int) -> None:
+def _be(sock: socket.socket, told: bytes, stdout: int, stderr: int) -> None:
     from launch import launch
 
-    constants, arguments, environ, folder = json.loads(told)
+    (kind, *words), environ, folder = json.loads(told)
     os.setsid()
     os.chdir(folder)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
     sock.detach()
     os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 65536))
     os.environ.clear()
     os.environ.update(environ)
-    sys.argv = [str(Path(__file__).with_name("launch.py")), constants, *arguments]
+    tempfile.tempdir = None  # what TMPDIR says counts
+    if kind == "execute":
+        exec(compile(words[0], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - it is a test's own
+        return
+    sys.argv = [str(Path(__file__).with_name("launch.py")), *words]
     sys.orig_argv = [sys.executable, *sys.argv]
-    launch(constants, arguments)
+    launch(words[0], words[1:])
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from unittest.mock import patch
+
+from forking import Forked, parent
 
 T = TypeVar("T")
 PATIENCE = 60.0  # seconds
@@ -24,18 +25,9 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[Forked]:
     """Run `flowbridge …` in a folder; what is left of it is killed, with every process it has started."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", *arguments],
-        cwd=folder,
-        env=dict(environ or environment()),
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = parent().open(arguments, environ or environment(), folder)
     try:
         yield process
     finally:
@@ -50,9 +42,12 @@ def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = N
 
 def call(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `flowbridge …` to its end."""
-    command, env = [sys.executable, "-m", "bridge", *arguments], dict(environ or environment())
-    options = {"text": True, "stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60, "check": False}
-    return subprocess.run(command, cwd=folder, env=env, **options)  # type: ignore[call-overload, no-any-return]  # noqa: PLW1510
+    process = parent().open(arguments, environ or environment(), folder)
+    try:
+        stdout, stderr = process.communicate(PATIENCE)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(arguments, process.wait(PATIENCE), stdout, stderr)
 
 
 def call_here(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

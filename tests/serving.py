@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from forking import Forked, can_be_forked, parent
+from processes import call
 
 from bridge.sealing import Sealer
 from bridge.store import events, queries
@@ -171,8 +172,12 @@ class Bridge:
 
     def run(self, seconds: float = 60.0) -> tuple[int, str]:
         """Run it to its end; return its exit code and what it said on stderr."""
-        done = subprocess.run(self._command(), env=self.environ, cwd=self.folder, capture_output=True, timeout=seconds, check=False)
-        return done.returncode, done.stderr.decode()
+        if self._fresh or self.constants:
+            command, pipes = self._command(), {"capture_output": True, "text": True, "timeout": seconds}
+            done = subprocess.run(command, env=self.environ, cwd=self.folder, check=False, **pipes)  # type: ignore[call-overload]
+        else:
+            done = call(self.folder, "--config", str(self.config), *self.arguments, environ=self.environ)
+        return done.returncode, done.stderr
 
     def start(self) -> Bridge:
         """Start it and wait until it is ready: `serve` with its worker, `web` alive, `work` not at all."""

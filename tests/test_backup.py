@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -19,6 +18,7 @@ import orjson
 import pytest
 from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, put
+from processes import call
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update
 
@@ -32,8 +32,6 @@ from bridge.restore import restore
 from bridge.store import census, checkup, claims, copying, events, holding, local_files, migrate, runs, tables
 from bridge.store.claims import Allowed
 from bridge.store.database import Database
-
-MAIN = [sys.executable, "-m", "bridge"]
 
 
 def fill(database: Database, data: Path) -> None:
@@ -358,8 +356,7 @@ def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> 
                 until(lambda number=number: len(acked) > 30 * (number + 1), what="load")  # type: ignore[misc]
                 before = set(acked)
                 path = tmp_path / f"{number}.tar"
-                done = subprocess.run([*MAIN, "--config", str(bridge.config), "db", "backup", str(path), "--json"], env=bridge.environ,
-                                      capture_output=True, check=False)  # fmt: skip
+                done = run_cli(bridge, "db", "backup", str(path), "--json")
                 assert done.returncode == 0, done.stderr
                 assert json.loads(done.stdout)["verified"] is True
                 taken.append((path, before))
@@ -413,8 +410,7 @@ def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_
 
 
 def run_cli(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [*MAIN, "--config", str(bridge.config), *arguments]
-    return subprocess.run(command, env=bridge.environ, cwd=bridge.folder, capture_output=True, text=True, check=False)
+    return call(bridge.folder, "--config", str(bridge.config), *arguments, environ=bridge.environ)
 
 
 # -- the command line, and those that are made by themselves

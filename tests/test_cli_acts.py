@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from command_line import lines, run
 from conftest import NOW, make_delivery, make_event
+from forking import Forked
 from processes import call_here, environment, eventually, running
 from sqlalchemy import func, select, update
 
@@ -70,7 +71,7 @@ def environ(database: Database, tmp_path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def interrupted(database: Database, folder: Path, environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def interrupted(database: Database, folder: Path, environ: dict[str, str], *arguments: str) -> Iterator[Forked]:
     """Run an act until some of its items are through, and more are left: all of them would take twenty seconds."""
     before = done_so_far(database)
     with running(folder, *arguments, "--yes", "--rate", f"{MANY // 20}/s", environ=environ) as process:

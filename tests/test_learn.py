@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from processes import call_here
+from forking import Forked
+from processes import call_here, running
 from serving import Bridge, until
 
 from bridge import dry
@@ -45,15 +45,10 @@ def signed(secret: str, body: bytes = BODY) -> dict[str, str]:
 
 
 @contextmanager
-def learning(bridge: Bridge, source: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "bridge", "learn", source, "--for", "10m"]
-    pipes = {"text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=bridge.folder, env=bridge.environ, **pipes) as process:
-        try:
-            until(lambda: learned.find(bridge.database, source).until, what="the source to learn")
-            yield process
-        finally:
-            process.kill()
+def learning(bridge: Bridge, source: str) -> Iterator[Forked]:
+    with running(bridge.folder, "learn", source, "--for", "10m", environ=bridge.environ) as process:
+        until(lambda: learned.find(bridge.database, source).until, what="the source to learn")
+        yield process
 
 
 def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Bridge) -> None:

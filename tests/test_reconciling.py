@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 import test_worker
 from conftest import NOW, make_delivery, make_event
+from forking import parent
 from servers import FakePlatform
 from serving import until
 from sqlalchemy import select
@@ -477,8 +476,7 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(database: Database, tmp_path: 
         fake.faults, fake.late = [fault], 30.0
         url = database.url.render_as_string(hide_password=False)
         program = WORKER.format(tests=str(Path(__file__).parent), base=fake.base_url, url=url)
-        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environ)
+        process = parent().execute(program, os.environ, tmp_path)
         try:
             one = send(database)
             until(lambda: fake.starts, what="a call")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import make_delivery, make_event
+from forking import parent
 from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, refusing, reset, respond, slow_headers
 from serving import is_alive, until
 from sqlalchemy import select
@@ -484,9 +484,7 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path
         http = server.script("/hook", slow_headers(120), respond(200))
         url = database.url.render_as_string(hide_password=False)
         program = WORKER.format(tests=str(Path(__file__).parent), gumloop=server.url, http=http, url=url)
-        process = subprocess.Popen(
-            [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        )
+        process = parent().execute(program, os.environ, tmp_path)
         try:
             ids = [*add(database, 2), *add(database, 1, "hook", platform="mine", on_unknown="retry")]
             until(lambda: len(server.received) == 3, what="three calls")
