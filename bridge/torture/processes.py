@@ -123,11 +123,12 @@ class Process:
 
     def kill(self) -> None:
         """Kill it with everything in its session, and wait for its end."""
-        for pid in [pid for one in self._all() for pid in descendants_of(one.pid)]:  # runs of flows lead groups of their own
-            strike(pid, signal.SIGKILL)
+        started = [pid for one in self._all() if one.poll() is None for pid in descendants_of(one.pid)]
         with suppress(ProcessLookupError):
             if self.session:
                 os.killpg(self.session, signal.SIGKILL)
+        for pid in started:  # runs of flows lead groups of their own
+            strike(pid, signal.SIGKILL)
         self.wait(GONE)
         self._bury()
 
