@@ -73,6 +73,7 @@ class Process:
     environ: Mapping[str, str] = field(repr=False)
     popen: subprocess.Popen[bytes] | Adopted | None = None
     session: int = 0  # of the last one that was started
+    sessions: set[int] = field(default_factory=set)  # of all that were
     starts: int = 0
     started_at: float = 0.0  # monotonic
 
@@ -89,6 +90,7 @@ class Process:
             start_new_session=True,
         )
         self.session, self.starts, self.started_at = self.popen.pid, self.starts + 1, time.monotonic()
+        self.sessions.add(self.session)
         assert self.popen.stdin is not None and self.popen.stdout is not None  # noqa: S101 - for the type checker
         self.say(first_line)
         threading.Thread(target=_pump, args=(self.popen.stdout, self.log), name=self.name, daemon=True).start()
@@ -149,11 +151,11 @@ class Process:
         return [] if self.popen is None else [self.popen]
 
     def _bury(self) -> None:
-        """Take note of the end of those of its session that it left behind."""
+        """Take note of the end of those that it left behind, now or earlier."""
         known = {one.pid for one in self._all()}
         for pid in children_of(os.getpid()):
             with suppress(ProcessLookupError, ChildProcessError):
-                if pid not in known and os.getsid(pid) == self.session:
+                if pid not in known and os.getsid(pid) in self.sessions:
                     os.waitpid(pid, os.WNOHANG)
 
 
