@@ -56,6 +56,10 @@ def test_two_projects_share_no_secret(folder: Path) -> None:
     assert (folder / "a" / ".env").read_text() != (folder / "b" / ".env").read_text()
 
 
+#: What the ready-made flows need that its routes go to.
+READY_MADE = ("FLOWBRIDGE_SMTP_URL=smtp://127.0.0.1:25", "FLOWBRIDGE_SLACK_WEBHOOK_URL=https://hooks.slack.com/services/T/B/x")
+
+
 def uncommented(text: str) -> str:
     """Take the marks off commented YAML, but not off sentences."""
     return re.sub(r"(?m)^(  )# (?=( *[\w.-]+:( |$)|- ))", r"\1", text)
@@ -65,7 +69,7 @@ def uncommented(text: str) -> str:
 def test_the_files_a_project_begins_with_are_right_with_their_comments_taken_off(folder: Path, path: Path) -> None:
     names = ("GITHUB_WEBHOOK_SECRET", "GUMLOOP_API_KEY", "GUMLOOP_USER_ID")
     secrets = [f"{name}={name.lower()}" for name in names] + [f"STRIPE_WEBHOOK_SECRET=whsec_{'a' * 32}"]
-    (folder / ".env").write_text("\n".join(secrets))
+    (folder / ".env").write_text("\n".join([*secrets, *READY_MADE]))
     (folder / "flows.py").write_text(template("flows.py"))
     (folder / "routes.yaml").write_text(path.read_text())
     (as_it_is,) = lines(run("check", "--json"))

@@ -111,7 +111,7 @@ def _ended(moments: list[float]) -> str:
 
 def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
     """Load flows.py, and see that the routes to the embedded platform fit the flows that it has."""
-    from bridge.cli.fitting import misfits, missing_flows, unset
+    from bridge.cli.fitting import misfits
     from bridge.cli.known_flows import known_flows
     from bridge.flows import FlowError
 
@@ -120,7 +120,7 @@ def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
     except FlowError as error:
         found.wrong.append(str(error))
         return
-    found.problems += sorted([*missing_flows(config, flows), *misfits(config, flows), *unset(config, flows, settings.flow_environ)])
+    found.problems += misfits(config, flows, settings.flow_environ)
 
 
 def _look_at_alerts(config: Config, found: Findings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,30 @@ class _Written:
 def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
     """Return an error for each route whose flow the embedded platform does not have."""
     report, written = _read(config)
+    _look_for_flows(written, config, flows, report)
+    return report.problems
+
+
+def misfits(config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str, str]) -> list[Problem]:
+    """Return these errors, and a warning for each input that a local flow does not have or does not get, where a form's sender chooses too
+    much, and where a ready-made flow lacks what it needs in `environ`; by their places.
+    """
+    report, written = _read(config)
+    _look_for_flows(written, config, flows, report)
+    for each in written:
+        flow = flows.get(each.route.flow.saved_item_id)
+        if flow is None:
+            continue
+        if isinstance(each.inputs, Mapping):
+            _look_at_inputs(each, flow, report)
+        elif each.inputs is None or (isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)):
+            _look_at_form(each, flow, config, report)
+        if flow.workbook == READY_MADE:
+            _look_at_settings(each, flow, environ, report)
+    return sorted(report.problems)
+
+
+def _look_for_flows(written: Sequence[_Written], config: Config, flows: Collection[str], report: Report) -> None:
     for each in written:
         flow = each.route.flow
         if flow.saved_item_id in flows:
@@ -59,36 +83,6 @@ def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
         before = len(report.problems)
         report.add(where, message)
         report.problems[before:] = [replace(one, path=f"routes.{each.index}.flow ({each.route.name})") for one in report.problems[before:]]
-    return report.problems
-
-
-def misfits(config: Config, flows: Mapping[str, LocalFlow]) -> list[Problem]:
-    """Return a warning for each input that a local flow does not have or does not get, and where a form's sender chooses too much."""
-    report, written = _read(config)
-    for each in written:
-        flow = flows.get(each.route.flow.saved_item_id)
-        if flow is None:
-            continue
-        if isinstance(each.inputs, Mapping):
-            _look_at_inputs(each, flow, report)
-        elif each.inputs is None or (isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)):
-            _look_at_form(each, flow, config, report)
-    return report.problems
-
-
-def unset(config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str, str]) -> list[Problem]:
-    """Return a warning for each route to a ready-made flow that needs something of the environment which is not set."""
-    report, written = _read(config)
-    for each in written:
-        flow = flows.get(each.route.flow.saved_item_id)
-        setting, instead = NEEDED.get(each.route.flow.saved_item_id, ("", ""))
-        if flow is None or flow.workbook != READY_MADE or not setting or environ.get(setting):
-            continue
-        if not instead or (isinstance(each.inputs, Mapping) and instead not in each.inputs):
-            otherwise = f" and the route gives no `{instead}`" if instead else ""
-            message = f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will fail"
-            report.add((*each.path, "flow"), message, level="warning")
-    return report.problems
 
 
 def _read(config: Config) -> tuple[Report, list[_Written]]:
@@ -118,6 +112,16 @@ def _look_at_inputs(written: _Written, flow: LocalFlow, report: Report) -> None:
     if lacking:
         message = f"the flow `{flow.id}` needs {', '.join(lacking)}, which the route does not give: every run will fail"
         report.add((*written.path, "inputs"), message, key=True, level="warning")
+
+
+def _look_at_settings(written: _Written, flow: LocalFlow, environ: Mapping[str, str], report: Report) -> None:
+    setting, instead = NEEDED.get(flow.id, ("", ""))
+    if not setting or environ.get(setting):
+        return
+    if not instead or (isinstance(written.inputs, Mapping) and instead not in written.inputs):
+        otherwise = f" and the route gives no `{instead}`" if instead else ""
+        message = f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will fail"
+        report.add((*written.path, "flow"), message, level="warning")
 
 
 def _near(name: str, names: Collection[str]) -> str:

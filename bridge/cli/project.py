@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,7 +211,7 @@ def _change(text: str, known: Config, new: _New) -> str:
         source["pins"] = {name: values[0] if len(values) == 1 else values for name, values in new.pins.items()}
     text = routes_file.add(text, "sources", new.name, source | KEYS.get(new.provider.name, {}))
     taken = {route.name for route in known.routes}
-    free = (new.name.lower(), *(f"{new.name.lower()}-{number}" for number in range(2, 10_000)))
+    free = (new.name.lower() + (f"-{number}" if number > 1 else "") for number in count(1))
     route: dict[str, Any] = {"name": next(name for name in free if name not in taken), "on": new.name}
     if new.provider.name != "form":
         route["inputs"] = INPUTS.get(new.provider.name, ANY_INPUTS) | {"event_id": "${event.id}"}
