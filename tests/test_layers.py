@@ -87,6 +87,7 @@ ORDER = [
     "backup",
     "backups",
     "restore",
+    "connections",
     "send",
     "keyring",
     "flows",
@@ -118,8 +119,8 @@ DOORS = {
     "alembic": {"store"},
     "celery": {"engine"},
     "kombu": {"engine"},
-    "requests": {"send"},
-    "urllib3": {"send"},
+    "requests": {"connections", "send"},
+    "urllib3": {"connections", "send"},
     "http.client": {"send"},
     "smtplib": {"flows"},  # of the ready-made flows; their HTTP goes out by `send`
     "jinja2": {"web", "forms"},  # forms: a page of the operator's own, compiled and rendered from its text

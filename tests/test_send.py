@@ -32,7 +32,7 @@ from servers import (
     then_close,
 )
 
-from bridge import send as sending
+from bridge import connections
 from bridge.model import Answer, Call, Lost
 from bridge.send import Sender
 
@@ -44,7 +44,7 @@ SHORT = 3.5
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was kept is used again, however slowly a test goes on."""
-    monkeypatch.setattr(sending, "MAX_IDLE", 60.0)
+    monkeypatch.setattr(connections, "MAX_IDLE", 60.0)
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_a_connection_that_was_idle_too_long_is_not_used_again(
     url = server.script("/x", respond(200))
     for _ in range(2):
         sender.send(post(url), 60)
-    monkeypatch.setattr(sending, "MAX_IDLE", 0.0)
+    monkeypatch.setattr(connections, "MAX_IDLE", 0.0)
     sender.send(post(url), 60)
     assert [one.connection for one in server.received] == [1, 1, 2]
 
