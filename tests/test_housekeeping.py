@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from conftest import NOW, make_delivery, make_event
@@ -177,6 +178,16 @@ def test_the_clock_is_that_of_the_database(database: Database, monkeypatch: pyte
     ours.set()
     off = ours() - really()
     assert abs(off - (300 if database.is_sqlite else 0)) < 100
+
+
+@pytest.mark.parametrize(("spans", "off"), [((600.0, 0.01, 9.0), 600.005), ((600.0, 400.0, 900.0), 800.0)], ids=["once", "each time"])
+def test_an_answer_during_which_the_machine_stood_still_is_asked_for_again(postgresql: Database, monkeypatch: pytest.MonkeyPatch,
+                                                                           spans: tuple[float, ...], off: float) -> None:  # fmt: skip
+    at = real = time.time()
+    moments = [at := at + span for before in spans for span in (0.0, before)]
+    monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: moments.pop(0)))
+    assert clock.ahead(postgresql) == pytest.approx(real - (real + off), abs=100.0)
+    assert len(moments) == (2 if off < 700 else 0)
 
 
 # -- who leads
