@@ -444,6 +444,41 @@ def test_a_run_begins_when_the_worker_knows_of_it(tmp_path: Path, word: str, cod
     assert (ended.returncode, (tmp_path / "ran").exists()) == (code, ran)
 
 
+AT_ONCE = """
+import os, socket, sys, time
+from pathlib import Path
+from bridge.flows import flow, keeper, process
+from bridge.flows.wire import ENDED, KILL, Frames, Spec, ended_of
+
+@flow
+def touch(): Path(sys.argv[1]).touch()
+
+def slowly(own_group=process.own_group):
+    time.sleep(1.0)
+    own_group()
+
+process.own_group, keeper.GRACE = slowly, 1e6
+ours, theirs = socket.socketpair()
+ours.send(KILL)
+if os.fork() == 0:
+    ours.close()
+    keeper.keep_run(touch, Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, memory=2**28), theirs, 2**15)
+    os._exit(0)
+theirs.close()
+frames, said = Frames(), {}
+while data := ours.recv(4096):
+    said |= dict(frames.feed(data))
+print(ended_of(said[ENDED]).state)
+"""
+
+
+def test_a_run_that_is_to_end_before_it_has_made_itself_ready_ends_then(tmp_path: Path) -> None:
+    """It was not heard before, and the run went on until it was killed."""
+    command = [sys.executable, "-c", AT_ONCE, tmp_path / "ran"]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, (tmp_path / "ran").exists()) == ("TERMINATED\n", False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("overflow", ["queue", "reject"])
 def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -> None:

@@ -23,7 +23,7 @@ from bridge.flows.function import FlowFunction
 from bridge.flows.tail import Tail
 from bridge.flows.wire import BEGUN, ENDED, KILL, LOG, MOST, Ended, Spec, frame
 from bridge.logs import get_logger
-from bridge.parent import adopt_orphans, children, own_group
+from bridge.parent import adopt_orphans, children, deaf, own_group
 
 log = get_logger()
 
@@ -123,9 +123,6 @@ class Keeper:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, number)
-        if number == signal.SIGKILL:  # its first act is to make that group: it may not have come to it
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, number)
 
     def _give_up(self) -> NoReturn:
         """Nobody is left to tell: the run ends, and so do we."""
@@ -223,9 +220,12 @@ def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, proce
     adopt_orphans()
     (output, writes), (result, says), (waits, go) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        process.run(flow, spec, process.Ends(writes, says, waits, (output, result, go, worker.fileno())), keeper, processes)
+    with deaf():  # it hears what comes before it has made itself ready when it has
+        pid = os.fork()
+        if pid == 0:
+            process.run(flow, spec, process.Ends(writes, says, waits, (output, result, go, worker.fileno())), keeper, processes)
+    with suppress(OSError):  # it does so too: whoever is first
+        os.setpgid(pid, pid)
     for one in (writes, says, waits):
         os.close(one)
     Keeper(spec, worker, pid, output, result, go).keep()
