@@ -403,3 +403,28 @@ def test_a_clock_is_stepped_for_those_alone_who_go_by_it(tmp_path: Path) -> None
                     assert time.monotonic() < until, offset
         finally:
             ticking.kill()
+
+
+CROWDED = """
+import threading, time
+def count():
+    for _ in range(300):
+        sum(range(2000))
+threads = [threading.Thread(target=count) for _ in range(16)]
+for one in threads: one.start()
+for one in threads: one.join()
+print(time.process_time())
+"""
+
+
+def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
+    """Each that waited for the interpreter's lock came back at once, again and again: a bridge under load stood still for minutes."""
+    faketime = clock.library()
+    if faketime is None:
+        pytest.skip(clock.ABSENT)
+
+    def cost(environ: dict[str, str]) -> float:
+        command, environ = ["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", CROWDED], os.environ | environ
+        return min(float(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout) for _ in range(3))
+
+    assert cost(clock.Clock(tmp_path / "clock", faketime).environ) < 3 * cost({})

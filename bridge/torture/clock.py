@@ -33,6 +33,8 @@ class Clock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds until the file is read again
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a step of the real clock leaves that one alone, too
+            # Else it has each thread that waits for the interpreter's lock come back at once, again and again, and nobody gets on.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "FAKETIME_DISABLE_SHM": "1",  # what a killed process leaves behind would be a lock that nobody opens
             "NO_FAKE_STAT": "1",
         }
