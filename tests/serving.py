@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -139,6 +140,11 @@ def github(body: bytes, event: str = "issues", delivery: str | None = None, **mo
     }
 
 
+def template() -> Path | None:
+    """A store that has been brought up to date, where there is one: conftest.py says which."""
+    return None
+
+
 class Bridge:
     """One `flowbridge` command in a folder; as a context manager, or started and stopped several times. `constants`: see launch.py.
 
@@ -195,8 +201,16 @@ class Bridge:
                     self._command(), stdout=stderr, stderr=stderr, env=self.environ, cwd=self.folder, start_new_session=True
                 )
             else:
+                self._seed()
                 _, _, *command = self._command()
                 self.process = parent().fork(command[0], command[1:], self.environ, self.folder, stderr.fileno())
+
+    def _seed(self) -> None:
+        """Begin with a store: to make one takes a fifth of a second of a processor."""
+        data = Path(self.environ["FLOWBRIDGE_DATA"])
+        if not self.environ.get("FLOWBRIDGE_DATABASE_URL") and not data.exists() and (store := template()) is not None:
+            data.mkdir()
+            shutil.copy(store, data / "flowbridge.db")  # its mode too
 
     def _command(self) -> list[str]:
         return [sys.executable, str(LAUNCH), json.dumps(self.constants), "--config", str(self.config), *self.arguments]
