@@ -103,6 +103,7 @@ class Process:
     @property
     def pid(self) -> int:
         """Its id; 0 where it does not run."""
+        self._listen()
         return self.popen.pid if self.popen is not None and self.popen.poll() is None else 0
 
     @property
@@ -150,13 +151,19 @@ class Process:
     def _all(self) -> list[subprocess.Popen[bytes] | Adopted]:
         return [] if self.popen is None else [self.popen]
 
-    def _bury(self) -> None:
-        """Take note of the end of those that it left behind, now or earlier."""
+    def _listen(self) -> None:
+        """Hear what it says of itself: nothing."""
+
+    def _left_behind(self) -> list[int]:
+        """Those of its sessions that this process has adopted, now or earlier."""
         known = {one.pid for one in self._all()}
-        for pid in children_of(os.getpid()):
-            with suppress(ProcessLookupError, ChildProcessError):
-                if pid not in known and os.getsid(pid) in self.sessions:
-                    os.waitpid(pid, os.WNOHANG)
+        return [pid for pid in children_of(os.getpid()) if pid not in known and _session(pid) in self.sessions]
+
+    def _bury(self) -> None:
+        """Take note of the end of those that it left behind."""
+        for pid in self._left_behind():
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
 
 @dataclass(slots=True)
@@ -181,16 +188,9 @@ class Service(Process):
         Process.start(self, first_line)
 
     @property
-    def pid(self) -> int:
-        """Its id, as it says itself; 0 where it does not run."""
-        self._listen()
-        return self.popen.pid if self.popen is not None and self.popen.poll() is None else 0
-
-    @property
     def heirs(self) -> list[int]:
         """Those that have been begun to take over, and have not yet."""
-        known = {one.pid for one in self._all()}
-        return [pid for pid in children_of(os.getpid()) if pid not in known and _session(pid) == self.session]
+        return [pid for pid in self._left_behind() if _session(pid) == self.session]
 
     def wait(self, seconds: float) -> int | None:
         """Return how it ended, and those from which it took over, None where one has not within that time."""
@@ -201,9 +201,10 @@ class Service(Process):
         return code
 
     def _all(self) -> list[subprocess.Popen[bytes] | Adopted]:
-        return [*self.earlier, *([] if self.popen is None else [self.popen])]
+        return [*self.earlier, *Process._all(self)]
 
     def _listen(self) -> None:
+        """Hear whether another process is the service by now."""
         with suppress(BlockingIOError):
             while self.hears is not None:
                 for line in self.hears.recv(4096).decode().split("\n"):
