@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 MODULES = ("launch", "alembic.command", "alembic.migration", "alembic.config", "bridge.cli.processes", "bridge.exposition",
            "bridge.reload.process", "bridge.store.migrate", "bridge.supervise", "bridge.watch", "psycopg")  # fmt: skip
@@ -143,10 +143,11 @@ def _serve(sock: socket.socket) -> None:
         told, fds, _, _ = socket.recv_fds(sock, 1 << 20, 3)
         if not told:
             return
-        if json.loads(told)[0][0] == "execute":
+        wanted = json.loads(told)
+        if wanted[0][0] == "execute":
             __import__("test_worker")
         if os.fork() == 0:
-            _watch(sock, told, *fds)
+            _watch(sock, wanted, *fds)
             return  # it was the command
         for each in fds:
             os.close(each)
@@ -162,11 +163,11 @@ def _reap() -> None:
         return
 
 
-def _watch(sock: socket.socket, told: bytes, stdout: int, stderr: int, ends: int) -> None:
+def _watch(sock: socket.socket, wanted: list[Any], stdout: int, stderr: int, ends: int) -> None:
     """Fork the command, say its id, and wait for its end, which the pipe tells; returns in the command alone, when it has ended."""
     pid = os.fork()
     if pid == 0:
-        _be(sock, told, stdout, stderr)
+        _be(sock, wanted, stdout, stderr)
         return
     sock.send(str(pid).encode())
     sock.close()
@@ -180,10 +181,10 @@ def _watch(sock: socket.socket, told: bytes, stdout: int, stderr: int, ends: int
         os._exit(0)
 
 
-def _be(sock: socket.socket, told: bytes, stdout: int, stderr: int) -> None:
+def _be(sock: socket.socket, wanted: list[Any], stdout: int, stderr: int) -> None:
     from launch import launch
 
-    (kind, *words), environ, folder = json.loads(told)
+    (kind, *words), environ, folder = wanted
     os.setsid()
     os.chdir(folder)
     os.dup2(stdout, 1)
