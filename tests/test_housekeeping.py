@@ -5,21 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from conftest import NOW, make_delivery, make_event
 from serving import until
-from sqlalchemy import insert, text, update
+from sqlalchemy import Connection, insert, text, update
 
 from bridge.errors import StoreError
 from bridge.model import Order
-from bridge.store import bell, checkup, clock, events, health, leadership, tables
+from bridge.store import bell, checkup, clock, events, health, leadership, postgres, tables
 from bridge.store.bell import Bell, Listener
 from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.store.leadership import Leadership
+from bridge.store.locks import Lock, alone
 from bridge.worker.housekeeping import CHORES, Chore, Housekeeper
 
 # -- what a connection insists on
@@ -46,6 +48,26 @@ def test_a_commit_is_on_disk_whatever_the_defaults_are(postgresql: Database) -> 
     with postgresql.read() as connection:
         assert connection.execute(text("SHOW transaction_isolation")).scalar() == "repeatable read"
     assert shown(postgresql, "transaction_isolation") == ["read committed"], "a reader leaves nothing behind"
+
+
+def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "PINNED", postgres.PINNED.replace("10s", "1s"))
+    counting, done = threading.Event(), threading.Event()
+
+    def stand_still(connection: Connection) -> None:
+        alone(connection, Lock.COUNT_SLOTS)
+        counting.set()
+        assert done.wait(30)
+        connection.execute(text("SELECT 1"))
+
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(postgresql.write, stand_still)
+        assert counting.wait(30)
+        postgresql.write(lambda connection: alone(connection, Lock.COUNT_SLOTS))
+        done.set()
+        with pytest.raises(StoreError, match=r"idle-in-transaction timeout|connection"):
+            hung.result()
+    assert shown(postgresql, "server_version"), "the next one has a connection again"
 
 
 @pytest.mark.parametrize("stronger", ["local", "remote_write", "remote_apply"])

@@ -19,10 +19,11 @@ PARAMETERS = {
     "tcp_user_timeout": "20000",  # milliseconds
 }
 #: For the life of a connection. A commit that returned is on disk: `local`, `remote_write` and `remote_apply` promise no less than that,
-#: so only `off` is changed. And what was begun by a process that hangs, or by a machine that is gone, holds its locks for a minute at most.
+#: so only `off` is changed. And what was begun by a process that hangs, or by a machine that is gone, holds its locks for no longer than a
+#: lease: all workers count slots under one lock, and would stand still with it.
 PINNED = """
 SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
-       set_config('idle_in_transaction_session_timeout', '60s', false)
+       set_config('idle_in_transaction_session_timeout', '10s', false)
 FROM current_setting('synchronous_commit') AS known(value)
 """
 #: Who counts under a lock must see what the one before committed (bridge/store/locks.py): a snapshot from before the lock would not do.
