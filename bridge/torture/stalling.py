@@ -17,7 +17,7 @@ from bridge.torture.processes import strike
 WAITING: Final = 2.0  # seconds in which nobody makes calls, so that many wait for the first who does
 MANY: Final = "seldom"  # the type of the event that is sent meanwhile: it makes a delivery by each of many routes
 LOOKED_FOR: Final = {lane.route for lane in LANES if lane.on_unknown == "reconcile"}
-CAUGHT: Final = 5.0  # seconds in which somebody who makes calls again begins some whose runs will be looked for
+CAUGHT: Final = 12.0  # seconds in which somebody who makes calls again begins some; who was stopped may hold a lock, for 10 at most
 SETTLED: Final = 25.0  # seconds in which others have taken over what one held, and have looked twice for the runs: leases last 10
 HELD: Final = 5.0  # seconds in which messages come to wait in the broker
 
