@@ -1,4 +1,4 @@
-"""Structured logs on stderr: JSON off a terminal, coloured lines on one. The only place that imports structlog.
+"""Structured logs on stderr: JSON off a terminal, coloured lines on one.
 
 No line has personal data: of an error it has where it was raised and its kind, since its text may quote what was sent; of what a library
 has to say, its words without what it puts into them; and of the address of a caller (`client`) as much as the settings say.
@@ -9,52 +9,91 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
-from functools import partial
-from types import TracebackType
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, TextIO
 
 import orjson
 
-# structlog imports rich if it finds it, for tracebacks that we do not use: five megabytes in every process.
-_absent = "rich" not in sys.modules
-if _absent:
-    sys.modules["rich"] = None  # type: ignore[assignment]
-import structlog  # noqa: E402
-
-if _absent:
-    del sys.modules["rich"]
-
-
 #: Errors whose text is about code, and not about data.
 OF_CODE: Final = (AttributeError, ImportError, MemoryError, NameError, NotImplementedError, RecursionError)
 SAID: Final = 200  # characters of what a library says that are logged
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+COLOURS: Final = {"debug": "32", "info": "32", "warning": "33", "error": "31", "critical": "31"}  # of a terminal
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
-def get_logger() -> Any:
-    """Return the logger; its methods take an event word and what belongs to it."""
-    return structlog.get_logger()
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is logged: from which level on, how much of a caller's address, as forms have it, and where; null: on stderr as it is then."""
+
+    level: int = logging.INFO
+    addresses: str = "truncated"
+    stream: TextIO | None = None
+
+
+setup = Setup()  # of this process and those it forks; `configure` changes it
 
 
 def configure(level: str, addresses: str = "truncated") -> None:
-    """Set up structlog for this process and those it forks. `addresses`: how much of a caller's is logged, as forms have it."""
+    """Set up the log of this process and those it forks; see `Setup`."""
+    global setup  # noqa: PLW0603 - the one thing of a process that all of its modules log by
     leave_libraries()
     logging.getLogger().addHandler(_Libraries(logging.WARNING))
-    shown = partial(_show_client, addresses)
-    shared: list[Any] = [shown, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    if sys.stderr.isatty():
-        structlog.configure(
-            processors=[*shared, structlog.dev.ConsoleRenderer(exception_formatter=_write)],
-            wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
-        return
-    structlog.configure(
-        processors=[*shared, structlog.processors.ExceptionRenderer(_told), structlog.processors.JSONRenderer(serializer=_serialize)],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
-    )
+    setup = Setup(logging.getLevelNamesMapping()[level.upper()], addresses, sys.stderr)
+
+
+class Logger:
+    """Says what happened: a word, and what belongs to it. `exc_info`: an error, or true for the one that is being handled."""
+
+    __slots__ = ("_bound",)
+
+    def __init__(self, bound: Mapping[str, object] = NOTHING) -> None:
+        self._bound = bound
+
+    def bind(self, **values: object) -> Logger:
+        """Return one whose every line has these, too."""
+        return Logger({**self._bound, **values})
+
+    def debug(self, event: str, **values: object) -> None:
+        """Say it where somebody looks for a fault."""
+        self.log(logging.DEBUG, event, **values)
+
+    def info(self, event: str, **values: object) -> None:
+        """Say what is as it should be."""
+        self.log(logging.INFO, event, **values)
+
+    def warning(self, event: str, **values: object) -> None:
+        """Say what somebody may want to look at."""
+        self.log(logging.WARNING, event, **values)
+
+    def error(self, event: str, **values: object) -> None:
+        """Say what somebody has to look at."""
+        self.log(logging.ERROR, event, **values)
+
+    def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
+        """Write a line, where this level is logged. One that cannot be written is lost: what it tells of goes on."""
+        if level < setup.level:
+            return
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        line = {"timestamp": now, "level": logging.getLevelName(level).lower(), "event": event, **self._bound, **values}
+        if address := line.get("client"):
+            from bridge.forms.addresses import shown  # for the few that have one
+
+            line["client"] = shown(str(address), setup.addresses, b"", "", 0.0)
+        if (error := _error(exc_info)) is not None:
+            line["exception"] = told(error)
+        stream = setup.stream or sys.stderr
+        with suppress(OSError, ValueError):  # full, or closed
+            stream.write(_for_people(line) if stream.isatty() else _json(line))
+            stream.flush()
+
+
+def get_logger() -> Logger:
+    """Return a logger that nothing is bound to."""
+    return Logger()
 
 
 def leave_libraries() -> None:
@@ -95,21 +134,34 @@ def _shown(value: object) -> object:
     return type(value).__name__ if isinstance(value, BaseException) else "..."
 
 
-def _told(exc_info: _ExcInfo) -> str:
-    return told(exc_info[1])
+def _error(exc_info: object) -> BaseException | None:
+    if isinstance(exc_info, tuple):  # as the standard library's records have it
+        exc_info = exc_info[1]
+    found = sys.exc_info()[1] if exc_info is True else exc_info
+    return found if isinstance(found, BaseException) else None
 
 
-def _write(file: TextIO, exc_info: _ExcInfo) -> None:
-    file.write("\n" + told(exc_info[1]))
+def _json(line: Mapping[str, object]) -> str:
+    try:
+        return orjson.dumps(line, default=str).decode() + "\n"
+    except TypeError:  # a number that is too large, or letters that are none
+        return orjson.dumps({name: repr(value) for name, value in line.items()}).decode() + "\n"
 
 
-def _show_client(how: str, _logger: object, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if address := values.get("client"):
-        from bridge.forms.addresses import shown  # for the few that have one
+def _for_people(line: Mapping[str, Any]) -> str:
+    values = dict(line)
+    level, exception = values.pop("level"), values.pop("exception", "")
+    when, event = values.pop("timestamp"), values.pop("event")
+    said = (f"{_in('36', name)}={_in('35', _plain(value))}" for name, value in values.items())
+    begin = (_in("2", when), _in(COLOURS.get(level, "1"), f"{level:8}"), _in("1", f"{_plain(event):30}"))
+    return " ".join((*begin, *said)) + f"\n{exception}"
 
-        values["client"] = shown(str(address), how, b"", "", 0.0)
-    return values
+
+def _plain(value: object) -> str:
+    """Return it as it may be shown on a terminal: in quotes where it is not one word, and never as what a terminal obeys."""
+    text = str(value)
+    return text if text.isprintable() and text and " " not in text else repr(text)
 
 
-def _serialize(values: object, **_: object) -> bytes:
-    return orjson.dumps(values, default=str)
+def _in(colour: str, text: str) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m"

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import structlog
 from click.testing import CliRunner, Result
 
+from bridge import logs
 from bridge.cli import group
 
 
 def run(*arguments: str, input: str | None = None) -> Result:
     """Run `flowbridge …` and return how it ended. Where it has set up the log of its process, the one that was is set up again."""
-    before = structlog.get_config()
+    before = logs.setup
     try:
         return CliRunner().invoke(group, list(arguments), input=input)
     finally:
-        structlog.configure(**before)
+        logs.setup = before
 
 
 def lines(result: Result) -> list[Any]:

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-import structlog
 from senders import ALL, PROVEN, Sender, stranger
 from servers import Misbehaving, Reply, cut_off, drop, garbage, redirect, respond
 from serving import until
@@ -21,7 +20,7 @@ from test_provider_spoilers import added, spoiled
 from test_worker import LOCAL, add, attempts, configured, get, gumloop, run_of, start_run, working
 from werkzeug.test import Client
 
-from bridge import dry
+from bridge import dry, logs
 from bridge.errors import StoreError
 from bridge.flows import flow
 from bridge.forms.spam import Gate
@@ -61,14 +60,14 @@ class Stream(io.TextIOWrapper):
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     """All that is logged, at the level debug, as it is written; what libraries say goes there alone."""
-    before, stream = structlog.get_config(), Stream()
+    stream = Stream()
     monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(logs, "setup", logs.setup)
     configure("debug")
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, [one for one in root.handlers if type(one).__module__ == configure.__module__]
     yield stream
     root.handlers = handlers
-    structlog.configure(**before)
 
 
 @pytest.fixture
