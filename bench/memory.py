@@ -1,4 +1,4 @@
-"""Memory and start: the proportional set size of everything `serve` starts, at rest and under load, and how soon it is ready.
+"""Memory and start: the proportional set size and the processor time of everything `serve` starts at rest, and how soon it is ready.
 
     python bench/memory.py
 """
@@ -9,6 +9,8 @@ import json
 import time
 
 import rig
+
+RESTING = 10.0  # seconds
 
 
 def main() -> None:
@@ -25,10 +27,14 @@ def main() -> None:
                 ready = time.monotonic() - began
                 time.sleep(1)
                 rest = rig.pss(run.pid)
+                busy = rig.cpu(run.pid)
+                time.sleep(RESTING)
+                busy = (rig.cpu(run.pid) - busy) / RESTING
                 accepted += int(rig.wrk(port, script, 5)["requests"])
                 processes, after = len(rig.tree(run.pid)), rig.pss(run.pid)
                 rig.drained(path / "starts", accepted)  # or the second start would not be one at rest
-                print(f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB at rest in {processes} processes, {after:.0f} MB after load")
+                print(f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB and {busy:.1%} of a processor at rest in {processes} processes, "
+                      f"{after:.0f} MB after load")
 
 
 main()

@@ -147,6 +147,10 @@ class LocalRuns:
         """Whether runs are under way."""
         return bool(self._running)
 
+    def is_idle(self, connection: Connection) -> bool:
+        """Tell whether no run is under way, none waits, and there is nothing to write down."""
+        return self._unwritten is None and not self._running and not runs.waiting(connection)
+
     def anything(self, connection: Connection) -> bool:
         """Tell whether a turn would find anything to do."""
         if self._unwritten is not None:

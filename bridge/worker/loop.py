@@ -23,6 +23,7 @@ from bridge.shares import Shares
 from bridge.start import local_platform
 from bridge.store import bell, claims, following, health, ledger
 from bridge.store.bell import Listener
+from bridge.store.changes import Changes
 from bridge.store.claims import Allowed, Claim
 from bridge.store.clock import Clock
 from bridge.store.database import Database
@@ -75,7 +76,7 @@ class Worker:
         reconciler = Reconciler(config, database, send, settings.reconcile_after, self._now)
         self._looks = Looks(lambda: self._present, send, reconciler, self._calls, self._report, self._now)
         self._local = LocalRuns(settings, lambda: self._present, host, self.id, self._report, self._traced.environ) if host else None
-        self._listener = Listener(database, wake.ring)
+        self._listener, self._changes = Listener(database, wake.ring), Changes(database)
         self._housekeeper = housekeeper(settings, config, database, self._now, BEAT, clocks)
         self._taking = Taken()  # what the turn takes that is being made
         self._unsure: list[Taken] = []  # what turns took that failed: they may have been committed all the same
@@ -83,6 +84,7 @@ class Worker:
         self._turns = count()
         self._shares = Shares()
         self._beat_at = self._kept_at = self._failed_at = self._grown_at = 0.0
+        self._idle_until = 0.0  # there is nothing to do until then, unless somebody changes the store or something ends
         self._stopping = self._is_held = False
         self._within = DRAIN  # seconds given to calls under way at the end, also where nobody has told it to end
 
@@ -101,6 +103,7 @@ class Worker:
         self._drain()
         self._housekeeper.close()
         self._listener.close()
+        self._changes.close()
         if self._is_lost:
             raise BridgeError("the flow host died; the worker has to be started again")
 
@@ -125,7 +128,7 @@ class Worker:
     def step(self) -> None:
         """Make one turn if there is anything to do. A store that fails costs nothing but time: what ended is kept for the next turn."""
         if (config := self._config()) is not self._present:
-            self._present = config
+            self._present, self._idle_until = config, 0.0
             if self._local is not None:
                 self._local.reconfigured()
         self._collect()
@@ -173,14 +176,20 @@ class Worker:
                 self._done.get_nowait()(self._ended)
             except Empty:
                 return
+            self._idle_until = 0.0
 
     def _anything(self, now: float) -> bool:
         if self._ended or now - self._beat_at >= BEAT:
             return True
+        if not self._changes.any() and now < self._idle_until:
+            return False
         with self._database.read() as connection:
-            self._quiet = self._listener.hears and not claims.due(connection, now + QUIET)
-            is_due = not self._quiet and claims.due(connection, now)
-            return is_due or (self._local is not None and self._local.anything(connection))
+            nothing_soon = not claims.due(connection, now + BEAT)
+            self._quiet = self._listener.hears and nothing_soon
+            is_idle = nothing_soon and (self._local is None or self._local.is_idle(connection))
+            self._idle_until = now + BEAT if is_idle else 0.0
+            is_due = not nothing_soon and claims.due(connection, now)
+            return is_due or (self._local is not None and not is_idle and self._local.anything(connection))
 
     # -- one turn, inside one transaction
 

@@ -1,0 +1,101 @@
+"""An idle worker asks whether the store was changed, not what is in it; and whatever is changed it does at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from servers import Misbehaving, respond
+from serving import until
+from sqlalchemy import Connection
+from test_worker import add, configured, get, gumloop, made, working
+
+from bridge.model import Status
+from bridge.store import claims
+from bridge.store.changes import Changes
+from bridge.store.database import Database
+from bridge.worker import loop
+
+
+def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> None:
+    changes = Changes(sqlite)
+    assert changes.any(), "before the first look nothing is known"
+    assert not changes.any()
+    sqlite.write(lambda connection: connection.exec_driver_sql("CREATE TABLE another (x)"))
+    assert (changes.any(), changes.any()) == (True, False)
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute('INSERT INTO another VALUES (1)')"
+    subprocess.run([sys.executable, "-c", other, str(sqlite.path)], check=True)
+    assert (changes.any(), changes.any()) == (True, False)
+    with sqlite.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM another").all()
+    assert not changes.any(), "who reads changes nothing"
+    changes.close()
+    assert (changes.any(), changes.any()) == (True, True), "what cannot be asked may have been changed"
+
+
+def test_where_nobody_counts_there_may_always_be_one(postgresql: Database) -> None:
+    changes = Changes(postgresql)
+    assert all(changes.any() for _ in range(3))
+    changes.close()
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When a worker has looked into the queue."""
+    when: list[float] = []
+    due: Callable[[Connection, float], bool] = claims.due
+
+    def noted(connection: Connection, now: float) -> bool:
+        when.append(now)
+        return due(connection, now)
+
+    monkeypatch.setattr(claims, "due", noted)
+    return when
+
+
+def test_an_idle_worker_does_not_look_into_the_queue_until_somebody_changes_the_store(
+    sqlite: Database, looks: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "BEAT", 1000.0)
+    with Misbehaving() as server:
+        server.script("/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"}))
+        worker = made(sqlite, configured(gumloop(url=server.url)))
+        for _ in range(3):  # it says that it is there, which is a change, and sees it
+            worker.step()
+        before = len(looks)
+        for _ in range(50):
+            worker.step()
+        assert before > 0 and len(looks) == before
+        [one] = add(sqlite)
+
+        def started() -> bool:
+            worker.step()
+            return get(sqlite, one).status is Status.DELIVERED
+
+        until(started, what="a start")
+        worker.stop()
+        worker.run()
+
+
+def test_elsewhere_it_looks(postgresql: Database, looks: list[float]) -> None:
+    worker = made(postgresql, configured(gumloop(url="http://127.0.0.1:1")))
+    for _ in range(10):
+        worker.step()
+    assert len(looks) >= 9
+    worker.stop()
+    worker.run()
+
+
+def test_what_becomes_due_by_itself_is_not_slept_through(sqlite: Database, looks: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BEAT", 0.4)
+    with Misbehaving() as server:
+        server.script("/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"}))
+        with working(sqlite, configured(gumloop(url=server.url))):
+            at = time.time() + 1.0
+            [one] = add(sqlite, due_at=at)
+            until(lambda: get(sqlite, one).status is Status.DELIVERED, what="a start")
+            started_at = get(sqlite, one).delivered_at
+    assert started_at is not None and at <= started_at < at + 5
