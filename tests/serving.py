@@ -46,11 +46,13 @@ _taken: list[socket.socket] = []
 
 
 def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -> T:
-    """Wait for `condition` to be true and return what it returned."""
+    """Wait for `condition` to be true and return what it returned. It is looked at less and less often, as that is work, too."""
     end = time.monotonic() + seconds
+    pause = 0.005
     while not (value := condition()):
         assert time.monotonic() < end, f"{what} did not come true within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)
     return value
 
 
