@@ -105,15 +105,15 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
-def receive_forever(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
-                    faults: Sequence[Fault] = ()) -> None:  # fmt: skip
-    """Be the receivers' parent process; `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say."""
+def receivers_of(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
+                 faults: Sequence[Fault] = ()) -> Receivers:  # fmt: skip
+    """Return the receivers; `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say."""
     board = following.board
     app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
     if faults:
         app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
     chosen = options(settings, following.start) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
-    Receivers(app, chosen, board.wake.ring).run()
+    return Receivers(app, chosen, board.wake.ring)
 
 
 def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
@@ -170,8 +170,8 @@ def everything(settings: Settings, loaded: Loaded, following: Following, wake: W
 
 def receivers(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
               faults: Sequence[Fault] = ()) -> Child:  # fmt: skip
-    """Return the receivers, with their parent."""
-    return Child("web", lambda: receive_forever(settings, following, wake, sockets, faults))
+    """Return the receivers, with their parent. They are made before the fork: what making them touches is in memory once."""
+    return Child("web", receivers_of(settings, following, wake, sockets, faults).run)
 
 
 def worker(settings: Settings, following: Following, wake: Wake) -> Child:
