@@ -305,7 +305,7 @@ def test_readiness_ends_with_the_worker(bridge: Bridge) -> None:
         """Stopped where it holds the store's lock it holds up receivers as well: then once more."""
         os.kill(worker, signal.SIGSTOP)
         try:
-            until(lambda: exchange(bridge.port, head("GET", "/readyz", {"Connection": "close"})).status == 503, what="503")
+            until(lambda: exchange(bridge.port, head("GET", "/readyz", {"Connection": "close"}), timeout=5).status == 503, what="503")
             return bridge.event().status == 202
         except TimeoutError:
             return False
