@@ -74,7 +74,7 @@ def test_a_line_has_when_how_grave_what_and_what_belongs_to_it(monkeypatch: pyte
     assert line == {"level": "warning", "event": "slow", "source": "shop", "seconds": 1.5, "error": None, "path": "/x"}
 
 
-@pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: 2}, b"\xff", object()], ids=repr)
+@pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: 2}, b"\xff", object()], ids=lambda odd: type(odd).__name__)
 def test_whatever_is_said_is_one_line_of_json(odd: object, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Stderr()
     monkeypatch.setattr("sys.stderr", stream)
