@@ -154,10 +154,11 @@ def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dic
 
 def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict[str, Any]:
     scheme, host, path = urlsplit(written)[:3]
-    if scheme or host or not target.startswith(ROOT):
-        raise CompileError(f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read, never a URL")
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(base.removeprefix(ROOT)), unquote(path)))
-    if inside.startswith(("../", "/")) or inside == "..":
+    is_outside = inside.startswith(("../", "/")) or inside == ".."  # of which some versions of Python make a URI without a folder
+    if scheme or host or not (is_outside or target.startswith(ROOT)):
+        raise CompileError(f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read, never a URL")
+    if is_outside:
         raise CompileError(f"$ref `{shorten(written, 60)}` leads out of the folder of routes.yaml")
     if resolve is None:
         raise CompileError(f"$ref `{shorten(written, 60)}`: no files can be read here")
