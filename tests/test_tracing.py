@@ -267,11 +267,11 @@ def test_the_environment_asks_for_traces(environ: dict[str, str], wanted: bool) 
 
 
 def alone(code: str) -> str:
-    """Run Python of its own and return what it printed."""
+    """Run Python of its own and return what it logged and printed."""
     environ, command = {"PATH": os.environ["PATH"]}, [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stderr + done.stdout
 
 
 def test_nothing_is_imported_where_nothing_is_traced() -> None:
