@@ -184,13 +184,17 @@ def test_names_that_nest_without_end(web: Bridge, name: str) -> None:
 
 def test_what_is_compressed_is_never_unpacked(web: Bridge) -> None:
     bomb = gzip.compress(b"a=" + b"0" * (100 * MIB))
-    before = memory(web)
-    for encoding in ("gzip", "x-gzip", "deflate", "br", "gzip, gzip", "identity, gzip"):
-        for content_type in (URLENCODED, MULTIPART, "application/json"):
-            answer = post(web, "jobs", bomb, content_type, Content_Encoding=encoding)
-            assert (answer.status, answer.json["error"]) == (415, "encoded")
-    assert post(web, "jobs", bomb, URLENCODED, Transfer_Encoding="gzip").status in (400, 501)
-    assert memory(web) - before < 10 * MIB
+
+    def grown() -> int:
+        before = memory(web)
+        for encoding in ("gzip", "x-gzip", "deflate", "br", "gzip, gzip", "identity, gzip"):
+            for content_type in (URLENCODED, MULTIPART, "application/json"):
+                answer = post(web, "jobs", bomb, content_type, Content_Encoding=encoding)
+                assert (answer.status, answer.json["error"]) == (415, "encoded")
+        assert post(web, "jobs", bomb, URLENCODED, Transfer_Encoding="gzip").status in (400, 501)
+        return memory(web) - before
+
+    until(lambda: grown() < 10 * MIB, what="a round in which no bridge beside this one ends, whose share of common pages would fall to it")
 
 
 def test_an_archive_is_a_file_like_any_other(web: Bridge) -> None:
