@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -373,5 +374,5 @@ def test_sqlite_files_of_a_store_with_keys_are_plain_sqlite(folder: Path) -> Non
     database = store(folder / "data", OLD)
     keep(database)
     database.close()
-    with sqlite3.connect(folder / "data" / "flowbridge.db") as connection:
+    with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as connection:
         assert connection.execute("SELECT substr(headers, 1, 5) FROM event").fetchone() == ("$fb1$",)

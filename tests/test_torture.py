@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_a_certificate_has_what_was_done_and_what_came_of_it(tortured: tuple[dic
     looked = [made[f"reconciled_{how}"] for how in ("adopted", "queued_again", "held")]
     assert min(looked) >= 0 and made["reconciled_held"] <= made["held"]  # whether a start lost its answer there is chance
     assert made["database"]["kind"] == "sqlite" and made["machine"]["cores"] >= 1
-    with sqlite3.connect(folder / "data" / "flowbridge.db") as store:
+    with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as store:
         assert store.execute("SELECT count(*) FROM event").fetchone()[0] == made["events"]
         assert {path for (path,) in store.execute("SELECT source FROM reject")} <= {"torture"}  # the forged ones
     store.close()
@@ -128,7 +129,7 @@ def sql(statement: str) -> Callable[[Path], None]:
     statement = statement.replace("ONE_EVENT", one.format("event_id")).replace("ONE", one.format("id"))
 
     def plant(folder: Path) -> None:
-        with sqlite3.connect(folder / "data" / "flowbridge.db") as store:
+        with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as store, store:
             for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
                 store.execute(f"DROP TRIGGER {name}")  # the store itself refuses most of what is planted
             assert store.execute(statement).rowcount >= 1
