@@ -181,14 +181,14 @@ class Worker:
     def _anything(self, now: float) -> bool:
         if self._ended or now - self._beat_at >= BEAT:
             return True
-        if not self._changes.any() and now < self._idle_until:
+        if now < self._idle_until and not self._changes.any():
             return False
         with self._database.read() as connection:
-            nothing_soon = not claims.due(connection, now + BEAT)
+            is_due = claims.due(connection, now)
+            nothing_soon = not is_due and not claims.due(connection, now + BEAT)
             self._quiet = self._listener.hears and nothing_soon
             is_idle = nothing_soon and (self._local is None or self._local.is_idle(connection))
             self._idle_until = now + BEAT if is_idle else 0.0
-            is_due = not nothing_soon and claims.due(connection, now)
             return is_due or (self._local is not None and not is_idle and self._local.anything(connection))
 
     # -- one turn, inside one transaction
