@@ -105,17 +105,6 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
-def receivers_of(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
-                 faults: Sequence[Fault] = ()) -> Receivers:  # fmt: skip
-    """Return the receivers; `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say."""
-    board = following.board
-    app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
-    if faults:
-        app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
-    chosen = options(settings, following.start) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
-    return Receivers(app, chosen, board.wake.ring)
-
-
 def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
     """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are threads, a store, or one processor."""
     host = start_host(load_library, settings.flow_environ)
@@ -170,8 +159,16 @@ def everything(settings: Settings, loaded: Loaded, following: Following, wake: W
 
 def receivers(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
               faults: Sequence[Fault] = ()) -> Child:  # fmt: skip
-    """Return the receivers, with their parent. They are made before the fork: what making them touches is in memory once."""
-    return Child("web", receivers_of(settings, following, wake, sockets, faults).run)
+    """Return the receivers, with their parent; made before the fork, so that what making them touches is in memory once.
+
+    `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say.
+    """
+    board = following.board
+    app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
+    if faults:
+        app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
+    chosen = options(settings, following.start) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
+    return Child("web", Receivers(app, chosen, board.wake.ring).run)
 
 
 def worker(settings: Settings, following: Following, wake: Wake) -> Child:
