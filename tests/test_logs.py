@@ -24,15 +24,33 @@ class Stderr(io.TextIOWrapper):
     def __init__(self) -> None:
         super().__init__(io.BytesIO(), "utf-8")
 
-    def told(self) -> list[Any]:
+    def said(self) -> str:
         raw = self.buffer
         assert isinstance(raw, io.BytesIO)
-        return [json.loads(line)["event"] for line in raw.getvalue().splitlines()]
+        return raw.getvalue().decode()
+
+    def told(self) -> list[Any]:
+        return [json.loads(line)["event"] for line in self.said().splitlines()]
+
+
+class Terminal(Stderr):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "setup", logs.setup)
+
+
+@pytest.fixture
+def stderr(as_it_was: None) -> Stderr:
+    """Where lines go; pytest has a stderr of its own again when the test begins."""
+    stream = Stderr()
+    logs.setup = logs.Setup(stream=stream)
+    return stream
 
 
 def test_a_logger_that_was_used_goes_where_the_log_is_set_up_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,50 +69,31 @@ def test_a_command_that_a_test_runs_leaves_this_processs_log_as_it_was(capsys: p
     assert "still_here" in "".join(capsys.readouterr())
 
 
-class Terminal(Stderr):
-    """A stream that says it is one."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def said(stream: Stderr) -> str:
-    raw = stream.buffer
-    assert isinstance(raw, io.BytesIO)
-    return raw.getvalue().decode()
-
-
-def test_a_line_has_when_how_grave_what_and_what_belongs_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Stderr()
-    monkeypatch.setattr("sys.stderr", stream)
+def test_a_line_has_when_how_grave_what_and_what_belongs_to_it(stderr: Stderr) -> None:
     get_logger().bind(source="shop").warning("slow", seconds=1.5, error=None, path=Path("/x"))
-    line = json.loads(said(stream))
+    line = json.loads(stderr.said())
     assert list(line) == ["timestamp", "level", "event", "source", "seconds", "error", "path"]
     assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is UTC
     assert line == {"level": "warning", "event": "slow", "source": "shop", "seconds": 1.5, "error": None, "path": "/x"}
 
 
 @pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: 2}, b"\xff", object()], ids=lambda odd: type(odd).__name__)
-def test_whatever_is_said_is_one_line_of_json(odd: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Stderr()
-    monkeypatch.setattr("sys.stderr", stream)
+def test_whatever_is_said_is_one_line_of_json(odd: object, stderr: Stderr) -> None:
     get_logger().info("odd", value=odd, text="two\nlines")
-    [line] = said(stream).splitlines()
+    [line] = stderr.said().splitlines()
     assert json.loads(line)["event"].strip("'") == "odd"
 
 
 @pytest.mark.parametrize("how", [True, "error", "triple"])
-def test_an_error_is_told_by_where_and_not_by_what(how: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Stderr()
-    monkeypatch.setattr("sys.stderr", stream)
+def test_an_error_is_told_by_where_and_not_by_what(how: object, stderr: Stderr) -> None:
     try:
         int("a secret")
     except ValueError as error:
         get_logger().error("failed", exc_info={True: True, "error": error, "triple": sys.exc_info()}[how])  # type: ignore[index]
-    told = json.loads(said(stream))["exception"]
+    told = json.loads(stderr.said())["exception"]
     assert told.startswith("Traceback") and told.endswith("ValueError\n") and "secret\n" not in told
     get_logger().error("none", exc_info=True)
-    assert "exception" not in json.loads(said(stream).splitlines()[1]), "nothing is being handled"
+    assert "exception" not in json.loads(stderr.said().splitlines()[1]), "nothing is being handled"
 
 
 def test_on_a_terminal_a_line_is_for_people_and_nothing_in_it_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +101,7 @@ def test_on_a_terminal_a_line_is_for_people_and_nothing_in_it_is_obeyed(monkeypa
     monkeypatch.setattr("sys.stderr", stream)
     get_logger().error("failed", value="\x1b[2Jgone", words="two words", exc_info=KeyError("x"))
     get_logger().info("plain", number=1)
-    coloured, plain = said(stream).split("KeyError\n")
+    coloured, plain = stream.said().split("KeyError\n")
     assert "\x1b[31m" in coloured and "\x1b[2J" not in coloured and "'two words'" in coloured and r"\x1b[2Jgone" in coloured
     assert re.sub(r"\x1b\[\d*m", "", plain).split()[1:] == ["info", "plain", "number=1"]
 

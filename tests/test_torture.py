@@ -96,7 +96,6 @@ def test_a_certificate_has_what_was_done_and_what_came_of_it(tortured: tuple[dic
     with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as store:
         assert store.execute("SELECT count(*) FROM event").fetchone()[0] == made["events"]
         assert {path for (path,) in store.execute("SELECT source FROM reject")} <= {"torture"}  # the forged ones
-    store.close()
     assert processes_of(folder) == []
 
 
