@@ -171,11 +171,13 @@ def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float, 
 
     `lease`: those that are not held under it any more are left alone.
     """
+    if not ids:  # as in nearly every turn of a worker
+        return
     cut_off = select(local_run).where(local_run.c.id.in_(ids), HELD)
     if lease is not None:
         cut_off = cut_off.where(local_run.c.lease == lease)
     sealer = sealer_of(connection)
-    for row in connection.execute(cut_off).all() if ids else []:
+    for row in connection.execute(cut_off).all():
         run = _to_run(row, sealer)
         flow = local_flows.find(connection, run.saved_item_id)
         begun = 1 + sum(line.endswith(AGAIN) for line in run.log)
