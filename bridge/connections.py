@@ -8,20 +8,22 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import urllib3.exceptions as failure
-from requests import PreparedRequest, Response
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 #: Seconds after which an idle connection is not used again. A server that closes it just as we write makes a start ambiguous,
 #: and common servers close after 5 s or more; what a shorter-lived one has closed already is noticed before it is used.
 MAX_IDLE: Final = 4.0
+LEEWAY: Final = 0.02  # seconds by which a wait may end late
 
 
 class Progress(threading.local):
@@ -44,24 +46,31 @@ def _remaining() -> float:
     return left
 
 
-class _Socket(socket.socket):
-    """A socket whose every wait ends at the deadline of the whole call: a timeout alone starts anew with each byte."""
+class _Bounded:
+    """What both kinds of socket share: every wait ends at the deadline of the whole call. A timeout alone starts anew with each byte.
+
+    To set one is a call into the kernel, for which the interpreter is given up, so one that is as good as set already is not set again.
+    """
+
+    def settimeout(self, value: float | None) -> None:
+        known = self.gettimeout()  # type: ignore[attr-defined]
+        if not (value and known and abs(value - known) < LEEWAY):
+            super().settimeout(value)  # type: ignore[misc]
 
     def recv_into(self, *args: Any, **options: Any) -> int:
         self.settimeout(_remaining())
-        return super().recv_into(*args, **options)
+        received: int = super().recv_into(*args, **options)  # type: ignore[misc]
+        return received
 
+
+class _Socket(_Bounded, socket.socket):
     def sendall(self, *args: Any) -> None:
         self.settimeout(_remaining())
         super().sendall(*args)
 
 
-class TLSSocket(ssl.SSLSocket):
-    """The same over TLS, where sendall() is a loop around send()."""
-
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        self.settimeout(_remaining())
-        return super().recv_into(*args, **options)
+class TLSSocket(_Bounded, ssl.SSLSocket):
+    """A socket over TLS, where sendall() is a loop around send()."""
 
     def send(self, *args: Any) -> int:
         self.settimeout(_remaining())
@@ -159,6 +168,10 @@ class Adapter(HTTPAdapter):
         self._context = context
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
+    def call(self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str]) -> BaseHTTPResponse:
+        """Send a request and return its answer, of which the body is still to be read."""
+        return cast("BaseHTTPResponse", self.send(request, stream=True, timeout=timeout, proxies=proxies))
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=self._context)
         self._use_ours(self.poolmanager)
@@ -168,6 +181,13 @@ class Adapter(HTTPAdapter):
         self._use_ours(manager)
         return manager
 
+    def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        """Return the pool of the URL's host; requests would look for a proxy, and make a key of all that it may be asked for."""
+        if proxies:
+            return super().get_connection_with_tls_context(request, verify, proxies, cert)
+        parts = urlsplit(request.url or "")
+        return self.poolmanager.connection_from_host(parts.hostname, parts.port, parts.scheme)
+
     def build_connection_pool_key_attributes(self, request: PreparedRequest, *_: Any) -> Any:
         parts = urlsplit(request.url or "")
         return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}, {}
@@ -175,11 +195,9 @@ class Adapter(HTTPAdapter):
     def cert_verify(self, *_: Any) -> None:
         """Leave the certificates to the context, which requires them."""
 
-    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        """Return a response of which only `raw` is used; reading cookies and encodings would cost a sixth of the call."""
-        response = Response()
-        response.request, response.raw = req, resp
-        return response
+    def build_response(self, _: PreparedRequest, resp: Any) -> Any:
+        """Return urllib3's own response; to make one of requests of it, with cookies and encodings, would cost a sixth of the call."""
+        return resp
 
     @staticmethod
     def _use_ours(manager: Any) -> None:

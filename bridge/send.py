@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import certifi
 import urllib3.exceptions as failure
 from requests import PreparedRequest, RequestException
-from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse
 
 from bridge.connections import Adapter, TLSSocket, progress
@@ -61,8 +60,8 @@ class Sender:
         progress.peers = self._peers
         try:
             adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
-            response = adapter.send(_prepare(call), stream=True, timeout=timeout, proxies=self._proxies)
-            return self._read(response.raw, call.most or self._max_answer)
+            response = adapter.call(_prepare(call), timeout, self._proxies)
+            return self._read(response, call.most or self._max_answer)
         except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
             return Lost(_reason(error, call, timeout), sent=progress.sent)
         finally:
@@ -92,9 +91,8 @@ def _prepare(call: Call) -> PreparedRequest:
     """Return the call as requests has it, without the parsing that its `prepare` would do again on a finished URL."""
     request = PreparedRequest()
     request.method, request.url, request.body = call.method, call.url, call.body or None
-    request.headers = CaseInsensitiveDict(call.headers)
-    if call.body:
-        request.headers["Content-Length"] = str(len(call.body))
+    length = {"Content-Length": str(len(call.body))} if call.body else {}
+    request.headers = {**call.headers, **length}  # type: ignore[assignment]  # it is only gone through, and asked for that name
     return request
 
 
