@@ -9,14 +9,18 @@ import struct
 import time
 
 _TIME = struct.Struct("d")
+_RUNG = _TIME.size  # where it stands, after the time, that somebody has rung and the sleeper has not woken yet
 
 
 class Wake:
-    """A pipe, made before the fork. Ringing never blocks and many rings are heard as one."""
+    """A pipe, made before the fork. Ringing never blocks and many rings are heard as one.
+
+    Whoever rings while another's ring is not heard yet has nothing to do: the sleeper looks at what there is after it has heard.
+    """
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._seen = mmap.mmap(-1, _TIME.size)  # shared with whoever is forked
+        self._seen = mmap.mmap(-1, _TIME.size + 1)  # shared with whoever is forked
 
     @property
     def seen_at(self) -> float:
@@ -26,6 +30,9 @@ class Wake:
 
     def ring(self) -> None:
         """Wake the sleeper, now or the next time it would sleep."""
+        if self._seen[_RUNG]:
+            return
+        self._seen[_RUNG] = True
         try:
             os.write(self._write, b"\0")
         except BlockingIOError:
@@ -37,4 +44,5 @@ class Wake:
         heard, _, _ = select.select([self._read], [], [], max(0.0, seconds))
         if heard:
             os.read(self._read, 65536)
+        self._seen[_RUNG] = False  # not before the pipe is empty; and where nobody rang, since one may have died between the two
         return bool(heard)

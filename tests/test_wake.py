@@ -1,0 +1,62 @@
+"""The bell: who rings wakes whoever sleeps, however many ring, and whatever became of them."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+
+import pytest
+
+from bridge.wake import Wake
+
+
+def test_a_ring_is_heard_now_or_the_next_time() -> None:
+    wake = Wake()
+    wake.ring()
+    assert wake.wait(10.0)
+    assert not wake.wait(0.0), "it was heard"
+    threading.Timer(0.02, wake.ring).start()
+    assert wake.wait(10.0)
+
+
+def test_many_rings_are_one_call_into_the_kernel_and_heard_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    wake, written, write = Wake(), [], os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or write(fd, data))
+    for _ in range(1000):
+        wake.ring()
+    assert (len(written), wake.wait(10.0), wake.wait(0.0)) == (1, True, False)
+    wake.ring()
+    assert (len(written), wake.wait(10.0)) == (2, True)
+
+
+def test_who_dies_in_the_middle_of_ringing_is_not_waited_for() -> None:
+    wake = Wake()
+    wake._seen[-1] = True  # rung, and nothing was written
+    wake.ring()
+    assert not wake.wait(0.01), "nobody wrote"
+    wake.ring()
+    assert wake.wait(10.0)
+
+
+def test_no_ring_is_lost_between_processes() -> None:
+    """The sleeper is slow, so that others ring at every moment of its turn; what they did before they rang it sees after it woke."""
+    wake, done, rings = Wake(), Wake(), 20_000
+    read, written = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for _ in range(rings):
+            os.write(written, b"x")  # the work
+            wake.ring()
+        done.ring()
+        os._exit(0)
+    seen, waited_in_vain = 0, 0
+    began = time.monotonic()
+    while seen < rings and time.monotonic() - began < 60:
+        waited_in_vain += not wake.wait(5.0)
+        while select.select([read], [], [], 0)[0]:
+            seen += len(os.read(read, 65536))
+    os.waitpid(child, 0)
+    assert (seen, waited_in_vain) == (rings, 0)
+    assert done.wait(0.0)
