@@ -27,11 +27,15 @@ NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is logged: from which level on, how much of a caller's address, as forms have it, and where; null: on stderr as it is then."""
+    """What is logged: from which level on, how much of a caller's address, as forms have it, and where; null: on stderr as it is then.
+
+    `for_people`: as lines for a terminal, not as JSON; null: where it is one then.
+    """
 
     level: int = logging.INFO
     addresses: str = "truncated"
     stream: TextIO | None = None
+    for_people: bool | None = None
 
 
 setup = Setup()  # of this process and those it forks; `configure` changes it
@@ -42,7 +46,7 @@ def configure(level: str, addresses: str = "truncated") -> None:
     global setup  # noqa: PLW0603 - the one thing of a process that all of its modules log by
     leave_libraries()
     logging.getLogger().addHandler(_Libraries(logging.WARNING))
-    setup = Setup(logging.getLevelNamesMapping()[level.upper()], addresses, sys.stderr)
+    setup = Setup(logging.getLevelNamesMapping()[level.upper()], addresses, sys.stderr, sys.stderr.isatty())
 
 
 class Logger:
@@ -87,7 +91,8 @@ class Logger:
             line["exception"] = told(error)
         stream = setup.stream or sys.stderr
         with suppress(OSError, ValueError):  # full, or closed
-            stream.write(_for_people(line) if stream.isatty() else _json(line))
+            for_people = stream.isatty() if setup.for_people is None else setup.for_people
+            stream.write(_for_people(line) if for_people else _json(line))
             stream.flush()
 
 
