@@ -12,11 +12,13 @@ from bridge.errors import ExpressionError
 from bridge.functions.signature import MAX_ITEMS, MAX_TEXT, Function, bounded
 from bridge.model import JSON
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 def encode(value: JSON) -> str:
     """Return `value` as compact JSON text, at most 1 MiB."""
     try:
-        return bounded(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+        return bounded(_ENCODER.encode(value))
     except (ValueError, TypeError, RecursionError):
         raise ExpressionError("a value that JSON cannot carry") from None
 
