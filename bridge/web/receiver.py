@@ -16,6 +16,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from bridge.logs import get_logger
 from bridge.parent import listen
 from bridge.web.balance import Balance
+from bridge.web.connection import Listener
 from bridge.web.intake import cut_off_late, reading
 
 log = get_logger()
@@ -31,6 +32,7 @@ NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is und
 _DEFER = getattr(gthread, "_DEFER", None)  # not every gunicorn that is allowed has it
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
 LAST_WORD = 1.0  # seconds that a connection which says nothing has for it when the end begins
+NOTICE = 0.9  # seconds between two signs of life for the parent, and two looks at who is late; the first once a second is in time
 HEAD_TIME = 10.0  # seconds from the first byte of a request to the end of its head; its body then has a time of its own
 
 
@@ -45,12 +47,11 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def accept(self, listener: Any) -> None:
         """Accept a connection, unless a receiver that holds fewer of them does so at once."""
-        if self.balance is None:
-            super().accept(listener)
-            return
-        self.balance.let_go_first()
-        super().accept(listener)
-        self.balance.tell(self.nr_conns)
+        if self.balance is not None:
+            self.balance.let_go_first()
+        super().accept(Listener(listener))
+        if self.balance is not None:
+            self.balance.tell(self.nr_conns)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin the end: who has a connection and says nothing has little time left to say something."""
@@ -125,11 +126,11 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             return
 
     def notify(self) -> None:
-        """The main loop comes by here at least once a second."""
-        super().notify()
+        """The main loop comes by here at least once a second, and after whatever it does."""
         if self.balance is not None:
             self.balance.tell(self.nr_conns)
         now = time.monotonic()
-        if now - self._looked > 1.0:
+        if now - self._looked > NOTICE:
             self._looked = now
+            super().notify()
             cut_off_late(now)

@@ -1,0 +1,69 @@
+"""A sender's connection tells the kernel how long it may wait when it may wait, and waits so long."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.web.connection import Connection, Listener
+
+Pair = tuple[Connection, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A connection that was accepted, and the sender's end of it."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sender:
+        ours, address = Listener(server).accept()
+        assert address == sender.getsockname()
+        with ours:
+            yield ours, sender
+
+
+def test_it_waits_as_long_as_it_was_told_last(pair: Pair) -> None:
+    ours, sender = pair
+    ours.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        ours.recv(10)
+    ours.settimeout(0.01)
+    with pytest.raises(TimeoutError):
+        ours.recv(10)
+    ours.setblocking(False)
+    ours.setblocking(True)
+    sender.sendall(b"late")
+    assert ours.recv(10) == b"late"
+
+
+def test_what_is_set_and_not_used_never_reaches_the_kernel(pair: Pair) -> None:
+    ours, _ = pair
+    for wait in (0.0, 5.0, 0.0, None):
+        ours.settimeout(wait)
+        assert ours.gettimeout() == wait
+        assert os.get_blocking(ours.fileno())
+    ours.settimeout(5.0)
+    ours.send(b"x")
+    assert not os.get_blocking(ours.fileno()), "a timeout is Python's own wait before a call that does not"
+    ours.setblocking(True)
+    ours.sendall(b"x")
+    assert os.get_blocking(ours.fileno())
+
+
+def test_a_sender_that_reads_nothing_is_not_waited_for_beyond_the_timeout(pair: Pair) -> None:
+    ours, _ = pair
+    ours.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        ours.sendall(b"x" * 64 * 1024 * 1024)
+
+
+def test_a_file_is_sent_whole(pair: Pair) -> None:
+    ours, sender = pair
+    ours.setblocking(True)
+    with tempfile.TemporaryFile() as file:
+        file.write(b"abc")
+        file.seek(0)
+        assert ours.sendfile(file) == 3
+    assert sender.recv(10) == b"abc"
