@@ -1,10 +1,11 @@
 """Beside others: signed events of GitHub's in, starts of a flow out, on the same stub and under the same load, in turn.
 
-    python bench/peers.py [--seconds 5] [--rounds 3] [--node-red FOLDER]
+    python bench/peers.py [--seconds 5] [--rounds 3] [--node-red FOLDER] [--n8n FOLDER [--node FILE]]
 
 adnanh/webhook runs curl for each event (`apt-get install webhook curl`); Node-RED checks the signature in a function and makes the call
-itself (`npm install --prefix FOLDER node-red`). Neither keeps anything on disk, knows a duplicate, validates a schema or counts runs; ours
-does all of that. Whoever is not there is left out. n8n is not measured here: it takes 27 to 32 a second, or some 120 tuned.
+itself (`npm install --prefix FOLDER node-red`). Neither keeps anything on disk. n8n (`npm install --prefix FOLDER n8n`, `--node` where
+it wants a newer one than `node` is) has a webhook, a crypto, an if and a request node, as it is when it is new, and keeps its executions in
+SQLite. None knows a duplicate, validates a schema or counts runs; ours does all of that. Whoever is not there is left out.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 
 import rig
@@ -40,6 +44,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--node-red", type=Path, metavar="FOLDER")
+    parser.add_argument("--n8n", type=Path, metavar="FOLDER")
+    parser.add_argument("--node", default="node", metavar="FILE", help="the node that n8n is run by")
     given = parser.parse_args()
     print(rig.machine())
     peers: dict[str, Peer] = {"flowbridge": ours}
@@ -47,6 +53,8 @@ def main() -> None:
         peers["adnanh/webhook and curl"] = webhook
     if given.node_red:
         peers["Node-RED"] = lambda path, port, stub: node_red(given.node_red, path, port, stub)
+    if given.n8n:
+        peers["n8n"] = lambda path, port, stub: n8n(given.n8n, given.node, path, port, stub)
     rates: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(given.rounds):
         for name, peer in peers.items():
@@ -115,6 +123,38 @@ def node_red(installed: Path, path: Path, port: int, stub: int) -> Iterator[obje
     program = installed / "node_modules" / "node-red" / "red.js"
     command = ["node", str(program), "--userDir", str(path), "--settings", str(path / "settings.js"), "--port", str(port)]
     with rig.process(command, f"http://127.0.0.1:{port}/up") as run:
+        yield run
+
+
+@contextlib.contextmanager
+def n8n(installed: Path, node: str, path: Path, port: int, stub: int) -> Iterator[object]:
+    fields = "event_id: $('in').item.json.headers['x-github-delivery'], title: $('in').item.json.body.issue.title"
+    signature = {"leftValue": "={{ 'sha256=' + $json.hmac }}", "rightValue": "={{ $json.headers['x-hub-signature-256'] }}",
+                 "operator": {"type": "string", "operation": "equals"}}  # fmt: skip
+    parts = {
+        "in": ("webhook", 2, {"httpMethod": "POST", "path": "github", "responseMode": "onReceived", "options": {"rawBody": True}}),
+        "check": ("crypto", 1, {"action": "hmac", "binaryData": True, "type": "SHA256", "dataPropertyName": "hmac",
+                                "secret": rig.SECRET, "encoding": "hex"}),
+        "same": ("if", 2, {"conditions": {"combinator": "and", "conditions": [signature]}}),
+        "start": ("httpRequest", 4.2, {"method": "POST", "url": f"http://127.0.0.1:{stub}/start", "sendBody": True,
+                                       "specifyBody": "json", "jsonBody": f"={{{{ JSON.stringify({{{fields}}}) }}}}"}),
+        "up": ("webhook", 2, {"path": "up", "responseMode": "onReceived"}),
+    }  # fmt: skip
+    nodes = [
+        {"id": name, "name": name, "type": f"n8n-nodes-base.{kind}", "typeVersion": version, "position": [0, 0], "parameters": parameters,
+         "webhookId": parameters.get("path")}
+        for name, (kind, version, parameters) in parts.items()
+    ]  # fmt: skip
+    then = {one: {"main": [[{"node": other, "type": "main", "index": 0}]]} for one, other in pairwise(["in", "check", "same", "start"])}
+    workflow = {"id": "bench", "name": "bench", "nodes": nodes, "connections": then, "settings": {"executionOrder": "v1"}, "active": False}
+    (path / "workflow.json").write_text(json.dumps(workflow))
+    program = [node, str(installed / "node_modules" / "n8n" / "bin" / "n8n")]
+    environ = {"N8N_USER_FOLDER": str(path), "N8N_PORT": str(port), "N8N_LISTEN_ADDRESS": "127.0.0.1", "N8N_ENDPOINT_WEBHOOK": "hooks",
+               "N8N_DIAGNOSTICS_ENABLED": "false", "N8N_VERSION_NOTIFICATIONS_ENABLED": "false", "N8N_LOG_LEVEL": "error"}  # fmt: skip
+    for command in (["import:workflow", f"--input={path / 'workflow.json'}"], ["publish:workflow", "--id=bench"]):
+        subprocess.run([*program, *command], env={**os.environ, **environ}, check=True, capture_output=True)
+    with rig.process([*program, "start"], f"http://127.0.0.1:{port}/healthz/readiness", patience=90.0, **environ) as run:
+        rig.wait_for(f"http://127.0.0.1:{port}/hooks/up", 30.0)  # it says that it is ready, and then makes its webhooks known
         yield run
 
 

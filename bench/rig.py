@@ -180,12 +180,12 @@ def postgres(path: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def process(command: list[str], url: str, **environ: str) -> Iterator[subprocess.Popen]:
-    """Run a server until the end of the block; give it once `url` answers 200."""
+def process(command: list[str], url: str, patience: float = 15.0, **environ: str) -> Iterator[subprocess.Popen]:
+    """Run a server until the end of the block; give it once `url` answers 200, within `patience` seconds."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env={**os.environ, **environ}, start_new_session=True, **quiet) as run:
         try:
-            wait_for(url)
+            wait_for(url, patience)
             yield run
         finally:
             run.send_signal(signal.SIGTERM)
