@@ -185,8 +185,8 @@ class Adapter(HTTPAdapter):
         """Return the pool of the URL's host; requests would look for a proxy, and make a key of all that it may be asked for."""
         if proxies:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
-        parts = urlsplit(request.url or "")
-        return self.poolmanager.connection_from_host(parts.hostname, parts.port, parts.scheme)
+        host, _ = self.build_connection_pool_key_attributes(request)
+        return self.poolmanager.connection_from_host(**host)
 
     def build_connection_pool_key_attributes(self, request: PreparedRequest, *_: Any) -> Any:
         parts = urlsplit(request.url or "")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import certifi
 import urllib3.exceptions as failure
 from requests import PreparedRequest, RequestException
+from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse
 
 from bridge.connections import Adapter, TLSSocket, progress
@@ -91,8 +92,9 @@ def _prepare(call: Call) -> PreparedRequest:
     """Return the call as requests has it, without the parsing that its `prepare` would do again on a finished URL."""
     request = PreparedRequest()
     request.method, request.url, request.body = call.method, call.url, call.body or None
-    length = {"Content-Length": str(len(call.body))} if call.body else {}
-    request.headers = {**call.headers, **length}  # type: ignore[assignment]  # it is only gone through, and asked for that name
+    request.headers = CaseInsensitiveDict(call.headers)
+    if call.body:
+        request.headers["Content-Length"] = str(len(call.body))
     return request
 
 

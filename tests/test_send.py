@@ -386,3 +386,15 @@ def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
     answer = sender.send(post("http://flows.example/start?a=1"), 60)
     assert isinstance(answer, Answer) and answer.status == 200
     assert server.received[0].headers["host"] == "flows.example"
+
+
+def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(sender: Sender) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        call = post(f"http://127.0.0.1:{server.getsockname()[1]}/start", **{"X-One": "1", "x-one": "2"})
+        sending, request = pool.submit(sender.send, call, 60), b""
+        with server.accept()[0] as sock:
+            while not request.endswith(BODY):
+                request += sock.recv(65536)
+            sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        assert isinstance(sending.result(), Answer)
+    assert [line for line in request.lower().split(b"\r\n") if line.startswith(b"x-one")] == [b"x-one: 2"]
