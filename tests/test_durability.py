@@ -1,0 +1,475 @@
+"""What is acknowledged is on disk: commits and files are synced before anybody hears of them, and a sync that fails is an error for all.
+
+Syncs are made to fail by the kernel (`failing_syncs`): work that returns in spite of that did not wait for one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from failing_syncs import refuse_syncs, without_syncs
+from forms import MULTIPART, multipart, part
+from serving import SECRET, github, until
+from sqlalchemy import Connection, insert, text
+from sqlalchemy.exc import IntegrityError
+
+from bridge.blobs import Blobs, sync
+from bridge.config import load
+from bridge.errors import StoreError
+from bridge.sealing import Sealer
+from bridge.settings import load_settings
+from bridge.store import events, group, submissions, tables
+from bridge.store.database import Database
+from bridge.web.app import create_app
+
+ROUTES = """
+version: 1
+sources:
+  github: {provider: github, secret: "${env:GITHUB_SECRET}"}
+  jobs: {provider: form, rate: 1000/min and 1000/min per address, files: {types: any}}
+routes:
+  - {name: everything, on: github, inputs: {body: "${body}"}, flow: local/echo}
+platforms:
+  local: {type: local}
+"""
+
+
+def note(name: str) -> Callable[[Connection], int]:
+    """Return work that writes a row of this name."""
+    return lambda connection: connection.execute(insert(tables.config).values(hash=name, canonical="{}", seen_at=NOW)).rowcount
+
+
+def noted(database: Database) -> list[str]:
+    """The names on disk, as another process reads them."""
+    with closing(sqlite3.connect(database.path)) as connection:
+        return [row[0] for row in connection.execute("SELECT hash FROM config ORDER BY hash")]
+
+
+def add(database: Database, name: str) -> events.Added:
+    event = make_event(name)
+    return events.add(database, event, [make_delivery(event)], lambda *_: [])
+
+
+def added(database: Database) -> list[str]:
+    with closing(sqlite3.connect(database.path)) as connection:
+        return [row[0] for row in connection.execute("SELECT provider_id FROM event ORDER BY provider_id")]
+
+
+# -- commits on SQLite
+
+PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: a commit is synced before it returns
+    "foreign_keys": 1,
+    "secure_delete": 1,
+    "journal_size_limit": 64 * 1024 * 1024,
+    "wal_autocheckpoint": 400,
+    "cache_size": -4096,
+    "busy_timeout": 10_000,
+}
+
+
+@pytest.mark.parametrize("way", ["write", "append", "read", "at length", "in a thread of its own"])
+def test_every_connection_syncs_its_commits(sqlite: Database, way: str) -> None:
+    def asked(connection: Connection) -> dict[str, Any]:
+        return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
+
+    if way == "write":
+        found = sqlite.write(asked)
+    elif way == "append":
+        add(sqlite, "1")
+        assert sqlite._group is not None and sqlite._group._connection is not None
+        found = asked(sqlite._group._connection)
+    elif way == "read":
+        with sqlite.read() as connection, sqlite.read() as another:
+            found = asked(another)
+            assert asked(connection) == found
+    elif way == "at length":
+        with sqlite.at_length() as connection:
+            found = asked(connection)
+    else:
+        answers: list[dict[str, Any]] = []
+        thread = threading.Thread(target=lambda: answers.append(sqlite.write(asked)))
+        thread.start()
+        thread.join()
+        [found] = answers
+    assert found == PRAGMAS
+
+
+def write(database: Database, name: str) -> None:
+    database.write(note(name))
+
+
+def write_at_length(database: Database, name: str) -> None:
+    with database.at_length() as connection:
+        note(name)(connection)
+
+
+@pytest.mark.parametrize("writing", [write, write_at_length])
+def test_a_commit_that_cannot_be_synced_is_an_error_and_the_next_one_works(sqlite: Database, writing: Any) -> None:
+    """The write-ahead log has its header by then: this commit is one of many, which is all that `synchronous = NORMAL` would not sync."""
+    write(sqlite, "before")
+    with pytest.raises(Exception, match="disk I/O error"):
+        without_syncs(lambda: writing(sqlite, "lost"))
+    write(sqlite, "next")
+    add(sqlite, "1")
+    assert "before" in noted(sqlite) and "next" in noted(sqlite) and added(sqlite) == ["1"]
+    with closing(sqlite3.connect(sqlite.path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_an_event_that_cannot_be_synced_is_an_error_and_the_next_one_is_kept(sqlite: Database) -> None:
+    add(sqlite, "before")
+    with pytest.raises(StoreError, match="disk I/O error"):
+        without_syncs(lambda: add(sqlite, "lost"))
+    add(sqlite, "next")
+    assert {"before", "next"} <= set(added(sqlite))
+
+
+def test_a_webhook_is_acknowledged_only_after_its_commit_was_synced(sqlite: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    settings = load_settings({"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40})
+    config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
+    rung: list[int] = []
+    app = create_app(settings, lambda: config, sqlite, lambda: rung.append(1))
+
+    def post() -> tuple[int, Any]:
+        body = b'{"action":"opened"}'
+        answer = app.test_client().post("/hooks/github", data=body, headers=github(body))
+        return answer.status_code, answer.json
+
+    assert post()[0] == 202
+    status, said = without_syncs(post)
+    assert (status, said["error"], len(rung)) == (503, "store_failed", 1)
+    assert post()[0] == 202
+
+
+def test_a_form_is_accepted_only_after_its_files_were_synced(sqlite: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event comes last: it says that its files are there."""
+    (folder / "routes.yaml").write_text(ROUTES)
+    settings = load_settings({"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40})
+    config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
+    order: list[str] = []
+    keep, submit = Blobs.keep, submissions.add
+    monkeypatch.setattr(Blobs, "keep", lambda blobs, data: (keep(blobs, data), order.append(f"file of {len(data)} bytes"))[0])
+    monkeypatch.setattr(submissions, "add", lambda *given: (order.append("event"), submit(*given))[1])
+    app = create_app(settings, lambda: config, sqlite, lambda: None)
+
+    def post(*contents: bytes) -> int:
+        parts = [part("name", b"Ada"), *(part(f"file{place}", one, "a.bin") for place, one in enumerate(contents))]
+        headers = {"Content-Type": MULTIPART, "Accept": "application/json"}
+        answer = app.test_client().post("/hooks/jobs", data=multipart(*parts), headers=headers)
+        return answer.status_code
+
+    assert post(b"a" * 100, b"b" * 200) in (200, 202)
+    assert order == ["file of 100 bytes", "file of 200 bytes", "event"]
+    assert without_syncs(lambda: post(b"c" * 300)) == 503
+    assert order[3:] == [], "neither the file nor the event was kept"
+    assert post(b"c" * 300) in (200, 202)
+
+
+# -- those who share a commit
+
+
+class Batch:
+    """Work of several threads that shares one commit: the first is held up until the others wait behind it."""
+
+    def __init__(self, database: Database) -> None:
+        assert database._group is not None
+        self.database, self.group = database, database._group
+        self.answers: dict[str, Any] = {}
+        self._threads: list[threading.Thread] = []
+        self._go = threading.Event()
+
+    def begin(self, name: str, work: Callable[[], Any], before: Callable[[], None] = lambda: None) -> None:
+        def run() -> None:
+            try:
+                before()
+                self.answers[name] = work()
+            except BaseException as error:
+                self.answers[name] = error
+
+        self._threads.append(threading.Thread(target=run))
+        self._threads[-1].start()
+
+    def hold_up(self) -> None:
+        """Have another process hold the lock of the commits until `release`: whoever leads waits, and others join its batch."""
+        with_lock, go = threading.Event(), self._go
+
+        def run() -> None:
+            from bridge.store.database import locked
+
+            with locked(self.database.path, "lock"):
+                with_lock.set()
+                assert go.wait(60)
+
+        self._threads.append(threading.Thread(target=run))
+        self._threads[-1].start()
+        assert with_lock.wait(60)
+
+    def wait_for(self, count: int) -> None:
+        until(lambda: len(self.group._pending) == count, what=f"{count} that wait")
+
+    def release(self) -> dict[str, Any]:
+        self._go.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a caller waits for ever"
+        return self.answers
+
+
+def test_a_commit_that_fails_fails_everybody_in_it(sqlite: Database) -> None:
+    """The leader's sync fails: none of those whose rows were in the same commit may believe that they are on disk."""
+    write(sqlite, "before")
+    batch = Batch(sqlite)
+    batch.hold_up()
+    batch.begin("leader", lambda: write(sqlite, "leader"), refuse_syncs)
+    batch.wait_for(1)
+    batch.begin("second", lambda: write(sqlite, "second"))
+    batch.wait_for(2)
+    batch.begin("third", lambda: add(sqlite, "third"))
+    batch.wait_for(3)
+    answers = batch.release()
+    assert {name: type(answer) for name, answer in answers.items()} == dict.fromkeys(("leader", "second", "third"), StoreError)
+    assert {str(answer) for answer in answers.values()} == {"OperationalError: disk I/O error"}
+    write(sqlite, "next")
+    assert "next" in noted(sqlite)
+
+
+def test_events_that_share_a_statement_fail_together(sqlite: Database) -> None:
+    """The same for the shorter way of those that only add rows."""
+    add(sqlite, "before")
+    batch = Batch(sqlite)
+    batch.hold_up()
+    batch.begin("leader", lambda: add(sqlite, "leader"), refuse_syncs)
+    batch.wait_for(1)
+    for count, name in enumerate(("second", "third"), start=2):
+        batch.begin(name, lambda name=name: add(sqlite, name))  # type: ignore[misc]
+        batch.wait_for(count)
+    answers = batch.release()
+    assert {name: type(answer) for name, answer in answers.items()} == dict.fromkeys(("leader", "second", "third"), StoreError)
+    add(sqlite, "next")
+    assert "next" in added(sqlite)
+
+
+def test_each_of_a_batch_gets_its_own_value(sqlite: Database) -> None:
+    batch = Batch(sqlite)
+    batch.hold_up()
+    for count in range(1, 4):
+        batch.begin(f"work {count}", lambda count=count: sqlite.write(lambda _: count))  # type: ignore[misc]
+        batch.wait_for(count)
+    known = make_event("1")
+    batch.begin("new", lambda: events.add(sqlite, known, [], lambda *_: []))
+    batch.wait_for(4)
+    batch.begin("copy", lambda: events.add(sqlite, make_event("1"), [make_delivery(known)], lambda *_: []))
+    batch.wait_for(5)
+    answers = batch.release()
+    assert [answers[f"work {count}"] for count in range(1, 4)] == [1, 2, 3]
+    assert (answers["new"].event_id, answers["copy"].event_id) == (known.id, known.id)
+    with closing(sqlite3.connect(sqlite.path)) as connection:
+        assert connection.execute("SELECT duplicates FROM event").fetchall() == [(1,)]
+
+
+def test_a_row_that_breaks_a_rule_fails_its_own_caller(sqlite: Database) -> None:
+    """Of the events that share a statement each is tried by itself where one is bad; of the work of a batch a savepoint is undone."""
+    good, bad, work = make_event("good"), make_event("bad"), make_event("work")
+    batch = Batch(sqlite)
+    batch.hold_up()
+    broken = make_delivery(bad, id="dlv_same")
+    for count, (name, event, delivery) in enumerate((("good", good, make_delivery(good, id="dlv_same")), ("bad", bad, broken)), start=1):
+        batch.begin(name, lambda event=event, delivery=delivery: events.add(sqlite, event, [delivery], lambda *_: []))  # type: ignore[misc]
+        batch.wait_for(count)
+    answers = batch.release()
+    assert answers["good"].event_id == good.id and isinstance(answers["bad"], sqlite3.IntegrityError | IntegrityError)
+    assert added(sqlite) == ["good"]
+
+    def half(connection: Connection) -> None:
+        note("half")(connection)
+        note("half")(connection)
+
+    batch = Batch(sqlite)
+    batch.hold_up()
+    batch.begin("half", lambda: sqlite.write(half))
+    batch.wait_for(1)
+    batch.begin("whole", lambda: write(sqlite, "whole"))
+    batch.wait_for(2)
+    batch.begin("bad", lambda: events.add(sqlite, bad, [broken], lambda *_: []))
+    batch.wait_for(3)
+    batch.begin("event", lambda: events.add(sqlite, work, [], lambda *_: []))
+    batch.wait_for(4)
+    answers = batch.release()
+    assert isinstance(answers["half"], IntegrityError) and isinstance(answers["bad"], sqlite3.IntegrityError | IntegrityError)
+    assert answers["event"].event_id == work.id and noted(sqlite) == ["whole"] and added(sqlite) == ["good", "work"]
+
+
+def test_a_write_after_a_failed_commit_is_on_disk(sqlite: Database) -> None:
+    """A transaction that stayed open would take the next rows in, and nobody would ever commit them."""
+
+    def broken(connection: Connection) -> None:
+        note("broken")(connection)
+        connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)")
+
+    with pytest.raises(StoreError):
+        sqlite.write(broken)
+    add(sqlite, "1")
+    assert (added(sqlite), noted(sqlite)) == (["1"], [])
+    write(sqlite, "next")
+    assert noted(sqlite) == ["next"]
+
+
+def test_a_commit_whose_turn_cannot_be_taken_fails_and_the_next_one_works(sqlite: Database) -> None:
+    """The file of the turns cannot be opened, so that the batch is still empty when it fails."""
+    lock = sqlite.path.with_name(sqlite.path.name + ".lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(StoreError, match="IsADirectoryError"):
+        write(sqlite, "1")
+    lock.rmdir()
+    write(sqlite, "2")
+    assert noted(sqlite) == ["2"]
+
+
+def test_those_beyond_a_batch_go_with_the_next_one(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that fails takes only its own batch with it, and whoever comes next leads."""
+    monkeypatch.setattr(group, "BATCH", 2)
+    write(sqlite, "before")
+    batch = Batch(sqlite)
+    batch.hold_up()
+    batch.begin("1", lambda: write(sqlite, "1"), refuse_syncs)
+    batch.wait_for(1)
+    for count in range(2, 6):
+        batch.begin(str(count), lambda count=count: write(sqlite, str(count)))  # type: ignore[misc]
+        batch.wait_for(count)
+    answers = batch.release()
+    assert [type(answers[name]) for name in "12345"] == [StoreError, StoreError, type(None), type(None), type(None)]
+    assert {"3", "4", "5"} <= set(noted(sqlite))
+
+
+def test_many_items_fill_a_batch_however_few_callers_bring_them(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement takes so many parameters and no more."""
+    monkeypatch.setattr(group, "ROWS", 4)
+    sizes: list[int] = []
+    transact = group._transact
+
+    def transact_and_count(jobs: list[Any], *given: Any) -> None:
+        sizes.append(sum(job.size for job in jobs))
+        transact(jobs, *given)
+
+    monkeypatch.setattr(group, "_transact", transact_and_count)
+    batch = Batch(sqlite)
+    batch.hold_up()
+    for count in range(1, 5):
+        many = [(make_event(f"{count} {number}"), []) for number in range(2)]
+        batch.begin(str(count), lambda many=many: events.add_all(sqlite, many, lambda *_: []))  # type: ignore[misc]
+        batch.wait_for(count)
+    batch.release()
+    assert sizes == [4, 4] and len(added(sqlite)) == 8
+
+
+def test_others_wait_while_a_batch_is_committed(sqlite: Database, new_sqlite: Callable[[Path], Database]) -> None:
+    """Two processes take turns by the lock beside the file: who holds it is not disturbed."""
+    other = Database(sqlite.url.render_as_string())
+    inside, go, over = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        note("slow")(connection)
+        inside.set()
+        assert go.wait(60)
+
+    first = threading.Thread(target=lambda: sqlite.write(slow))
+    first.start()
+    assert inside.wait(60)
+    second = threading.Thread(target=lambda: (write(other, "second"), over.set()))
+    second.start()
+    until(lambda: f" {os.getpid()} " in _waiting_for(sqlite), what="the other to wait for the lock")
+    assert not over.is_set()
+    go.set()
+    first.join(60)
+    second.join(60)
+    assert over.is_set() and noted(sqlite) == ["second", "slow"]
+    other.close()
+
+
+def _waiting_for(database: Database) -> str:
+    """The lines of /proc/locks of those who wait for the lock beside the file."""
+    inode = database.path.with_name(database.path.name + ".lock").stat().st_ino
+    return "\n".join(line for line in Path("/proc/locks").read_text().splitlines() if "->" in line and f":{inode} " in line)
+
+
+# -- PostgreSQL
+
+
+def test_on_postgresql_a_commit_waits_for_the_disk_too(postgresql: Database) -> None:
+    asked = text("SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('transaction_isolation')")
+    ask = lambda connection: tuple(connection.execute(asked).one())  # noqa: E731
+    assert postgresql.write(ask) == ("on", "on", "read committed")
+    with postgresql.read() as connection:
+        assert ask(connection) == ("on", "on", "repeatable read")
+    with postgresql.at_length() as connection:
+        assert ask(connection) == ("on", "on", "read committed")
+
+
+# -- blobs
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
+    """What is synced and renamed, in order: the path, and the bytes that it has by then."""
+    done: list[tuple[str, Path, int]] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def noting_fsync(descriptor: int) -> None:
+        path, known = Path(f"/proc/self/fd/{descriptor}").readlink(), os.fstat(descriptor)
+        fsync(descriptor)
+        done.append(("sync", path, 0 if path.is_dir() else known.st_size))
+
+    def noting_rename(path: Path, target: Path) -> Path:
+        done.append(("rename", target, path.stat().st_size))
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(Path, "rename", noting_rename)
+    return done
+
+
+SEALERS = pytest.mark.parametrize("sealer", [Sealer(), Sealer(("k" * 43 + "=",))], ids=["in clear", "sealed"])
+
+
+@SEALERS
+def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(tmp_path: Path, sealer: Sealer, synced: list[Any]) -> None:
+    blobs = Blobs(tmp_path / "data" / "blobs", sealer)
+    path = blobs.path(blobs.keep(b"x" * 5000))
+    size = path.stat().st_size
+    (_, draft, _), *_ = synced
+    assert draft.parent == path.parent and draft.name.startswith(f"{path.name}.")
+    folders = [("sync", folder, 0) for folder in (path.parent, blobs.folder, blobs.folder.parent)]
+    assert synced == [("sync", draft, size), ("rename", path, size), *folders]
+
+
+def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(tmp_path: Path, synced: list[Any]) -> None:
+    """Who has written it may have been about to sync them, and may have died since."""
+    blobs = Blobs(tmp_path / "blobs")
+    path = blobs.path(blobs.keep(b"x"))
+    synced.clear()
+    blobs.keep(b"x")
+    assert synced == [("sync", folder, 0) for folder in (path.parent, blobs.folder, tmp_path)]
+
+
+def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path / "blobs")
+    with pytest.raises(OSError, match="Input/output error"):
+        without_syncs(lambda: blobs.keep(b"x"))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "not even half of it"
+    with pytest.raises(OSError, match="Input/output error"):
+        without_syncs(lambda: sync(tmp_path))
+    blobs.keep(b"x")
+    with pytest.raises(OSError, match="Input/output error"):
+        without_syncs(lambda: blobs.keep(b"x"))
