@@ -104,6 +104,12 @@ def test_every_connection_syncs_its_commits(sqlite: Database, way: str) -> None:
     assert found == PRAGMAS
 
 
+def test_a_new_file_is_written_by_way_of_a_log(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    assert database.write(lambda connection: connection.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
+    database.close()
+
+
 def write(database: Database, name: str) -> None:
     database.write(note(name))
 
@@ -440,13 +446,13 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
     return done
 
 
-SEALERS = pytest.mark.parametrize("sealer", [Sealer(), Sealer(("k" * 43 + "=",))], ids=["in clear", "sealed"])
-
-
-@SEALERS
-def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(tmp_path: Path, sealer: Sealer, synced: list[Any]) -> None:
+@pytest.mark.parametrize("length", [5, 50_000], ids=["less than a buffer", "more"])
+@pytest.mark.parametrize("sealer", [Sealer(), Sealer(("k" * 43 + "=",))], ids=["in clear", "sealed"])
+def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(
+    tmp_path: Path, sealer: Sealer, length: int, synced: list[Any]
+) -> None:
     blobs = Blobs(tmp_path / "data" / "blobs", sealer)
-    path = blobs.path(blobs.keep(b"x" * 5000))
+    path = blobs.path(blobs.keep(b"x" * length))
     size = path.stat().st_size
     (_, draft, _), *_ = synced
     assert draft.parent == path.parent and draft.name.startswith(f"{path.name}.")
