@@ -404,6 +404,119 @@ def test_others_wait_while_a_batch_is_committed(sqlite: Database, new_sqlite: Ca
     other.close()
 
 
+def test_who_writes_holds_the_write_lock_from_the_first_moment(sqlite: Database) -> None:
+    """Work that reads before it writes would else fail where a process that takes no turns, such as a backup, has written meanwhile."""
+    write(sqlite, "before")
+
+    def read_only(connection: Connection) -> None:
+        assert connection.execute(text("SELECT count(*) FROM config")).scalar() == 1
+        with (
+            closing(sqlite3.connect(sqlite.path, timeout=0, isolation_level=None)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+
+    sqlite.write(read_only)
+    with sqlite.at_length() as connection:
+        read_only(connection)
+
+
+@pytest.mark.parametrize("long_one_first", [True, False])
+def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_first: bool) -> None:
+    """Who waits for the lock beside the file waits for as long as it takes; SQLite itself would say after a while that it is busy."""
+    other = Database(sqlite.url.render_as_string())
+    inside, go = threading.Event(), threading.Event()
+
+    def held(connection: Connection, name: str) -> None:
+        note(name)(connection)
+        inside.set()
+        assert go.wait(60)
+
+    def long_one(first: bool) -> None:
+        with other.at_length() as connection:
+            held(connection, "long") if first else note("long")(connection)
+
+    works = [lambda: long_one(long_one_first), lambda: sqlite.write(note("short") if long_one_first else lambda c: held(c, "short"))]
+    threads = [threading.Thread(target=work) for work in (works if long_one_first else works[::-1])]
+    threads[0].start()
+    assert inside.wait(60)
+    threads[1].start()
+    until(lambda: _waiting_for(sqlite), what="the other to wait for the lock")
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    assert noted(sqlite) == ["long", "short"]
+    other.close()
+
+
+def test_long_work_that_fails_leaves_nothing_behind(sqlite: Database) -> None:
+    with pytest.raises(LookupError), sqlite.at_length() as connection:
+        note("half")(connection)
+        raise LookupError
+    write(sqlite, "next")
+    with sqlite.at_length() as connection:
+        note("whole")(connection)
+    assert noted(sqlite) == ["next", "whole"]
+
+
+class Stop(BaseException):
+    """As an interrupt from the keyboard, or the end of an interpreter."""
+
+
+def test_a_leader_that_is_interrupted_fails_its_batch_and_leaves_the_lead(sqlite: Database) -> None:
+    def interrupted(_: Connection) -> None:
+        raise Stop
+
+    batch = Batch(sqlite)
+    batch.hold_up()
+    batch.begin("leader", lambda: sqlite.write(interrupted))
+    batch.wait_for(1)
+    batch.begin("second", lambda: write(sqlite, "second"))
+    batch.wait_for(2)
+    answers = batch.release()
+    assert (type(answers["leader"]), type(answers["second"])) == (Stop, StoreError)
+    write(sqlite, "next")
+    assert noted(sqlite) == ["next"]
+
+
+def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection(sqlite: Database) -> None:
+    write(sqlite, "before")
+    assert sqlite._group is not None
+    connection = sqlite._group._connection
+
+    def fails(connection: Connection) -> None:
+        note("half")(connection)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        sqlite.write(fails)
+    with pytest.raises(IntegrityError):
+        write(sqlite, "before")
+    assert sqlite._group._connection is connection
+    with pytest.raises(StoreError):
+        sqlite.write(lambda c: c.exec_driver_sql("SELECT 1 FROM no_such_table"))
+    assert sqlite._group._connection is None, "whatever the database fails with, nothing of it is used again"
+    write(sqlite, "next")
+    assert noted(sqlite) == ["before", "next"]
+
+
+def test_a_store_that_is_closed_leaves_nothing_open(sqlite: Database) -> None:
+    write(sqlite, "1")
+    mine = lambda: [one for one in Path("/proc/self/fd").iterdir() if str(_target(one)).startswith(str(sqlite.path))]  # noqa: E731
+    assert str(sqlite.path) + ".lock" in [str(_target(one)) for one in mine()]
+    sqlite.close()
+    assert mine() == []
+    with pytest.raises(StoreError):
+        sqlite.write(lambda connection: connection.exec_driver_sql("SELECT 1 FROM no_such_table"))
+
+
+def _target(link: Path) -> Path | None:
+    try:
+        return link.readlink()
+    except OSError:
+        return None
+
+
 def _waiting_for(database: Database) -> str:
     """The lines of /proc/locks of those who wait for the lock beside the file."""
     inode = database.path.with_name(database.path.name + ".lock").stat().st_ino
@@ -479,3 +592,59 @@ def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
     blobs.keep(b"x")
     with pytest.raises(OSError, match="Input/output error"):
         without_syncs(lambda: blobs.keep(b"x"))
+
+
+def test_nothing_is_deleted_while_somebody_keeps_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of what is kept may be empty still, and what is old may be the very file that is kept again."""
+    blobs, write_it = Blobs(tmp_path), Blobs._write
+    old = blobs.keep(b"old")
+    os.utime(blobs.path(old), (1000, 1000))
+    swept: list[tuple[int, int]] = []
+
+    def write_beside_a_sweep(self: Blobs, path: Path, data: bytes) -> None:
+        swept.append(blobs.sweep(set, 2000))
+        write_it(self, path, data)
+
+    monkeypatch.setattr(Blobs, "_write", write_beside_a_sweep)
+    blobs.keep(b"new")
+    assert (swept, blobs.read(old)) == ([(0, 0)], b"old")
+    assert blobs.sweep(set, 2000) == (1, 3)
+
+
+def test_what_was_kept_at_the_very_time_is_not_older(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    one = blobs.keep(b"x")
+    os.utime(blobs.path(one), (2000, 2000))
+    assert (blobs.sweep(set, 2000), blobs.discard({one}, 2000)) == ((0, 0), {one})
+    asked: list[int] = []
+    assert blobs.sweep(lambda: asked.append(1) or set(), 1000) == (0, 0) and asked == [], "nothing is old: nobody is asked"
+    assert blobs.sweep(lambda: asked.append(1) or {one}, 3000) == (0, 0) and asked == [1]
+
+
+def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
+    keys = ["a" * 43 + "=", "b" * 43 + "="]
+    old, both = Blobs(tmp_path, Sealer(keys[:1])), Blobs(tmp_path, Sealer(keys[::-1]))
+    digests = [old.keep(b"of the old key"), both.keep(b"of the new key"), Blobs(tmp_path).keep(b"in clear")]
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (1000, 1000))
+    assert both.sweep(lambda: set(digests), 2000) == (0, 0)
+    assert [both.read(one) for one in digests] == [b"of the old key", b"of the new key", b"in clear"]
+    assert [both.needs_resealing(one) for one in digests] == [True, False, True]
+    assert [both.reseal(one) for one in digests] == [True, False, True]
+    assert [both.is_sealed(both.path(one), one) for one in digests] == [True] * 3
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3, "the other copies are gone"
+    assert [both.read(one) for one in digests] == [b"of the old key", b"of the new key", b"in clear"]
+    assert [both.reseal(one, clear=True) for one in digests] == [True] * 3
+    assert [Blobs(tmp_path).read(one) for one in digests] == [b"of the old key", b"of the new key", b"in clear"]
+    assert list(both.keys()) == [None] * 3
+
+
+def test_a_sealed_file_that_was_changed_cannot_be_read(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path, Sealer(("k" * 43 + "=",)))
+    one = blobs.keep(b"what was said")
+    path = blobs.path(one)
+    assert path.name != one and b"said" not in path.read_bytes()
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    for reading in (blobs.read, blobs.open):
+        with pytest.raises(OSError, match="Errno 5"):
+            reading(one)
