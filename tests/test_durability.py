@@ -483,6 +483,8 @@ def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection
     write(sqlite, "before")
     assert sqlite._group is not None
     connection = sqlite._group._connection
+    assert connection is not None
+    raw: Any = connection.connection.driver_connection
 
     def fails(connection: Connection) -> None:
         note("half")(connection)
@@ -496,6 +498,8 @@ def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection
     with pytest.raises(StoreError):
         sqlite.write(lambda c: c.exec_driver_sql("SELECT 1 FROM no_such_table"))
     assert sqlite._group._connection is None, "whatever the database fails with, nothing of it is used again"
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        raw.execute("SELECT 1")
     write(sqlite, "next")
     assert noted(sqlite) == ["before", "next"]
 
