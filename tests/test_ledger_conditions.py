@@ -785,7 +785,10 @@ def test_a_run_that_is_over_is_extended_by_nobody(database: Database) -> None:
 @pytest.mark.parametrize("name", UNFINISHED)
 def test_what_is_needed_is_neither_counted_as_old_nor_free(database: Database, name: str) -> None:
     """Each of the two looks says so by itself: that of the reader, and the one just before the rows are taken out."""
-    event, _ = old_event(database, **UNFINISHED[name])  # type: ignore[arg-type]
+    event, needed = old_event(database, **UNFINISHED[name])  # type: ignore[arg-type]
+    stands = row(database, tables.delivery, id=needed.id)
+    assert {column: stands[column] for column in UNFINISHED[name]} == UNFINISHED[name]
+    assert bool(stands["holds_key"]) is (name == "the head of its line")
     gone, _ = old_event(database)
     old = Pruning(database, CONFIG, NOW)
     assert [(one["kind"], one["rows"]) for one in pruning.count(old) if one["kind"] == "events"] == [("events", 1)]

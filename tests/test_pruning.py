@@ -107,7 +107,7 @@ UNFINISHED: dict[str, dict[str, object]] = {
     "blocked": {"status": "blocked", "finished_at": None, "order_key": "k"},
     "followed": {"poll_at": NOW, "finished_at": None, "delivered_at": OLD},
     "in a slot": {"slot": True},
-    "the head of its line": {"status": "dead", "order_key": "k", "holds_key": True, "order_blocks": True},
+    "the head of its line": {"status": "dead", "order_key": "k", "order_blocks": True},  # it becomes that by coming in
     "ended lately": {"finished_at": NOW - 3 * DAY},
     "delivered lately": {"finished_at": None, "delivered_at": NOW - 3 * DAY},
     "replayed lately": {"status": "cancelled", "finished_at": None, "created_at": NOW - 3 * DAY},
