@@ -56,6 +56,21 @@ def pytest_unconfigure() -> None:
     forking.end()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Set the defaults of pytest-xdist: several processes, a file stays in one of them, in the order given here.
+
+    They are not in setup.cfg's `addopts`, since pytest refuses options that it does not know. Without pytest-xdist all tests run in this
+    process.
+    """
+    if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
+        if config.option.numprocesses is None:
+            config.option.numprocesses = "auto"
+        if config.option.dist == "no":
+            config.option.dist, config.option.loadscopereorder = "loadfile", False
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in several processes: twice as many as there are cores, since many tests wait.
 
