@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import cache
@@ -220,17 +219,6 @@ def new_postgres_database(server: str, template: str = "template1") -> str:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
-def computing(work: Callable[[], object]) -> float:
-    """The seconds of the processor that some work takes: the least of three times, as a machine may charge it for what others did."""
-
-    def once() -> float:
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-
-    return min(once() for _ in range(3))
 
 
 def put(database: Database, delivery_id: str, **columns: object) -> None:

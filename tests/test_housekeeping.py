@@ -57,12 +57,12 @@ def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(postgres
     def stand_still(connection: Connection) -> None:
         alone(connection, Lock.COUNT_SLOTS)
         counting.set()
-        assert done.wait(30)
+        assert done.wait(60)
         connection.execute(text("SELECT 1"))
 
     with ThreadPoolExecutor(1) as pool:
         hung = pool.submit(postgresql.write, stand_still)
-        assert counting.wait(30)
+        assert counting.wait(60)
         postgresql.write(lambda connection: alone(connection, Lock.COUNT_SLOTS))
         done.set()
         with pytest.raises(StoreError, match=r"idle-in-transaction timeout|connection"):
