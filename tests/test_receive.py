@@ -24,6 +24,7 @@ from bridge.model import Delivery, Event, Request, Status
 from bridge.providers import Batch, Handshake, Probe, Reply
 from bridge.receive import PLANNING_FAILED, Received, receive, replan
 from bridge.routes import Config, Source
+from bridge.signatures import Secret
 
 SECRET = "It's a Secret to Everybody"
 TOKEN = "a-long-random-token-of-ours"
@@ -47,6 +48,7 @@ sources:
     provider: form
     schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, age: {type: integer, minimum: 0}}}
   bare: {provider: form}
+  jobs: {provider: form, files: {types: [pdf]}}
 routes:
   - name: triage
     on: github issues
@@ -342,6 +344,18 @@ def test_a_test_of_the_url_may_come_by_another_method_and_sees_the_secrets(bench
     assert bench.store == Store()
 
 
+def test_an_expired_secret_answers_no_test_of_the_url(bench: Bench) -> None:
+    def tell(probe: Probe) -> Reply:
+        return Reply(body=" ".join(probe.secrets).encode())
+
+    known = bench.config.sources["github"]
+    held = (Secret("expired", NOW - 1), Secret("ends-now", NOW), Secret("live", NOW + 1), Secret("lasting"))
+    source = replace(known, secrets=held, provider=replace(known.provider, handshakes=(Handshake(tell, signed=False),)))
+    request = Request(method="POST", path="/hooks/github", headers={}, body=b"{}")
+    received = receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    assert received.reply.body == b"live lasting"
+
+
 def test_slacks_test_of_the_url_is_answered_once_it_is_verified_and_not_kept(bench: Bench) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
     received = bench.post("slack", body)
@@ -478,6 +492,26 @@ def test_a_form_with_a_file_is_415(bench: Bench) -> None:
         bench.post("bare", body, {"content-type": "multipart/form-data; boundary=b"})
     assert refused.value.status == 415
     assert bench.store == Store()
+
+
+def test_the_files_of_a_form_are_kept_before_its_event(bench: Bench) -> None:
+    steps: list[str] = []
+
+    def keep_file(content: memoryview) -> str:
+        steps.append(f"file {bytes(content).decode()}")
+        return hashlib.sha256(content).hexdigest()
+
+    def keep(arrivals: Any, replanned: Callable[..., Any]) -> list[Kept]:
+        steps.append("event")
+        return bench.store.keep(arrivals, replanned)
+
+    parts = (f'--b\r\nContent-Disposition: form-data; name="cv"; filename="{n}.pdf"\r\n\r\n%PDF-{n}\r\n' for n in range(2))
+    request = Request(method="POST", path="/hooks/jobs", headers={"content-type": "multipart/form-data; boundary=b"},
+                      body="".join([*parts, "--b--\r\n"]).encode())  # fmt: skip
+    source = bench.config.sources["jobs"]
+    receive(request, source, bench.config, keep=keep, now=NOW, new_id=lambda: event_id(NOW), keep_file=keep_file)
+    assert steps == ["file %PDF-0", "file %PDF-1", "event"]
+    assert len(bench.store.events[0].files) == 2
 
 
 @pytest.mark.parametrize(
