@@ -144,11 +144,12 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
     assert MAX_IDLE < 5.0
 
 
-def test_what_is_left_of_an_answer_is_never_read_as_the_next(server: Misbehaving) -> None:
+@pytest.mark.parametrize("times", [2, 5000], ids=["in one packet", "in many"])
+def test_what_is_left_of_an_answer_is_never_read_as_the_next(server: Misbehaving, times: int) -> None:
     """The first answer is longer than is read of it, and what follows looks like answers."""
     forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
     sender = Sender(max_answer=len(forged) - 1)
-    url = server.script("/x", respond(200, forged * 5000), respond(200, b"real"))
+    url = server.script("/x", respond(200, forged * times), respond(200, b"real"))
     first, second = (sender.send(post(url), 60) for _ in range(2))
     assert isinstance(first, Answer) and first.truncated and isinstance(second, Answer)
     assert (second.body, second.truncated, server.connections) == (b"real", False, 2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from conftest import make_delivery, make_event
 from servers import FakePlatform
-from serving import until
+from serving import is_alive, until
 from sqlalchemy import select, update
-from test_worker import LOCAL, add, attempts, configured, get, gumloop, host_of, run_of, slots, start_run
+from test_worker import LOCAL, add, attempts, begun, configured, get, gumloop, host_of, run_of, slots, slow_flow, start_run
 
 from bridge import logs
 from bridge.errors import BridgeError, StoreError
@@ -729,8 +729,8 @@ def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
 
 
 @contextmanager
-def with_flows(database: Database, data: Path, **more: Any) -> Iterator[Hand]:
-    hand = Hand(database, configured(LOCAL), flows=READY, data=data, **more)
+def with_flows(database: Database, data: Path, flows: Mapping[str, Any] = READY) -> Iterator[Hand]:
+    hand = Hand(database, configured(LOCAL), flows=flows, data=data)
     try:
         yield hand
     finally:
@@ -747,9 +747,9 @@ def turns_until(hand: Hand, condition: Callable[[], object]) -> None:
 
 
 def test_a_run_that_another_worker_has_taken_over_is_left_to_it(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
-    with with_flows(sqlite, tmp_path) as hand:
-        ends, goes_on = start_run(sqlite, "sleep", '{"seconds": 0.5}'), start_run(sqlite, "sleep", '{"seconds": 600}')
-        turns_until(hand, lambda: {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"})
+    with with_flows(sqlite, tmp_path, flows=READY | {"slow": slow_flow(tmp_path, 600)}) as hand:
+        ends, goes_on = start_run(sqlite, "sleep", '{"seconds": 0.5}'), start_run(sqlite, "slow")
+        turns_until(hand, lambda: {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"} and begun(tmp_path))
         with sqlite.engine.begin() as connection:
             connection.execute(update(tables.local_run).values(lease="another worker"))
         turns_until(hand, lambda: lines("run_ended"))
@@ -761,6 +761,8 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(sqlite: Database
             assert set(connection.execute(select(tables.local_run.c.lease)).scalars()) == {"another worker"}
             assert max(connection.execute(select(tables.local_run.c.lease_until)).scalars()) < clock.at + runs.LEASE
         assert not hand.worker._local or not hand.worker._local.busy
+        (process,) = begun(tmp_path)
+        until(lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process")
 
 
 def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
