@@ -808,6 +808,16 @@ def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_ar
         hand.tasks.clear()
 
 
+def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
+    with with_flows(sqlite, tmp_path) as hand:
+        one = start_run(sqlite, "sleep", '{"seconds": 600}')
+        turns_until(hand, lambda: run_of(sqlite, one).state == "RUNNING")
+        with sqlite.read() as connection:
+            assert {flow.id for flow in connection.execute(select(tables.local_flow))} == READY.keys()
+        sqlite.write(lambda connection: runs.kill(connection, one, clock.at))
+        turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
+
+
 def test_runs_that_a_turn_took_that_failed_are_begun_once(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
     with with_flows(sqlite, tmp_path) as hand:
         turns_until(hand, lambda: lines("flows_loaded"))
