@@ -713,7 +713,7 @@ def test_looks_under_way_are_handed_back_at_the_end(sqlite: Database, clock: Clo
     assert row(sqlite, one).poll_at > clock.at
     hand.worker.stop()
     hand.worker.run()
-    assert row(sqlite, one).poll_at == clock.at
+    assert (row(sqlite, one).poll_at, hand.sleeps) == (clock.at, []), "a look is not waited for"
 
 
 def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any) -> None:
@@ -792,6 +792,13 @@ def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, c
         sqlite.write(lambda connection: connection.execute(tables.hold.delete()))
         clock.at += loop.BEAT
         turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
+
+
+def test_a_worker_without_a_run_under_way_ends_at_once(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
+    hand = Hand(sqlite, configured(LOCAL), flows=READY, data=tmp_path)
+    hand.worker.stop()
+    hand.worker.run()
+    assert hand.sleeps == []
 
 
 def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_are_loaded(
