@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import cache
@@ -56,6 +55,21 @@ def pytest_unconfigure() -> None:
     forking.end()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Set the defaults of pytest-xdist: several processes, a file stays in one of them, in the order given here.
+
+    They are not in setup.cfg's `addopts`, since pytest refuses options that it does not know. Without pytest-xdist all tests run in this
+    process.
+    """
+    if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
+        if config.option.numprocesses is None:
+            config.option.numprocesses = "auto"
+        if config.option.dist == "no":
+            config.option.dist, config.option.loadscopereorder = "loadfile", False
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in several processes: twice as many as there are cores, since many tests wait.
 
@@ -205,17 +219,6 @@ def new_postgres_database(server: str, template: str = "template1") -> str:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
-def computing(work: Callable[[], object]) -> float:
-    """The seconds of the processor that some work takes: the least of three times, as a machine may charge it for what others did."""
-
-    def once() -> float:
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-
-    return min(once() for _ in range(3))
 
 
 def put(database: Database, delivery_id: str, **columns: object) -> None:

@@ -85,6 +85,7 @@ class FakePlatform:
         self.uploads: list[tuple[str, bytes]] = []  #: what was uploaded, in order
         self.upload_faults: list[int | str] = []  #: as look_faults
         self.others = 0  #: slots that others hold
+        self.ahead = 0.0  #: seconds by which its clock is ahead: in the times of its runs and in the date of its answers
         self.looks = 0  #: calls to get_pl_run
         self.lists = 0  #: calls to get_plrun_saved_item_map
         self.peak = 0  #: most runs ever active at once
@@ -217,8 +218,8 @@ class FakePlatform:
         ended = state in ("DONE", "FAILED", "TERMINATED")
         return {
             "run_id": run.id, "user_id": self.user_id, "state": state, "outputs": run.outputs if state == "DONE" else {},
-            "log": run.log if ended else [], "created_ts": _stamp(run.created_at),
-            "finished_ts": _stamp(min(run.ends_at, time.time())) if ended else None,
+            "log": run.log if ended else [], "created_ts": _stamp(run.created_at + self.ahead),
+            "finished_ts": _stamp(min(run.ends_at, time.time()) + self.ahead) if ended else None,
         }
 
     def _map(self, given: dict[str, str]) -> tuple[int, Any]:
@@ -308,6 +309,9 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(payload)
 
         do_GET = do_POST = _serve
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((time.time() if timestamp is None else timestamp) + platform.ahead)
 
         def log_message(self, *_: object) -> None:
             pass

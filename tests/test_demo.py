@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -45,9 +44,7 @@ def test_once_as_json_is_one_line_with_every_event_run_to_its_end(tmp_path: Path
     (tmp_path / "routes.yaml").write_text("this: is not for the demo\n")
     (tmp_path / ".env").write_text("FLOWBRIDGE_BIND=nonsense\n")
     before = sorted(tmp_path.iterdir())
-    started = time.monotonic()
     result = call(tmp_path, "demo", "--once", "--json", environ=environment(TMPDIR=str(temp), **MISLEADING))
-    assert time.monotonic() - started < 60  # 1.5 s on an idle machine
     assert (result.returncode, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
     events = json.loads(line)["events"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from growth import check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -217,10 +216,10 @@ def test_nesting_is_bounded():
 
 
 def test_a_regex_looks_at_a_thousand_characters_and_takes_no_time():
-    started = time.process_time()
-    assert compile_match({"body": {"regex": "^(a+)+$"}})({"body": "a" * 5000 + "b"}) is True
-    assert compile_match({"body": {"regex": "^(a+)+$"}})({"body": "a" * 900 + "b"}) is False
-    assert time.process_time() - started < 20
+    matches = compile_match({"body": {"regex": "^(a+)+$"}})
+    assert matches({"body": "a" * 5000 + "b"}) is True
+    assert matches({"body": "a" * 900 + "b"}) is False
+    check_growth(lambda size: lambda: matches({"body": "a" * size + "b"}), 225)
 
 
 TYPES = [
@@ -234,6 +233,9 @@ TYPES = [
     (("invoice.*",), "invoice.", True),
     (("invoice.*",), "invoices.paid", False),
     (("*.paid",), "invoice.paid", True),
+    (("*.paid",), "invoice.paid.v2", False),
+    (("*.paid",), "invoice.paid\n", False),
+    (("invoice.*",), "my.invoice.paid", False),
     (("*voice*",), "invoice.paid", True),
     (("a*b*c",), "a\nxbyc", True),
     (("*",), None, True),
@@ -249,9 +251,9 @@ def test_types(patterns, event_type, verdict):
 
 
 def test_a_pattern_of_many_stars_takes_no_time():
-    started = time.process_time()
-    assert match_type(("*a" * 20 + "b",), "a" * 500) is False
-    assert time.process_time() - started < 20
+    patterns = ("*a" * 20 + "b",)
+    assert match_type(patterns, "a" * 500) is False
+    check_growth(lambda size: lambda: match_type(patterns, "a" * size), 500)
 
 
 anything = st.recursive(

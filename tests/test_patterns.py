@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
+from growth import check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,23 +56,21 @@ def test_it_finds_what_python_finds(text, value):
     assert Pattern(text).search(value) is (re.search(text, value) is not None)
 
 
-HOSTILE = [
-    ("^(a+)+$", "a" * 999 + "b"),
-    ("(a|aa)+$", "a" * 999 + "b"),
-    ("(.*)*=(.*)*;", "x" * 1000),
-    ("a.*a.*a.*a.*a.*b", "a" * 1000),
-    ("^(([a-z])+.)+[A-Z]([a-z])+$", "a" * 1000),
-    ("(x+x+)+y", "x" * 1000),
-    ("[ab]*a[ab]{20}$", "ab" * 500),
+HOSTILE = [  # pattern, what is repeated, what follows it
+    ("^(a+)+$", "a", "b"),
+    ("(a|aa)+$", "a", "b"),
+    ("(.*)*=(.*)*;", "x", ""),
+    ("a.*a.*a.*a.*a.*b", "a", ""),
+    ("^(([a-z])+.)+[A-Z]([a-z])+$", "a", ""),
+    ("(x+x+)+y", "x", ""),
+    ("[ab]*a[ab]{20}$", "ab", ""),
 ]
 
 
-@pytest.mark.parametrize(("pattern", "text"), HOSTILE, ids=[row[0] for row in HOSTILE])
-def test_a_pattern_that_stops_python_takes_no_time(pattern, text):
+@pytest.mark.parametrize(("pattern", "piece", "end"), HOSTILE, ids=[row[0] for row in HOSTILE])
+def test_a_pattern_that_stops_python_takes_no_time(pattern, piece, end):
     compiled = Pattern(pattern)
-    started = time.process_time()
-    compiled.search(text)
-    assert time.process_time() - started < 4
+    check_growth(lambda size: lambda: compiled.search(piece * size + end), 249 // len(piece))
 
 
 REFUSED = [

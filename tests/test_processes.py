@@ -62,16 +62,12 @@ def flows(bridge: Bridge, seconds: float = 60.0) -> None:
     bridge.wait_for(event_id, lambda one: one.run_state == "done", seconds)
 
 
-def test_it_is_ready_within_seconds_and_ends_in_time_with_0(tmp_path: Path) -> None:
-    started = time.monotonic()
+def test_it_gets_ready_and_ends_with_0(tmp_path: Path) -> None:
     with Bridge(tmp_path) as bridge:
-        assert time.monotonic() - started < 30
         flows(bridge)
         tree = tree_of(bridge.pid)
         assert len(tree) >= 4
-        stopped = time.monotonic()
         assert bridge.stop() == 0
-        assert time.monotonic() - stopped < 30
         until(lambda: not any(map(is_alive, tree)), what="the end of all")
         assert f"http://127.0.0.1:{bridge.port}" in bridge.stderr
         assert bridge.count("worker") == 0
@@ -334,9 +330,8 @@ def test_told_to_end_while_it_begins_it_ends_at_once(command: str, tmp_path: Pat
             bridge.start_without_waiting()
             deep = 2 if command == "serve" else 1
             until(lambda bridge=bridge, deep=deep: _depth(bridge.pid) >= deep, what="a receiver")  # type: ignore[misc]
-            stopped = time.monotonic()
             bridge.stop()
-            assert time.monotonic() - stopped < 20
+            assert "SIGKILL" not in bridge.stderr, "each receiver was told, and none was killed after its time to end"
         finally:
             bridge.kill()
 

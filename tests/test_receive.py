@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from bridge.model import Delivery, Event, Request, Status
 from bridge.providers import Batch, Handshake, Probe, Reply
 from bridge.receive import PLANNING_FAILED, Received, receive, replan
 from bridge.routes import Config, Source
+from bridge.signatures import Secret
 
 SECRET = "It's a Secret to Everybody"
 TOKEN = "a-long-random-token-of-ours"
@@ -47,6 +49,7 @@ sources:
     provider: form
     schema: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, age: {type: integer, minimum: 0}}}
   bare: {provider: form}
+  jobs: {provider: form, files: {types: [pdf]}}
 routes:
   - name: triage
     on: github issues
@@ -60,6 +63,7 @@ routes:
   - {name: graph, on: graph, inputs: {all: "${body}"}, flow: local/echo}
   - {name: contact, on: contact, flow: local/echo}
   - {name: bare, on: bare, flow: local/echo}
+  - {name: jobs, on: jobs, flow: local/echo}
 """
 
 
@@ -308,6 +312,79 @@ def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> Non
     assert bench.store.events[0].problem == f"a batch of {module.MAX_BATCH + 1} events; at most {module.MAX_BATCH} are taken apart"
 
 
+def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
+    received = take(bench, batch_of(bench.config, Batch()), [{"id": str(number)} for number in range(1000)])
+    assert (len(received.kept), len(bench.store.events)) == (1000, 1000)
+
+
+def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> None:
+    """An element is JSON, whatever the whole was; a batch at the top of the body has nothing beside it."""
+    take(bench, batch_of(bench.config, Batch("events", keep=("account", "absent"))), {"account": "acme", "events": [{"id": "1"}, "text"]})
+    take(bench, batch_of(bench.config, Batch(keep=("account",))), [{"id": "2"}])
+    assert [json.loads(event.body) for event in bench.store.events] == [{"account": "acme", "id": "1"}, "text", {"id": "2"}]
+    form = Request(method="POST", path="/hooks/ids", headers={"content-type": "application/x-www-form-urlencoded"},
+                   body=urlencode({"events": '[{"id": "3"}]'}).encode())  # fmt: skip
+    source = batch_of(bench.config, Batch(), body="form_payload:events")
+    receive(form, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    assert (bench.store.events[-1].headers["content-type"], json.loads(bench.store.events[-1].body)) == ("application/json", {"id": "3"})
+
+
+def test_a_batch_may_be_further_down(bench: Bench) -> None:
+    take(bench, batch_of(bench.config, Batch("data.events")), {"data": {"events": [{"id": "1"}, {"id": "2"}]}})
+    assert [event.provider_id for event in bench.store.events] == ["1", "2"]
+
+
+def test_a_senders_own_answer_is_given(bench: Bench) -> None:
+    thanks = Reply(202, body=b"<Response/>", content_type="text/xml")
+    source = batch_of(bench.config, Batch(), ack=thanks)
+    assert take(bench, source, [{"id": "1"}, {"id": "2"}]).reply is thanks
+    assert take(bench, source, {"id": "3"}).reply is thanks
+
+
+def test_an_answer_counts_deliveries(bench: Bench) -> None:
+    status, said = answer(bench.post("github", ISSUE, github()))
+    assert (status, said) == (202, {"event_id": bench.store.events[0].id, "deliveries": 1})
+    status, said = answer(take(bench, batch_of(bench.config, Batch()), [{"id": "1"}, {"id": "2"}]))
+    one, two = bench.store.events[1:]
+    each = [{"event_id": one.id, "deliveries": 0}, {"event_id": two.id, "deliveries": 0}]
+    assert (status, said) == (202, {"event_id": one.id, "deliveries": 0, "events": each})
+
+
+def test_ids_and_types_are_kept_up_to_200_characters(bench: Bench) -> None:
+    for size in (200, 201):
+        bench.post("ids", json.dumps({"id": "i" * size, "type": "t" * size}).encode())
+    fits, too_long = bench.store.events
+    assert (fits.provider_id, fits.type) == ("i" * 200, "t" * 200)
+    assert (too_long.provider_id, too_long.type) == (f"sha256:{hashlib.sha256(b'i' * 201).hexdigest()}", "t" * 200)
+    bench.post("ids", json.dumps({"id": "x", "type": "a\nb\x1b[0m"}).encode())
+    assert bench.store.events[2].type == "a\ufffdb\ufffd[0m"
+
+
+def test_a_body_is_read_as_deep_and_as_long_as_its_source_may(bench: Bench) -> None:
+    """Without a signature a body of many small values buys too much work; behind one it may be that long."""
+    many = b"[" + b"1," * 60_000 + b"1]"
+    bench.post("open", many)
+    bench.post("github", many, github())
+    assert [event.problem is None for event in bench.store.events] == [False, True]
+    shallow, deep = bench.config.sources["shallow"], b'{"a":{"b":{"c":{"d":1}}}}'
+    assert module.read_body(shallow, "application/json", deep).problem is not None
+    assert module.read_body(bench.config.sources["github"], "application/json", deep).problem is None
+    form = replace(bench.config.sources["bare"], max_depth=3)
+    assert module.read_body(form, "application/json", deep).problem is not None
+    assert module.read_body(bench.config.sources["bare"], "application/json", b'{"a":"b"}').value == {"a": "b"}
+
+
+def test_a_token_as_a_body_is_read_as_its_row_says(bench: Bench) -> None:
+    inner = json.dumps({"identity": '{"id": "1"}', "data": '{"deep": {"er": [1]}}'})
+    told = base64.urlsafe_b64encode(json.dumps({"data": inner}).encode()).rstrip(b"=")
+    raw = b".".join((base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"="), told, b"c2ln"))
+    known = bench.config.sources["ids"]
+    source = replace(known, provider=replace(known.provider, body="jwt:data,data,identity"))
+    assert module.read_body(source, "", raw).value == {"identity": {"id": "1"}, "data": {"deep": {"er": [1]}}}
+    shallow = module.read_body(replace(source, max_depth=2), "", raw)
+    assert shallow.value == {"identity": {"id": "1"}, "data": '{"deep": {"er": [1]}}'}
+
+
 def test_without_an_id_the_body_is_one_only_where_the_row_says_so(bench: Bench) -> None:
     known = batch_of(bench.config, Batch(), dedup_body=True)
     assert take(bench, known, {"a": 1}).reply.status == 202
@@ -340,6 +417,72 @@ def test_a_test_of_the_url_may_come_by_another_method_and_sees_the_secrets(bench
         get("challenge=abc", "PUT")
     assert refused.value.headers == {"Allow": "GET, POST"}
     assert bench.store == Store()
+
+
+def shaking(bench: Bench, answers: Callable[[Probe], Reply | None], name: str = "github", **more: Any) -> Source:
+    """A source with one handshake."""
+    known = bench.config.sources[name]
+    return replace(known, provider=replace(known.provider, handshakes=(Handshake(answers, **more),)))
+
+
+def ask(bench: Bench, source: Source, body: bytes = b"{}", method: str = "POST", **headers: str) -> Received:
+    request = Request(method=method, path="/hooks/x", headers={name.replace("_", "-"): text for name, text in headers.items()}, body=body)
+    return receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+
+
+def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
+    """What nobody has signed buys no reading of a long body."""
+    source = shaking(bench, lambda _: Reply(body=b"yes"), signed=False)
+    assert ask(bench, source, b'"' + b"x" * (module.MAX_TEST - 2) + b'"').reply.body == b"yes"
+    with pytest.raises(BadSignature):
+        ask(bench, source, b'"' + b"x" * (module.MAX_TEST - 1) + b'"')
+    long = Request(method="POST", path="/hooks/x", headers={"content-type": "application/json"}, body=b'"' + b"x" * module.MAX_TEST + b'"')
+    signed = source.scheme.sign(long, SECRET, NOW)
+    received = receive(signed, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    assert (received.reply.status, len(bench.store.events)) == (202, 1), "and signed it is an event"
+
+
+def test_a_body_is_read_as_its_content_type_says_and_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, bodies = module.read_body, list[Any]()
+
+    def counted(*given: Any, **more: Any) -> Any:
+        bodies.append(read(*given, **more))
+        return bodies[-1]
+
+    monkeypatch.setattr(module, "read_body", counted)
+    with pytest.raises(BadSignature):
+        bench.post("github", ISSUE, github(), sign=False)
+    assert bodies == [], "nothing is read of what nobody has signed"
+    source = shaking(bench, lambda probe: Reply(body=json.dumps(probe.body).encode()), signed=False)
+    assert ask(bench, source, b"challenge=abc", content_type="application/x-www-form-urlencoded").reply.body == b'{"challenge": "abc"}'
+    bodies.clear()
+    silent = shaking(bench, lambda _: None, signed=False)
+    signed = silent.scheme.sign(Request(method="POST", path="/x", headers={"content-type": "text/plain"}, body=b"[1]"), SECRET, NOW)
+    received = receive(signed, silent, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    assert (len(bodies), received.body) == (1, bodies[0])
+
+
+def test_a_signed_get_that_is_no_test_is_405(bench: Bench) -> None:
+    source = shaking(bench, lambda _: None, "open", methods=("GET",))
+    with pytest.raises(Refused) as refused:
+        ask(bench, source, method="GET")
+    assert (refused.value.status, refused.value.code, refused.value.headers) == (405, "method_not_allowed", {"Allow": "POST"})
+    with pytest.raises(Refused) as refused:
+        ask(bench, bench.config.sources["open"], method="GET")
+    assert (refused.value.status, refused.value.code, refused.value.headers) == (405, "method_not_allowed", {"Allow": "POST"})
+    assert bench.store == Store()
+
+
+def test_an_expired_secret_answers_no_test_of_the_url(bench: Bench) -> None:
+    def tell(probe: Probe) -> Reply:
+        return Reply(body=" ".join(probe.secrets).encode())
+
+    known = bench.config.sources["github"]
+    held = (Secret("expired", NOW - 1), Secret("ends-now", NOW), Secret("live", NOW + 1), Secret("lasting"))
+    source = replace(known, secrets=held, provider=replace(known.provider, handshakes=(Handshake(tell, signed=False),)))
+    request = Request(method="POST", path="/hooks/github", headers={}, body=b"{}")
+    received = receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    assert received.reply.body == b"live lasting"
 
 
 def test_slacks_test_of_the_url_is_answered_once_it_is_verified_and_not_kept(bench: Bench) -> None:
@@ -377,7 +520,7 @@ def test_a_challenge_inside_a_form_is_no_handshake(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("said", "kept"),
-    [("1", 1), ("0", 0), ("007", 7), *((odd, None) for odd in (None, "", "-1", "1.5", "once", "\u0661", "9" * 10))],
+    [("1", 1), ("0", 0), ("007", 7), ("9" * 9, 999_999_999), *((odd, None) for odd in (None, "", "-1", "1.5", "once", "\u0661", "9" * 10))],
 )
 def test_which_try_it_is_is_a_small_number_or_nothing(bench: Bench, said: str | None, kept: int | None) -> None:
     headers = {"content-type": "application/json"} | ({} if said is None else {"x-slack-retry-num": said})
@@ -478,6 +621,79 @@ def test_a_form_with_a_file_is_415(bench: Bench) -> None:
         bench.post("bare", body, {"content-type": "multipart/form-data; boundary=b"})
     assert refused.value.status == 415
     assert bench.store == Store()
+
+
+def test_the_files_of_a_form_are_kept_before_its_event(bench: Bench) -> None:
+    steps: list[str] = []
+
+    def keep_file(content: memoryview) -> str:
+        steps.append(f"file {bytes(content).decode()}")
+        return hashlib.sha256(content).hexdigest()
+
+    def keep(arrivals: Any, replanned: Callable[..., Any]) -> list[Kept]:
+        steps.append("event")
+        return bench.store.keep(arrivals, replanned)
+
+    parts = (f'--b\r\nContent-Disposition: form-data; name="cv"; filename="{n}.pdf"\r\n\r\n%PDF-{n}\r\n' for n in range(2))
+    request = Request(method="POST", path="/hooks/jobs", headers={"content-type": "multipart/form-data; boundary=b"},
+                      body="".join([*parts, "--b--\r\n"]).encode())  # fmt: skip
+    source = bench.config.sources["jobs"]
+    receive(request, source, bench.config, keep=keep, now=NOW, new_id=lambda: event_id(NOW), keep_file=keep_file)
+    assert steps == ["file %PDF-0", "file %PDF-1", "event"]
+    (event,) = bench.store.events
+    assert [file.field for file in event.files] == ["cv", "cv"]
+    assert event.body != request.body and event.body_sha256 == hashlib.sha256(request.body).hexdigest(), "of what was sent"
+
+
+def test_a_compressed_form_is_415(bench: Bench) -> None:
+    with pytest.raises(Refused) as refused:
+        bench.post("bare", b"a=1", {**FORM, "Content-Encoding": "gzip"})
+    assert (refused.value.status, refused.value.code) == (415, "encoded")
+    assert bench.post("bare", b"a=1", {**FORM, "Content-Encoding": " Identity"}).reply.status == 202
+    received = bench.post("bare", b"a=2", FORM)
+    assert received.body is not None and received.body.value == {"a": "2"}
+
+
+@dataclass
+class Passing:
+    """What a gate says of a submission."""
+
+    request: Request
+    keep: Callable[..., Any]
+    known: Any = None
+    client: str | None = "192.0.2.0"
+    spam: str | None = None
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("spam", [None, "words"])
+def test_a_gate_decides_what_is_kept_of_a_form(bench: Bench, monkeypatch: pytest.MonkeyPatch, repeats: bool, spam: str | None) -> None:
+    """What repeats another has its files kept already; spam starts nothing; and the request is kept as the gate returns it."""
+    gate, asked, files, kept = object(), list[Any](), list[bytes](), list[Any]()
+
+    def keep(arrivals: Any, replanned: Callable[..., Any]) -> list[Kept]:
+        kept.append(arrivals)
+        return bench.store.keep(arrivals, replanned)
+
+    def through(request: Request, _body: Any, _source: Source, _form: Any, given: Any, now: float) -> Passing:
+        asked.append((given, now))
+        return Passing(replace(request, headers={**request.headers, "x-masked": "yes"}), keep, object() if repeats else None, spam=spam)
+
+    def keep_file(content: memoryview) -> str:
+        files.append(bytes(content))
+        return hashlib.sha256(content).hexdigest()
+
+    monkeypatch.setattr(module, "pass_through", through)
+    body = b'--b\r\nContent-Disposition: form-data; name="cv"; filename="a.pdf"\r\n\r\n%PDF-1\r\n--b--\r\n'
+    request = Request(method="POST", path="/hooks/jobs", headers={"content-type": "multipart/form-data; boundary=b"}, body=body)
+    receive(request, bench.config.sources["jobs"], bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW),
+            keep_file=keep_file, gate=gate)  # type: ignore[arg-type]  # fmt: skip
+    (event,) = bench.store.events
+    assert (asked, len(kept), files) == ([(gate, NOW)], 1, [] if repeats else [b"%PDF-1"])
+    assert (event.client, event.spam, event.headers["x-masked"]) == ("192.0.2.0", spam, "yes")
+    planned = [(one.route, one.status) for one in bench.store.deliveries]
+    assert planned == ([] if spam else [("jobs", Status.QUEUED)])
+    assert [one.route for one in replan(event, bench.config, NOW, "n")] == ([] if spam else ["jobs"])
 
 
 @pytest.mark.parametrize(

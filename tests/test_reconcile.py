@@ -139,7 +139,67 @@ def test_who_holds_is_told_what_was_found_and_what_to_do() -> None:
     assert "or that of d3" in judged(seen(RUN, rivals=(HELD,)), exclusive=True).decision.why
 
 
+def test_each_decision_says_why() -> None:
+    """A person reads it in `show`, and it is what a hold is settled by."""
+    two = replace(RUN, run_id="r2")
+    advice = f"look there, then `flowbridge resolve {DELIVERY.id} --as delivered --run-id RUN`, or `--as queued` if it is not there"
+    with_run = advice.replace("RUN", "r1")
+    agree = "no run fits; a second look has to agree"
+    lacks = "no run that fits was found, but the platform's list holds"
+    for look, before, exclusive, why in (
+        (seen(problem="HTTP 500"), None, False, "HTTP 500"),
+        (seen(OURS), None, False, "the outputs of r1 have the id of its delivery"),
+        (seen(EVENTS), None, False, "the outputs of r1 have the id of its event"),
+        (seen(EVENTS, rivals=(TWIN,)), None, False, f"r1 (done) may be its run, or that of d4: {with_run}"),
+        (seen(RUN), None, True, "r1 is the only run that fits, and nobody but flowbridge starts this flow"),
+        (seen(RUN, rivals=(OPEN,)), None, True, "r1 (done) may be its run, or that of d2, whose call is under way"),
+        (seen(RUN, rivals=(HELD, OPEN, TWIN, TWIN)), None, True, f"r1 (done) may be its run, or that of d3, d2, d4: {with_run}"),
+        (seen(GOING), None, False, "r1 (running) may be its run, and it has not ended yet"),
+        (seen(UNTOLD), None, False, "r1 (state unknown) may be its run, and the platform does not say how it stands"),
+        (seen(RUN), None, False, f"r1 (done) may be its run, but does not tell by its outputs: {with_run}"),
+        (seen(RUN, two), None, False, f"r1 (done), r2 (done) may each be its run, and none tells by its outputs: {advice}"),
+        (seen(replace(UNTOLD, gone=True)), None, False, f"r1 (gone) may be its run, but does not tell by its outputs: {with_run}"),
+        (seen(), None, False, agree),
+        (seen(), replace(EMPTY, empty_at=LOOKED - AGREE + 1), False, agree),
+        (seen(), EMPTY, False, "no run of it was found, by two looks"),
+        (seen(**SHORT), EMPTY, False, f"{lacks} the 10 newest runs, which do not go back so far: {advice}"),
+        (seen(unread=1), EMPTY, False, f"{lacks} entries that cannot be read: {advice}"),
+    ):
+        assert judged(look, before, exclusive=exclusive).decision.why == why
+
+
+def test_a_second_look_is_made_when_it_may_decide() -> None:
+    assert judged(seen()).decision.wait == AGREE == 30.0
+    assert judged(seen(), replace(EMPTY, empty_at=LOOKED - 12.0)).decision.wait == AGREE - 12.0
+    assert judged(seen(GOING), replace(EMPTY, looks=2)).decision.wait == wait(2)
+
+
 # -- what counts
+
+
+def test_the_limits_are_those_of_the_contract() -> None:
+    assert window(NOW, TIMEOUT) == Window(NOW - 60.0, NOW + TIMEOUT + 60.0)
+    assert [seen(listed=listed).covers for listed in (9, 10)] == [True, False]
+    assert MOST == 600.0
+
+
+def test_windows_overlap_where_a_run_could_have_been_created_in_both() -> None:
+    one = Window(10.0, 20.0)
+    for since, until, both in ((0.0, 9.9, False), (0.0, 10.0, True), (12.0, 13.0, True), (20.0, 30.0, True), (20.1, 30.0, False)):
+        assert one.overlaps(Window(since, until)) is Window(since, until).overlaps(one) is both
+
+
+def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
+    for oldest, covers in ((WINDOW.since - 0.1, True), (WINDOW.since, False), (None, False)):
+        assert seen(listed=FULL, oldest=oldest).covers is covers
+    assert not seen(problem="HTTP 500").covers
+    bare = Look(at=LOOKED, window=WINDOW)
+    assert (bare.listed, bare.unread, bare.candidates, bare.rivals) == (0, 0, (), ())
+
+
+def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
+    old, timeless = replace(EVENTS, run_id="old", created_at=NOW), replace(EVENTS, run_id="timeless", created_at=None)
+    assert judged(seen(old, timeless)).decision.run_id == "timeless"
 
 
 def test_the_window_has_skew_on_both_sides_and_follows_the_platforms_clock() -> None:
@@ -196,6 +256,44 @@ def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_n
     found = judged(replace(seen(GOING), at=LOOKED + 10), earlier(first.as_json(), 1))
     assert found.empty_at is None
     assert judged(replace(seen(), at=LOOKED + AGREE), earlier(found.as_json(), 1)).decision.verdict is Verdict.AGAIN
+
+
+def test_what_is_kept_of_a_look() -> None:
+    look = seen(OURS, replace(GOING, run_id="r2", created_at=None), replace(UNTOLD, run_id="r3", gone=True, echo=Echo.EVENT),
+                replace(UNTOLD, run_id="r4"), rivals=(HELD, OPEN))  # fmt: skip
+    assert judged(look, replace(EMPTY, looks=2)).as_json() == {
+        "attempt": 1,
+        "looks": 3,
+        "looked_at": LOOKED,
+        "since": WINDOW.since,
+        "until": WINDOW.until,
+        "listed": 3,
+        "covers": True,
+        "covered": True,
+        "empty_at": None,
+        "candidates": [
+            {"run_id": "r1", "state": "done", "created_at": NOW + 1, "echo": "delivery"},
+            {"run_id": "r2", "state": "running", "created_at": None, "echo": None},
+            {"run_id": "r3", "state": "gone", "created_at": NOW + 1, "echo": "event"},
+            {"run_id": "r4", "state": None, "created_at": NOW + 1, "echo": None},
+        ],
+        "others": ["d3", "d2"],
+        "decided": "adopt",
+        "why": "the outputs of r1 have the id of its delivery",
+        "run_id": "r1",
+    }
+    for other, before, decided in ((seen(GOING), None, "again"), (seen(), EMPTY, "queue"), (seen(RUN), None, "hold")):
+        assert judged(other, before).as_json()["decided"] == decided
+    assert type(judged(look).as_json()["candidates"][0]["echo"]) is str  # type: ignore[index, call-overload]
+    assert type(judged(look).as_json()["candidates"][0]["state"]) is str  # type: ignore[index, call-overload]
+
+
+def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts() -> None:
+    assert judged(seen(**SHORT), EMPTY).covered and not judged(seen(**SHORT)).covered and judged(seen()).covered
+    assert not judged(seen(problem="HTTP 500")).covered
+    assert judged(replace(seen(), at=LOOKED + 10), replace(EMPTY, empty_at=LOOKED)).empty_at == LOOKED
+    assert judged(seen(**SHORT)).empty_at is None, "what does not cover the window tells nothing"
+    assert judged(seen(problem="HTTP 500")).empty_at is None
 
 
 def test_waits_grow_to_their_ceiling() -> None:

@@ -322,6 +322,16 @@ def test_nothing_is_looked_for_before_its_time(sqlite: Database) -> None:
     assert evidence(get(sqlite, one.id))["looked_at"] >= attempts(sqlite, one.id)[0].started_at + 1.5
 
 
+@pytest.mark.parametrize("ahead", [600.0, -600.0])
+def test_the_window_of_a_start_goes_by_the_platforms_clock(database: Database, ahead: float) -> None:
+    """The run was created ten minutes from now, as the platform says, whose clock differs by that much."""
+    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
+        fake.ahead, fake.faults = ahead, ["drop"]
+        (one,) = wait(database, [send(database)], ended)
+        assert (one.run_id, len(fake.starts)) == (fake.accepted[0].run_id, 1)
+    assert evidence(one)["candidates"][0]["created_at"] == pytest.approx(attempts(database, one.id)[0].started_at + ahead, abs=60)
+
+
 # -- who waits meanwhile
 
 

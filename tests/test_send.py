@@ -38,6 +38,7 @@ from bridge.send import Sender
 
 BODY = b'{"title":"hi"}'
 #: Seconds until what never comes is given up. A machine that stands still before the request has left must not make it another loss.
+MAX_IDLE = connections.MAX_IDLE  # before a test changes it
 SHORT = 3.5
 
 
@@ -126,6 +127,33 @@ def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: Sender
     for _ in range(4):
         assert isinstance(sender.send(post(url), 60), Answer)
     assert server.connections == 1
+
+
+def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_used_again(
+    server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers close after 5 seconds or more. A request on a connection that is just being closed would be ambiguous."""
+    clock = [time.monotonic()]
+    monkeypatch.setattr(connections, "MAX_IDLE", MAX_IDLE)
+    monkeypatch.setattr(connections, "monotonic", lambda: clock[0])
+    url = server.script("/x", respond(200, b"ok"))
+    for seconds, connected in ((0.0, 1), (MAX_IDLE - 0.1, 1), (MAX_IDLE - 0.1, 1), (MAX_IDLE, 2), (0.0, 2)):
+        clock[0] += seconds
+        assert isinstance(sender.send(post(url), 600), Answer)
+        assert server.connections == connected
+    assert MAX_IDLE < 5.0
+
+
+@pytest.mark.parametrize("times", [2, 5000], ids=["in one packet", "in many"])
+def test_what_is_left_of_an_answer_is_never_read_as_the_next(server: Misbehaving, times: int) -> None:
+    """The first answer is longer than is read of it, and what follows looks like answers."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    sender = Sender(max_answer=len(forged) - 1)
+    url = server.script("/x", respond(200, forged * times), respond(200, b"real"))
+    first, second = (sender.send(post(url), 60) for _ in range(2))
+    assert isinstance(first, Answer) and first.truncated and isinstance(second, Answer)
+    assert (second.body, second.truncated, server.connections) == (b"real", False, 2)
+    sender.close()
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,16 @@ def test_escapes_of_twelve_marks_are_undone_once_where_hubspot_signs_them_undone
     assert Signed("{url_unescaped}").build(View(post(url=url))) == signed.encode()
 
 
+@pytest.mark.parametrize("part", ["h:X-Id", "q:id", "f:id", "json:id"])
+def test_a_part_that_is_missing_is_not_an_empty_one(part: str) -> None:
+    """A signature of the rest alone must not do, as a sender's own signature of a shorter template might."""
+    request = post(b"{}" if part.startswith("json") else b"")
+    optional = Hmac(at="header:X-Sig", signed=f"{{{part}?}}.{{body}}").sign(request, "shared", NOW)
+    with pytest.raises(BadSignature) as caught:
+        Hmac(at="header:X-Sig", signed=f"{{{part}}}.{{body}}").verify(optional, secrets("shared"), NOW)
+    assert caught.value.reason == "missing"
+
+
 def test_template_parts() -> None:
     request = post(b"b=2&a=1&a=1&a=0&c=3", FORM, query_string="q=%C3%A9")
     view = View(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -86,6 +87,17 @@ class TestJwt:
         claims = {"iat": int(NOW), "request_body_sha256": sha256(post().body).hexdigest()}
         theirs = jwt.encode(claims, written(EC_PRIVATE, "pem", private=True), algorithm="ES256", headers={"kid": "x"})
         PLAID.verify(post(headers={"plaid-verification": theirs}), secrets(EC_PUBLIC), NOW)
+
+    @pytest.mark.parametrize("change", [lambda raw: raw[:32] + b"\0" + raw[32:], lambda raw: b"\0" + raw, lambda raw: raw + b"\0",
+                                        lambda raw: raw[:63]])  # fmt: skip
+    def test_a_signature_by_es256_is_64_bytes(self, change: Callable[[bytes], bytes]) -> None:
+        made = kind_request("plaid").headers["plaid-verification"]
+        message, _, signature = made.rpartition(".")
+        raw = base64.urlsafe_b64decode(signature + "==")
+        written_again = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        PLAID.verify(post(headers={"plaid-verification": f"{message}.{written_again}"}), secrets(EC_PUBLIC), NOW)
+        changed = base64.urlsafe_b64encode(change(raw)).decode().rstrip("=")
+        assert refusal(PLAID, post(headers={"plaid-verification": f"{message}.{changed}"}), EC_PUBLIC) in ("malformed", "mismatch")
 
     def test_algorithm_is_the_rows_and_never_the_tokens(self) -> None:
         for head in ({"alg": "none"}, {"alg": "None"}, {"alg": "HS512"}, {"alg": "hs256"}, {"alg": ["HS256"]}, {"typ": "JWT"}, {}):

@@ -503,16 +503,6 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path
     assert slots(database) == 0
 
 
-def test_a_beating_worker_keeps_its_leases(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that is longer than a lease, beside a second worker that would take it over."""
-    monkeypatch.setattr(claims, "LEASE", 5.0)
-    with FakePlatform(run_seconds=0.05) as fake:
-        fake.faults = [7.0]
-        with working(sqlite, configured(gumloop(fake))), working(sqlite, configured(gumloop(fake))):
-            (one,) = wait(sqlite, add(sqlite), ended)
-        assert (one.attempts, len(fake.starts)) == (1, 1)
-
-
 @pytest.mark.parametrize("outlived", ["lease", "time"])
 def test_a_worker_that_stood_still_makes_no_call(database: Database, monkeypatch: pytest.MonkeyPatch, outlived: str) -> None:
     """Its machine is suspended when the intent is on disk and the call about to be made; meanwhile another worker takes over."""

@@ -1,0 +1,37 @@
+"""Rates of what is sent to a source: what is refused counts for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import NOW
+
+from bridge.config import load
+from bridge.routes import Source
+from bridge.web.rate import Limiter, wait_of
+
+ROUTES = """
+version: 1
+sources:
+  hooks: {provider: hmac, secret: "a-secret-of-more-than-sixteen", rate: 3/min, verify: {header: X-Sig}}
+  form: {provider: form, rate: 1000/min and 3/min per address}
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Source]:
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    return dict(load(tmp_path / "routes.yaml", {}).sources)
+
+
+@pytest.mark.parametrize("name", ["hooks", "form"])
+def test_requests_that_are_refused_do_not_count(sources: dict[str, Source], name: str) -> None:
+    """However many are refused: one is let through as soon as the first of those that were would have been forgotten."""
+    limiter, source = Limiter(), sources[name]
+    assert [wait_of(limiter, source, "192.0.2.1", NOW) for _ in range(3)] == [0.0] * 3
+    for _ in range(50):
+        assert wait_of(limiter, source, "192.0.2.1", NOW) == pytest.approx(20.0)
+    assert wait_of(limiter, source, "192.0.2.1", NOW + 19.0) == pytest.approx(1.0)
+    assert wait_of(limiter, source, "192.0.2.1", NOW + 20.5) == 0.0
+    assert wait_of(limiter, source, "192.0.2.1", NOW + 20.5) > 19.0, "and that one did count"

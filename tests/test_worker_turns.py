@@ -1,0 +1,898 @@
+"""The worker's turns one by one, by a clock that only the test moves: what each takes, extends, hands back and settles.
+
+Its calls wait until a test makes them, and it never sleeps.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_delivery, make_event
+from servers import FakePlatform
+from serving import is_alive, until
+from sqlalchemy import select, update
+from test_worker import LOCAL, add, attempts, begun, configured, get, gumloop, host_of, run_of, slots, slow_flow, start_run
+
+from bridge import logs
+from bridge.errors import BridgeError, StoreError
+from bridge.flows.ready import READY
+from bridge.model import Delivery, Kind, Retry
+from bridge.pace import Limits
+from bridge.platforms import PLATFORMS, Polling
+from bridge.routes import Config, Mode, Route
+from bridge.send import Sender
+from bridge.settings import load_settings
+from bridge.store import claims, holding, ledger, runs, tables
+from bridge.store.database import Database
+from bridge.wake import Wake
+from bridge.worker import Worker, loop
+from bridge.worker.relaying import Relay
+from bridge.worker.settling import allowed_by, is_held, look_at, without
+
+ONCE = Retry(attempts=1)
+
+
+class Clock:
+    """The time, which goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.at = float(int(time.time()) + 3600)  # what a test adds is due, however slowly it goes on
+        self.sets = 0
+
+    def __call__(self) -> float:
+        return self.at
+
+    def set(self) -> None:
+        self.sets += 1
+
+
+class Hand:
+    """A worker in the test's hand. `tasks`: calls and looks that wait; `sleeps`: the seconds it would have slept."""
+
+    def __init__(self, database: Database, config: Config, **more: Any) -> None:
+        self.database, self.config = database, config
+        self.tasks: list[tuple[str, Callable[[], None]]] = []
+        self.sleeps: list[float] = []
+        self.reads = self.writes = 0
+        self.fails: str | None = None  # "before": writes fail and nothing is kept; "after": they were kept all the same
+        self.asleep: Callable[[], None] = lambda: None
+        self.closed = False
+        flows = more.pop("flows", None)
+        data, after = str(more.pop("data", ".")), more.pop("reconcile_after", "60")
+        settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": data, "FLOWBRIDGE_RECONCILE_AFTER": after})
+        ours = _Counted(database, self)
+        self.worker = Worker(settings, lambda: self.config, ours, more.pop("send", None) or Sender().send, Wake(),  # type: ignore[arg-type]
+                             host_of(flows) if flows else None, more.pop("relay", None))  # fmt: skip
+        calls = self.worker._calls
+        calls.submit = lambda key, task: self.tasks.append((key, task))  # type: ignore[method-assign]
+        calls.cancel = self._cancel  # type: ignore[method-assign]
+        calls.grow = lambda: bool(self.tasks)  # type: ignore[method-assign]
+        calls.close = lambda: setattr(self, "closed", True)  # type: ignore[method-assign]
+        self.worker._wake.wait = self._sleep  # type: ignore[method-assign]
+
+    def _sleep(self, seconds: float) -> bool:
+        self.sleeps.append(seconds)
+        self.asleep()
+        return False
+
+    def _cancel(self) -> set[str]:
+        keys, self.tasks = {key for key, _ in self.tasks}, []
+        return keys
+
+    def step(self) -> None:
+        self.worker.step()
+
+    def call(self, *keys: str) -> None:
+        """Make the calls that wait, or those of some deliveries."""
+        now = [(key, task) for key, task in self.tasks if not keys or key in keys]
+        self.tasks = [each for each in self.tasks if each not in now]
+        for _, task in now:
+            task()
+
+    @property
+    def waiting(self) -> list[str]:
+        return [key for key, _ in self.tasks]
+
+
+class _Counted:
+    """A database whose reads and writes are counted, and whose writes fail where that is asked for."""
+
+    def __init__(self, database: Database, hand: Hand) -> None:
+        self._database, self._hand = database, hand
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def read(self) -> Any:
+        self._hand.reads += 1
+        return self._database.read()
+
+    def write(self, work: Any) -> Any:
+        self._hand.writes += 1
+        if self._hand.fails == "before":
+            raise StoreError("OperationalError: disk I/O error")
+        done = self._database.write(work)
+        if self._hand.fails == "after":
+            raise StoreError("OperationalError: the answer to the commit was lost")
+        return done
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    one = Clock()
+    monkeypatch.setattr(loop, "Clock", lambda _database: one)
+    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=20.0, growth=2.0, max=60.0)))
+    return one
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePlatform]:
+    with FakePlatform(cap=1000, run_seconds=600.0) as platform:
+        yield platform
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+    """What is logged: the lines of some events."""
+    import io
+
+    stream = io.StringIO()
+    monkeypatch.setattr(logs, "setup", logs.Setup(stream=stream))
+    yield lambda *events: [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] in events]
+
+
+def row(database: Database, delivery_id: str) -> Any:
+    with database.read() as connection:
+        return connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one()
+
+
+def statuses(database: Database, ids: list[str]) -> list[str]:
+    return [get(database, one).status for one in ids]
+
+
+# -- when there is a turn
+
+
+def test_a_worker_with_nothing_to_do_asks_the_store_once_a_beat(sqlite: Database, clock: Clock) -> None:
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
+    hand.step()
+    assert (hand.writes, clock.sets) == (1, 1), "the first turn is a beat"
+    hand.step()
+    hand.step()
+    reads = hand.reads
+    for _ in range(5):
+        clock.at += 0.5
+        hand.step()
+    assert (hand.reads, hand.writes, clock.sets) == (reads, 1, 1)
+    clock.at += loop.BEAT - 2.5 - 0.25
+    hand.step()
+    assert (hand.writes, clock.sets) == (1, 1)
+    clock.at += 0.25
+    hand.step()
+    assert (hand.writes, clock.sets) == (2, 2)
+
+
+def test_what_somebody_else_adds_is_taken_though_nothing_was_expected(sqlite: Database, clock: Clock) -> None:
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
+    for _ in range(3):
+        hand.step()
+    ids = add(sqlite)
+    hand.step()
+    assert hand.waiting == ids
+
+
+@pytest.mark.parametrize(("due_in", "asks"), [(loop.BEAT - 0.5, True), (loop.BEAT, True), (loop.BEAT + 0.5, False)])
+def test_what_becomes_due_before_the_next_beat_is_waited_for(sqlite: Database, clock: Clock, due_in: float, asks: bool) -> None:
+    (one,) = add(sqlite, due_at=clock.at + due_in)
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
+    for _ in range(3):
+        hand.step()
+    reads = hand.reads
+    hand.step()
+    assert (hand.reads > reads, hand.waiting) == (asks, [])
+    clock.at += due_in - 0.1
+    hand.step()
+    assert hand.waiting == []
+    clock.at += 0.1
+    hand.step()
+    assert (hand.waiting, hand.sleeps) == ([one], [])
+
+
+def test_a_turn_is_made_only_where_something_is_due(sqlite: Database, clock: Clock) -> None:
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1", max_concurrent_runs=1)))
+    add(sqlite, due_at=clock.at + 1.0)
+    hand.step()
+    clock.at += 0.9
+    hand.step()
+    assert hand.writes == 1
+    clock.at += 0.1
+    hand.step()
+    assert hand.writes == 2
+
+
+def test_a_turn_between_two_beats_is_none(sqlite: Database, clock: Clock) -> None:
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
+    hand.step()
+    began = clock.at
+    clock.at += 1.0
+    ids = add(sqlite)
+    hand.step()
+    assert hand.waiting == ids
+    with sqlite.read() as connection:
+        assert connection.execute(select(tables.worker.c.seen_at)).scalars().all() == [began]
+
+
+def test_an_end_is_written_down_at_once_and_looked_for_again(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    for _ in range(3):
+        hand.step()  # nothing else is due
+    hand.call()
+    hand.step()
+    assert get(sqlite, one).status == "delivered"
+
+
+def test_a_changed_configuration_counts_from_the_next_step(sqlite: Database, clock: Clock) -> None:
+    hand = Hand(sqlite, configured())
+    ids = add(sqlite)
+    for _ in range(3):
+        hand.step()
+    assert hand.waiting == []
+    hand.config = configured(gumloop(url="http://127.0.0.1:1"))
+    hand.step()
+    assert hand.waiting == ids
+
+
+def test_how_long_it_sleeps(sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    worker = hand.worker
+
+    def sleep() -> float:
+        monkeypatch.setattr(worker, "_grown_at", 0.0)
+        worker._wait()
+        return hand.sleeps[-1]
+
+    hand.step()
+    assert sleep() == loop.IDLE
+    worker._listener.hears = True
+    for _ in range(2):
+        clock.at += loop.BEAT
+        hand.step()
+        hand.step()
+    assert sleep() == loop.QUIET, "a ring would be heard"
+    with monkeypatch.context() as beating:
+        beating.setattr(loop, "BEAT", 0.7)
+        assert sleep() == 0.7
+    add(sqlite, due_at=clock.at + 1.0)
+    hand.step()
+    assert sleep() == loop.IDLE, "something is due soon"
+
+
+def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    hand.worker._wait()
+    assert hand.sleeps == [loop.TICK]
+    hand.call()
+    hand.step()
+    hand.worker._grown_at = 0.0
+    hand.worker._wait()
+    assert hand.sleeps[-1] == loop.IDLE, "the next look is later than that"
+    clock.at = row(sqlite, one).poll_at - loop.IDLE / 2
+    hand.worker._grown_at = 0.0
+    hand.worker._wait()
+    assert hand.sleeps[-1] == pytest.approx(loop.IDLE / 2, abs=1e-3)
+    clock.at = row(sqlite, one).poll_at + 1.0
+    hand.worker._wait()
+    assert hand.sleeps[-1] == loop.IDLE, "it is due already"
+
+
+def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand, at, grown = Hand(sqlite, configured()), [100.0], list[float]()
+    monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
+    hand.worker._calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
+    for at[0] in (100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
+        hand.worker._wait()
+    assert grown == [100.0, 100.0051, 100.02]
+
+
+# -- leases
+
+
+def test_a_beat_keeps_the_leases_of_calls_under_way(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """A call that takes longer than a lease, beside a second worker that takes over what is not kept."""
+    first, second = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite, on_unknown="retry")
+    first.step()
+    assert first.waiting == [one]
+    began = clock.at
+    while clock.at < began + claims.LEASE + 2 * loop.BEAT:
+        clock.at += loop.BEAT
+        first.step()
+        assert row(sqlite, one).lease_until == clock.at + claims.LEASE
+        second.step()
+        assert (get(sqlite, one).status, second.waiting) == ("sending", [])
+    first.call()
+    first.step()
+    assert (get(sqlite, one).status, len(fake.starts), get(sqlite, one).attempts) == ("delivered", 1, 1)
+
+
+def test_the_lease_of_a_call_that_has_ended_is_not_kept(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    hand.call()
+    hand.step()
+    assert (row(sqlite, one).lease, hand.worker._held) == (None, {})
+
+
+def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    dead, other = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    asked, repeatable = (*add(sqlite, on_unknown="reconcile"), *add(sqlite, on_unknown="retry"))
+    dead.step()
+    began = clock.at
+    other.step()
+    clock.at += claims.LEASE
+    other.step()
+    assert statuses(sqlite, [asked, repeatable]) == ["sending"] * 2
+    clock.at += loop.BEAT
+    other.step()
+    assert get(sqlite, asked).status == "unknown"
+    assert row(sqlite, asked).poll_at == began + gumloop(fake).timeout + 60.0, "then its run is looked for"
+    assert get(sqlite, repeatable).status == "queued"
+    clock.at = row(sqlite, asked).poll_at
+    other.step()
+    assert sorted(other.waiting) == sorted([repeatable, f"look {asked}"])
+
+
+def test_nothing_is_taken_over_soon_after_the_store_has_failed(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """Others may have been kept from extending their leases by the same failure."""
+    other, ours = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite, on_unknown="hold")
+    other.step()
+    ours.step()
+    clock.at += claims.LEASE - 1.0
+    ours.fails = "before"
+    ours.step()
+    failed_at, ours.fails = clock.at, None
+    while clock.at < failed_at + claims.LEASE:
+        clock.at += 1.0
+        ours.step()
+        assert get(sqlite, one).status == "sending"
+    clock.at += loop.BEAT
+    ours.step()
+    assert get(sqlite, one).status == "unknown"
+
+
+# -- a store that fails
+
+
+def test_a_turn_that_failed_is_tried_again_after_a_second(sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    hand.call()
+    hand.fails = "before"
+    hand.step()
+    assert (hand.sleeps, get(sqlite, one).status) == ([1.0], "sending")
+    assert [line["error"] for line in lines("store_failed")] == ["OperationalError: disk I/O error"]
+    hand.fails = None
+    hand.step()
+    assert (get(sqlite, one).status, get(sqlite, one).attempts, len(fake.starts)) == ("delivered", 1, 1)
+
+
+def test_a_store_that_fails_from_the_first_turn_on_is_waited_for(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    ids = add(sqlite)
+    hand.fails = "before"
+    for _ in range(3):
+        hand.step()
+    assert (hand.sleeps, hand.waiting, statuses(sqlite, ids)) == ([1.0] * 3, [], ["queued"])
+    hand.fails = None
+    hand.step()
+    assert hand.waiting == ids
+
+
+def test_a_beat_follows_a_turn_that_failed_at_once(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    add(sqlite)
+    hand.step()
+    clock.at += 1.0
+    hand.call()
+    hand.fails = "before"
+    hand.step()
+    add(sqlite, due_at=clock.at + 100)
+    hand.fails = None
+    sets = clock.sets
+    hand.step()
+    assert clock.sets == sets + 1
+    with sqlite.read() as connection:
+        assert connection.execute(select(tables.worker.c.seen_at)).scalars().all() == [clock.at]
+
+
+def test_what_turns_that_failed_took_is_handed_back(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """The commits were made, and their answers lost: what they took is nobody's until the next turn gives it back."""
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    first = add(sqlite, 2)
+    hand.fails = "after"
+    hand.step()
+    assert (statuses(sqlite, first), hand.waiting, slots(sqlite)) == (["sending"] * 2, [], 2)
+    second = add(sqlite)
+    hand.step()
+    assert (statuses(sqlite, second), hand.waiting) == (["sending"], [])
+    hand.fails = None
+    hand.step()
+    assert sorted(hand.waiting) == sorted([*first, *second])
+    hand.call()
+    hand.step()
+    assert {(one.status, one.attempts) for one in (get(sqlite, each) for each in (*first, *second))} == {("delivered", 1)}
+    assert all(len(attempts(sqlite, one)) == 1 for one in (*first, *second)) and len(fake.starts) == 3
+
+
+def test_looks_that_a_turn_took_that_failed_are_made_once(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    hand.call()
+    hand.step()
+    clock.at = row(sqlite, one).poll_at
+    hand.fails = "after"
+    hand.step()
+    assert (hand.waiting, row(sqlite, one).poll_at > clock.at) == ([], True)
+    hand.fails = None
+    hand.step()
+    assert hand.waiting == [f"look {one}"]
+    poll_at = row(sqlite, one).poll_at
+    clock.at += loop.BEAT
+    hand.step()
+    assert (hand.waiting, row(sqlite, one).poll_at) == ([f"look {one}"], poll_at), "it is given back once, not in each turn from then on"
+
+
+def test_a_result_that_cannot_be_written_loses_no_other(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                        monkeypatch: pytest.MonkeyPatch, lines: Any) -> None:  # fmt: skip
+    hand, record = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50))), ledger.record
+    bad, *good = add(sqlite, 4, on_unknown="hold")
+    hand.step()
+    hand.call()
+
+    def failing(connection: Any, settled: Any, now: float, *, jitter: float) -> Any:
+        if any(each.claim.delivery.id == bad and each.outcome.kind is Kind.STARTED for each in settled):
+            raise ZeroDivisionError("a fault of our own")
+        return record(connection, settled, now, jitter=jitter)
+
+    monkeypatch.setattr(ledger, "record", failing)
+    hand.step()
+    assert (statuses(sqlite, good), get(sqlite, bad).status, hand.sleeps) == (["delivered"] * 3, "sending", [1.0])
+    assert (len(lines("turn_failed")), len(lines("result_lost")), len(lines("attempt"))) == (1, 1, 4)
+    hand.step()
+    assert (len(lines("turn_failed")), len(lines("result_lost")), len(lines("attempt"))) == (1, 1, 4), "none is written again"
+    clock.at += claims.LEASE
+    hand.step()
+    clock.at += loop.BEAT
+    hand.step()
+    assert (get(sqlite, bad).status, get(sqlite, bad).reason) == ("unknown", ledger.DIED), "its lease was not kept"
+
+
+# -- what a turn takes
+
+
+def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(loop, "CALLS", 3)
+    hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50)))
+    (followed,) = add(sqlite, saved_item_id="followed")
+    hand.step()
+    hand.call()
+    hand.step()
+    clock.at = row(sqlite, followed).poll_at
+    ids = add(sqlite, 4)
+    hand.step()
+    assert sorted(hand.waiting) == sorted([f"look {followed}", *ids[:2]]), "a look, and what room it leaves"
+    hand.step()
+    assert len(hand.waiting) == 3
+    hand.call(ids[0])
+    hand.step()
+    hand.step()
+    assert sorted(hand.waiting) == sorted([f"look {followed}", *ids[1:3]])
+    hand.call(f"look {followed}")
+    hand.step()
+    hand.step()
+    assert sorted(hand.waiting) == sorted(ids[1:])
+
+
+def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                                        lines: Any) -> None:  # fmt: skip
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (followed,) = add(sqlite)
+    hand.step()
+    hand.call()
+    hand.step()
+    sqlite.write(lambda connection: holding.begin(connection, "a test", clock.at))
+    clock.at = row(sqlite, followed).poll_at
+    ids = add(sqlite)
+    for _ in range(3):
+        hand.step()
+        clock.at += loop.BEAT
+    assert (hand.waiting, statuses(sqlite, ids)) == ([f"look {followed}"], ["queued"])
+    assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held"]
+    sqlite.write(lambda connection: connection.execute(tables.hold.delete()))
+    hand.step()
+    assert hand.waiting == [f"look {followed}", *ids]
+    assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held", "starts_released"]
+
+
+def test_a_worker_that_is_to_stop_takes_nothing(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    ids = add(sqlite)
+    hand.worker.stop()
+    hand.step()
+    assert (hand.waiting, statuses(sqlite, ids)) == ([], ["queued"])
+
+
+def test_a_worker_learns_from_what_its_calls_met(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """The platform has no room: what it says is learned in the turn that settles the call, and the next start waits for it."""
+    fake.faults, fake.retry_after = [429], "50"
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    first, second = add(sqlite, 2)
+    hand.step()
+    hand.call(first)
+    hand.step()
+    assert get(sqlite, first).status == "queued"
+    with sqlite.read() as connection:
+        (known,) = connection.execute(select(tables.circuit)).all()
+    assert known.platform == "gumloop" and known.not_before >= clock.at + 50.0
+    assert hand.waiting == [second]
+
+
+def test_routes_that_are_paused_or_limited_are_as_the_configuration_says_now(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    def route(**more: Any) -> Route:
+        return Route(name="triage", source="x", flow=None, reshape=lambda _: {}, **more)  # type: ignore[arg-type]
+
+    hand = Hand(sqlite, configured(gumloop(fake), routes=(route(mode=Mode.PAUSED),)))
+    ids = add(sqlite, 2)
+    hand.step()
+    assert hand.waiting == []
+    hand.config = configured(gumloop(fake), routes=(route(limits=Limits(max_concurrent_runs=1)),))
+    hand.step()
+    assert hand.waiting == ids[:1]
+
+
+def test_each_turn_leases_under_a_name_of_its_own(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    leases = []
+    for _ in range(2):
+        (one,) = add(sqlite)
+        hand.step()
+        leases.append(row(sqlite, one).lease)
+    assert len(set(leases)) == 2 and all(lease.startswith(f"{hand.worker.id}:") for lease in leases)
+
+
+def test_routes_share_the_slots_over_turns(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=1)))
+    many = add(sqlite, 3, "many")
+    other = add(sqlite, 1, "other")
+    begun = []
+    for _ in range(3):
+        hand.step()
+        begun += hand.waiting
+        fake.faults = [400]
+        hand.call()
+        hand.step()
+        begun += [one for one in hand.waiting if one not in begun]
+    assert set(begun[:2]) & set(many) and set(begun[:2]) & set(other), "one of each of the two goes first"
+
+
+def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """A call that comes to its turn after its lease was lost is not made; one whose lease a beat has kept is."""
+    hand = Hand(sqlite, configured(gumloop(fake, timeout=1000.0)))
+    kept, lost = add(sqlite, 2)
+    hand.step()
+    for _ in range(4):
+        clock.at += loop.BEAT
+        hand.step()
+    hand.call(kept)
+    clock.at += claims.LEASE
+    hand.call(lost)
+    hand.step()
+    assert (get(sqlite, kept).status, [each.outcome for each in attempts(sqlite, lost)][:1]) == ("delivered", ["refused"])
+    assert len(fake.starts) == 1
+
+
+# -- an engine that makes the calls elsewhere
+
+
+def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_not_take_them(
+    sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CALLS", 0)  # of this worker's own: the relay has room of its own
+    told: list[str] = []
+
+    def publish(delivery_id: str, _lease: str) -> None:
+        if told:
+            raise ConnectionError
+        told.append(delivery_id)
+
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish))
+    first, second = add(sqlite, 2)
+    hand.step()
+    assert (told, hand.waiting) == ([first], [])
+    assert (statuses(sqlite, [first, second]), attempts(sqlite, first)) == (["sending", "queued"], [])
+    hand.step()
+    assert get(sqlite, second).status == "queued", "nothing is leased while the broker is away"
+    lease_until = row(sqlite, first).lease_until
+    clock.at += loop.BEAT
+    hand.step()
+    assert row(sqlite, first).lease_until == lease_until, "whoever makes the call keeps its lease"
+
+
+# -- the end
+
+
+def test_at_the_end_what_has_not_begun_is_handed_back_and_what_has_is_waited_for(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    begun, untouched = add(sqlite, 2)
+    hand.step()
+    [(_, task)] = [each for each in hand.tasks if each[0] == begun]
+    hand.tasks = [each for each in hand.tasks if each[0] != begun]  # a thread has taken it
+    hand.asleep = lambda: task() if not fake.starts else None
+    hand.worker.stop()
+    hand.worker.run()
+    assert (get(sqlite, begun).status, get(sqlite, begun).attempts) == ("delivered", 1)
+    assert (get(sqlite, untouched).status, get(sqlite, untouched).attempts, attempts(sqlite, untouched)) == ("queued", 0, [])
+    assert (len(fake.starts), slots(sqlite), hand.closed) == (1, 1, True)
+    assert set(hand.sleeps) == {0.1}
+    assert [line["handed_back"] for line in lines("worker_stopped")] == [1]
+    with sqlite.read() as connection:
+        assert connection.execute(select(tables.worker)).all() == []
+
+
+def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                                      lines: Any) -> None:  # fmt: skip
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    over, going_on = add(sqlite, 2)
+    hand.step()
+    hand.call(over)  # its end is not written down yet
+    hand.tasks.clear()  # a thread has the other
+    hand.worker.stop(within=0.0)
+    hand.worker.run()
+    assert statuses(sqlite, [over, going_on]) == ["delivered", "unknown"]
+    assert "flowbridge was stopped while the call was under way" in (get(sqlite, going_on).reason or "")
+    assert hand.sleeps == [], "no time was given"
+    assert len(lines("attempt")) == 2
+    assert hand.closed
+
+
+def test_it_is_given_the_time_that_is_said_or_the_usual(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    at = [1000.0]
+    monkeypatch.setattr(loop, "time", _Monotonic(at))
+    for within, seconds in ((None, loop.DRAIN), (20.0, 20.0)):
+        hand = Hand(sqlite, configured(gumloop(fake)))
+        add(sqlite)
+        hand.step()
+        hand.tasks.clear()
+        began = at[0]
+
+        def sleep() -> None:
+            at[0] += 0.5
+
+        hand.asleep = sleep
+        hand.worker.stop(within)
+        hand.worker.run()
+        assert at[0] - began == seconds
+
+
+class _Monotonic:
+    def __init__(self, at: list[float]) -> None:
+        self._at = at
+
+    def monotonic(self) -> float:
+        return self._at[0]
+
+
+def test_looks_under_way_are_handed_back_at_the_end(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    hand.call()
+    hand.step()
+    clock.at = row(sqlite, one).poll_at
+    hand.step()
+    assert row(sqlite, one).poll_at > clock.at
+    hand.worker.stop()
+    hand.worker.run()
+    assert (row(sqlite, one).poll_at, hand.sleeps) == (clock.at, []), "a look is not waited for"
+
+
+def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any) -> None:
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite)
+    hand.step()
+    hand.fails = "before"
+    hand.worker.stop()
+    hand.worker.run()
+    assert len(lines("store_failed")) == 3
+    assert (get(sqlite, one).status, hand.closed) == ("sending", True), "it is taken over when its lease has run out"
+
+
+def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
+    before = set(threading.enumerate())
+    hand = Hand(postgresql, configured())
+    ran = threading.Thread(target=hand.worker.run)
+    hand.asleep = lambda: time.sleep(0.001)
+    ran.start()
+    until(lambda: hand.worker._listener.hears, what="a listener")
+    assert {"listener", "housekeeping"} <= {thread.name for thread in threading.enumerate()}
+    hand.worker.stop()
+    ran.join(60)
+    until(lambda: not set(threading.enumerate()) - before, what="the end of its threads")
+
+
+# -- runs of the local platform
+
+
+@contextmanager
+def with_flows(database: Database, data: Path, flows: Mapping[str, Any] = READY) -> Iterator[Hand]:
+    hand = Hand(database, configured(LOCAL), flows=flows, data=data)
+    try:
+        yield hand
+    finally:
+        hand.worker.stop(within=0.0)
+        hand.worker.run()
+
+
+def turns_until(hand: Hand, condition: Callable[[], object]) -> None:
+    def one() -> object:
+        hand.step()
+        return condition()
+
+    until(one, what="it")
+
+
+def test_a_run_that_another_worker_has_taken_over_is_left_to_it(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+    with with_flows(sqlite, tmp_path, flows=READY | {"slow": slow_flow(tmp_path, 600)}) as hand:
+        ends, goes_on = start_run(sqlite, "sleep", '{"seconds": 0.5}'), start_run(sqlite, "slow")
+        turns_until(hand, lambda: {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"} and begun(tmp_path))
+        with sqlite.engine.begin() as connection:
+            connection.execute(update(tables.local_run).values(lease="another worker"))
+        turns_until(hand, lambda: lines("run_ended"))
+        assert run_of(sqlite, ends).state == "RUNNING", "its end is not ours to write down"
+        clock.at += loop.BEAT
+        hand.step()
+        assert [line["run_id"] for line in lines("lease_lost")] == [goes_on]
+        with sqlite.read() as connection:
+            assert set(connection.execute(select(tables.local_run.c.lease)).scalars()) == {"another worker"}
+            assert max(connection.execute(select(tables.local_run.c.lease_until)).scalars()) < clock.at + runs.LEASE
+        assert not hand.worker._local or not hand.worker._local.busy
+        (process,) = begun(tmp_path)
+        until(lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process")
+
+
+def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+    sqlite.write(lambda connection: holding.begin(connection, "a test", clock.at))
+    with with_flows(sqlite, tmp_path) as hand:
+        one = start_run(sqlite, "echo")
+        turns_until(hand, lambda: lines("flows_loaded"))
+        for _ in range(5):
+            clock.at += loop.BEAT
+            hand.step()
+        assert run_of(sqlite, one).state == "QUEUED"
+        sqlite.write(lambda connection: connection.execute(tables.hold.delete()))
+        clock.at += loop.BEAT
+        turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
+
+
+def test_a_worker_without_a_run_under_way_ends_at_once(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
+    hand = Hand(sqlite, configured(LOCAL), flows=READY, data=tmp_path)
+    hand.worker.stop()
+    hand.worker.run()
+    assert hand.sleeps == []
+
+
+def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_are_loaded(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
+    with with_flows(sqlite, tmp_path) as hand:
+        turns_until(hand, lambda: lines("flows_loaded"))
+        hand.config = configured(replace(LOCAL, flows="others.py"))
+        ids = add(sqlite, platform="local", flow="local/echo", saved_item_id="echo")
+        hand.step()
+        assert hand.waiting == [] or len(lines("flows_loaded")) == 2
+        turns_until(hand, lambda: hand.waiting == ids)
+        assert len(lines("flows_loaded")) == 2
+        hand.tasks.clear()
+
+
+def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
+    with with_flows(sqlite, tmp_path) as hand:
+        one = start_run(sqlite, "sleep", '{"seconds": 600}')
+        turns_until(hand, lambda: run_of(sqlite, one).state == "RUNNING")
+        with sqlite.read() as connection:
+            assert {flow.id for flow in connection.execute(select(tables.local_flow))} == READY.keys()
+        sqlite.write(lambda connection: runs.kill(connection, one, clock.at))
+        turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
+
+
+def test_runs_that_a_turn_took_that_failed_are_begun_once(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+    with with_flows(sqlite, tmp_path) as hand:
+        turns_until(hand, lambda: lines("flows_loaded"))
+        hand.step()
+        one = start_run(sqlite, "echo", '{"a": 1}')
+        hand.fails = "after"
+        hand.step()
+        assert run_of(sqlite, one).state == "RUNNING"
+        hand.fails = None
+        turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
+        assert run_of(sqlite, one).outputs == {"a": 1}
+
+
+def test_a_worker_whose_flow_host_died_ends_with_an_error(sqlite: Database, tmp_path: Path, clock: Clock, fake: FakePlatform) -> None:
+    """What is under way is finished first, though nobody has said how long that may take."""
+    hand = Hand(sqlite, configured(LOCAL, gumloop(fake)), flows=READY, data=tmp_path)
+    (one,) = add(sqlite)
+    hand.step()
+    tasks, hand.tasks = hand.tasks, []
+    hand.asleep = lambda: [task() for _, task in tasks if not fake.starts]  # type: ignore[func-returns-value]
+    assert hand.worker._local is not None
+    hand.worker._local.is_lost = True
+    with pytest.raises(BridgeError, match="the flow host died"):
+        hand.worker.run()
+    assert (get(sqlite, one).status, hand.closed) == ("delivered", True)
+
+
+# -- what the configuration says now of what was planned earlier
+
+
+def claim_of(**changes: Any) -> claims.Claim:
+    delivery: Delivery = make_delivery(make_event("1"), **changes)
+    return claims.Claim(delivery, 1, "w:1", 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "at"),
+    [
+        (claim_of(platform="gumloop", on_unknown="reconcile"), 1000.0 + 25.0 + 60.0),
+        (claim_of(platform="gone", on_unknown="reconcile"), 1000.0 + 60.0),
+        (claim_of(platform="gumloop", on_unknown="hold"), None),
+        (claim_of(platform="gumloop", on_unknown="retry"), None),
+    ],
+)
+def test_a_run_is_looked_for_after_the_deadline_of_its_call(claim: claims.Claim, at: float | None) -> None:
+    assert look_at(configured(gumloop(url="http://x", timeout=25.0)), claim, 60.0) == at
+
+
+def test_what_a_configuration_allows() -> None:
+    def route(name: str, **more: Any) -> Route:
+        return Route(name=name, source="x", flow=None, reshape=lambda _: {}, **more)  # type: ignore[arg-type]
+
+    limits = Limits(max_concurrent_runs=2)
+    routes = (route("plain"), route("paused", mode=Mode.PAUSED), route("shadow", mode=Mode.SHADOW), route("limited", limits=limits))
+    allowed = allowed_by(configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes))
+    assert (allowed.caps, allowed.limits, allowed.paused) == ({"gumloop": 7, "local": 4}, {"limited": limits}, {"paused"})
+    assert without(allowed, LOCAL) == replace(allowed, caps={"gumloop": 7})
+    assert without(allowed, None) == allowed
+
+
+def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any) -> None:
+    def seen(before: bool) -> bool:
+        return database.write(lambda connection: is_held(connection, before))
+
+    assert [seen(False), len(lines("starts_held", "starts_released"))] == [False, 0]
+    database.write(lambda connection: holding.begin(connection, "a test", 1.0))
+    assert [seen(False), seen(True)] == [True, True]
+    assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held"]
+    database.write(lambda connection: connection.execute(tables.hold.delete()))
+    assert [seen(True), seen(False)] == [False, False]
+    assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held", "starts_released"]
