@@ -430,6 +430,8 @@ def limits_table() -> str:
          f"{FieldRules().max_length} (`fields`); {reading.LONGEST_NAME}; {nesting.DEEPEST}"),
         ("files of a form; bytes of one; of its name", f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB "
          f"(`files`); {multipart.NAME_BYTES}"),
+        ("headers of a part of a multipart body; how many; parameters of one",
+         f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS}; {multipart.MAX_PARAMETERS}"),
         ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 503"),
         ("files in hand at once, in a process that makes calls", f"{worker_files.ROOM // MIB} MiB, then they wait"),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
