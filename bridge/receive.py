@@ -29,7 +29,7 @@ from bridge.providers import Confirmation, Handshake, Probe, Reply
 from bridge.receipts import KEYED, unguessable
 from bridge.redaction import redacted
 from bridge.routes import Config, Source
-from bridge.signatures import NO_KEYS, Ask, Keys, Unsigned
+from bridge.signatures import NO_KEYS, Ask, Keys
 
 MAX_BATCH = 1000  # events in one request
 NAME_LENGTH = 200  # characters of a type and of a provider's id
@@ -101,7 +101,7 @@ def _receive_form(request: Request, source: Source, form: Form, config: Config, 
     forms.check(form, sent)
     digest = hashlib.sha256(request.body).hexdigest()
     without_files, body = forms.take(form, sent)
-    passed = pass_through(request, body, source, form, gate, now) if gate is not None else None
+    passed = pass_through(request, body, source, form, gate, now, len(without_files)) if gate is not None else None
     if passed is not None:
         request, keep = passed.request, passed.keep
     if passed is None or passed.known is None:
@@ -189,7 +189,7 @@ def read_body(source: Source, content_type: str, raw: bytes, files: Sequence[For
     if kind == "jwt":
         claim, *texts = name.split(",")
         return decode_token(raw, claim, tuple(texts), max_depth=source.max_depth)
-    most = MAX_VALUES if isinstance(source.scheme, Unsigned) else None
+    most = MAX_VALUES if source.is_public else None
     return decode(content_type, raw, max_depth=source.max_depth, wrapped_in=source.provider.wrapped_in, max_values=most)
 
 
