@@ -36,6 +36,7 @@ _ESCAPED = re.compile("|".join(_ESCAPES))
 
 NAME_BYTES: Final = 150  # of a file's name, in UTF-8
 NAMELESS: Final = "file"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what of ASCII is invisible
 _INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 _ENDS = re.compile(r"\A[\s.]++|(?<![\s.])[\s.]++\Z")
 _UNWANTED = re.compile(r'[<>:"|?*]')  # in no name that Windows takes
@@ -162,7 +163,10 @@ def file_name(sent: str) -> str:
     long name is cut before its extension.
     """
     last = re.split(r"[/\\]", sent[-4 * NAME_BYTES :])[-1]
-    shown = "".join(one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE)
+    if last.isascii():
+        shown = _CONTROL.sub("", last)
+    else:
+        shown = "".join(one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE)
     name = _ENDS.sub("", _UNWANTED.sub("_", shown))
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > 20:
