@@ -113,7 +113,7 @@ def _multipart(raw: bytes, boundary: str) -> Body:
         for number, part in enumerate(parts(raw, boundary)):
             if number == MAX_FIELDS:
                 raise Malformed("too many")
-            name, filename = part.named()
+            name, filename = part.names
             if filename or (filename is not None and part.begin < part.end):
                 files.append(_listed(raw, part, name, filename))
             elif name and filename is None:

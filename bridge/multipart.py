@@ -15,9 +15,14 @@ from urllib.parse import unquote
 
 from werkzeug.http import parse_options_header
 
-LONGEST_HEAD: Final = 8192  # bytes of a part's headers
+from bridge.unicode_text import normalize
+
+HEAD_BYTES: Final = 2048  # of a part's headers
+MAX_HEADERS: Final = 20  # of a part
+MAX_PARAMETERS: Final = 20  # of a header
 _BOUNDARY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
-_LINE_END = re.compile(rb"[ \t]*\r?\n")
+_LINE_END = re.compile(rb"[ \t]*+\r?\n")
+_NO_HEAD = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FORM_DATA = re.compile(r"\s*form-data\s*(?:;|\Z)", re.IGNORECASE)
 _PARAMETER = re.compile(
@@ -31,8 +36,9 @@ _ESCAPED = re.compile("|".join(_ESCAPES))
 
 NAME_BYTES: Final = 150  # of a file's name, in UTF-8
 NAMELESS: Final = "file"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what of ASCII is invisible
 _INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
-_ENDS = re.compile(r"\A[\s.]+|[\s.]+\Z")
+_ENDS = re.compile(r"\A[\s.]++|(?<![\s.])[\s.]++\Z")
 _UNWANTED = re.compile(r'[<>:"|?*]')  # in no name that Windows takes
 
 
@@ -40,26 +46,57 @@ class Malformed(ValueError):
     """This is no multipart body; the text says what is wrong, and quotes nothing."""
 
 
+Names = tuple[str, str | None]  # of the field, empty without one, and of the file, null where it is no file
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its headers by lower-case name, still as bytes, and where in the body its content stands."""
+    """One part: its headers by lower-case name, still as bytes, and where in the body its content stands.
+
+    `names` are those of the field and of the file, read as UTF-8. `type`: the media type that the sender gives it, with its parameters;
+    empty without one.
+    """
 
     headers: dict[str, bytes]
     begin: int
     end: int
+    names: Names
+    type: tuple[str, dict[str, str]]
 
-    @property
-    def type(self) -> tuple[str, dict[str, str]]:
-        """The media type that the sender gives it, with its parameters; empty without one."""
-        return parse_options_header(self.headers.get("content-type", b"").decode("latin-1"))
+    def named(self, encoding: str) -> Names:
+        """Return `names` read in another charset. UnicodeDecodeError where they are not in it, `Malformed` as `parts` raises it."""
+        raw = self.headers.get("content-disposition", b"")
+        text = raw.decode(encoding)
+        return self.names if encoding == "utf-8" or raw.isascii() else _names(text)
 
-    def named(self, encoding: str = "utf-8", errors: str = "replace") -> tuple[str, str | None]:
-        """Return the name of the field, empty without one, and the file's name, null where it is no file."""
-        text = self.headers.get("content-disposition", b"").decode(encoding, errors)
-        if not _FORM_DATA.match(text):
-            return "", None
-        given = {found["key"].lower(): _value(found) for found in reversed(list(_PARAMETER.finditer(text)))}
-        return given.get("name*", given.get("name", "")), given.get("filename*", given.get("filename"))
+
+def _names(text: str) -> Names:
+    if not _FORM_DATA.match(text):
+        return "", None
+    given = _parameters(text)
+    return given.get("name*", given.get("name", "")), given.get("filename*", given.get("filename"))
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters of a header by lower-case name; of one that comes twice the first counts. What is no parameter is skipped."""
+    given: dict[str, str] = {}
+    place = text.find(";")
+    for _ in range(MAX_PARAMETERS):
+        if place < 0:
+            return given
+        found = _PARAMETER.match(text, place)
+        if found:
+            given.setdefault(found["key"].lower(), _value(found))
+        place = text.find(";", found.end() if found else place + 1)
+    if place >= 0:
+        raise Malformed(f"a header of a part has more than {MAX_PARAMETERS} parameters")
+    return given
+
+
+def _type(header: bytes) -> tuple[str, dict[str, str]]:
+    if header.count(b";") > MAX_PARAMETERS:
+        raise Malformed(f"a header of a part has more than {MAX_PARAMETERS} parameters")
+    return parse_options_header(header.decode("latin-1"))
 
 
 def _value(found: re.Match[str]) -> str:
@@ -86,7 +123,8 @@ def parts(raw: bytes, boundary: str) -> Iterator[Part]:
             raise Malformed("a part does not begin where it should")
         headers, begin = _head(raw, line.end())
         end, place = _next(raw, mark, begin)
-        yield Part(headers, begin, end)
+        names = _names(headers.get("content-disposition", b"").decode("utf-8", "replace"))
+        yield Part(headers, begin, end, names, _type(headers.get("content-type", b"")))
 
 
 def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
@@ -103,13 +141,16 @@ def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
 
 def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
     """Return the headers that stand at `place`, and where the content begins."""
-    if no_headers := re.compile(rb"\r?\n").match(raw, place):
+    if no_headers := _NO_HEAD.match(raw, place):
         return {}, no_headers.end()
-    blank = _HEAD_END.search(raw, place, place + LONGEST_HEAD)
+    blank = _HEAD_END.search(raw, place, place + HEAD_BYTES)
     if blank is None:
         raise Malformed("the headers of a part do not end, or are too long")
     headers: dict[str, bytes] = {}
-    for line in raw[place : blank.start()].split(b"\n"):
+    lines = raw[place : blank.start()].split(b"\n", MAX_HEADERS)
+    if len(lines) > MAX_HEADERS:
+        raise Malformed(f"a part has more than {MAX_HEADERS} headers")
+    for line in lines:
         name, _, value = line.partition(b":")
         headers.setdefault(name.strip().lower().decode("latin-1"), value.strip())
     return headers, blank.end()
@@ -122,7 +163,10 @@ def file_name(sent: str) -> str:
     long name is cut before its extension.
     """
     last = re.split(r"[/\\]", sent[-4 * NAME_BYTES :])[-1]
-    shown = "".join(one for one in unicodedata.normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE)
+    if last.isascii():
+        shown = _CONTROL.sub("", last)
+    else:
+        shown = "".join(one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE)
     name = _ENDS.sub("", _UNWANTED.sub("_", shown))
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > 20:

@@ -34,7 +34,8 @@ class SourceNow:
     usually spoken again, null where that is not known or was not looked up; `silent_since`: since when an alert calls it silent by that.
     `rejected_lately`: rejects within `LATELY`;
     `rejected_usually`: as many as it has in such a time. `files`: bytes of files that a form has; `files_keep`: so many at most, null
-    where it takes none.
+    where it takes none. `stored_today`: bytes of bodies that it stored today (UTC); `daily_bytes`: so many at most, null without a limit.
+    `is_public`: anyone may send to it.
     """
 
     name: str
@@ -51,6 +52,9 @@ class SourceNow:
     rejected_usually: float = 0.0
     files: int = 0
     files_keep: int | None = None
+    stored_today: int = 0
+    daily_bytes: int | None = None
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from bridge.providers import Confirmation, Handshake, Probe, Reply
 from bridge.receipts import KEYED, unguessable
 from bridge.redaction import redacted
 from bridge.routes import Config, Source
-from bridge.signatures import NO_KEYS, Ask, Keys, Unsigned
+from bridge.signatures import NO_KEYS, Ask, Keys
 
 MAX_BATCH = 1000  # events in one request
 NAME_LENGTH = 200  # characters of a type and of a provider's id
@@ -55,12 +55,12 @@ class Received:
 
 def receive(request: Request, source: Source, config: Config, *, keep: Keep, now: float, new_id: Callable[[], str],  # noqa: PLR0913
             keys: Keys = NO_KEYS, fetch: Fetch | None = None, gate: Gate | None = None,
-            keep_file: KeepFile = forms.digest) -> Received:  # fmt: skip
+            keep_file: KeepFile = forms.digest, note_sent: Callable[[forms.Sent], object] = lambda _: None) -> Received:  # fmt: skip
     """Turn a request into stored events, nearly always one, and its answer.
 
     `keys` gets those that senders publish; `fetch` gets what confirms a subscription, null where nothing is to be confirmed. Without a
     `gate` nothing that a form is sent is held to be spam. `keep_file` keeps the bytes of a form's files, which are on disk before the
-    event is.
+    event is. `note_sent` gets what a form was sent once it was read, whatever becomes of it.
     Raises `BadSignature` (401), `Refused` (its own status) and whatever `keep` raises when nothing could be kept (503).
     """
     shakes = [shake for shake in source.provider.handshakes if request.method in shake.methods]
@@ -75,7 +75,8 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
             return Received(answer)
     source.scheme.verify(request, source.secrets, now, keys)
     if source.form is not None:
-        return _receive_form(request, source, source.form, config, keep=keep, keep_file=keep_file, gate=gate, now=now, new_id=new_id)
+        return _receive_form(request, source, source.form, config, keep=keep, keep_file=keep_file, gate=gate, now=now, new_id=new_id,
+                             note_sent=note_sent)  # fmt: skip
     body = body or read_body(source, request.headers.get("content-type", ""), request.body)
     if answer := _answer([shake for shake in shakes if shake.signed], request, source, body, now):
         return Received(answer)
@@ -90,15 +91,17 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
 
 
 def _receive_form(request: Request, source: Source, form: Form, config: Config, *, keep: Keep, keep_file: KeepFile,  # noqa: PLR0913
-                  gate: Gate | None, now: float, new_id: Callable[[], str]) -> Received:  # fmt: skip
+                  gate: Gate | None, now: float, new_id: Callable[[], str],
+                  note_sent: Callable[[forms.Sent], object]) -> Received:  # fmt: skip
     """A form is checked before it is kept, so that the person who sent it can mend it."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refused(415, "encoded", "the body is compressed; a form is sent as it is")
     sent = forms.read(form, request.headers.get("content-type", ""), request.body, max_depth=source.max_depth)
+    note_sent(sent)
     forms.check(form, sent)
     digest = hashlib.sha256(request.body).hexdigest()
     without_files, body = forms.take(form, sent)
-    passed = pass_through(request, body, source, form, gate, now) if gate is not None else None
+    passed = pass_through(request, body, source, form, gate, now, len(without_files)) if gate is not None else None
     if passed is not None:
         request, keep = passed.request, passed.keep
     if passed is None or passed.known is None:
@@ -154,7 +157,8 @@ def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config,
 def split(request: Request, source: Source, body: Body) -> list[tuple[Request, Body]]:
     """Return what the request holds as requests of one event each: itself, or one for each element of its batch.
 
-    An element's request has the element's JSON as its body. A batch that is empty, or too long to be taken apart, stays one event.
+    An element's request has the element's JSON as its body. A batch that is empty, or too long to be taken apart, stays one event. So does
+    one where what stands beside the list, and would be copied into each event, is more than a word.
     """
     batch = source.batch
     whole = [(request, body)]
@@ -167,8 +171,14 @@ def split(request: Request, source: Source, body: Body) -> list[tuple[Request, B
         return [(request, replace(body, problem=f"a batch of {len(items)} events; at most {MAX_BATCH} are taken apart"))]
     headers = {**request.headers, "content-type": "application/json"}
     beside = {name: body.value[name] for name in batch.keep if isinstance(body.value, dict) and name in body.value}
+    if not all(map(_is_word, beside.values())):
+        return [(request, replace(body, problem=f"beside the list of a batch stands more than {NAME_LENGTH} characters"))]
     parts = [beside | item if isinstance(item, dict) else item for item in items]
     return [(replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part)) for part in parts]
+
+
+def _is_word(value: JSON) -> bool:
+    return not isinstance(value, dict | list) and not (isinstance(value, str) and len(value) > NAME_LENGTH)
 
 
 def read_body(source: Source, content_type: str, raw: bytes, files: Sequence[FormFile] = ()) -> Body:
@@ -179,7 +189,7 @@ def read_body(source: Source, content_type: str, raw: bytes, files: Sequence[For
     if kind == "jwt":
         claim, *texts = name.split(",")
         return decode_token(raw, claim, tuple(texts), max_depth=source.max_depth)
-    most = MAX_VALUES if isinstance(source.scheme, Unsigned) else None
+    most = MAX_VALUES if source.is_public else None
     return decode(content_type, raw, max_depth=source.max_depth, wrapped_in=source.provider.wrapped_in, max_values=most)
 
 

@@ -47,6 +47,7 @@ class Source:
     dedup: str = "id"
     batch: Batch | None = None  # where the list stands in a request of several events
     max_body: int = 5 * 1024 * 1024
+    daily_bytes: int | None = None  # of bodies that are stored in a day (UTC); null: no limit
     max_depth: int = 100
     rate: Rate | None = None
     rate_per_address: Rate | None = None
@@ -54,6 +55,11 @@ class Source:
     retention: Retention = DEFAULT
     digest_key: str = field(default="", repr=False)  # of digests of bodies, where these are sealed: see `receipts.unguessable`
     expect: Rate | None = None  # so many events at least in that time; none at all is no silence; null: what it usually does
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anyone may send to it: nothing of a request is verified."""
+        return isinstance(self.scheme, Unsigned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,9 +175,10 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
 
 
 def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow]:
-    configured = list(config.sources) if config else []
+    sources = config.sources if config else {}
+    configured = list(sources)
     seen, rejected = (standing.sources, standing.rejected) if standing else ({}, {})
-    forms = {name: one.form for name, one in config.sources.items() if one.form is not None} if config else {}
+    forms = {name: one.form for name, one in sources.items() if one.form is not None}
     rules = {name: form.files for name, form in forms.items() if form.files is not None}
     names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN})]
     return [
@@ -189,6 +190,9 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
             is_configured=config is None or name in configured,
             files=standing.files.get(name, 0) if standing else 0,
             files_keep=rules[name].keep if name in rules else None,
+            stored_today=standing.stored_today.get(name, 0) if standing else 0,
+            daily_bytes=source.daily_bytes if (source := sources.get(name)) else None,
+            is_public=source is not None and source.is_public,
         )
         for name in names
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
@@ -11,6 +10,7 @@ import orjson
 
 from bridge.bodies import Body
 from bridge.model import JSON, Event, Reject
+from bridge.unicode_text import normalize
 
 ROOTS = ("body", "form", "fields", "query")  # with which a field's path may begin, as in routes.yaml
 NESTED = 3  # texts that are JSON within texts that are JSON
@@ -86,7 +86,7 @@ class Subject:
 
 def folded(text: str) -> str:
     """Return a text as it is compared: no case, one way to write a letter, no blanks around it."""
-    return unicodedata.normalize("NFC", text).casefold().strip()
+    return normalize("NFC", text).casefold().strip()
 
 
 def leaves(value: JSON) -> Iterator[tuple[Path, str]]:

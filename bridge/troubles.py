@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from bridge.kept import signed_reserve
 from bridge.model import Status
 from bridge.overview import DAY, Overview, SourceNow
 from bridge.silence import LEAST
@@ -46,6 +47,8 @@ CONDITIONS: Final = {
     "disk_full": Condition(CRITICAL, 60.0),
     "backup": Condition(WARNING, 900.0),
     "files_full": Condition(WARNING, 60.0),
+    "daily_bytes_full": Condition(WARNING, 60.0),
+    "disk_low": Condition(WARNING, 60.0),
     "certificate_urgent": Condition(CRITICAL),
     "certificate": Condition(WARNING),
     "clock_skew": Condition(WARNING, 300.0),
@@ -130,6 +133,9 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
         yield Trouble(
             "disk_full", f"the disk of {now.data} is nearly full: {now.disk_free // 1024**2} MB are free", "free some, or make it larger"
         )
+    if now.disk_free is not None and now.disk_total and _takes_signed_alone(now, now.disk_free, now.disk_total):
+        what = f"{now.disk_free // 1024**2} MB of the disk of {now.data} are free, and they are for signed sources: forms are refused (507)"
+        yield Trouble("disk_low", what, "free some, or make it larger")
     if now.database_ahead is not None and abs(now.database_ahead) > CLOCK:
         side = "ahead of" if now.database_ahead > 0 else "behind"
         yield Trouble(
@@ -146,6 +152,11 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
         yield Trouble(
             "clock_skew:events", f"the newest event is {last - now.at:.0f} s ahead of this machine's clock", "set the clock: timedatectl"
         )
+
+
+def _takes_signed_alone(now: Overview, free: int, total: int) -> bool:
+    """Whether so little of the disk that the database is on is free that sources without a signature are refused."""
+    return not now.is_shared and free < signed_reserve(total) and any(one.is_public and one.is_configured for one in now.sources)
 
 
 def _of_backups(now: Overview) -> Iterator[Trouble]:
@@ -238,6 +249,9 @@ def _of_sources(now: Overview) -> Iterator[Trouble]:
         if one.files_keep is not None and one.files > MUCH_KEPT * one.files_keep:
             what = f"form {one.name} has {_size(one.files)} of files of at most {_size(one.files_keep)}: what is more is refused (507)"
             yield Trouble(f"files_full:{one.name}", what, "raise `files: {keep}` of the source, or have less kept by its `retention`")
+        if one.daily_bytes is not None and one.stored_today > MUCH_KEPT * one.daily_bytes:
+            what = f"source {one.name} stored {_size(one.stored_today)} of at most {_size(one.daily_bytes)} today: more is refused (507)"
+            yield Trouble(f"daily_bytes_full:{one.name}", what, f"flowbridge events --source {one.name}; raise `daily_bytes`")
         if one.is_configured and _is_silent(one, now.at):
             what = f"source {one.name} has sent nothing for {(now.at - _since(one)) / 60:.0f} min"
             what += ", and no event of it is kept" if one.last_at is None else ""

@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
-from bridge import bodies, circuit, filetypes, functions, limits, multipart, planning, reconcile, retention, schemas, supervisor  # noqa: E402
+from bridge import bodies, circuit, filetypes, functions, kept, limits, multipart, planning, reconcile, retention, schemas, supervisor  # noqa: E402
 from bridge.cli import SECTIONS, group  # noqa: E402
 from bridge.cli.providers import CONFIRMED, EVIDENCE  # noqa: E402
 from bridge.config import amounts, document, filling, form_files, platforms, sources  # noqa: E402
@@ -224,7 +224,8 @@ def retained(known: retention.Retention) -> str:
 DEFAULTS = {
     ("Document", "retention"): retained(retention.DEFAULT),
     ("Source", "retention"): "that of all",
-    ("Source", "max_body"): "5 MiB; github 25 MiB; forms with files what these may come to",
+    ("Source", "max_body"): "5 MiB; github 25 MiB; forms 256 KiB, with files what these may come to",
+    ("Source", "daily_bytes"): "none; forms and `insecure` sources 64 MiB",
     ("Files", "max_size"): "6 MiB",
     ("Files", "keep"): "2 GiB",
     **{(name, "file_links"): "`7d`" for name in ("Gumloop", "Local", "Http")},
@@ -421,7 +422,11 @@ def limits_table() -> str:
         ("request line; one header; number of headers", "8190 bytes; 8190 bytes; 100"),
         ("reading the head of a request; its body", f"{receiver.HEAD_TIME:g} s; {intake.READ_TIME:g} s, and 1 s for each "
          f"{intake.SLOWEST // 1024} KiB that have come"),
-        ("a body", "5 MiB; github 25 MiB (`max_body`)"),
+        ("a body", "5 MiB; github 25 MiB; a form without files 256 KiB (`max_body`)"),
+        ("what forms and `insecure` sources store in a day",
+         f"{sources.PUBLIC_DAILY_BYTES // MIB} MiB of bodies (`daily_bytes`), then 507"),
+        ("what of the disk is for signed sources only", f"{kept.SIGNED_RESERVE // MIB} MiB, or a tenth of a small disk; others are "
+         "answered 507"),
         ("bodies being read at once, in a receiver", f"{intake.IN_FLIGHT // MIB} MiB, then 503"),
         ("JSON nesting", "100 (`max_depth`)"),
         ("values of JSON that anyone may send, or that is read before it is proven", limits.MAX_VALUES),
@@ -430,7 +435,9 @@ def limits_table() -> str:
          f"{FieldRules().max_length} (`fields`); {reading.LONGEST_NAME}; {nesting.DEEPEST}"),
         ("files of a form; bytes of one; of its name", f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB "
          f"(`files`); {multipart.NAME_BYTES}"),
-        ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 503"),
+        ("headers of a part of a multipart body; how many; parameters of one",
+         f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS}; {multipart.MAX_PARAMETERS}"),
+        ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 507"),
         ("files in hand at once, in a process that makes calls", f"{worker_files.ROOM // MIB} MiB, then they wait"),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),

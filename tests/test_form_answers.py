@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, partial
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,19 +14,26 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 from forms import MULTIPART, PDF, multipart, part
+from growth import check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder
 
+from bridge import forms
 from bridge.config import check
 from bridge.errors import FieldFault, Refused
+from bridge.forms import reading
 from bridge.kept import no_room
-from bridge.model import Request
-from bridge.routes import Source
-from bridge.web.forms.answering import RECEIVED, answer
+from bridge.multipart import parts
+from bridge.routes import Config, Source
+from bridge.settings import load_settings
+from bridge.web.forms.answering import SENT, answer
 from bridge.web.forms.asking import asking_of
 from bridge.web.forms.hidden import HiddenParts
-from bridge.web.forms.markup import MOST_SHOWN
+from bridge.web.forms.markup import MOST_SHOWN, MOST_VALUES, filled_view
+from bridge.web.hooks import Hooks
+from bridge.web.intake import Intake
+from bridge.web.rate import Unlimited
 
 ROUTES = """
 version: 1
@@ -54,7 +61,8 @@ def page_of(name: str, body: bytes, refused: Refused, content_type: str = "appli
     environ = EnvironBuilder("/hooks/x", method="POST", headers={"Accept": "text/html", "Content-Type": content_type}).get_environ()
 
     def take() -> Any:
-        environ[RECEIVED] = Request(method="POST", path="/hooks/x", headers={"content-type": content_type}, body=body)
+        assert form is not None
+        environ[SENT] = forms.read(form, content_type, body, max_depth=20)
         raise refused
 
     form = source(name).form
@@ -201,3 +209,34 @@ def test_whatever_was_sent_the_page_is_ours(sent: dict[str, Any], typed: bool) -
     title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
     assert title is not None
     assert "<" not in unescape(title[1])
+
+
+def test_a_page_takes_time_that_grows_with_what_was_sent() -> None:
+    """Of a field for one text each value that came is shown in a field of its own."""
+    form = source("typed").form
+    assert form is not None
+
+    def show(count: int) -> None:
+        filled_view(source("typed"), form, "en", {"name": ["a"] * count}, {}, HiddenParts())
+
+    check_growth(lambda count: partial(show, count), 250)
+
+
+def test_what_has_too_many_values_to_be_shown_is_not() -> None:
+    for count, is_shown in ((MOST_VALUES, True), (MOST_VALUES + 1, False)):
+        fault = Refused(422, "invalid", "x", fields={"name": FieldFault("wrong")})
+        _, page = page_of("typed", orjson.dumps({"name": ["zz"] * count}), fault, "application/json")
+        assert (page.count('value="zz"'), "too long to be shown" in page) == ((count, False) if is_shown else (0, True))
+
+
+def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = source("typed")
+    config = Config(sources={given.name: given}, routes=(), flows={}, platforms={}, hash="", canonical="")
+    settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
+    hooks = Hooks(settings, lambda: config, lambda *_: [], lambda: None, Intake(), Unlimited())
+    read: list[int] = []
+    monkeypatch.setattr(reading, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary))
+    body = multipart(part("name", b"Ann"), part("n", b"many"))
+    answered = Client(hooks).post("/hooks/typed", data=body, headers={"Content-Type": MULTIPART, "Accept": "text/html"})
+    assert answered.status_code == 422 and 'value="Ann"' in answered.text and 'value="many"' in answered.text
+    assert read == [len(body)]

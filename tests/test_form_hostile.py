@@ -14,7 +14,7 @@ from forms import BOUNDARY, MULTIPART, PDF, PNG, SVG, URLENCODED, multipart, par
 from serving import Answer, Bridge, head, read_answer, tree_of, until
 
 from bridge.blobs import Blobs
-from bridge.errors import StoreError
+from bridge.errors import Refused, StoreError
 from bridge.web import form_files
 from bridge.web.intake import SLOWEST
 
@@ -27,7 +27,7 @@ platforms:
 sources:
   github: {provider: github, secret: "${env:GITHUB_SECRET}"}
   jobs: {provider: form, rate: 100000/min and 100000/min per address, files: {max_size: 2 MiB, max: 3, types: [image, pdf, archive]}}
-  plain: {provider: form, rate: 100000/min and 100000/min per address, fields: {nested: true}}
+  plain: {provider: form, rate: 100000/min and 100000/min per address, fields: {nested: true}, max_body: 5 MiB}
 """
 LARGEST = 7 * MIB  # three files of 2 MiB, and 1 MiB for fields
 
@@ -267,8 +267,9 @@ def test_what_is_malformed_is_refused_clearly(web: Bridge, content_type: str, bo
 def test_a_disk_that_is_nearly_full_takes_no_more_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = form_files.keeper_of(Blobs(tmp_path / "blobs"))
     monkeypatch.setattr(form_files, "SPARE", 1 << 60)
-    with pytest.raises(StoreError, match="nearly full"):
+    with pytest.raises(Refused) as refused:
         keep(memoryview(PDF))
+    assert (refused.value.status, refused.value.code) == (507, "disk_full")
     monkeypatch.setattr(form_files, "SPARE", 0)
     (tmp_path / "blobs").write_text("in the way")
     with pytest.raises(StoreError, match="could not be kept"):

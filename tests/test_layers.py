@@ -33,6 +33,7 @@ ORDER = [
     "pace",
     "form",
     "routes",
+    "unicode_text",
     "multipart",
     "filetypes",
     "bodies",

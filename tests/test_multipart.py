@@ -15,7 +15,7 @@ Read = list[tuple[str, str | None, bytes]]
 
 
 def read(raw: bytes, boundary: str = BOUNDARY) -> Read:
-    return [(*one.named(), raw[one.begin : one.end]) for one in parts(raw, boundary)]
+    return [(*one.names, raw[one.begin : one.end]) for one in parts(raw, boundary)]
 
 
 def test_what_a_browser_sends() -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import insert, text
 from bridge import backup, backup_age, backups
 from bridge.blobs import Blobs
 from bridge.config import load
-from bridge.errors import StoreError
+from bridge.errors import Refused, StoreError
 from bridge.model import Order
 from bridge.overview import Backups
 from bridge.retention import DAY
@@ -481,8 +481,14 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(disk.os, "statvfs", lambda _: Disk)
         room = disk.Room(Path("/"))
-        reserve = min(32 * disk.MIB, blocks // 20)
+        reserve, signed = min(32 * disk.MIB, blocks // 20), min(256 * disk.MIB, blocks // 10)
         assert room.is_low(size) == (left - 4 * size < reserve)
+        assert room.is_low(size, is_public=True) == (left - 4 * size < signed)
+        if room.is_low(size, is_public=True):
+            with pytest.raises(Refused, match="disk_full"):
+                room.check(size, is_public=True)
+        else:
+            room.check(size, is_public=True)
         if room.is_low(size):
             with pytest.raises(StoreError, match="are not for new events"):
                 room.check(size)

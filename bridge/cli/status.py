@@ -89,7 +89,8 @@ def _kept(now: Overview) -> dict[str, Any]:
     return {
         "sources": [
             {"name": one.name, "configured": one.is_configured, "last_event_at": iso(one.last_at), "today": one.today,
-             "rejected_today": one.rejected_today, "files": one.files, "files_keep": one.files_keep}
+             "rejected_today": one.rejected_today, "files": one.files, "files_keep": one.files_keep, "stored_today": one.stored_today,
+             "daily_bytes": one.daily_bytes}
             for one in now.sources
         ],
         "today_cut": now.today_cut,

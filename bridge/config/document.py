@@ -76,6 +76,9 @@ class Source(Written):
     verify: Verify | None = Field(None, description="How requests are verified; only for hmac and token.")
     insecure: bool = Field(False, description="Accept requests from anyone. Only where nothing can be verified.")
     max_body: Size | None = Field(None, description="The largest body that is accepted, in bytes or as 5 MiB.")
+    daily_bytes: Memory | None = Field(
+        None, description="What is stored of its bodies in a day (UTC), without files, as 64 MiB. What is more is answered 507."
+    )
     max_depth: Annotated[int, Field(ge=1, le=500)] = Field(100, description="How deep JSON may nest.")
     rate: FormRate | None = Field(
         None, description="Requests accepted in a time, as 60/min; for forms also `60/min and 10/min per address`."

@@ -11,13 +11,14 @@ from bridge.config.form_keys import Files
 from bridge.config.written import Written
 from bridge.expressions import near
 from bridge.filetypes import GROUPS, TYPES
-from bridge.form import FieldRules, FileRules
+from bridge.form import FieldRules, FileRules, Form
 from bridge.forms import file_fields
 from bridge.model import JSON
 
 MIB: Final = 1024 * 1024
 LARGEST_FILE: Final = 25 * MIB  # that the flow API takes
 FIELDS_SHARE: Final = MIB  # of a body with files: for the fields
+TYPED_BYTES: Final = 256 * 1024  # of a body without files: people type less
 ANY: Final = "any"
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
@@ -44,10 +45,13 @@ def file_rules(written: Written, document: JSON) -> FileRules | None:
     )
 
 
-def largest_body(written: Written, rules: FileRules | None) -> int | None:
-    """Return how large a body may be: what the source says, or what its files may come to; null for the provider's."""
+def largest_body(written: Written, form: Form | None) -> int:
+    """Return how large a body may be: what the source says, what a form's files may come to or people type, or what the provider sends."""
     said: Any = written.model.max_body
-    return said or (min(MAX_SIZE, rules.max * rules.max_size + FIELDS_SHARE) if rules is not None else None)
+    if said or form is None:
+        return said or written.provider.max_body
+    rules = form.files
+    return TYPED_BYTES if rules is None else min(MAX_SIZE, rules.max * rules.max_size + FIELDS_SHARE)
 
 
 def _types(written: Written, names: tuple[str, ...]) -> tuple[frozenset[str] | None, frozenset[str]]:

@@ -25,6 +25,7 @@ from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, T
 
 SHORT = 16  # characters of a secret that can be guessed
 FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
+PUBLIC_DAILY_BYTES = 64 * 1024 * 1024  # of a source to which anyone may send
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 _SECRET_KEYS = ("secret", "secrets")
@@ -79,7 +80,8 @@ def _source(written: Written, schemas: Schemas, retention: Retention) -> Source 
         redact=_redaction(written),
         dedup=model.dedup,
         batch=batch,
-        max_body=largest_body(written, form.files if form else None) or provider.max_body,
+        max_body=largest_body(written, form),
+        daily_bytes=model.daily_bytes or (PUBLIC_DAILY_BYTES if isinstance(scheme, Unsigned) else None),
         max_depth=model.max_depth,
         rate=rate,
         rate_per_address=per_address,

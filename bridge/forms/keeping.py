@@ -72,12 +72,8 @@ def _said(form: Form, sent: Sent, files: Sequence[FormFile]) -> Body:
     return Body(value=fields | control, form=fields, files=tuple(files))
 
 
-def sent_again(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> tuple[dict[str, JSON], tuple[str, ...]]:
-    """Return the fields of what is sent back to be mended, and those in which there were files; nothing where it cannot be read."""
-    try:
-        sent = read(form, content_type, raw, max_depth=max_depth)
-    except Refused:
-        return {}, ()
+def sent_again(form: Form, sent: Sent) -> tuple[dict[str, JSON], tuple[str, ...]]:
+    """Return the fields of what is sent back to be mended, and those in which there were files."""
     return _said(form, sent, ()).value, tuple(upload.field for upload in sent.uploads)
 
 

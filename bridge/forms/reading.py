@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from bridge.bodies import MULTIPART, URLENCODED, media_of, read_json
 from bridge.errors import FieldFault, Refused
-from bridge.form import Form
+from bridge.form import FieldRules, Form
 from bridge.forms.charsets import UNSAID, UTF_8, codec
 from bridge.forms.nesting import Fields, gather, shown
 from bridge.limits import MAX_VALUES
@@ -20,6 +21,7 @@ from bridge.multipart import NAMELESS, Malformed, Part, file_name, parts
 
 CHARSET: Final = "_charset_"  # a hidden field of that name is filled in by the browser: https://www.rfc-editor.org/rfc/rfc7578#section-4.6
 LONGEST_NAME: Final = 200  # characters of a field's name
+CHARACTER_BYTES: Final = 4  # at most, in every charset that is known
 TAKEN: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
 
 
@@ -67,7 +69,7 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
     if media == MULTIPART:
         pairs = _multipart(raw, options.get("boundary", ""), charset, form.fields.max)
     elif media in _SPLITS:
-        pairs = _decoded(_SPLITS[media](raw, form.fields.max), charset)
+        pairs = _decoded(_SPLITS[media](raw, form.fields), charset)
     else:
         raise Refused(415, "unknown_type", f"a form is sent as {TAKEN}")
     named = [(name, value) for name, value in pairs if name and (name != CHARSET or isinstance(value, Upload))]
@@ -83,6 +85,14 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
 def unreadable(message: str, fields: dict[str, FieldFault] | None = None) -> Refused:
     """Return the answer to what cannot be read."""
     return Refused(400, "unreadable", message, fields=fields)
+
+
+def _too_long(name: str, most: int) -> Refused:
+    return Refused(413, "too_large", "some fields are not right", fields={shown(name): FieldFault("too_long", limit=most)})
+
+
+def _malformed(error: Malformed) -> Refused:
+    return unreadable(f"the multipart form cannot be read: {error}")
 
 
 def _too_many(most: int) -> Refused:
@@ -107,10 +117,10 @@ def _json(raw: bytes, charset: str, max_depth: int, most: int) -> Fields:
 # -- pairs of names and values, still as bytes
 
 
-def _urlencoded(raw: bytes, most: int) -> list[tuple[bytes, bytes]]:
+def _urlencoded(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
     """https://url.spec.whatwg.org/#urlencoded-parsing"""
-    if raw.count(b"&") - raw.count(b"&&") > most:
-        raise _too_many(most)
+    if raw.count(b"&") - raw.count(b"&&") > rules.max:
+        raise _too_many(rules.max)
     halves = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
     return [(_unquoted(name), _unquoted(value)) for name, _, value in halves]
 
@@ -119,26 +129,33 @@ def _unquoted(text: bytes) -> bytes:
     return unquote_to_bytes(text.replace(b"+", b" "))
 
 
-def _lines(raw: bytes, most: int) -> list[tuple[bytes, bytes]]:
-    """A line is a name and a value; one without = goes on with the value before, in which there was a line break.
+def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
+    """Split lines of a name and a value; one without = goes on with the value before, in which there was a line break.
 
+    A value is refused as soon as it has more bytes than its characters may have.
     https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#plain-text-form-data
     """
-    pairs: list[tuple[bytes, bytes]] = []
-    for line in raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\n"):
-        name, is_pair, value = line.removesuffix(b"\r").partition(b"=")
+    fields: list[tuple[bytes, list[bytes]]] = []  # each with the lines of its value
+    size = 0
+    for ended in BytesIO(raw):
+        line = ended.removesuffix(b"\n").removesuffix(b"\r")
+        name, is_pair, value = line.partition(b"=")
         if is_pair:
-            pairs.append((name, value))
-        elif pairs:
-            pairs[-1] = (pairs[-1][0], pairs[-1][1] + b"\r\n" + name)
+            fields.append((name, [value]))
+            size = len(value)
+        elif fields:
+            fields[-1][1].append(name)
+            size += len(b"\r\n") + len(name)
         elif name:
             raise unreadable("a form in text/plain has lines of NAME=VALUE")
-        if len(pairs) > most:
-            raise _too_many(most)
-    return pairs
+        if len(fields) > rules.max:
+            raise _too_many(rules.max)
+        if size > CHARACTER_BYTES * rules.max_length:
+            raise _too_long(fields[-1][0].decode(UTF_8, "replace"), rules.max_length)
+    return [(name, b"\r\n".join(lines)) for name, lines in fields]
 
 
-_SPLITS: Final[Mapping[str, Callable[[bytes, int], list[tuple[bytes, bytes]]]]] = {URLENCODED: _urlencoded, "text/plain": _lines}
+_SPLITS: Final[Mapping[str, Callable[[bytes, FieldRules], list[tuple[bytes, bytes]]]]] = {URLENCODED: _urlencoded, "text/plain": _lines}
 
 
 def _decoded(pairs: list[tuple[bytes, bytes]], charset: str) -> Pairs:
@@ -156,8 +173,8 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
     try:
         found = _bounded(parts(raw, boundary), most)
     except Malformed as error:
-        raise unreadable(f"the multipart form cannot be read: {error}") from None
-    said = next((raw[one.begin : one.end] for one in found if one.named()[0] == CHARSET and one.begin < one.end), b"")
+        raise _malformed(error) from None
+    said = next((raw[one.begin : one.end] for one in found if one.names[0] == CHARSET and one.begin < one.end), b"")
     encoding = _encoding(said.decode("latin-1") or charset, _unmarked(raw, found))
     uploads = 0
     for part in found:
@@ -175,7 +192,7 @@ def _unmarked(raw: bytes, found: list[Part]) -> Iterator[bytes]:
     """Yield what is in the charset of the form: names, and texts that do not say their own."""
     for part in found:
         yield part.headers.get("content-disposition", b"")
-        if part.named()[1] is None and "charset" not in part.type[1]:
+        if part.names[1] is None and "charset" not in part.type[1]:
             yield raw[part.begin : part.end]
 
 
@@ -191,9 +208,11 @@ def _bounded(found: Iterator[Part], most: int) -> list[Part]:
 
 def _named(part: Part, encoding: str) -> tuple[str, str | None]:
     try:
-        return part.named(encoding, "strict")
+        return part.named(encoding)
     except UnicodeDecodeError:
         raise unreadable(f"the name of a field is not in the charset {encoding}") from None
+    except Malformed as error:
+        raise _malformed(error) from None
 
 
 # -- charsets

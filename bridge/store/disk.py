@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.errors import StoreError
+from bridge.kept import no_disk_room, signed_reserve
 
 MIB: Final = 1024 * 1024
 RESERVE: Final = 32 * MIB  # bytes that are left to those who finish what was begun: outcomes, ends of runs, pruning
@@ -21,13 +22,17 @@ NETWORKED: Final = re.compile(
 FLEETING: Final = ("tmpfs", "ramfs")
 
 
-def free(path: Path) -> tuple[int, int]:
-    """Return how many bytes the file system of a path has left for us, and how many of them new events do not get."""
+def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
+    """Return how many bytes the file system of a path has left for us, and how many of them new events do not get.
+
+    `is_public`: events of sources to which anyone may send, which leave room for those of others.
+    """
     try:
         disk = os.statvfs(path)
     except FileNotFoundError:
-        return free(path.parent)
-    return disk.f_bavail * disk.f_frsize, min(RESERVE, disk.f_blocks * disk.f_frsize // SHARE)
+        return free(path.parent, is_public=is_public)
+    total = disk.f_blocks * disk.f_frsize
+    return disk.f_bavail * disk.f_frsize, signed_reserve(total) if is_public else min(RESERVE, total // SHARE)
 
 
 def kind(path: Path) -> str | None:
@@ -53,13 +58,15 @@ class Room:
 
     path: Path
 
-    def is_low(self, size: int = 0) -> bool:
+    def is_low(self, size: int = 0, *, is_public: bool = False) -> bool:
         """Tell whether there is too little room for so many bytes more."""
-        left, reserve = free(self.path)
+        left, reserve = free(self.path, is_public=is_public)
         return left - COPIES * size < reserve
 
-    def check(self, size: int = 0) -> None:
-        """Raise `StoreError` where there is too little room for events with so many bytes."""
-        if self.is_low(size):
+    def check(self, size: int = 0, *, is_public: bool = False) -> None:
+        """Raise `StoreError` where there is too little room for events with so many bytes; `Refused` where anyone may send them."""
+        if self.is_low(size, is_public=is_public):
+            if is_public:
+                raise no_disk_room()
             left, reserve = free(self.path)
             raise StoreError(f"the disk has {left / MIB:.1f} MiB left, of which {reserve / MIB:.1f} MiB are not for new events")

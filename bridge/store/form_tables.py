@@ -1,8 +1,8 @@
-"""The tables of what forms remember beside their events: what came lately, and how much their files come to."""
+"""The tables of what forms and other public sources have beside their events: what came lately, and how much is stored of them."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, Text
 
 from bridge.store.schema import metadata
 
@@ -21,6 +21,15 @@ form_files = Table(
     "form_files",
     metadata,
     Column("source", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+daily_bytes = Table(
+    "daily_bytes",  # of the bodies that were stored of a source on its newest day
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("day", Integer, nullable=False),  # since 1970
     Column("bytes", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

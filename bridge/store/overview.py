@@ -11,7 +11,7 @@ from sqlalchemy import Connection, TextClause, select, text
 from bridge.circuit import Circuit
 from bridge.model import Status
 from bridge.overview import Lane, LateStart
-from bridge.store import circuits, claims, form_files, holding
+from bridge.store import circuits, claims, daily_bytes, form_files, holding
 from bridge.store.database import Database
 from bridge.store.health import FRESH
 from bridge.store.holding import Hold
@@ -60,7 +60,7 @@ _REJECTED = text("SELECT source, count(*) AS n FROM reject WHERE received_at >= 
 class Standing:
     """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name, `slots` (calls, runs) by platform.
 
-    `files`: bytes of files by source.
+    `files`: bytes of files by source; `stored_today`: bytes of bodies.
     """
 
     workers: list[tuple[int, str, float]]
@@ -78,6 +78,7 @@ class Standing:
     late_starts: list[LateStart]
     hold: Hold | None
     files: Mapping[str, int]
+    stored_today: Mapping[str, int]
 
 
 def look(database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float) -> Standing:
@@ -102,6 +103,7 @@ def look(database: Database, sources: Iterable[str], now: float, *, midnight: fl
             late_starts=_late(connection, now - day),
             hold=holding.current(connection),
             files=form_files.held(connection),
+            stored_today=daily_bytes.stored(connection, now),
         )
 
 

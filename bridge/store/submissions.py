@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, text, update
 from bridge.errors import Refused, StoreError
 from bridge.forms.spam import MARKED, Marks
 from bridge.model import Delivery, Event
-from bridge.store import events, form_files
+from bridge.store import daily_bytes, events, form_files
 from bridge.store.database import Database
 from bridge.store.events import Added, Replan
 from bridge.store.rows import delivery_row, to_event
@@ -48,8 +48,8 @@ def add(database: Database, one: Event, deliveries: Sequence[Delivery], marks: M
     """Keep a submission with its deliveries, or count it with the one that it repeats.
 
     One that repeats what was held to be spam, and is not itself, lets that go: the deliveries are then those of the known event.
-    Raises `Refused`: 429 over a rate, 409 where a token or a solution was used before with other fields, 507 where its files are too much
-    for the source; nothing is kept then.
+    Raises `Refused`: 429 over a rate, 409 where a token or a solution was used before with other fields, 507 where its files, or the bytes
+    of its day, are too much for the source; nothing is kept then.
     """
 
     def work(connection: Connection) -> Added:
@@ -87,6 +87,8 @@ def _add(connection: Connection, one: Event, deliveries: Sequence[Delivery], mar
     if events.add_one(connection, (one, deliveries)):
         if one.files:
             form_files.take(connection, one.source, form_files.size_of(one.files), marks.room)
+        if marks.daily_bytes is not None:
+            daily_bytes.take(connection, one.source, len(one.body), marks.daily_bytes, marks.now)
         return Added(one.id, tuple(deliveries))
     added = events.add_duplicate(connection, one, replan)
     if added is None:

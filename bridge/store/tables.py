@@ -10,12 +10,12 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Float, Inde
 
 from bridge.model import DeadKind, RunState, Status
 from bridge.store.act_tables import act, act_item
-from bridge.store.form_tables import form_files, recent
+from bridge.store.form_tables import daily_bytes, form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "expected", "form_files", "hold",
-           "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
-HEAD = "0015"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "daily_bytes", "delivery", "event", "expected", "form_files",
+           "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
+HEAD = "0018"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Flask, Response
 from werkzeug.exceptions import MethodNotAllowed
@@ -23,7 +23,7 @@ from bridge.routes import Config
 from bridge.sealing import of_secrets
 from bridge.settings import Settings
 from bridge.start import local_platform
-from bridge.store import events, form_files, rejects, submissions
+from bridge.store import daily_bytes, events, form_files, rejects, submissions
 from bridge.store.bell import Bell
 from bridge.store.database import Database
 from bridge.store.disk import Room
@@ -64,8 +64,11 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     check_room = room.check if room is not None else _no_limit
 
     def keep(arrivals: Arrivals, replan: Replan) -> list[Added]:
-        check_room(sum(len(event.body) for event, _ in arrivals))
-        return events.add_all(database, arrivals, replan)
+        source = config().source(arrivals[0][0].source)
+        check_room(sum(len(event.body) for event, _ in arrivals), is_public=source is not None and source.is_public)
+        if source is None or source.daily_bytes is None:
+            return events.add_all(database, arrivals, replan)
+        return daily_bytes.add_all(database, arrivals, replan, source.daily_bytes, time.time())
 
     ring = Bell(database, ring).ring
     limiter, blobs = Limiter(), Blobs.of(settings)
@@ -91,13 +94,17 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     return app
 
 
-def _no_limit(_size: int) -> None:
+class _CheckRoom(Protocol):
+    def __call__(self, size: int, *, is_public: bool) -> None: ...
+
+
+def _no_limit(size: int, *, is_public: bool) -> None:
     """A database elsewhere looks after its own disk."""
 
 
-def _gate(database: Database, secret_key: str, check_room: Callable[[int], None]) -> Gate:
+def _gate(database: Database, secret_key: str, check_room: _CheckRoom) -> Gate:
     def submit(event: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan) -> Added:
-        check_room(len(event.body))
+        check_room(len(event.body), is_public=True)
         return submissions.add(database, event, deliveries, marks, replan)
 
     return Gate(
@@ -106,6 +113,7 @@ def _gate(database: Database, secret_key: str, check_room: Callable[[int], None]
         submit=submit,
         repeated=lambda marks: submissions.repeated(database, marks),
         files_of=lambda source: form_files.held_by(database, source),
+        stored_today=lambda source, now: daily_bytes.stored_by(database, source, now),
     )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from bridge.blobs import Blobs
 from bridge.errors import StoreError
 from bridge.forms import KeepFile
+from bridge.kept import no_disk_room
 
 SPARE = 256 * 1024 * 1024  # bytes of the disk that are left to the database
 
 
 def keeper_of(blobs: Blobs) -> KeepFile:
-    """Return what keeps a file's bytes; `StoreError` where they cannot be kept, which the sender is told."""
+    """Return what keeps a file's bytes: `Refused` where the disk is nearly full, `StoreError` where they cannot be kept."""
 
     def keep(content: memoryview) -> str:
         try:
             if blobs.room() < SPARE + len(content):
-                raise StoreError("the disk is nearly full: no more files are kept")
+                raise no_disk_room()
             return blobs.keep(content)
         except OSError as error:
             raise StoreError(f"a file could not be kept: {error.strerror}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -137,7 +138,7 @@ class Hooks:
             raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
         try:
             with self.intake.body(environ, source.max_body) as body:
-                inbound = environ[answering.RECEIVED] = read_request(environ, body, self.settings.public_url, client)
+                inbound = read_request(environ, body, self.settings.public_url, client)
                 if self.learning is not None and source.provider.learn is not None:
                     known = self.learning.known(source)
                     if reply := self.learning.taught(inbound, source, known, now):
@@ -145,6 +146,7 @@ class Hooks:
                     source = self.learning.knowing(source, known)
                 received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: self.new_id(now), keys=self.keys(),
                                    fetch=self.keys().fetch if self.confirms else None, keep_file=self.keep_file,
+                                   note_sent=partial(environ.__setitem__, answering.SENT),
                                    gate=self.gate() if self.gate is not None and source.form is not None else None)  # fmt: skip
         except BadSignature as bad:
             self.counts.add(UNVERIFIED, source.name, bad.reason)

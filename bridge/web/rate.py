@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
@@ -27,7 +28,7 @@ _CELL = struct.Struct("d")
 class Unlimited:
     """Lets everything through."""
 
-    def wait(self, _key: str, _rate: Rate, _now: float) -> float:
+    def wait(self, _limits: Sequence[tuple[str, Rate]], _now: float) -> float:
         """Return 0."""
         return 0.0
 
@@ -39,29 +40,36 @@ class Limiter:
         self._cells = mmap.mmap(-1, CELLS * _CELL.size)
         self._mutex = threading.Lock()
 
-    def wait(self, key: str, rate: Rate, now: float) -> float:
-        """Return 0 and count this request, or the seconds after which one would be let through."""
-        digest = blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=SALT).digest()
-        at = int.from_bytes(digest, "big") % CELLS * _CELL.size
-        apart = rate.per / rate.count
+    def wait(self, limits: Sequence[tuple[str, Rate]], now: float) -> float:
+        """Count a request under every key and return 0; where one rate refuses it, count it nowhere and return the seconds to wait."""
+        longest = 0.0
         with self._mutex:
-            empty_at: float = max(_CELL.unpack_from(self._cells, at)[0], now)
-            if empty_at + apart - now > rate.per:
-                return empty_at + apart - now - rate.per
-            _CELL.pack_into(self._cells, at, empty_at + apart)
-        return 0.0
+            times: dict[int, float] = {}  # by cell: two keys may share one
+            for key, rate in limits:
+                cell, apart = _cell_of(key), rate.per / rate.count
+                empty_at = times.get(cell, max(_CELL.unpack_from(self._cells, cell)[0], now)) + apart
+                longest = max(longest, empty_at - now - rate.per)
+                times[cell] = empty_at
+            if longest <= 0:
+                for cell, empty_at in times.items():
+                    _CELL.pack_into(self._cells, cell, empty_at)
+        return longest
+
+
+def _cell_of(key: str) -> int:
+    """Return the place of a key's number in the shared memory."""
+    digest = blake2b(key.encode(errors="surrogateescape"), digest_size=4, key=SALT).digest()
+    return int.from_bytes(digest, "big") % CELLS * _CELL.size
 
 
 def wait_of(limiter: Limiter | Unlimited, source: Source, client: str | None, now: float, *, look: str = "") -> float:
     """Return 0 and count a request of this client to a source, or the seconds after which one would be let through.
 
+    The rate of the address is looked at together with that of the source: a request that one of them refuses counts for neither.
     `look`: what of a form is looked at, `page` or `challenge`, where nothing is sent.
     """
     name, times = (f"{look} {source.name}", LOOKS) if look else (source.name, 1)
-    limits = [(source.rate, name)] if source.rate else []
-    if source.rate_per_address:
-        limits.append((source.rate_per_address, f"{name} {sender(client)}"))
-    for rate, key in limits:
-        if wait := limiter.wait(key, replace(rate, count=rate.count * times) if look else rate, now):
-            return wait
-    return 0.0
+    limits = [(f"{name} {sender(client)}", source.rate_per_address)] if source.rate_per_address else []
+    if source.rate:
+        limits.append((name, source.rate))
+    return limiter.wait([(key, replace(rate, count=rate.count * times)) for key, rate in limits], now)

@@ -48,7 +48,7 @@ class TurnedAway:
 
     def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
         """Keep a copy and return its id, or None where there are too many or the store fails: the answer is the same."""
-        if self.is_full() or self.limiter.wait(f"reject {source.name}", OFTEN, now):
+        if self.is_full() or self.limiter.wait([(f"reject {source.name}", OFTEN)], now):
             return None
         reject = reject_of(request, source, reason, now, reject_id(now), others)
         try:

@@ -9,10 +9,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
-from unicodedata import normalize
 
 from bridge.form import Blocked
 from bridge.model import JSON
+from bridge.unicode_text import normalize
 
 MOST = 10_000  # entries of a list
 LONGEST = 200  # characters of an entry

@@ -12,7 +12,7 @@ from bridge.form import Form
 from bridge.forms.addresses import masked, shown
 from bridge.forms.spam.judging import Solve, Submission, judge, marks_of
 from bridge.forms.spam.once import Marks, derive, digest_of
-from bridge.kept import Arrivals, Kept, Replan, no_room
+from bridge.kept import Arrivals, Kept, Replan, no_daily_room, no_room
 from bridge.model import Delivery, Event, Request
 from bridge.routes import Source
 
@@ -22,7 +22,7 @@ class Gate:
     """What the edges give: the secret key, who asks a captcha's service, and who keeps a submission once (`bridge.store.submissions`).
 
     `repeated` counts one that only repeats what is kept and was let through; None where it is to be judged. `files_of`: how many bytes
-    of files a source has.
+    of files a source has. `stored_today`: how many bytes of bodies a source has stored on the day of a time.
     """
 
     secret_key: str = field(repr=False)
@@ -30,6 +30,7 @@ class Gate:
     submit: Callable[[Event, Sequence[Delivery], Marks, Replan], Kept]
     repeated: Callable[[Marks], Kept | None]
     files_of: Callable[[str], int] = lambda _source: 0
+    stored_today: Callable[[str, float], int] = lambda _source, _now: 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,12 @@ class Passed:
         return [self.known or self.gate.submit(event, deliveries, self.marks, replan)]
 
 
-def pass_through(request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float) -> Passed:
+def pass_through(request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float, size: int) -> Passed:
     """Return a submission as it is to be kept. Nobody is asked about one that only repeats another: a captcha's service says yes once.
 
     Raises `Refused`: 409 for one that comes too late, so that a person can send it again, with a token of now; 507 where there is no room
-    for its files, before they are kept anywhere. `gate.submit` sees to that once more, for all who come at the same moment.
+    for its files, or for the `size` of its body, before they are kept anywhere. `gate.submit` does that once more,
+    for all who come at the same moment.
     """
     one = Submission(
         source=source.name,
@@ -68,11 +70,12 @@ def pass_through(request: Request, body: Body, source: Source, form: Form, gate:
     )
     if one.is_late:
         raise Refused(409, "expired", "this form was open for too long: load its page again to send it")
-    marks = replace(marks_of(one, source.rate, source.rate_per_address), room=form.files.keep if form.files is not None else None)
-    is_full = bool(body.files) and _is_over(marks.room, gate.files_of(source.name) + sum(file.size for file in body.files))
-    known = gate.repeated(marks) if form.spam.captcha is not None or is_full else None
-    if is_full and known is None:
-        raise no_room()
+    room = form.files.keep if form.files is not None else None
+    marks = replace(marks_of(one, source.rate, source.rate_per_address), room=room, daily_bytes=source.daily_bytes)
+    full = _full(body, marks, source, gate, size)
+    known = gate.repeated(marks) if form.spam.captcha is not None or full is not None else None
+    if full is not None and known is None:
+        raise full
     show = partial(shown, how=form.addresses, key=derive(gate.secret_key, "addresses"), source=source.name, now=now)
     headers = request.headers if form.addresses == "full" else masked(request.headers, request.client, show)
     return Passed(
@@ -83,6 +86,15 @@ def pass_through(request: Request, body: Body, source: Source, form: Form, gate:
         known=known,
         gate=gate,
     )
+
+
+def _full(body: Body, marks: Marks, source: Source, gate: Gate, size: int) -> Refused | None:
+    """Return the answer to a submission with files for which there is no room; null where there is."""
+    if not body.files:
+        return None
+    if _is_over(marks.room, gate.files_of(source.name) + sum(file.size for file in body.files)):
+        return no_room()
+    return no_daily_room(marks.now) if _is_over(marks.daily_bytes, gate.stored_today(source.name, marks.now) + size) else None
 
 
 def _is_over(most: int | None, size: int) -> bool:

@@ -35,7 +35,8 @@ class Limit:
 class Marks:
     """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the same was filled in.
 
-    `room`: so many bytes of files the source keeps at most, null where it takes none.
+    `room`: so many bytes of files the source keeps at most, null where it takes none. `daily_bytes`: so many bytes of bodies it stores in
+    a day at most.
     """
 
     now: float
@@ -43,6 +44,7 @@ class Marks:
     once: tuple[Once, ...] = ()
     limits: tuple[Limit, ...] = ()
     room: int | None = None
+    daily_bytes: int | None = None
 
 
 def derive(secret_key: str, purpose: str) -> bytes:

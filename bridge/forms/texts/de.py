@@ -61,6 +61,8 @@ TEXTS = {
     "refused_origin_not_allowed": "Von dieser Website aus lässt sich dieses Formular nicht senden.",
     "refused_files_not_supported": "Dieses Formular nimmt keine Dateien an.",
     "refused_files_full": "Für dieses Formular ist gerade kein Platz für Dateien. Bitte ohne Dateien senden, oder später noch einmal.",
+    "refused_daily_bytes_full": "Dieses Formular nimmt heute nichts mehr an. Bitte senden Sie es morgen noch einmal.",
+    "refused_disk_full": "Dieses Formular kann gerade nichts annehmen. Bitte senden Sie es später noch einmal.",
     "refused_empty": "Es wurde nichts ausgefüllt.",
     "refused_file_type": "Eine Datei ist von einer Art, die hier nicht angenommen wird.",
     "refused_method_not_allowed": "Unter dieser Adresse ist nichts zu sehen: Hierhin wird ein Formular gesendet.",

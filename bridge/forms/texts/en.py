@@ -61,6 +61,8 @@ TEXTS = {
     "refused_origin_not_allowed": "This form cannot be sent from this site.",
     "refused_files_not_supported": "This form takes no files.",
     "refused_files_full": "This form has no room for more files now. Please send it without files, or try again later.",
+    "refused_daily_bytes_full": "This form takes no more today. Please send it again tomorrow.",
+    "refused_disk_full": "This form cannot be taken at the moment. Please send it again later.",
     "refused_empty": "Nothing was filled in.",
     "refused_file_type": "A file is not of a kind that is taken here.",
     "refused_method_not_allowed": "Nothing is shown at this address: it is where a form is sent to.",

@@ -61,6 +61,8 @@ TEXTS = {
     "refused_origin_not_allowed": "Este formulario no se puede enviar desde este sitio.",
     "refused_files_not_supported": "Este formulario no acepta archivos.",
     "refused_files_full": "Este formulario no tiene sitio para más archivos ahora. Envíelo sin archivos o inténtelo más tarde, por favor.",
+    "refused_daily_bytes_full": "Este formulario no acepta nada más hoy. Envíelo de nuevo mañana, por favor.",
+    "refused_disk_full": "Este formulario no puede aceptar nada ahora. Envíelo de nuevo más tarde, por favor.",
     "refused_empty": "No se rellenó nada.",
     "refused_file_type": "Un archivo no es de un tipo que se acepte aquí.",
     "refused_method_not_allowed": "En esta dirección no hay nada que ver: es adonde se envía un formulario.",

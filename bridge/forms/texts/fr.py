@@ -61,6 +61,8 @@ TEXTS = {
     "refused_origin_not_allowed": "Ce formulaire ne peut pas être envoyé depuis ce site.",
     "refused_files_not_supported": "Ce formulaire n’accepte pas de fichiers.",
     "refused_files_full": "Ce formulaire n’a plus de place pour des fichiers. Veuillez l’envoyer sans fichier, ou réessayer plus tard.",
+    "refused_daily_bytes_full": "Ce formulaire n’accepte plus rien aujourd’hui. Veuillez l’envoyer de nouveau demain.",
+    "refused_disk_full": "Ce formulaire ne peut rien accepter pour le moment. Veuillez l’envoyer de nouveau plus tard.",
     "refused_empty": "Rien n’a été rempli.",
     "refused_file_type": "Un fichier n’est pas d’un type accepté ici.",
     "refused_method_not_allowed": "Il n’y a rien à voir à cette adresse : c’est là qu’un formulaire est envoyé.",

@@ -28,7 +28,7 @@ from bridge.web.forms.markup import FormView, filled_view, is_showable
 
 log = get_logger()
 FORM_ERROR, FORM_FIELDS = "form_error", "form_fields"  # in the query of the page that `on_error` leads to
-RECEIVED = "flowbridge.request"  # the key of the WSGI environment under which the request is, once it was read
+SENT = "flowbridge.sent"  # the key of the WSGI environment under which a submission is, once it was read
 ASKED = frozenset({429, 500, 503, 507})  # refusals after which a captcha's service may have said yes, which it does once
 NO_ROOM = "files_full"  # no file is asked for again
 NOT_SHOWN_AGAIN = frozenset({401, 403, 404, 405, 413})  # unless it is a field that is to be mended
@@ -48,12 +48,12 @@ def answer(source: Source, asking: Asking, parts: Parts, take: Callable[[], Rece
     return asking.let_read(_taken(received, source, asking))
 
 
-def _sent(source: Source, asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:
-    """The fields of a request that was read but not taken, and those that are asked for files again; none where it was not."""
-    inbound = asking.request.environ.get(RECEIVED)
-    if inbound is None:
+def _sent(asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:
+    """The fields of a submission that was read but not taken, and those that are asked for files again; none where it was not read."""
+    sent = asking.request.environ.get(SENT)
+    if sent is None:
         return {}, ()
-    fields, files = sent_again(asking.form, inbound.headers.get("content-type", ""), inbound.body, max_depth=source.max_depth)
+    fields, files = sent_again(asking.form, sent)
     return fields, files if asking.form.files is not None else ()
 
 
@@ -107,7 +107,7 @@ def _again(asking: Asking, source: Source, language: str) -> pages.Link | None:
 
 
 def _refused(refused: Refused, source: Source, asking: Asking, parts: Parts) -> Response:
-    sent, files = _sent(source, asking)
+    sent, files = _sent(asking)
     control = parted(sent, asking.form)[1]
     language = asking.language(*texts_of(control, "language"))
     key = f"refused_{refused.code}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -24,6 +25,7 @@ from bridge.web.forms.hidden import HiddenParts
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 MOST_SHOWN = 200_000  # characters of a submission that are shown again
 MOST_FIELDS = 200
+MOST_VALUES = 1000  # of all fields: of one name there may be several
 #: Faults of what a field for numbers or dates would not show: a browser empties one of a type that its value is none of.
 UNSHOWN = frozenset({"no_integer", "no_number", "no_date"})
 
@@ -108,7 +110,9 @@ def filled_view(source: Source, form: Form, language: str, sent: Mapping[str, JS
 
 def is_showable(sent: Mapping[str, JSON]) -> bool:
     """Return whether what was typed is little enough to be put into a page."""
-    return len(sent) <= MOST_FIELDS and sum(len(name) + sum(map(len, _texts(value))) for name, value in sent.items()) <= MOST_SHOWN
+    values = [text for value in sent.values() for text in _texts(value)]
+    characters = sum(map(len, sent)) + sum(map(len, values))
+    return len(sent) <= MOST_FIELDS and len(values) <= MOST_VALUES and characters <= MOST_SHOWN
 
 
 def _submit(source: Source, language: str) -> str:
@@ -117,7 +121,7 @@ def _submit(source: Source, language: str) -> str:
 
 def _fields(source: Source, language: str, listed: Sequence[Control], sent: Mapping[str, JSON] = EMPTY,
             faults: Mapping[str, FieldFault] = EMPTY) -> list[FieldView]:  # fmt: skip
-    prefix, taken = source.name, set[str]()
+    name_once = _Names()
     fields = []
     for each in listed:
         control = _accepting(each, source.form) if each.kind == "file" else each
@@ -125,12 +129,25 @@ def _fields(source: Source, language: str, listed: Sequence[Control], sent: Mapp
         if fault is not None and fault.key in UNSHOWN:
             control = _as_text(control)
         for value in _values(control, sent) if sent else [control.value]:
-            name = f"{prefix}-{control.slug}"
-            while name in taken:
-                name += "-"
-            taken.add(name)
+            name = name_once(f"{source.name}-{control.slug}")
             fields.append(FieldView(control, name, value, texts.say(language, fault) if fault else ""))
     return fields
+
+
+class _Names:
+    """Gives each name once: one that was given before gets a number, in time that does not grow with how often it was."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        self._numbers: Counter[str] = Counter()
+
+    def __call__(self, wanted: str) -> str:
+        name = wanted
+        while name in self._given:
+            self._numbers[wanted] += 1
+            name = f"{wanted}-{self._numbers[wanted]}"
+        self._given.add(name)
+        return name
 
 
 def _controls(source: Source, language: str) -> Sequence[Control]:
