@@ -184,4 +184,6 @@ class Overview:
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet
     backups: Backups | None = None  # null: the store has its own
+    flows_error: str | None = None  # why flows.py of this machine cannot be loaded
+    flows_error_since: float | None = None
     tells: bool = True  # a route takes alerts

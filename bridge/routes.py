@@ -10,6 +10,7 @@ from typing import Final
 from bridge.form import Form
 from bridge.locate import Place
 from bridge.masking import Redaction
+from bridge.matching.clauses import Clause
 from bridge.model import JSON, Retry
 from bridge.pace import NO_LIMITS, Limits, Rate
 from bridge.providers import Batch, Provider
@@ -27,7 +28,6 @@ class Mode(StrEnum):
 
 
 Context = Mapping[str, JSON]  # the roots of expressions: body headers query form fields files event
-Condition = Callable[[Context], bool]
 Reshape = Callable[[Context], JSON]
 
 
@@ -139,7 +139,7 @@ class Route:
     flow: Flow
     reshape: Reshape
     types: tuple[str, ...] = ()
-    match: Condition | None = None
+    match: Clause | None = None
     payload_schema: Validator | None = None
     inputs_schema: Validator | None = None
     whole_body: bool = False

@@ -32,6 +32,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
     from bridge.store import overview as store
 
     bridges = present(settings.data)
+    broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
     config, said = _config(settings, database, bridges, used)
     ahead = None if database is None or database.is_sqlite else clock.ahead(database)
     now = time.time()
@@ -69,6 +70,8 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         certificate=tls.kept(settings.data, settings.public_url),
         backups=backup_age.look(settings),
         tells=config is None or is_told(config),
+        flows_error=broken["error"] if broken else None,
+        flows_error_since=_at(broken["error_since"]) if broken else None,
     )
 
 

@@ -43,6 +43,7 @@ CONDITIONS: Final = {
     "no_receiver": Condition(CRITICAL, 120.0),
     "config_unusable": Condition(WARNING, 60.0),
     "config_not_taken": Condition(WARNING, 120.0),
+    "flows_unusable": Condition(WARNING, 60.0),
     "disk_full": Condition(CRITICAL, 60.0),
     "backup": Condition(WARNING, 900.0),
     "files_full": Condition(WARNING, 60.0),
@@ -88,6 +89,7 @@ def troubles(now: Overview) -> list[Trouble]:
     return [
         *_of_processes(now),
         *_of_config(now),
+        *_of_flows(now),
         *_of_machine(now),
         *_of_backups(now),
         *_of_certificate(now),
@@ -146,6 +148,12 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
         yield Trouble(
             "clock_skew:events", f"the newest event is {last - now.at:.0f} s ahead of this machine's clock", "set the clock: timedatectl"
         )
+
+
+def _of_flows(now: Overview) -> Iterator[Trouble]:
+    if now.flows_error is not None:
+        what = f"flows.py cannot be loaded: {now.flows_error}. Flows that were loaded before still run; a restart would fail"
+        yield Trouble("flows_unusable", what, "flowbridge check")
 
 
 def _of_backups(now: Overview) -> Iterator[Trouble]:

@@ -175,7 +175,8 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str
     """Return the ids that the filters choose, and say which of these the act is not for."""
     from bridge.store import acts, queries
 
-    wanted, among = filters(**asked.chosen), move.wants if asked.chosen["status"] else move.usual
+    chooses_state = asked.chosen["status"] or asked.chosen["run"]
+    wanted, among = filters(**asked.chosen), move.wants if chooses_state else move.usual
     searching(database, wanted, of_deliveries=True, also=among)
     ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
     parked = queries.count(database, wanted, of_deliveries=True, also=acts.PARKED) if name == "retry" and wanted.body is None else 0

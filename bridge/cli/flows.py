@@ -138,7 +138,7 @@ def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: st
 
 def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None:
     said = outcome.kind.value + (f": {outcome.detail}" if outcome.detail else "")
-    output.say(" ".join(filter(None, (said, outcome.run_url))))
+    output.say(" ".join(filter(None, (said, output.served_link(outcome.run_url)))))
     if outcome.run_id:
         output.answer(outcome.run_id)
     elif outcome.kind is Kind.REJECTED and outcome.status_code in (400, 404) and (hint := asking.no_such_flow(platform, saved_item_id)):

@@ -27,6 +27,7 @@ WIDEST = 60  # characters to which the cells of a column are filled up in plain 
 GAP = 2  # columns between those of a table
 NAME = 14  # columns of a name that a value stands beside
 LEAST = 10  # columns that a shortened one keeps
+UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
 ROOMY = 24  # columns in which a text is broken into lines beside the others; with less room it goes below its row
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
@@ -244,6 +245,16 @@ def span(seconds: float | None) -> str:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes = int(seconds) // 60
     return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def run_link(delivery: Delivery) -> str | None:
+    """Return the URL of a delivery's run, None where it leads to a page that this version does not serve."""
+    return served_link(delivery.run_url)
+
+
+def served_link(url: str | None) -> str | None:
+    """Return the URL of a run, None where it leads to a page that this version does not serve."""
+    return None if url is None or UNSERVED_PAGE in url else url
 
 
 def standing(delivery: Delivery) -> str:

@@ -30,7 +30,7 @@ COLUMNS = (
     Column("reason", style=output.styled),
     Column("why", spare=True),
 )
-UNCLEAR = "nothing tried made it fit: most likely the secret here is not the sender's"
+UNCLEAR = "no secret, time or form of the body that was tried matches: the sender uses another secret, or the body was changed in transit"
 
 
 @click.group(invoke_without_command=True)
@@ -72,16 +72,11 @@ def _row(one: Reject, findings: list[str]) -> tuple[str, ...]:
     return output.moment(one.received_at), one.id, one.source, one.reason, why
 
 
-def show_reject(config: str | None, text: str, *, as_json: bool) -> None:
+def show_reject(config: str | None, one: Reject, *, as_json: bool) -> None:
     """Print all that is known of one reject, for `flowbridge show`."""
     from bridge.cli.one_event import print_reject
     from bridge.shapes import whole_reject_json
-    from bridge.store import rejects as kept
 
-    with opened(settings_of(config)) as database:
-        if database is None:
-            raise NotFound(f"no reject has the id {text!r}: nothing was received yet")
-        one = kept.get(database, text)
     findings = _findings(one, _routes(config, to_look=True))
     if as_json:
         output.json_line(whole_reject_json(one, findings))

@@ -7,14 +7,15 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
-from bridge.errors import StoreError
-from bridge.model import DeadKind, Status
+from bridge.errors import SettingsError, StoreError
+from bridge.model import DeadKind, RunState, Status
 
 if TYPE_CHECKING:
     from bridge.settings import Settings
@@ -118,6 +119,8 @@ def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = T
         SOURCE,
         click.option("--route", metavar="NAME", help="Only with a delivery by this route."),
         click.option("--status", type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
+        click.option("--run", type=click.Choice([state.value for state in RunState]), metavar="STATE",
+                     help=f"Only with a delivery whose run is {' | '.join(RunState)}."),
         click.option("--type", "type_", metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
         click.option("--reason", type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
         click.option("--dead-kind", type=click.Choice([*DEAD_KINDS]), metavar="KIND",
@@ -168,10 +171,16 @@ def searching(database: Database, wanted: Filters, *, of_deliveries: bool, also:
 
 
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
-    """Return the settings that every command uses; with `secrets` those that call the embedded platform."""
+    """Return the settings that every command uses; with `secrets` those that call the embedded platform.
+
+    The addresses are those of the bridge that runs on the data folder, if one does: it may have been started with other ones.
+    """
+    from bridge.reload.presence import addresses
     from bridge.settings import load_settings
 
-    return load_settings(os.environ, config=config, secrets=secrets)
+    settings = load_settings(os.environ, config=config, secrets=secrets)
+    found = addresses(settings.data)
+    return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
 
 
 def misnamed(settings: Settings, routes: str) -> list[str]:
@@ -201,15 +210,27 @@ def url_of(to: str) -> str:
     return url
 
 
+def need_project(settings: Settings) -> None:
+    """Refuse to go on where there is no routes.yaml: the command was most likely called in another folder than meant."""
+    file = settings.config
+    if not file.exists():
+        hint = "change to your project's folder, or pass --config FILE (`flowbridge init` makes a project)"
+        raise SettingsError(f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}")
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database | None]:
-    """Give the store, None where there is none yet: looking makes none. `StoreError` where its schema is not this version's."""
+    """Give the store, None where there is none yet: looking makes none.
+
+    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a store nor a routes.yaml.
+    """
     from bridge.store import migrate
     from bridge.store.database import Database
     from bridge.store.tables import HEAD
 
     database = Database.of(settings)
     if database.is_sqlite and not database.path.exists():
+        need_project(settings)
         yield None
         return
     try:

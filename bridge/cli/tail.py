@@ -78,7 +78,7 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
     """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
 
     The newest events (--limit) are printed first. With --json a line is an event (its id begins with evt_) or, each time one
-    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --reason and --dead-kind ask for.
+    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --run, --reason and --dead-kind ask for.
 
     \b
     flowbridge tail

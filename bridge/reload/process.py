@@ -66,7 +66,7 @@ def read_forever(settings: Settings, board: Board, disk: Disk | None, top: int) 
         wait = reader.look(asked=asked)
         board.tell(board.read().hash)
         if presence is not None:
-            presence.say(_said(board, top))
+            presence.say(_said(settings, board, top))
         asked = board.wake.wait(wait)
 
 
@@ -86,10 +86,13 @@ def _presence(settings: Settings) -> Presence | None:
         return None
 
 
-def _said(board: Board, top: int) -> dict[str, Any]:
+def _said(settings: Settings, board: Board, top: int) -> dict[str, Any]:
+    receives = board.has("web")
     return {
         "pid": top,
         "host": socket.gethostname(),
+        "bind": settings.bind if receives else None,
+        "private_bind": settings.private_bind if receives else None,
         "version": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
         **told(board),
