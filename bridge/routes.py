@@ -132,6 +132,8 @@ class Route:
 
     `types` are patterns with `*`; empty means every type. `match` is null where every event matches. `reshape` gives the
     inputs, or the whole payload where `whole_body` is true. `links_files`: there are links to a form's files in them.
+
+    A route that starts several flows is a record for each: they share the name, and `has_siblings` is true.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Route:
     inputs_schema: Validator | None = None
     whole_body: bool = False
     links_files: bool = False
+    has_siblings: bool = False
     mode: Mode = Mode.LIVE
     drop_reserved: bool = False
     retry: Retry = DEFAULT_RETRY
@@ -176,6 +179,11 @@ class Config:
     def routes_of(self, source: str) -> tuple[Route, ...]:
         """Return the routes fed by `source`, in file order."""
         return tuple(route for route in self.routes if route.source == source)
+
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The names of the routes, each once, in file order."""
+        return tuple(dict.fromkeys(route.name for route in self.routes))
 
     def source(self, name: str) -> Source | None:
         """Return a source that events may be of: one that is configured, or flowbridge itself."""

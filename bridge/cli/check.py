@@ -165,7 +165,7 @@ def _look_at_database(settings: Settings, found: Findings) -> None:
 
 def _counts(config: Config) -> dict[str, int]:
     flows = {(flow.platform, flow.saved_item_id) for flow in (*config.flows.values(), *(route.flow for route in config.routes))}
-    return {"sources": len(config.sources), "routes": len(config.routes), "flows": len(flows), "platforms": len(config.platforms)}
+    return {"sources": len(config.sources), "routes": len(config.route_names), "flows": len(flows), "platforms": len(config.platforms)}
 
 
 def _shape(name: str, found: Findings) -> dict[str, Any]:

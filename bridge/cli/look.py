@@ -259,7 +259,7 @@ def _unmatched(event: Event, settings: Settings) -> Sequence[tuple[str, str]]:
         return [("", f"routes.yaml has no route for the source {event.source}")]
     roots = context(event, reader(config.sources)(event), event.received_at)
     lines: list[tuple[str, str]] = []
-    for route in routes:
+    for route in {one.name: one for one in routes}.values():
         if not match_type(route.types, event.type):
             lines.append((route.name, explain_type(route.types, event.type)))
             continue

@@ -155,7 +155,7 @@ def existing(settings: Settings, database: Database | None, *, source: str | Non
         config, _problems = check(settings.config, settings.environ, strict_secrets=False)
         if config is None:  # nobody can say what there is
             continue
-        names = [*config.sources, OWN] if what == "source" else [one.name for one in config.routes]
+        names = [*config.sources, OWN] if what == "source" else list(config.route_names)
         if name not in names:
             raise click.UsageError(f"there is no {what} {name!r}; {near(name, names)}there are: {', '.join(names) or 'none yet'}")
 

@@ -224,7 +224,7 @@ class Route(Written):
         WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "pattern": r"^\$\{"}]}),
     ] = Field(None, description="The flow's inputs, with ${…}; or one ${…} that gives them all. Default for forms: ${form}.")
     inputs_schema: SchemaOf | None = Field(None, description="JSON Schema of the inputs: a file or inline.")
-    flow: str = Field(description="The name of a flow, or PLATFORM/SAVED_ITEM_ID.")
+    flow: Texts = Field(description="The name of a flow, or PLATFORM/SAVED_ITEM_ID; or a list of them, each with its own delivery.")
     mode: Literal["live", "paused", "shadow"] = Field(
         "live", description="paused: planned and kept waiting; shadow: planned and never sent."
     )

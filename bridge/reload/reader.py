@@ -129,7 +129,7 @@ def find(settings: Settings) -> Found:
         config = ready(reading.config, settings)
     except BridgeError as error:
         return Found(disk, problems=(str(error),), restart=restart)
-    good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.routes))
+    good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.route_names))
     return Found(disk, good, restart=restart)
 
 
