@@ -51,6 +51,7 @@ class SourceNow:
     rejected_usually: float = 0.0
     files: int = 0
     files_keep: int | None = None
+    missing: str | None = None  # which secret is not set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class PlatformNow:
     calls: int = 0
     runs: int = 0
     circuit: Circuit | None = None
+    missing: str | None = None  # which value is not set
 
     @property
     def fits(self) -> int | None:

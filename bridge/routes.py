@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -53,6 +53,7 @@ class Source:
     form: Form | None = None
     retention: Retention = DEFAULT
     digest_key: str = field(default="", repr=False)  # of digests of bodies, where these are sealed: see `receipts.unguessable`
+    missing: str | None = None  # which secret is not set; requests that fail verification are then answered 503
     expect: Rate | None = None  # so many events at least in that time; none at all is no silence; null: what it usually does
 
 
@@ -88,6 +89,7 @@ class Platform:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: str = "base64"  # how a form's file is sent: base64 | link
     file_links: float = 7 * 86400.0  # seconds that a link to a form's file works at least
+    missing: str | None = None  # which of its values is not set; its deliveries wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,20 @@ class Config:
     def routes_of(self, source: str) -> tuple[Route, ...]:
         """Return the routes fed by `source`, in file order."""
         return tuple(route for route in self.routes if route.source == source)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """By source and platform, as `sources.NAME`, which of its values is not set."""
+        return {name: one.missing for name, one in self._filled_in() if one.missing is not None}
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The sources and platforms, as `sources.NAME`, that lack no value."""
+        return frozenset(name for name, one in self._filled_in() if one.missing is None)
+
+    def _filled_in(self) -> Iterator[tuple[str, Source | Platform]]:
+        yield from ((f"sources.{name}", one) for name, one in self.sources.items())
+        yield from ((f"platforms.{name}", one) for name, one in self.platforms.items())
 
     @property
     def route_names(self) -> tuple[str, ...]:

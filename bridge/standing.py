@@ -192,6 +192,7 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
             is_configured=config is None or name in configured,
             files=standing.files.get(name, 0) if standing else 0,
             files_keep=rules[name].keep if name in rules else None,
+            missing=config.sources[name].missing if config is not None and name in config.sources else None,
         )
         for name in names
     ]
@@ -212,11 +213,12 @@ def _queue(config: Config | None, standing: Standing | None) -> list[Lane]:
 
 def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
     caps = {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+    missing = {one.name: one.missing for one in config.platforms.values()} if config else {}
     slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
     names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
     used = {name: slots.get(name, (0, 0)) for name in names}
     return [
-        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name))
+        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name), missing=missing.get(name))
         for name, (calls, runs) in used.items()
     ]
 

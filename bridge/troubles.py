@@ -44,6 +44,8 @@ CONDITIONS: Final = {
     "config_unusable": Condition(WARNING, 60.0),
     "config_not_taken": Condition(WARNING, 120.0),
     "flows_unusable": Condition(WARNING, 60.0),
+    "no_secret": Condition(CRITICAL, 60.0),
+    "no_credentials": Condition(CRITICAL, 60.0),
     "disk_full": Condition(CRITICAL, 60.0),
     "backup": Condition(WARNING, 900.0),
     "files_full": Condition(WARNING, 60.0),
@@ -90,6 +92,7 @@ def troubles(now: Overview) -> list[Trouble]:
         *_of_processes(now),
         *_of_config(now),
         *_of_flows(now),
+        *_of_values(now),
         *_of_machine(now),
         *_of_backups(now),
         *_of_certificate(now),
@@ -154,6 +157,18 @@ def _of_flows(now: Overview) -> Iterator[Trouble]:
     if now.flows_error is not None:
         what = f"flows.py cannot be loaded: {now.flows_error}. Flows that were loaded before still run; a restart would fail"
         yield Trouble("flows_unusable", what, "flowbridge check")
+
+
+def _of_values(now: Overview) -> Iterator[Trouble]:
+    """Secrets and credentials that are not set."""
+    for source in now.sources:
+        if source.missing is not None:
+            what = f"source {source.name} answers 503, since its secret cannot be read: {source.missing}"
+            yield Trouble(f"no_secret:{source.name}", what, "set it in .env: flowbridge reads it by itself")
+    for platform in now.platforms:
+        if platform.missing is not None:
+            what = f"deliveries wait for platform {platform.name}, which cannot be called: {platform.missing}"
+            yield Trouble(f"no_credentials:{platform.name}", what, "set it in .env: flowbridge reads it by itself")
 
 
 def _of_backups(now: Overview) -> Iterator[Trouble]:

@@ -385,6 +385,17 @@ def test_missing_secrets_can_be_warnings_and_then_nothing_verifies(write):
     assert {problem.level for problem in problems} == {"warning"}
     assert config.sources["github"].secrets == ()
     assert config.platforms["gumloop"].api_key == ""
+    assert config.missing == {
+        "sources.github": "environment variable SECRET is not set",
+        "sources.stripe": "environment variable SECRET is not set",
+        "sources.crm": "environment variable SECRET is not set",
+        "sources.hook": "environment variable SECRET is not set",
+        "platforms.gumloop": "environment variable KEY is not set",
+        "platforms.crm": "environment variable KEY is not set",
+    }
+    assert config.complete == {"sources.contact", "sources.open", "platforms.local"}
+    whole = load(write(FULL), ENV)
+    assert whole.missing == {} and len(whole.complete) == len(whole.sources) + len(whole.platforms)
 
 
 def test_what_is_filled_in_is_never_read_again(write):

@@ -57,7 +57,7 @@ def _following(settings: Settings, loaded: Loaded) -> Following:
     from bridge.reload.process import start
 
     following = Following(settings, loaded)
-    start(settings, following.board, loaded.disk)
+    start(settings, following.board, loaded)
     return following
 
 
@@ -136,7 +136,7 @@ def _run(child: Child, settings: Settings, loaded: Loaded, following: Following,
     if not watch.notify:
         from bridge.reload.process import start
 
-        start(settings, following.board, loaded.disk)
+        start(settings, following.board, loaded)
         child.work()
         return
     from bridge.supervise import reader
