@@ -103,9 +103,9 @@ def test_lists_for_people_are_aligned_text_without_colour(store: Database) -> No
     result = run("events")
     assert result.stdout.splitlines() == [
         "RECEIVED              ID                              SOURCE     TYPE  DELIVERIES",
-        f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead, ours",
+        f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead, config",
     ]
-    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, ours  local/echo  no\\nway\\x07")
+    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, config  local/echo  no\\nway\\x07")
     assert run("events", "--status", "none").stderr.startswith("No events like that.")
 
 
@@ -306,7 +306,7 @@ def shown(store: Database, changes: dict[str, object], **planned: object) -> tup
 
 def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
     id_, text = shown(store, {"status": "dead", "dead_kind": "ours", "reason": "bad expression"})
-    assert "status        dead, ours\n" in text
+    assert "status        dead, config\n" in text
     assert f"next          mend routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n" in text
     id_, text = shown(store, {"status": "dead", "dead_kind": "platform", "reason": "HTTP 401"})
     assert "status        dead, platform\n" in text and f"next          flowbridge retry {id_}\n" in text
@@ -437,3 +437,13 @@ def test_db_check_and_upgrade(folder: Path) -> None:
     database.close()
     result = run("db", "check")
     assert (result.exit_code, "1 deliveries without an event" in result.stdout) == (1, True)
+
+
+def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:
+    refused = run("event")
+    assert refused.exit_code == 2 and "no such command 'event'; did you mean `events`?" in refused.stderr
+    assert "no such command 'xyzzy'; `flowbridge --help` lists all" in run("xyzzy").stderr
+    assert run("help").stdout == run("--help").stdout
+    assert run("help", "flows", "run").stdout == run("flows", "run", "--help").stdout
+    assert run("help", "flows", "walk").exit_code == 2
+    assert run("version").stdout == run("--version").stdout

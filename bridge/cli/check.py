@@ -129,7 +129,7 @@ def _look_at_alerts(config: Config, found: Findings) -> None:
 
     if not is_told(config):
         found.notes.append("no route takes alerts, so nobody is told what goes wrong: write one with `on: flowbridge alert.*` "
-                           "(docs/operations.md), or watch `flowbridge status`")  # fmt: skip
+                           "(`flowbridge alerts --help` has one), or watch `flowbridge status`")  # fmt: skip
 
 
 def _look_at_database(settings: Settings, found: Findings) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli import output
+from bridge.cli.numbers import Bounded
 from bridge.errors import BridgeError
 from bridge.model import Answer, Call, Delivery, Event, Lost, Request, RunState
 
@@ -65,7 +66,7 @@ class Story:
 
 @click.command()
 @click.option("--once", is_flag=True, help="End when the runs have ended, instead of staying up.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
+@click.option("--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
 @click.option("--json", "as_json", is_flag=True, help='Print {"events": […]} when every run has ended; then as `tail --json`.')
 def demo(once: bool, port: int, as_json: bool) -> None:
     """See everything work, with nothing prepared: no account, no file, no setting is used or changed.

@@ -94,7 +94,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     """List deliveries, newest first. A delivery is one event bound for one flow by one route.
 
     \b
-    flowbridge deliveries --dead-kind ours                  to be replayed, once routes.yaml is mended
+    flowbridge deliveries --dead-kind config                  to be replayed, once routes.yaml is mended
     flowbridge deliveries --status dead --reason 'HTTP 401'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """

@@ -258,6 +258,9 @@ def served_link(url: str | None) -> str | None:
 
 
 def standing(delivery: Delivery) -> str:
-    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state; `dead, ours`, by whose it is to mend."""
-    more = delivery.run_state if delivery.status is Status.DELIVERED else delivery.dead_kind if delivery.status is Status.DEAD else None
+    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state; `dead, config`, by what has to be fixed."""
+    if delivery.status is Status.DEAD:
+        more = delivery.dead_kind and delivery.dead_kind.word
+    else:
+        more = delivery.run_state if delivery.status is Status.DELIVERED else None
     return f"{delivery.status}, {more}" if more else str(delivery.status)

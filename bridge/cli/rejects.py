@@ -12,6 +12,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.knowing import knowing
+from bridge.cli.numbers import Bounded
 from bridge.cli.output import Column
 from bridge.cli.rereading import good_config
 from bridge.cli.selection import AS_JSON, Moment, existing, opened, settings_of
@@ -36,7 +37,7 @@ UNCLEAR = "no secret, time or form of the body that was tried matches: the sende
 @click.group(invoke_without_command=True)
 @click.option("--source", metavar="NAME", help="Only of this source.")
 @click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
 @AS_JSON
 @click.pass_context
 def rejects(ctx: click.Context, /, source: str | None, since: float | None, limit: int, as_json: bool) -> None:

@@ -18,14 +18,14 @@ import click
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
-from bridge.cli.making import Made, is_pair, new_pins, new_secret, signing_text
+from bridge.cli.making import Made, new_pins, new_secret, signing_text
 from bridge.cli.replaying import REFUSED, REPLAY, expected, verdict
 from bridge.cli.sample_edits import edit, read_body
 from bridge.cli.sample_forms import explain_spam, needs_challenge, solve_challenge
 from bridge.errors import BadSignature, BridgeError
 from bridge.locate import compile_locator
 from bridge.model import Answer, Call, Lost, Request
-from bridge.signatures import Hmac, Pin, Unsigned, pinned
+from bridge.signatures import Hmac, Pin, Unsigned, is_pair, pinned
 
 if TYPE_CHECKING:
     from bridge.routes import Source

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from bridge.cli.numbers import Bounded
 from bridge.errors import SettingsError, StoreError
 from bridge.model import DeadKind, RunState, Status
 
@@ -64,6 +65,18 @@ class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
         return value
 
 
+class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for the same."""
+
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return DeadKind.of_word(value).word
+        except ValueError:
+            self.fail(f"{value!r} is not one of {', '.join(DEAD_KINDS)}", param, ctx)
+
+
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it is UTC."""
 
@@ -81,11 +94,11 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
             self.fail(f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z", param, ctx)
 
 
-#: What is to be done about a dead delivery, by whose it is to mend.
+#: What to do about a dead delivery, by what has to be fixed.
 DEAD_KINDS = {
-    DeadKind.OURS.value: "mend routes.yaml, then replay",
-    DeadKind.PLATFORM.value: "retry once the platform would take it",
-    DeadKind.PERSON.value: "given up by somebody",
+    DeadKind.OURS.word: "fix routes.yaml, then replay",
+    DeadKind.PLATFORM.word: "retry once the platform accepts it",
+    DeadKind.PERSON.word: "given up by a person",
 }
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 SOURCE = click.option("--source", metavar="NAME", help="Only of this source.")
@@ -107,7 +120,7 @@ def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
 def newest(limit: int) -> Callable[[F], F]:
     """Return the option that says how many; all are asked for where `limit`, its default, is 0."""
     shown = f"{'The' if limit else 'Only the'} newest N; 0 is all."
-    return click.option("--limit", type=click.IntRange(min=0), default=limit, show_default=limit > 0, metavar="N", help=shown)
+    return click.option("--limit", type=Bounded(0), default=limit, show_default=limit > 0, metavar="N", help=shown)
 
 
 def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True) -> Callable[[F], F]:
@@ -123,7 +136,7 @@ def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = T
                      help=f"Only with a delivery whose run is {' | '.join(RunState)}."),
         click.option("--type", "type_", metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
         click.option("--reason", type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
-        click.option("--dead-kind", type=click.Choice([*DEAD_KINDS]), metavar="KIND",
+        click.option("--dead-kind", type=DeadKindWord(), metavar="KIND",
                      help=f"Only with a delivery that is dead for a reason of this kind: {kinds}."),
         SINCE,
     ]

@@ -68,7 +68,7 @@ SecretOf = Annotated[Annotated[str, Tag("plain")] | Annotated[DatedSecret, Tag("
 class Source(Written):
     """A named inbound endpoint, POST /hooks/NAME."""
 
-    provider: str = Field(description="Who sends: a row of the table in docs/providers.md, such as github, stripe or form.")
+    provider: str = Field(description="Who sends: github, stripe, form…; `flowbridge providers` lists all.")
     secret: SecretOf | None = Field(None, description="The secret: ${env:NAME} or ${file:PATH}.")
     secrets: Annotated[list[SecretOf], Field(min_length=1, max_length=8)] | None = Field(
         None, description="Several secrets that are all accepted, for changing them without a gap."

@@ -47,7 +47,7 @@ class Filters:
         return (
             self.status in (None, one.status)
             and self.run in (None, one.run_state)
-            and self.dead_kind in (None, one.dead_kind)
+            and (self.dead_kind is None or DeadKind.of_word(self.dead_kind) is one.dead_kind)
             and (self.reason is None or _folded(self.reason) in _folded(one.reason or ""))
         )
 
@@ -101,7 +101,7 @@ def _standing(filters: Filters) -> Conditions:
     if filters.run is not None:
         conditions.append(delivery.c.run_state == RunState(filters.run).value)
     if filters.dead_kind is not None:
-        conditions.append(delivery.c.dead_kind == DeadKind(filters.dead_kind).value)
+        conditions.append(delivery.c.dead_kind == DeadKind.of_word(filters.dead_kind).value)
     if filters.reason is not None:
         conditions.append(_says(delivery.c.reason, filters.reason))
     return conditions
