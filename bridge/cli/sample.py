@@ -29,12 +29,17 @@ from bridge.signatures import Hmac, Pin, Unsigned, is_pair, pinned
 
 if TYPE_CHECKING:
     from bridge.routes import Source
+    from bridge.settings import Settings
+
+
+RUNNING = ""  # what --to holds where it is given without a URL
 
 
 @click.command()
 @click.argument("provider", metavar="PROVIDER|SOURCE")
 @click.argument("type_", metavar="[TYPE]", required=False)
-@click.option("--to", metavar="URL", help="Send it there; the path /hooks/SOURCE is added if there is none.")
+@click.option("--to", metavar="[URL]", is_flag=False, flag_value=RUNNING,
+              help="Send it there; without URL, to the bridge of this project. The path /hooks/SOURCE is added if there is none.")
 @click.option("--secret", metavar="SECRET|@FILE", help="Sign with this (default: the source's in routes.yaml).")
 @click.option("--made-up", is_flag=True, help="Sign with a secret or a pair of keys made up for this once, and say it.")
 @click.option("--tamper", type=click.Choice([*KINDS, REPLAY]), help="Make it a forgery that must be refused; replay: send it twice.")
@@ -56,6 +61,7 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
 
     \b
     flowbridge sample github
+    flowbridge sample github --to                               to the bridge that runs on this project
     flowbridge sample stripe invoice.paid --to http://127.0.0.1:8080
     flowbridge sample stripe invoice.paid --set body.data.object.amount_paid=25000 --to http://127.0.0.1:8080
     flowbridge sample github issues --body payload.json --to http://127.0.0.1:8080
@@ -69,9 +75,9 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
     signer = _signer(config, provider, _given(secret), made_up=made_up)
     settings = settings_of(config)
     if to is None:
-        url = f"{settings.public_url or f'http://{settings.bind[0]}:{settings.bind[1]}'}/hooks/{signer.source}"
+        url = f"{settings.public_url or _here(settings)}/hooks/{signer.source}"
     else:
-        url = _target(to, signer.source)
+        url = _target(_here(settings) if to == RUNNING else to, signer.source)
     now = time.time()
     is_replay = tamper == REPLAY
     called = called_as(settings, url)
@@ -106,6 +112,14 @@ def _given(secret: str | None) -> str | None:
         return Path(secret[1:]).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--secret {secret}: the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _here(settings: Settings) -> str:
+    """Return the URL of this project's bridge on this machine."""
+    from bridge.settings import bracket
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104
+    return f"http://{bracket(host)}:{settings.bind[1]}"
 
 
 def _target(to: str, source: str) -> str:
