@@ -67,7 +67,7 @@ def write(database: Database, data: Path, target: IO[bytes], scratch: Path, now:
     `advance` is told how many bytes were written. Raises `StoreError` or OSError.
     """
     if not database.is_sqlite:
-        raise StoreError("a PostgreSQL database is backed up by pg_dump: see docs/operations.md")
+        raise StoreError("a PostgreSQL database is backed up with pg_dump: pg_dump --format=custom --file=FILE URL")
     if not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing was received yet")
     blobs = Blobs(data / "blobs", database.sealer)

@@ -39,11 +39,21 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 
 class DeadKind(StrEnum):
-    """Whose it is to mend that a delivery is dead."""
+    """What has to be fixed about a dead delivery. The values are those of the database; people and programs read `word`."""
 
-    OURS = "ours"  #: an expression, a schema, the configuration: mend routes.yaml, then replay
-    PLATFORM = "platform"  #: the platform said no, or its run failed: retry once it would say yes
+    OURS = "ours"  #: an expression, a schema, the configuration: fix routes.yaml, then replay
+    PLATFORM = "platform"  #: the platform refused it, or its run failed: retry once it would be accepted
     PERSON = "person"  #: a person gave it up
+
+    @property
+    def word(self) -> str:
+        """The word for it in listings, filters and JSON: config, platform or manual."""
+        return {"ours": "config", "person": "manual"}.get(self.value, self.value)
+
+    @classmethod
+    def of_word(cls, word: str) -> DeadKind:
+        """Return the kind of a word; the values of the database are accepted too. `ValueError` for any other."""
+        return cls({"config": "ours", "manual": "person"}.get(word, word))
 
 
 class RunState(StrEnum):

@@ -55,6 +55,7 @@ class SourceNow:
     stored_today: int = 0
     daily_bytes: int | None = None
     is_public: bool = False
+    missing: str | None = None  # which secret is not set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class PlatformNow:
     calls: int = 0
     runs: int = 0
     circuit: Circuit | None = None
+    missing: str | None = None  # which value is not set
 
     @property
     def fits(self) -> int | None:
@@ -188,4 +190,6 @@ class Overview:
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet
     backups: Backups | None = None  # null: the store has its own
+    flows_error: str | None = None  # why flows.py of this machine cannot be loaded
+    flows_error_since: float | None = None
     tells: bool = True  # a route takes alerts

@@ -73,7 +73,8 @@ def _by_name(value: JSON, files: list[JSON]) -> JSON:
 def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = "") -> list[Delivery]:
     """Return one delivery for each route that `event` matches or that fails on it.
 
-    `nonce` tells plannings of the same event apart (a replay): a delivery's id follows from event, route and nonce.
+    `nonce` tells plannings of the same event apart (a replay): a delivery's id follows from event, route, nonce and, where the route
+    starts several flows, the flow.
     """
     roots = context(event, body, now)
     deliveries = []
@@ -95,24 +96,29 @@ def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: s
 
 def _order(route: Route, roots: Context) -> Order | None:
     rule = route.ordering
-    key = None if rule is None else _key("order_by", rule.key(roots))
+    key = None if rule is None else _key(route, "order_by", rule.key(roots))
     return None if rule is None or key is None else Order(key=key, until=rule.until, blocks=rule.blocks)
 
 
 def _debounce(route: Route, roots: Context, now: float) -> Debounce | None:
     rule = route.debounce
-    key = None if rule is None else "" if rule.key is None else _key("debounce", rule.key(roots))
+    key = None if rule is None else _key(route, "debounce", "" if rule.key is None else rule.key(roots))
     return None if rule is None or key is None else Debounce(key=key, until=now + rule.max)
 
 
-def _key(what: str, value: JSON) -> str | None:
-    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a long one by its digest."""
+def _key(route: Route, what: str, value: JSON) -> str | None:
+    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a long one by its digest.
+
+    Where a route starts several flows, each flow has its own line, so its name goes before the key.
+    """
     if value is None:
         return None
     try:
         text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
         raise ExpressionError(f"the value of {what} cannot be a key: it is nested too deep, or no text of Unicode") from None
+    if route.has_siblings:
+        text = f"{route.flow.name}: {text}"
     fits = len(text) <= KEY_LENGTH and text.isprintable()
     return text if fits else f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
@@ -148,7 +154,7 @@ def _invalid(schema: Validator | None, value: JSON, what: str) -> str | None:
 def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now: float, nonce: str) -> Delivery:
     status = Status.DEAD if reason else Status.SHADOW if route.mode is Mode.SHADOW else Status.QUEUED
     return Delivery(
-        id=delivery_id(event.id, route.name, nonce),
+        id=delivery_id(event.id, route.name, nonce, route.flow.name if route.has_siblings else ""),
         event_id=event.id,
         route=route.name,
         flow=route.flow.name,
@@ -171,12 +177,12 @@ def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now:
     )
 
 
-def delivery_id(event_id: str, route: str, nonce: str = "") -> str:
-    """Return the delivery's id: its event's, and eight letters that follow from route and nonce.
+def delivery_id(event_id: str, route: str, nonce: str = "", flow: str = "") -> str:
+    """Return the delivery's id: its event's, and eight letters that follow from route and nonce, and from `flow` where it is given.
 
     Ids that begin alike sort beside each other, which keeps the index of a growing queue compact.
     """
-    return f"dlv_{event_id.partition('_')[2]}{_letters(route, nonce)}"
+    return f"dlv_{event_id.partition('_')[2]}{_letters(route, nonce, flow)}"
 
 
 def event_id_of(delivery_id: str) -> str | None:
@@ -186,8 +192,9 @@ def event_id_of(delivery_id: str) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _letters(route: str, nonce: str) -> str:
-    return b32encode(hashlib.sha256(f"{route}\0{nonce}".encode()).digest()[:5]).decode().lower()
+def _letters(route: str, nonce: str, flow: str) -> str:
+    named = f"{route}\0{nonce}" + (f"\0{flow}" if flow else "")
+    return b32encode(hashlib.sha256(named.encode()).digest()[:5]).decode().lower()
 
 
 def _kind(value: JSON) -> str:

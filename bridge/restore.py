@@ -53,7 +53,7 @@ def restore(source: IO[bytes], database: Database, data: Path, now: float, *, re
     `replace`: although there is a store already, which is kept aside in a folder beside it.
     """
     if not database.is_sqlite:
-        raise StoreError("a PostgreSQL database is restored by pg_restore: see docs/operations.md")
+        raise StoreError("a PostgreSQL database is restored with pg_restore: pg_restore --dbname=URL FILE")
     if not replace and is_there(database):
         raise StoreError(f"there is a store already ({database.path}); --replace keeps it aside and puts the backup in its place")
     database.close()
@@ -87,7 +87,7 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Have nobody use the database; `StoreError` where somebody does."""
-    in_use = StoreError(f"{path} is in use: stop flowbridge first (as a service with its sockets: docs/operations.md)")
+    in_use = StoreError(f"{path} is in use: stop flowbridge first (as a service: systemctl stop flowbridge.socket flowbridge)")
     leader = os.open(path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from bridge.form import Form
 from bridge.locate import Place
 from bridge.masking import Redaction
+from bridge.matching.clauses import Clause
 from bridge.model import JSON, Retry
 from bridge.pace import NO_LIMITS, Limits, Rate
 from bridge.providers import Batch, Provider
@@ -27,7 +28,6 @@ class Mode(StrEnum):
 
 
 Context = Mapping[str, JSON]  # the roots of expressions: body headers query form fields files event
-Condition = Callable[[Context], bool]
 Reshape = Callable[[Context], JSON]
 
 
@@ -54,6 +54,7 @@ class Source:
     form: Form | None = None
     retention: Retention = DEFAULT
     digest_key: str = field(default="", repr=False)  # of digests of bodies, where these are sealed: see `receipts.unguessable`
+    missing: str | None = None  # which secret is not set; requests that fail verification are then answered 503
     expect: Rate | None = None  # so many events at least in that time; none at all is no silence; null: what it usually does
 
     @property
@@ -94,6 +95,7 @@ class Platform:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: str = "base64"  # how a form's file is sent: base64 | link
     file_links: float = 7 * 86400.0  # seconds that a link to a form's file works at least
+    missing: str | None = None  # which of its values is not set; its deliveries wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,8 @@ class Route:
 
     `types` are patterns with `*`; empty means every type. `match` is null where every event matches. `reshape` gives the
     inputs, or the whole payload where `whole_body` is true. `links_files`: there are links to a form's files in them.
+
+    A route that starts several flows is a record for each: they share the name, and `has_siblings` is true.
     """
 
     name: str
@@ -145,11 +149,12 @@ class Route:
     flow: Flow
     reshape: Reshape
     types: tuple[str, ...] = ()
-    match: Condition | None = None
+    match: Clause | None = None
     payload_schema: Validator | None = None
     inputs_schema: Validator | None = None
     whole_body: bool = False
     links_files: bool = False
+    has_siblings: bool = False
     mode: Mode = Mode.LIVE
     drop_reserved: bool = False
     retry: Retry = DEFAULT_RETRY
@@ -182,6 +187,25 @@ class Config:
     def routes_of(self, source: str) -> tuple[Route, ...]:
         """Return the routes fed by `source`, in file order."""
         return tuple(route for route in self.routes if route.source == source)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """By source and platform, as `sources.NAME`, which of its values is not set."""
+        return {name: one.missing for name, one in self._filled_in() if one.missing is not None}
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The sources and platforms, as `sources.NAME`, that lack no value."""
+        return frozenset(name for name, one in self._filled_in() if one.missing is None)
+
+    def _filled_in(self) -> Iterator[tuple[str, Source | Platform]]:
+        yield from ((f"sources.{name}", one) for name, one in self.sources.items())
+        yield from ((f"platforms.{name}", one) for name, one in self.platforms.items())
+
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The names of the routes, each once, in file order."""
+        return tuple(dict.fromkeys(route.name for route in self.routes))
 
     def source(self, name: str) -> Source | None:
         """Return a source that events may be of: one that is configured, or flowbridge itself."""

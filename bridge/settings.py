@@ -248,7 +248,7 @@ def _backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]
     if often not in BACKUPS:
         raise SettingsError(f"FLOWBRIDGE_BACKUP: {often!r} is not known; allowed: {', '.join(BACKUPS)}")
     if BACKUPS[often] is not None and not url.startswith("sqlite"):
-        raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; have PostgreSQL backed up by pg_dump: see docs/operations.md")
+        raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
     if not re.fullmatch(r"[1-9]\d{0,2}", keep):
         raise SettingsError(f"FLOWBRIDGE_BACKUP_KEEP: {keep!r} is no number of backups, such as 7")
     folder = environ.get("FLOWBRIDGE_BACKUPS")

@@ -90,7 +90,7 @@ def delivery_json(delivery: Delivery) -> dict[str, JSON]:
         "due_at": iso(delivery.due_at),
         "delivered_at": iso(delivery.delivered_at),
         "finished_at": iso(delivery.finished_at),
-        "dead_kind": delivery.dead_kind.value if delivery.dead_kind else None,
+        "dead_kind": delivery.dead_kind.word if delivery.dead_kind else None,
         "order_key": delivery.order.key if delivery.order else None,
         "merged_into": delivery.merged_into,
         "reruns": delivery.reruns,

@@ -32,6 +32,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
     from bridge.store import overview as store
 
     bridges = present(settings.data)
+    broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
     config, said = _config(settings, database, bridges, used)
     ahead = None if database is None or database.is_sqlite else clock.ahead(database)
     now = time.time()
@@ -69,6 +70,8 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         certificate=tls.kept(settings.data, settings.public_url),
         backups=backup_age.look(settings),
         tells=config is None or is_told(config),
+        flows_error=broken["error"] if broken else None,
+        flows_error_since=_at(broken["error_since"]) if broken else None,
     )
 
 
@@ -193,6 +196,7 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
             stored_today=standing.stored_today.get(name, 0) if standing else 0,
             daily_bytes=source.daily_bytes if (source := sources.get(name)) else None,
             is_public=source is not None and source.is_public,
+            missing=config.sources[name].missing if config is not None and name in config.sources else None,
         )
         for name in names
     ]
@@ -213,11 +217,12 @@ def _queue(config: Config | None, standing: Standing | None) -> list[Lane]:
 
 def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
     caps = {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+    missing = {one.name: one.missing for one in config.platforms.values()} if config else {}
     slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
     names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
     used = {name: slots.get(name, (0, 0)) for name in names}
     return [
-        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name))
+        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name), missing=missing.get(name))
         for name, (calls, runs) in used.items()
     ]
 

@@ -34,7 +34,7 @@ def load_all(settings: Settings) -> Loaded:
     """Read routes.yaml. Raises `ConfigError` or `SettingsError`. No flow's code is run."""
     disk = Disk()
     is_same = with_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
-    reading = read(settings.config, settings.environ, disk)
+    reading = read(settings.config, settings.environ, disk, strict_secrets=False)
     if reading.config is None:
         raise ConfigError([problem for problem in reading.problems if problem.level == "error"])
     return Loaded(ready(reading.config, settings), reading.key, disk if is_same else None)

@@ -107,7 +107,7 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
 
 def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
     """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are threads, a store, or one processor."""
-    host = start_host(load_library, settings.flow_environ)
+    host = replace(start_host(load_library, settings.flow_environ), report=following.board.report_flows)
     following.start("work")
     relay = None
     if settings.engine == "celery":
@@ -179,4 +179,4 @@ def worker(settings: Settings, following: Following, wake: Wake) -> Child:
 def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
     """Return who reads routes.yaml when it changes, for all that `following` is given to."""
     board, top = following.board, os.getpid()
-    return Child("reload", lambda: read_forever(settings, board, loaded.disk, top), reread=board.wake.ring)
+    return Child("reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.ring)

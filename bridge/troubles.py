@@ -44,6 +44,9 @@ CONDITIONS: Final = {
     "no_receiver": Condition(CRITICAL, 120.0),
     "config_unusable": Condition(WARNING, 60.0),
     "config_not_taken": Condition(WARNING, 120.0),
+    "flows_unusable": Condition(WARNING, 60.0),
+    "no_secret": Condition(CRITICAL, 60.0),
+    "no_credentials": Condition(CRITICAL, 60.0),
     "disk_full": Condition(CRITICAL, 60.0),
     "backup": Condition(WARNING, 900.0),
     "files_full": Condition(WARNING, 60.0),
@@ -91,6 +94,8 @@ def troubles(now: Overview) -> list[Trouble]:
     return [
         *_of_processes(now),
         *_of_config(now),
+        *_of_flows(now),
+        *_of_values(now),
         *_of_machine(now),
         *_of_backups(now),
         *_of_certificate(now),
@@ -157,6 +162,24 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
 def _takes_signed_alone(now: Overview, free: int, total: int) -> bool:
     """Whether so little of the disk that the database is on is free that sources without a signature are refused."""
     return not now.is_shared and free < signed_reserve(total) and any(one.is_public and one.is_configured for one in now.sources)
+
+
+def _of_flows(now: Overview) -> Iterator[Trouble]:
+    if now.flows_error is not None:
+        what = f"flows.py cannot be loaded: {now.flows_error}. Flows that were loaded before still run; a restart would fail"
+        yield Trouble("flows_unusable", what, "flowbridge check")
+
+
+def _of_values(now: Overview) -> Iterator[Trouble]:
+    """Secrets and credentials that are not set."""
+    for source in now.sources:
+        if source.missing is not None:
+            what = f"source {source.name} answers 503, since its secret cannot be read: {source.missing}"
+            yield Trouble(f"no_secret:{source.name}", what, "set it in .env: flowbridge reads it by itself")
+    for platform in now.platforms:
+        if platform.missing is not None:
+            what = f"deliveries wait for platform {platform.name}, which cannot be called: {platform.missing}"
+            yield Trouble(f"no_credentials:{platform.name}", what, "set it in .env: flowbridge reads it by itself")
 
 
 def _of_backups(now: Overview) -> Iterator[Trouble]:

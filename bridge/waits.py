@@ -28,13 +28,15 @@ class Wait:
 class Around:
     """What a delivery waits among, as the store and routes.yaml have it.
 
-    `cap`: the slots of its platform, null where routes.yaml has no such platform. `is_configured`: false where routes.yaml cannot be used,
+    `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which value of the platform is not set.
+    `is_configured`: false where routes.yaml cannot be used,
     so that cap, `paused` and `limits` say nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
     `ahead`: those of its route that are due and go before it. `head`: of its line, with `before` others between the two.
     `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until a person lets it go.
     """
 
     cap: int | None = None
+    missing: str | None = None
     is_configured: bool = True
     is_paused: bool = False
     limits: Limits = NO_LIMITS
@@ -98,6 +100,8 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
         return None
     if around.cap is None:
         return Wait(kind="platform", detail=f"the platform {one.platform!r} is not in routes.yaml any more")
+    if around.missing is not None:
+        return Wait(kind="platform", detail=f"the platform {one.platform!r} cannot be called: {around.missing}")
     return Wait(kind="paused", detail=f"the route {one.route!r} is paused") if around.is_paused else None
 
 

@@ -209,6 +209,7 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(store: Database
 
 
 def test_no_acts_is_no_error(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
     empty = run("acts")
     assert (empty.exit_code, empty.stdout) == (0, "") and "nobody has done anything" in empty.stderr
     assert lines(run("acts", "--json")) == []
@@ -288,7 +289,7 @@ def test_a_retry_by_filter_says_what_has_to_be_replayed_instead(store: Database)
     assert result.exit_code == 0 and "2 deliveries like that were parked by planning, and never sent" in result.stderr
     assert only_act(store).done == 1
     nothing = run("retry", "--dead-kind", "ours", "--yes")
-    assert "flowbridge replay --dead-kind ours" in nothing.stderr and "No deliveries like that to retry." in nothing.stderr
+    assert "flowbridge replay --dead-kind config" in nothing.stderr and "No deliveries like that to retry." in nothing.stderr
 
 
 # -- how fast

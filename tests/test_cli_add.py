@@ -196,3 +196,11 @@ def test_what_cannot_be_pinned_is_named(folder: Path) -> None:
     ):
         result = run("add", name, "--pin", given)
         assert result.exit_code == 2 and said in result.stderr
+
+
+def test_the_example_of_a_source_goes_once_the_source_is_there(folder: Path) -> None:
+    run("init")
+    assert "  # stripe:\n" in (folder / "routes.yaml").read_text()
+    assert run("add", "stripe").exit_code == 0
+    text = (folder / "routes.yaml").read_text()
+    assert "# stripe:" not in text and text.count("provider: stripe") == 1 and "# - name: receipts" in text

@@ -19,7 +19,8 @@ import pytest
 from command_line import lines, run
 from fake_platform import FakePlatform
 from forking import Forked
-from processes import environment, eventually, running
+from processes import call, environment, eventually, running
+from serving import Bridge
 
 from bridge.cli.waiting import added
 
@@ -274,3 +275,18 @@ def test_the_help_teaches(platform: FakePlatform) -> None:
     for name in ("list", "inputs", "run", "runs", "kill"):
         text = run("flows", name, "--help").stdout
         assert f"flowbridge flows {name}" in text.replace(f"Usage: flowbridge flows {name}", ""), name
+
+
+def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_any_port(tmp_path: Path) -> None:
+    with Bridge(tmp_path) as bridge:
+        def flows(*arguments: str) -> Any:
+            elsewhere = {**bridge.environ, "FLOWBRIDGE_BIND": "127.0.0.1:1"}  # as where it was started with --bind
+            return call(tmp_path, "--config", str(bridge.config), "flows", *arguments, environ=elsewhere)
+
+        refused = flows("run", "local/http_request", "--input", "urk=x")
+        assert refused.returncode == 2 and "the flow 'http_request' requires url: --input url=…" in refused.stderr
+        assert "did you mean `url`?" in refused.stderr
+        assert bridge.count("local_run") == 0
+        done = flows("run", "local/sleep", "--json-input", '{"seconds": 0}', "--wait")
+        assert done.returncode == 0 and "console" not in done.stderr
+        assert "local_platform" not in flows("list").stderr and "append_csv" in flows("list").stdout

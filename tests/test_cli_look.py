@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import orjson
 import pytest
 from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, put
@@ -12,9 +13,9 @@ from sqlalchemy import insert
 
 from bridge.cli import COMMANDS, SECTIONS
 from bridge.cli.selection import Moment
-from bridge.model import Debounce, FormFile, Order, RunState, Status
+from bridge.model import Debounce, FormFile, Order, Reject, RunState, Status
 from bridge.reconcile import Candidate, Earlier, Look, judge, window
-from bridge.store import events, tables
+from bridge.store import events, rejects, tables
 from bridge.store.database import Database
 from bridge.store.rows import to_json
 
@@ -36,7 +37,18 @@ def test_config_after_the_command_is_told_where_it_goes(command: str) -> None:
     assert refused.exit_code == 2 and f"--config stands before the command: group --config FILE {command}\n" in refused.stderr
 
 
+def test_a_folder_without_a_project_is_wrong_usage(folder: Path) -> None:
+    commands = "events", "deliveries", "show", "status", "rejects", "tail", "spam", "retry --status dead", "resolve", "export", "acts"
+    for command in commands:
+        result = run(*command.split())
+        assert (result.exit_code, result.stdout) == (2, ""), command
+        assert f"there is no routes.yaml in {folder}, and no database" in result.stderr, command
+        assert "--config FILE" in result.stderr and "flowbridge init" in result.stderr
+    assert list(folder.iterdir()) == []
+
+
 def test_an_empty_store_is_empty_and_no_error(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
     for command in ("events", "deliveries"):
         result = run(command)
         assert (result.exit_code, result.stdout) == (0, "")
@@ -91,9 +103,9 @@ def test_lists_for_people_are_aligned_text_without_colour(store: Database) -> No
     result = run("events")
     assert result.stdout.splitlines() == [
         "RECEIVED              ID                              SOURCE     TYPE  DELIVERIES",
-        f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead, ours",
+        f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead, config",
     ]
-    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, ours  local/echo  no\\nway\\x07")
+    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, config  local/echo  no\\nway\\x07")
     assert run("events", "--status", "none").stderr.startswith("No events like that.")
 
 
@@ -124,10 +136,129 @@ def test_show_tells_all_of_one_event_by_any_id(store: Database) -> None:
     events.add(store, event, [delivery], lambda *_: [])
     put(store, delivery.id, status="delivered", run_id="Run1", run_state="done", outputs='{"a":"\\u001b"}')
     text = run("show", event.id).stdout
-    assert run("show", "Run1").stdout == text == run("show", delivery.id[:-2]).stdout
     for part in (event.id, "github", "triage → local/echo", "delivered, done", "Run1", "x-evil: a\\x1b[2J", "that are no text"):
         assert part in text
     assert not any(char < " " and char != "\n" for char in text)
+
+
+def test_show_of_a_delivery_is_the_delivery_first_and_the_request_only_on_demand(store: Database) -> None:
+    event = make_event("1", headers={"x-a": "b"}, body=b"x" * 9000)
+    one, two = make_delivery(event), make_delivery(event, route="other")
+    events.add(store, event, [one, two], lambda *_: [])
+    put(store, two.id, status="delivered", run_id="Run1", run_state="done")
+    text = run("show", two.id).stdout
+    assert text.startswith(f"{two.id}\nevent         {event.id}  github issues\nroute         other → ")
+    assert one.id not in text and "x-a: b" not in text and f"the event     flowbridge show {event.id}\n" in text
+    assert run("show", "Run1").stdout == text == run("show", two.id[:-2]).stdout == run("show", two.id[-14:]).stdout
+    whole = run("show", two.id, "--body").stdout
+    assert "x-a: b" in whole and "x" * 9000 in whole
+    assert "(5000 characters more: --body shows all)" in run("show", event.id).stdout
+    assert "x" * 9000 in run("show", event.id, "--body").stdout
+
+
+def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
+    empty = run("show")
+    assert (empty.exit_code, empty.stdout, empty.stderr) == (1, "", "Error: no event is stored yet\n")
+    for number in range(2):
+        event = make_event(str(number), now=NOW + number)
+        events.add(store, event, [make_delivery(event)], lambda *_: [])
+    assert run("show").stdout.startswith(event.id)
+    assert lines(run("show", "--json"))[0]["provider_id"] == "1"
+
+
+def test_any_beginning_or_ending_that_is_unique_names_an_id(store: Database) -> None:
+    ids = ("evt_00000000000000000000aaxyz1", "evt_00000000000000000000abxyz1", "evt_00000000000000000000abwvu2")
+    for id_ in ids:
+        event = make_event(id_, id=id_)
+        events.add(store, event, [make_delivery(event)], lambda *_: [])
+    for text, found in (("aaxyz1", 0), ("wvu2", 2), ("evt_…wvu2", 2), ("evt_00000000000000000000aa", 0), (ids[1], 1)):
+        assert run("show", text).stdout.startswith(ids[found]), text
+    several = run("show", "xyz1")
+    assert several.exit_code == 1 and several.stderr == f"Error: several ids match 'xyz1': {ids[0]}, {ids[1]}; their endings differ\n"
+    for text in ("yz1", "vu2", "evt_…vu2", "…", "", "%", "____", "nothing-like-it"):  # too short for an ending, or no id's
+        assert run("show", text).exit_code == 1, text
+
+
+def test_an_ending_names_a_reject_too(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    unread = {"headers": {}, "query_string": "", "url": "https://x/hooks/github", "body": b"", "size": 0}
+    rejects.add(store, Reject(id="rej_01abcdwxyz", source="github", provider="github", received_at=NOW, reason="mismatch", method="POST",
+                              path="/hooks/github", **unread))  # type: ignore[arg-type]  # fmt: skip
+    for text in ("rej_01abcdwxyz", "rej_01", "abcdwxyz"):
+        assert run("show", text).stdout.startswith("rej_01abcdwxyz\n"), text
+    assert run("show", "rej_9").exit_code == 1
+
+
+def test_runs_are_a_filter_wherever_deliveries_are_chosen(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    for number, state in enumerate((None, "running", "done", "failed")):
+        event = make_event(str(number), now=NOW + number)
+        one = make_delivery(event)
+        events.add(store, event, [one], lambda *_: [])
+        if state:
+            put(store, one.id, status="delivered", run_id=f"r{number}", run_state=state, delivered_at=NOW)
+    for state, number in (("running", 1), ("done", 2), ("failed", 3)):
+        assert [one["provider_id"] for one in lines(run("events", "--json", "--run", state))] == [str(number)]
+        assert [one["run_id"] for one in lines(run("deliveries", "--json", "--run", state))] == [f"r{number}"]
+        assert "1 event to replay" in run("replay", "--run", state, "--dry-run").stdout
+    assert "1 delivery to retry" in run("retry", "--run", "failed", "--dry-run").stdout
+    assert "0 deliveries to retry" in run("retry", "--run", "done", "--dry-run").stdout
+    refused = run("events", "--run", "dead")
+    assert refused.exit_code == 2 and "'failed'" in refused.stderr
+
+
+ISSUES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "${env:NOT_SET}"}, other: {provider: github, secret: "${env:NOT_SET}"}}
+routes:
+  - {name: pushes, on: "github push, workflow_*", inputs: {n: "${body.n}"}, flow: local/echo}
+  - name: bugs
+    on: github issues
+    match: {body.action: [opened, reopened], body.issue.user.type: {ne: Bot}, not: {body.issue.locked: true}}
+    when: contains(body.issue.labels[].name, 'bugg')
+    inputs: {n: "${body.n}"}
+    flow: local/echo
+"""
+
+
+def test_show_says_which_clause_of_each_route_failed(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ISSUES)
+    body = b'{"action":"closed","issue":{"user":{"type":"Bot"},"locked":true,"labels":[{"name":"bug"}]}}'
+    event = make_event("1", body=body, headers={"content-type": "application/json"})
+    events.add(store, event, [], lambda *_: [])
+    text = run("show").stdout
+    for line in (
+        "deliveries    none: no route matched",
+        '              pushes: event.type: expected one of "push", "workflow_*", found "issues"',
+        '              bugs: body.action: expected one of "opened", "reopened", found "closed"',
+        '              bugs: body.issue.user.type: expected anything but "Bot", found "Bot"',
+        "              bugs: body.issue.locked: not (expected true), found true",
+        "              bugs: when: contains(body.issue.labels[].name, 'bugg') is false",
+        f"next          fix routes.yaml, then flowbridge replay {event.id}",
+    ):
+        assert f"\n{line}\n" in text
+    assert "every request" not in text
+    (folder / "routes.yaml").write_text(ISSUES.replace("on: \"github push, workflow_*\"", "on: github"))
+    assert f"pushes: it matches now: flowbridge replay {event.id}\n" in run("show", event.id).stdout
+    (folder / "routes.yaml").write_text(ISSUES[: ISSUES.index("routes:")])
+    assert "routes.yaml has no route for the source github\n" in run("show").stdout
+    (folder / "routes.yaml").write_text("version: 2\n")
+    assert "routes.yaml cannot be used, so the reason is not known: flowbridge check\n" in run("show").stdout
+
+
+def test_show_quotes_hostile_values_shortly_and_says_what_fails(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(
+        ISSUES.replace("contains(body.issue.labels[].name, 'bugg')", "body.action > 3")
+        .replace("[opened, reopened]", "{regex: '^a'}")
+    )
+    event = make_event("1", body=orjson.dumps({"action": "\x1b[2J" + "x" * 5000}), headers={"content-type": "application/json"})
+    events.add(store, event, [], lambda *_: [])
+    text = run("show").stdout
+    assert 'bugs: body.action: expected a text that fits the pattern "^a", found "\\u001b[2J' in text
+    assert "bugs: when: `body.action` is string, needs number (in `body.action > 3`)\n" in text
+    assert not any(char < " " and char != "\n" for char in text)
+    assert max(len(line) for line in text.splitlines() if "expected" in line) < 300
 
 
 def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database) -> None:
@@ -175,7 +306,7 @@ def shown(store: Database, changes: dict[str, object], **planned: object) -> tup
 
 def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
     id_, text = shown(store, {"status": "dead", "dead_kind": "ours", "reason": "bad expression"})
-    assert "status        dead, ours\n" in text
+    assert "status        dead, config\n" in text
     assert f"next          mend routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n" in text
     id_, text = shown(store, {"status": "dead", "dead_kind": "platform", "reason": "HTTP 401"})
     assert "status        dead, platform\n" in text and f"next          flowbridge retry {id_}\n" in text
@@ -266,7 +397,7 @@ def test_an_id_that_names_nothing_or_too_much_is_a_problem(store: Database) -> N
     for id_ in ("evt_aa", "evt_ab"):
         events.add(store, make_event(id_, id=id_), [], lambda *_: [])
     assert (run("show", "evt_a").exit_code, run("show", "evt_x").exit_code) == (1, 1)
-    assert "several ids begin with 'evt_a'" in run("show", "evt_a").stderr
+    assert "several ids match 'evt_a'" in run("show", "evt_a").stderr
 
 
 @pytest.mark.parametrize("text", ["1", "yesterday", "1y", "2026-13-01", ""])
@@ -306,3 +437,13 @@ def test_db_check_and_upgrade(folder: Path) -> None:
     database.close()
     result = run("db", "check")
     assert (result.exit_code, "1 deliveries without an event" in result.stdout) == (1, True)
+
+
+def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:
+    refused = run("event")
+    assert refused.exit_code == 2 and "no such command 'event'; did you mean `events`?" in refused.stderr
+    assert "no such command 'xyzzy'; `flowbridge --help` lists all" in run("xyzzy").stderr
+    assert run("help").stdout == run("--help").stdout
+    assert run("help", "flows", "run").stdout == run("flows", "run", "--help").stdout
+    assert run("help", "flows", "walk").exit_code == 2
+    assert run("version").stdout == run("--version").stdout

@@ -30,6 +30,7 @@ from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.making import new_secret
 from bridge.cli.replaying import expected, provider_ids, verdict
 from bridge.cli.sample import curl, make
+from bridge.cli.sample_edits import edit
 from bridge.config import load
 from bridge.errors import BadSignature
 from bridge.model import Answer as Sent
@@ -357,3 +358,87 @@ def test_where_the_url_leads_is_said(folder: Path, options: tuple[str, ...]) -> 
         server.script("/hooks/github", redirect("https://hooks.example.com/hooks/github", 308))
         result = run("sample", "github", "--to", server.url, *options)
     assert (result.exit_code, "leads to https://hooks.example.com/hooks/github" in result.stderr) == (1, True)
+
+
+# -- changed before it is signed
+
+
+def signed_request(name: str, *sets: str) -> Request:
+    """Make a sample by the command's own parts, with these values set."""
+    return make(signer(name), None, f"http://127.0.0.1:8080/hooks/{name}", None, NOW, lambda made: edit(made, sets, None))
+
+
+def test_values_are_set_before_signing() -> None:
+    request = signed_request("stripe", "body.data.object.amount_paid=25000", "body.data.object.tags.1=new",
+                             'body.data.object.metadata={"a": [1]}', "headers.X-Extra=1", "body.note=not json")  # fmt: skip
+    signer("stripe").scheme.verify(request, signer("stripe").verified_by, NOW)
+    body = json.loads(request.body)
+    assert (body["data"]["object"]["amount_paid"], body["note"], body["data"]["object"]["metadata"]) == (25000, "not json", {"a": [1]})
+    assert body["data"]["object"]["tags"] == {"1": "new"} and request.headers["x-extra"] == "1"
+
+
+def test_fields_of_a_form_and_items_of_a_list_are_set() -> None:
+    request = signed_request("form", "form.email=new@example.com", "body.age=3", "query.ref=a b")
+    assert b"email=new%40example.com" in request.body and request.body.endswith(b"&age=3")
+    assert (request.query_string, request.url) == ("ref=a+b", "http://127.0.0.1:8080/hooks/form?ref=a+b")
+    labels = json.loads(signed_request("github", "body.issue.labels.0.name=bug", "body.issue.labels.3=x").body)
+    assert labels["issue"]["labels"][0]["name"] == "bug" and labels["issue"]["labels"][3] == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("body.action", "is not PATH=VALUE"), ("body=1", "is not PATH=VALUE"), ("body..a=1", "is not PATH=VALUE"),
+     ("event.type=x", "'event' cannot be set; a path begins with body, form, headers, query"),
+     ("headers.x=[1]", "one line of text"), ("body.action.x=1", "below a value that is no object"),
+     ("body.issue.labels.x=1", "no position of a list"), ("body.issue.labels.99999=1", "no position of a list")],
+)  # fmt: skip
+def test_what_cannot_be_set_is_wrong_usage(folder: Path, text: str, message: str) -> None:
+    refused = run("sample", "github", "--set", text)
+    assert refused.exit_code == 2 and message in refused.stderr and refused.stdout == ""
+
+
+def test_a_body_of_ones_own_is_sent_as_it_is(folder: Path) -> None:
+    (folder / "own.json").write_bytes(b'{"action": "own",  "n": 1}\n')
+    made = run("sample", "github", "--body", "own.json")
+    assert made.exit_code == 0 and '{"action": "own",  "n": 1}\n' in made.stdout
+    assert '"n":2' in run("sample", "github", "--body", "own.json", "--set", "body.n=2").stdout
+    given = run("sample", "github", "--body", "-", input='{"from": "stdin"}')
+    assert '{"from": "stdin"}' in given.stdout
+    as_json = run("sample", "form", "--body", "-", input='{"name": "Ann"}')
+    assert "content-type: application/json" in as_json.stdout
+    refused = run("sample", "github", "--body", "nothing.json")
+    assert refused.exit_code == 2 and "nothing.json: the file cannot be read: No such file" in refused.stderr
+    (folder / "binary").write_bytes(b"\xff\xfe")
+    assert "no shell command holds it" in run("sample", "github", "--body", "binary").stderr
+    assert run("sample", "github", "--body", "binary", "--set", "body.a=1").exit_code == 2
+
+
+SPAM = """
+version: 1
+platforms: {local: {type: local}}
+sources:
+  open: {provider: form}
+  strict: {provider: form, spam: {token: required, altcha: required, altcha_work: 1000, min_fill: 1s}}
+  worded: {provider: form, spam: {block_words: [saturdays]}}
+routes:
+  - {name: open, on: open, flow: local/echo}
+  - {name: strict, on: strict, flow: local/echo}
+  - {name: worded, on: worded, flow: local/echo}
+"""
+
+
+def test_a_sample_passes_the_layers_of_a_form_or_says_that_it_was_spam(tmp_path: Path) -> None:
+    with Bridge(tmp_path, routes=SPAM) as bridge:
+        def send(name: str, *more: str) -> Result:
+            return call(tmp_path, "--config", str(bridge.config), "sample", name, *more, environ=bridge.environ)
+
+        base = f"http://127.0.0.1:{bridge.port}"
+        taken = send("strict", "--to", base)
+        assert taken.returncode == 0 and "fetched and solved" in taken.stderr and "spam" not in taken.stderr
+        assert bridge.count("event", "source = 'strict' AND spam IS NULL") == 1
+        assert "spam" not in send("open", "--to", base).stderr
+        spam = send("worded", "--to", base)
+        assert spam.returncode == 0 and "It was marked as spam (" in spam.stderr and "flowbridge spam release evt_" in spam.stderr
+        assert "--to sends both" in send("strict").stderr
+        gone = send("strict", "--to", "http://127.0.0.1:1")
+        assert gone.returncode == 1 and "not sent" in gone.stderr

@@ -200,6 +200,41 @@ routes:
 """
 
 
+SEVERAL = """
+version: 1
+platforms: {local: {type: local}, gumloop: {type: gumloop, api_key: "${env:KEY}", user_id: "${env:USER}"}}
+sources: {github: {provider: github, secret: "${env:SECRET}"}}
+flows: {named: {platform: local, saved_item_id: echo}}
+routes:
+  - {name: both, on: github, inputs: {n: "${body.n}"}, flow: FLOWS, max_runs_per_day: 5}
+  - {name: one, on: github, inputs: {n: "${body.n}"}, flow: [local/echo]}
+"""
+
+
+def test_a_route_may_start_several_flows(write):
+    config = load(write(SEVERAL.replace("FLOWS", "[named, local/append_csv, gumloop/in]")), ENV)
+    assert [(one.name, one.flow.name, one.has_siblings, one.on_unknown, one.limits.max_runs_per_day) for one in config.routes] == [
+        ("both", "named", True, "retry", 5),
+        ("both", "local/append_csv", True, "retry", 5),
+        ("both", "gumloop/in", True, "reconcile", 5),
+        ("one", "local/echo", False, "retry", None),
+    ]
+    assert config.route_names == ("both", "one")
+    assert [one.flow.name for one in load_canonical(config.canonical, ENV, write("").parent).routes[:2]] == ["named", "local/append_csv"]
+
+
+@pytest.mark.parametrize(
+    ("flows", "message"),
+    [("[named, local/echo]", "the flow `local/echo` stands twice"), ("[named, nmaed]", "no flow `nmaed`; did you mean `named`?"),
+     ("[]", "needs at least one text"), ("[named, 3]", "needs a text or a list of texts"),
+     (str([f"local/f{n}" for n in range(21)]), "20 at most")],
+)  # fmt: skip
+def test_what_is_wrong_with_one_of_several_flows_is_said(write, flows, message):
+    config, problems = check(write(SEVERAL.replace("FLOWS", flows)), ENV)
+    assert config is None and [message in problem.message for problem in problems] == [True]
+    assert problems[0].path.startswith("routes.0.flow")
+
+
 def test_when_deliveries_of_a_route_go(write):
     config = load(write(WAITS), {"SECRET": "x" * 32})
     plain, line, last, everything = config.routes
@@ -350,6 +385,17 @@ def test_missing_secrets_can_be_warnings_and_then_nothing_verifies(write):
     assert {problem.level for problem in problems} == {"warning"}
     assert config.sources["github"].secrets == ()
     assert config.platforms["gumloop"].api_key == ""
+    assert config.missing == {
+        "sources.github": "environment variable SECRET is not set",
+        "sources.stripe": "environment variable SECRET is not set",
+        "sources.crm": "environment variable SECRET is not set",
+        "sources.hook": "environment variable SECRET is not set",
+        "platforms.gumloop": "environment variable KEY is not set",
+        "platforms.crm": "environment variable KEY is not set",
+    }
+    assert config.complete == {"sources.contact", "sources.open", "platforms.local"}
+    whole = load(write(FULL), ENV)
+    assert whole.missing == {} and len(whole.complete) == len(whole.sources) + len(whole.platforms)
 
 
 def test_what_is_filled_in_is_never_read_again(write):

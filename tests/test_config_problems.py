@@ -329,7 +329,8 @@ def test_a_mistake_is_reported_at_its_place(tmp_path, text, expected):
 WARNINGS = [
     ("version: 1\nsources: {f: {provider: form}}\n", ["2:11: sources.f: no route uses this source"]),
     ("version: 1\nsources: {g: {provider: github, secret: short}}\n", [
-        "2:11: sources.g: no route uses this source", "2:41: sources.g.secret: a short secret can be guessed: 5 characters, better 16"
+        "2:11: sources.g: no route uses this source", "2:41: sources.g.secret: a short secret can be guessed: 5 characters, better 16",
+        "2:41: sources.g.secret: this secret is readable by everyone who reads this file: put it into .env as G_WEBHOOK_SECRET and write ${env:"
     ]),
 ]  # fmt: skip
 

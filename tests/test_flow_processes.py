@@ -19,10 +19,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from processes import call
 from serving import Bridge, children_of, is_alive, until
 
 FLOWS = Path(__file__).with_name("hostile_flows.py")
 KEY, USER = "k" * 32, "u" * 28
+ADMIN = {"Authorization": f"Bearer {'hidden-too' * 4}"}
 SECRETS = {
     "FLOWBRIDGE_LOCAL_API_KEY": KEY,
     "FLOWBRIDGE_SECRET_KEY": "hidden" * 8,
@@ -542,12 +544,22 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
     def ids() -> set[str]:
         return {one["saved_item_id"] for one in served.api("GET", "list_saved_items").json["saved_items"]}
 
-    with Served(tmp_path, flows=first) as served:
+    def problems(served: Served) -> list[dict[str, Any]]:
+        """What `flowbridge status` complains about, of the flows."""
+        answer = call(tmp_path, "--config", str(served.config), "status", "--json", environ=served.environ)
+        return [one for one in json.loads(answer.stdout)["problems"] if one["key"] == "flows_unusable"]
+
+    with Served(tmp_path, flows=first, constants={"bridge.reload.reader.LOOK": 0.1}) as served:
         assert served.run_flow("version")["outputs"] == {"version": 1}
         under_way = served.begin("gone")
         write("import nothing_like_it\n")
         until(lambda: [line for line in served.log if line["event"] == "flows_not_loaded"], what="a complaint")
         assert served.run_flow("version")["outputs"] == {"version": 1}
+        (problem,) = until(lambda: problems(served), what="a problem of `flowbridge status`")
+        assert (problem["key"], problem["severity"], problem["do"]) == ("flows_unusable", "warning", "flowbridge check")
+        assert "flows.py cannot be loaded" in problem["what"] and "flows.py:1: ModuleNotFoundError" in problem["what"]
+        told = served.get("/readyz", ADMIN).json
+        assert told["ready"] is True and "flows.py:1: ModuleNotFoundError" in told["flows"]["error"] and told["flows"]["error_since"]
         write(second)
         until(lambda: "added" in ids(), what="the new flow")
         assert "gone" not in ids()
@@ -558,6 +570,8 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         assert len(complaints) == 1
         assert "flows.py:1: ModuleNotFoundError" in complaints[0]
         assert served.api("POST", "start_pipeline", {}, saved_item_id="gone").status == 400
+        until(lambda: not problems(served), what="the end of the problem")
+        assert served.get("/readyz", ADMIN).json["flows"] == {"error": None, "error_since": None}
 
 
 def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import CompileError, ExpressionError
 from bridge.matching import OPERATORS, compile_match, match_type
+from bridge.matching.reasons import explain_mismatch, explain_type
 
 BODY = {
     "n": 5,
@@ -270,3 +271,46 @@ def test_any_operator_on_any_value_is_a_verdict_or_refused_at_load(found, expect
     except CompileError:
         return
     assert clause({"body": {"x": found}}) in (True, False)
+
+
+LEAVES = st.sampled_from([
+    {"body.n": 5}, {"body.n": [4, 6]}, {"body.s": {"ne": "hello"}}, {"body.missing": {"exists": False}}, {"body.s": {"regex": "^h"}},
+    {"when": "body.n > `3`"}, {"when": "body.s > `3`"}, {"headers.x-event": {"starts_with": "pu"}}, {"body.l": {"contains": "z"}},
+])  # fmt: skip
+NESTED = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda some: {"any": some}),
+        st.lists(inner, min_size=1, max_size=3).map(lambda some: {"all": some}),
+        inner.map(lambda one: {"not": one}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(NESTED)
+def test_reasons_are_given_exactly_where_an_event_does_not_match(document: dict[str, object]) -> None:
+    clause = compile_match(document)
+    try:
+        matches = clause(CONTEXT)
+    except ExpressionError:  # the route fails on the event, which is another outcome than no match
+        return
+    reasons = explain_mismatch(clause, CONTEXT)
+    assert matches is clause.explain(CONTEXT).verdict or any("needs number" in reason for reason in reasons)
+    assert not (matches and reasons and "needs number" not in " ".join(reasons)) and (matches or reasons)
+
+
+def test_a_reason_names_what_was_expected_and_what_was_found() -> None:
+    def reasons(document: dict[str, object]) -> list[str]:
+        return explain_mismatch(compile_match(document), CONTEXT)
+
+    assert reasons({"body.missing": 1}) == ["body.missing: expected 1, found nothing"]
+    assert reasons({"body.n": {"gt": 5, "lt": 5}}) == ["body.n: expected more than 5, found 5", "body.n: expected less than 5, found 5"]
+    assert reasons({"body.s": {"exists": False}}) == ['body.s: expected no value, found "hello"']
+    assert reasons({"any": [{"body.n": 1}, {"body.s": {"contains": "z"}}]}) == [
+        "body.n: expected 1, found 5", 'body.s: expected a text or list that contains "z", found "hello"',
+    ]  # fmt: skip
+    assert reasons({"not": {"all": [{"body.n": 5}, {"when": "body.yes"}]}}) == [
+        "body.n: not (expected 5), found 5", "when: body.yes is true, within `not`",
+    ]  # fmt: skip
+    assert explain_type(("push", "issues.*"), None) == 'event.type: expected one of "push", "issues.*", found nothing'

@@ -12,7 +12,7 @@ from bridge.bodies import Body
 from bridge.errors import ExpressionError
 from bridge.model import JSON, FormFile, Retry, Status
 from bridge.planning import context, delivery_id, plan
-from bridge.routes import Flow, Mode, Route
+from bridge.routes import Debouncing, Flow, Mode, Ordering, Route
 from bridge.schemas import compile_schema
 from bridge.templates import RESERVED_INPUTS, compile_inputs
 
@@ -140,3 +140,26 @@ def test_expressions_see_the_event_and_not_the_store() -> None:
     assert set(roots["event"]) == {"id", "type", "source", "provider", "provider_id", "received_at"}
     assert roots["query"]["empty"] == ""
     assert roots["form"] == {"a": "1"}
+
+
+def test_a_route_of_several_flows_makes_a_delivery_for_each() -> None:
+    other = Flow(name="local/append_csv", platform="local", saved_item_id="append_csv")
+    ordering = Ordering(key=lambda roots: str(roots["body"]["issue"]["number"]))
+    shared = {"has_siblings": True, "ordering": ordering}
+    both = [route("both", flow=flow, on_unknown=how, **shared) for flow, how in ((FLOW, "hold"), (other, "retry"))]
+    one, two = planned(*both)
+    assert [(each.route, each.flow, each.saved_item_id, each.on_unknown) for each in (one, two)] == [
+        ("both", "triage", FLOW.saved_item_id, "hold"), ("both", "local/append_csv", "append_csv", "retry"),
+    ]  # fmt: skip
+    assert one.inputs == two.inputs == {"title": "Bug"} and one.id != two.id
+    assert (one.order and one.order.key, two.order and two.order.key) == ("triage: 7", "local/append_csv: 7")
+    again = planned(*both)
+    assert [each.id[30:] for each in again] == [one.id[30:], two.id[30:]]  # the last letters follow from route and flow
+    (alone,) = planned(route("both", ordering=ordering))
+    assert alone.order is not None and alone.order.key == "7" and alone.id[30:] not in (one.id[30:], two.id[30:])
+
+
+def test_events_are_merged_for_each_flow_of_a_route_by_itself() -> None:
+    other = Flow(name="local/echo", platform="local", saved_item_id="echo")
+    found = planned(*(route("both", flow=flow, has_siblings=True, debounce=Debouncing(wait=1.0, max=9.0)) for flow in (FLOW, other)))
+    assert [each.debounce and each.debounce.key for each in found] == ["triage: ", "local/echo: "]

@@ -232,7 +232,7 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
     assert queries.find(database, "evt_aab")[0] == one.id
     assert queries.find(database, "evt_aac")[0] == two.id
     assert queries.find(database, "evt_aa")[0] == exact.id  # a whole id is never ambiguous
-    with pytest.raises(NotFound, match=r"several ids begin with 'evt_a': evt_aa"):
+    with pytest.raises(NotFound, match=r"several ids match 'evt_a': evt_aa"):
         queries.find(database, "evt_a")
     for text in ("", "evt_b", "dlv_1", "nothing", "evt_%", "%"):
         with pytest.raises(NotFound, match="no event, delivery or run"):

@@ -56,7 +56,7 @@ class Bench:
         self.loaded = load_all(self.settings)
         self.following = Following(self.settings, self.loaded)
         self.board = self.following.board
-        self.reader = Reader(self.settings, self.board, self.loaded.disk if known else None, self.remember)
+        self.reader = Reader(self.settings, self.board, self.loaded.disk if known else None, self.remember, self.loaded.config.complete)
 
     def remember(self, good: Good) -> None:
         if self.fails:
@@ -266,7 +266,7 @@ def test_settings_of_env_are_named_but_not_taken(bench: Bench, said: list[Any]) 
 
 def test_what_changed_before_the_first_look_is_seen_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
-    late = Reader(bench.settings, bench.board, None, bench.remember)
+    late = Reader(bench.settings, bench.board, None, bench.remember, bench.loaded.config.complete)
     bench.reader = late
     bench.settle()
     assert bench.route == "other"

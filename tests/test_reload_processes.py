@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Bridge, children_of, github, is_alive, signature, until
+from processes import call
+from servers import Misbehaving
+from serving import Answer, Bridge, children_of, github, is_alive, signature, until
 
 from bridge.affinity import processors
 from bridge.reload import reader
@@ -123,7 +126,69 @@ def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
 def test_detail_is_for_who_has_the_token(bridge: Reloading) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"}):
         assert bridge.get("/readyz", headers).json == {"ready": True}
-    assert set(bridge.detail) == {"ready", "version", "store", "workers", "config", "processes"}
+    assert set(bridge.detail) == {"ready", "version", "store", "workers", "config", "flows", "processes"}
+
+
+INCOMPLETE = """
+version: 1
+platforms:
+  local: {type: local}
+  crm: {type: http, url: "http://127.0.0.1:PORT/in", headers: {Authorization: "Bearer ${env:CRM_TOKEN}"}}
+sources:
+  github: {provider: github, secret: "${env:HOOK_SECRET}"}
+  later: {provider: github, secret: "${env:LATER_SECRET}"}
+  both: {provider: github, secrets: ["${env:HOOK_SECRET}", "${env:LATER_SECRET}"]}
+routes:
+  - {name: first, on: github, inputs: {n: "${body.n}"}, flow: local/echo}
+  - {name: away, on: github, inputs: {n: "${body.n}"}, flow: crm/in}
+  - {name: later, on: later, inputs: {n: "${body.n}"}, flow: local/echo}
+  - {name: both, on: both, inputs: {n: "${body.n}"}, flow: local/echo}
+"""
+LATER = "the secret that comes later on"
+
+
+def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) -> None:
+    def send(source: str, secret: str) -> Answer:
+        return bridge.post(f"/hooks/{source}", b"{}", github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)})
+
+    def problems() -> dict[str, str]:
+        found = call(tmp_path, "--config", str(bridge.config), "status", "--json", environ=bridge.environ)
+        return {one["key"]: one["what"] for one in json.loads(found.stdout)["problems"] if one["key"].startswith("no_")}
+
+    with Misbehaving() as server, Reloading(tmp_path, text=INCOMPLETE.replace("PORT", str(server.port))) as bridge:
+        for secret in (OTHER, LATER, "wrong"):  # also what is forged: there is nothing to tell it by
+            refused = send("later", secret)
+            assert (refused.status, refused.json["error"], refused.headers["retry-after"]) == (503, "no_secret", "60")
+        assert bridge.get("/hooks/later").status == 503
+        assert (send("both", OTHER).status, send("both", LATER).status) == (202, 503)
+        assert bridge.count("reject") == 0
+        planned = bridge.planned()
+        done = bridge.wait_for(planned.event.id, lambda one: one.run_state == "done")
+        assert done.route == "first"
+        (waiting,) = [one for one in bridge.found(planned.event.id).deliveries if one.route == "away"]
+        shown = call(tmp_path, "--config", str(bridge.config), "show", waiting.id, environ=bridge.environ).stdout
+        assert "waits         the platform 'crm' cannot be called: environment variable CRM_TOKEN is not set\n" in shown
+        assert set(found := until(problems, what="problems")) == {"no_secret:later", "no_secret:both", "no_credentials:crm"}
+        assert "LATER_SECRET is not set" in found["no_secret:later"] and "CRM_TOKEN is not set" in found["no_credentials:crm"]
+        checked = call(tmp_path, "--config", str(bridge.config), "check", environ=bridge.environ)
+        assert checked.returncode == 2 and "LATER_SECRET is not set" in checked.stdout and "CRM_TOKEN is not set" in checked.stdout
+        assert server.received == []
+        (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\nLATER_SECRET={LATER}\nCRM_TOKEN=token-of-the-crm\n")
+        until(lambda: send("later", LATER).status == 202, what="the secret")
+        assert (send("later", "wrong").status, send("both", LATER).status) == (401, 202)
+        until(lambda: server.received, what="the delivery that waited")
+        assert server.received[0].headers["authorization"] == "Bearer token-of-the-crm"
+        until(lambda: not problems(), what="the end of the problems")
+
+
+def test_a_source_cannot_start_without_what_says_how_it_is_verified(tmp_path: Path) -> None:
+    text = """
+version: 1
+sources: {crm: {provider: token, secret: "${env:HOOK_SECRET}", verify: {header: "${env:HEADER_NAME}"}}}
+routes: []
+"""
+    code, said = Reloading(tmp_path, text=text).run()
+    assert code == 2 and "sources.crm.verify.header: environment variable HEADER_NAME is not set" in said
 
 
 def test_without_a_token_nobody_has_it(tmp_path: Path) -> None:
@@ -148,8 +213,11 @@ def test_a_removed_secret_and_schema_keep_what_was(tmp_path: Path) -> None:
         (tmp_path / "issue.json").unlink()
         error = until(lambda: bridge.detail["config"]["error"], what="an error")
         assert "issue.json" in error[0]
+        (tmp_path / "issue.json").write_text('{"type": "object"}')
+        until(lambda: not bridge.detail["config"]["error"], what="the end of the error")
         (tmp_path / ".env").unlink()
-        until(lambda: any("HOOK_SECRET is not set" in one for one in bridge.detail["config"]["error"]), what="both errors")
+        error = until(lambda: bridge.detail["config"]["error"], what="an error")
+        assert error == ["sources.github: environment variable HOOK_SECRET is not set"]
         assert bridge.planned().deliveries[0].status != "dead"
         before = bridge.planned().event.config_hash
         (tmp_path / "issue.json").write_text('{"type": "array"}')

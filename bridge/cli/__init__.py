@@ -57,6 +57,7 @@ SECTIONS = {
         "db": ("bridge.cli.db", "Look after the database."),
     },
 }
+HIDDEN = {"help": "bridge.cli.usage", "version": "bridge.cli.usage"}
 COMMANDS = {name: module for commands in SECTIONS.values() for name, (module, _) in commands.items()}
 
 
@@ -67,8 +68,18 @@ class Group(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        module = COMMANDS.get(cmd_name)
+        module = COMMANDS.get(cmd_name) or HIDDEN.get(cmd_name)
         return getattr(import_module(module), cmd_name) if module else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is wrong usage that names the nearest."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            from bridge.expressions import near
+
+            hint = near(name, COMMANDS).strip() or "`flowbridge --help` lists all"
+            raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for heading, commands in SECTIONS.items():

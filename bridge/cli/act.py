@@ -40,7 +40,7 @@ def replay(config: str | None, /, events: tuple[str, ...], through: str | None, 
     \b
     flowbridge replay evt_01jd2x
     flowbridge replay --status none --since 1d              what no route matched, after a route was mended
-    flowbridge replay --dead-kind ours --since 1h           what could not be planned, after routes.yaml was mended
+    flowbridge replay --dead-kind config --since 1h           what could not be planned, after routes.yaml was mended
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
     from bridge.cli.doing import replaying
@@ -73,7 +73,7 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
     """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with the same inputs.
 
     Filters choose among those that are dead or whose run failed. An event's id stands for all of its deliveries. What was parked by
-    planning (--dead-kind ours) is never sent: mend routes.yaml, then replay. One with an ordering key joins its line.
+    planning (--dead-kind config) is never sent: mend routes.yaml, then replay. One with an ordering key joins its line.
 
     \b
     flowbridge retry dlv_01jd2x
@@ -175,13 +175,14 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str
     """Return the ids that the filters choose, and say which of these the act is not for."""
     from bridge.store import acts, queries
 
-    wanted, among = filters(**asked.chosen), move.wants if asked.chosen["status"] else move.usual
+    chooses_state = asked.chosen["status"] or asked.chosen["run"]
+    wanted, among = filters(**asked.chosen), move.wants if chooses_state else move.usual
     searching(database, wanted, of_deliveries=True, also=among)
     ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
     parked = queries.count(database, wanted, of_deliveries=True, also=acts.PARKED) if name == "retry" and wanted.body is None else 0
     if parked:
         output.say(f"{things(name, parked)} like that {'was' if parked == 1 else 'were'} parked by planning, and never sent: mend "
-                   "routes.yaml, then `flowbridge replay --dead-kind ours` with the same filters")  # fmt: skip
+                   "routes.yaml, then `flowbridge replay --dead-kind config` with the same filters")  # fmt: skip
     return ids
 
 

@@ -11,6 +11,7 @@ import click
 from bridge.audit import Act, Became, Item
 from bridge.cli import acting, output
 from bridge.cli.acting import DRY_RUN, YES, Asked, kept, things
+from bridge.cli.numbers import Bounded
 from bridge.cli.output import Column
 from bridge.cli.pacing import RATE
 from bridge.cli.selection import AS_JSON, Moment, opened, settings_of
@@ -33,7 +34,7 @@ OPTIONS = {"routes": "--with-routes", "to": "--as", "run_id": "--run-id", "rate"
 @click.group(invoke_without_command=True)
 @click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
 @click.option("--unfinished", is_flag=True, help="Only those that have not come to their end.")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
 @AS_JSON
 @click.pass_context
 def acts(ctx: click.Context, /, since: float | None, unfinished: bool, limit: int, as_json: bool) -> None:
@@ -94,7 +95,7 @@ def _shown(name: str, value: Any) -> str:
 @acts.command()
 @click.argument("id_", metavar="ACT")
 @click.option("--only", type=click.Choice(COME_TO), help="Only those that were done, refused, or are open yet.")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, metavar="N", help="The first N items; 0 is all.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The first N items; 0 is all.")
 @AS_JSON
 @click.pass_obj
 def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json: bool) -> None:

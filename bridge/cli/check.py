@@ -129,7 +129,7 @@ def _look_at_alerts(config: Config, found: Findings) -> None:
 
     if not is_told(config):
         found.notes.append("no route takes alerts, so nobody is told what goes wrong: write one with `on: flowbridge alert.*` "
-                           "(docs/operations.md), or watch `flowbridge status`")  # fmt: skip
+                           "(`flowbridge alerts --help` has one), or watch `flowbridge status`")  # fmt: skip
 
 
 def _look_at_database(settings: Settings, found: Findings) -> None:
@@ -165,7 +165,7 @@ def _look_at_database(settings: Settings, found: Findings) -> None:
 
 def _counts(config: Config) -> dict[str, int]:
     flows = {(flow.platform, flow.saved_item_id) for flow in (*config.flows.values(), *(route.flow for route in config.routes))}
-    return {"sources": len(config.sources), "routes": len(config.routes), "flows": len(flows), "platforms": len(config.platforms)}
+    return {"sources": len(config.sources), "routes": len(config.route_names), "flows": len(flows), "platforms": len(config.platforms)}
 
 
 def _shape(name: str, found: Findings) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli import output
+from bridge.cli.numbers import Bounded
 from bridge.errors import BridgeError
-from bridge.model import Answer, Call, Delivery, Event, Lost, Request, RunState
+from bridge.model import Answer, Call, Delivery, Event, Lost, Reject, Request, RunState
 
 if TYPE_CHECKING:
     from bridge.cli.demo_screen import Screen
@@ -65,7 +66,7 @@ class Story:
 
 @click.command()
 @click.option("--once", is_flag=True, help="End when the runs have ended, instead of staying up.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
+@click.option("--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
 @click.option("--json", "as_json", is_flag=True, help='Print {"events": […]} when every run has ended; then as `tail --json`.')
 def demo(once: bool, port: int, as_json: bool) -> None:
     """See everything work, with nothing prepared: no account, no file, no setting is used or changed.
@@ -77,8 +78,9 @@ def demo(once: bool, port: int, as_json: bool) -> None:
     flowbridge demo
     flowbridge demo --once --json | jq '.events[].deliveries[].outputs'
     """
+    click.echo("Starting flowbridge in a temporary folder…", err=True)  # before what takes long to import
     from bridge.cli.demo_screen import instructions, open_screen
-    from bridge.cli.tail import print_change
+    from bridge.cli.tail import print_change, print_refused
     from bridge.logs import configure
 
     configure("error")
@@ -97,9 +99,12 @@ def demo(once: bool, port: int, as_json: bool) -> None:
             for line in instructions(settings):
                 output.say(line) if as_json else output.answer(line)
             up = True
-            _stay(database, child, lambda at, change: print_change(database, at, change, as_json=as_json))
+            say = Sayings(lambda at, change: print_change(database, at, change, as_json=as_json),
+                          (lambda _: None) if as_json else print_refused)  # fmt: skip
+            _stay(database, child, say)
         except KeyboardInterrupt:
             stack.close()
+            click.echo("\nStopped; the temporary folder was removed.", err=True)
             sys.exit(0 if up else 130)
 
 
@@ -277,14 +282,27 @@ def _look(database: Database, stories: list[Story]) -> None:
             story.deliveries = tuple(found[story.event.id])
 
 
-def _stay(database: Database, child: int, say: Callable[[float, Event | Delivery], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Sayings:
+    """How to print a change, and a request that was refused."""
+
+    change: Callable[[float, Event | Delivery], None]
+    refused: Callable[[Reject], None]
+
+
+def _stay(database: Database, child: int, say: Sayings) -> None:
     """Print what happens until Ctrl-C, or until the processes have ended by themselves."""
     from bridge.cli.tail import EVERY, Follower
+    from bridge.store import rejects
     from bridge.store.filters import Filters
 
     follower = Follower(database, Filters())
+    began_at, seen = time.time(), set[str]()
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         for at, change in follower.look():
-            say(at, change)
+            say.change(at, change)
+        for one in reversed([one for one in rejects.listed(database, since=began_at) if one.id not in seen]):
+            seen.add(one.id)
+            say.refused(one)
         time.sleep(EVERY)
     raise BridgeError("flowbridge ended by itself; the reason is above")

@@ -18,14 +18,13 @@ from bridge import dry, tls
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
-from bridge.cli.making import is_pair
 from bridge.cli.output import Column
 from bridge.cli.replaying import REPLAY, expected
 from bridge.cli.selection import AS_JSON, settings_of, url_of
 from bridge.errors import BridgeError
 from bridge.model import Answer, Call, Lost, Request
 from bridge.overview import DAY
-from bridge.signatures import Unsigned, signs_url
+from bridge.signatures import Unsigned, is_pair, signs_url
 from bridge.troubles import SOON
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def _check_route(name: str | None, config: Config) -> None:
     if name is not None and all(route.name != name for route in config.routes):
         from bridge.expressions import near
 
-        names = [route.name for route in config.routes]
+        names = list(config.route_names)
         raise click.UsageError(f"routes.yaml has no route {name!r}; {near(name, names)}it has: {', '.join(names) or 'none'}")
 
 

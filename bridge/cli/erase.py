@@ -142,7 +142,7 @@ def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> N
 
 
 def _run(one: Delivery) -> str:
-    return " ".join(filter(None, (one.event_id, one.flow, f"run {one.run_id}" if one.run_id else "(run unknown)", one.run_url)))
+    return " ".join(filter(None, (one.event_id, one.flow, f"run {one.run_id}" if one.run_id else "(run unknown)", output.run_link(one))))
 
 
 def settle(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:

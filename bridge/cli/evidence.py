@@ -105,7 +105,7 @@ def _show(database: Database, id_: str, *, as_json: bool) -> None:
     for name, value in told(one.evidence) if one.evidence is not None else [("looked", never)]:
         output.line(name, value)
     output.line("look at", f"flowbridge flows runs {one.platform}/{one.saved_item_id}")
-    output.line("a run near it", near and (near.run_url or near.run_id))
+    output.line("a run near it", near and (output.run_link(near) or near.run_id))
     for command, when in _commands(one):
         output.line(when, command)
 

@@ -64,7 +64,7 @@ def misfits(config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str
         if flow is None:
             continue
         if isinstance(each.inputs, Mapping):
-            _look_at_inputs(each, flow, report)
+            _look_at_inputs(each, flow, _taken_by_siblings(each.route, config, flows), report)
         elif each.inputs is None or (isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)):
             _look_at_form(each, flow, config, report)
         if flow.workbook == READY_MADE:
@@ -95,16 +95,30 @@ def _read(config: Config) -> tuple[Report, list[_Written]]:
     report = Report(config.files[0])
     data, _ = gather(Path(config.files[0]), report)
     report.problems.clear()  # the file has been checked
-    pairs = zip(config.routes, data.get("routes") or [], strict=False)
-    written = [_Written(index, route, one.get("inputs")) for index, (route, one) in enumerate(pairs)]
+    places = {one["name"]: (index, one.get("inputs")) for index, one in enumerate(data.get("routes") or [])}
+    written = [_Written(places[route.name][0], route, places[route.name][1]) for route in config.routes]
     return report, [one for one in written if config.platforms[one.route.flow.platform].type == "local"]
 
 
-def _look_at_inputs(written: _Written, flow: LocalFlow, report: Report) -> None:
+def _taken_by_siblings(route: Route, config: Config, flows: Mapping[str, LocalFlow]) -> Collection[str] | None:
+    """Return the inputs that the other flows of the route take; None where one of them may take any."""
+    names: set[str] = set()
+    for other in config.routes:
+        if other.name != route.name or other.flow == route.flow:
+            continue
+        flow = flows.get(other.flow.saved_item_id) if config.platforms[other.flow.platform].type == "local" else None
+        if flow is None or flow.takes_any or any(one.kind == "body" for one in flow.inputs):
+            return None
+        names.update(one.name for one in flow.inputs)
+    return names
+
+
+def _look_at_inputs(written: _Written, flow: LocalFlow, taken: Collection[str] | None, report: Report) -> None:
+    """Warn of inputs that neither this flow nor, by `taken`, another of the route has, and of those that this one lacks."""
     names = [one.name for one in flow.inputs]
-    takes_any = flow.takes_any or any(one.kind == "body" for one in flow.inputs)
+    takes_any = taken is None or flow.takes_any or any(one.kind == "body" for one in flow.inputs)
     for name in written.inputs:
-        if name not in names and not takes_any:
+        if name not in names and not takes_any and name not in (taken or ()):
             has = f"it has: {', '.join(names)}" if names else "it has none"
             message = f"the flow `{flow.id}` has no input `{name}`, so that it is left out; {_near(name, names)}{has}"
             report.add((*written.path, "inputs", name), message, key=True, level="warning")

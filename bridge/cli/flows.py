@@ -117,7 +117,7 @@ def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: st
     if wait and not asking.kind_of(platform).has_runs:
         raise click.UsageError(f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for")
     given = _inputs(pairs, json_input)
-    _say_misspelt(platform, saved_item_id, given)
+    _check_inputs(platform, saved_item_id, given)
     outcome = _start(platform, saved_item_id, given)
     if not as_json:
         _say_start(platform, saved_item_id, outcome)
@@ -138,7 +138,7 @@ def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: st
 
 def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None:
     said = outcome.kind.value + (f": {outcome.detail}" if outcome.detail else "")
-    output.say(" ".join(filter(None, (said, outcome.run_url))))
+    output.say(" ".join(filter(None, (said, output.served_link(outcome.run_url)))))
     if outcome.run_id:
         output.answer(outcome.run_id)
     elif outcome.kind is Kind.REJECTED and outcome.status_code in (400, 404) and (hint := asking.no_such_flow(platform, saved_item_id)):
@@ -160,17 +160,22 @@ def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
     return found
 
 
-def _say_misspelt(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
-    """Say which names are no inputs of the flow but look like one: a platform takes no notice of them. It is no error."""
+def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
+    """Refuse to start without an input that the flow requires, as far as the platform says which; name inputs that look misspelt."""
     from bridge.expressions import near
 
     question = asking.kind_of(platform).inputs
-    answer = asking.try_to_send(platform, question.build(platform, saved_item_id)) if question and given else None
+    is_of_use = question is not None and (bool(given) or platform.type == "local")  # only the local platform says what is required
+    answer = asking.try_to_send(platform, question.build(platform, saved_item_id)) if question and is_of_use else None
     nodes = question.read(answer).items if question and isinstance(answer, Answer) else None
     names = [node.name for node in nodes or ()]
     for name in given:
         if name not in names and (hint := near(name, names)):
             output.say(f"Note: the flow has no input {name!r}; {hint}".rstrip())
+    missing = [node.name for node in nodes or () if node.required and node.name not in given]
+    if missing:
+        options = " ".join(f"--input {name}=…" for name in missing)
+        raise click.UsageError(f"the flow {saved_item_id!r} requires {', '.join(missing)}: {options}")
 
 
 def _start(platform: Platform, saved_item_id: str, given: dict[str, JSON]) -> Outcome:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bridge.cli.making import chosen, new_secret
+from bridge.cli.making import new_secret
 from bridge.model import JSON, Request
-from bridge.signatures import Jwt, Scheme, Secret, Unsigned
+from bridge.signatures import Jwt, Scheme, Secret, Unsigned, chosen
 
 if TYPE_CHECKING:
     from bridge.providers import Provider

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.cli.making import ASIDE, chosen
+from bridge.cli.making import ASIDE
 from bridge.cli.selection import opened, settings_of
+from bridge.signatures import chosen
 
 if TYPE_CHECKING:
     from bridge.model import Request

@@ -16,7 +16,7 @@ from bridge.cli import output
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, searching, settings_of
 from bridge.errors import ConfigError, NotFound
-from bridge.model import Delivery, Event, Status
+from bridge.model import Delivery, Event, Reject, Status
 
 if TYPE_CHECKING:
     from bridge.cli.one_event import Beside
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.store.database import Database
     from bridge.store.queries import Found
 
+REJECT_PREFIX, OTHER_PREFIXES = "rej_", ("evt_", "dlv_")
 EVENT_COLUMNS = (
     Column("received", whole=True),
     Column("id", whole=True),
@@ -93,7 +94,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     """List deliveries, newest first. A delivery is one event bound for one flow by one route.
 
     \b
-    flowbridge deliveries --dead-kind ours                  to be replayed, once routes.yaml is mended
+    flowbridge deliveries --dead-kind config                  to be replayed, once routes.yaml is mended
     flowbridge deliveries --status dead --reason 'HTTP 401'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
@@ -148,50 +149,81 @@ def _any_source(settings: Settings) -> str:
 
 
 @click.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--body", "with_body", is_flag=True, help="Of a delivery, a run or an event: the whole request too, however long it is.")
 @click.option("--save", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write its files to this folder instead, never over what is there, and print where each is.")
 @AS_JSON
 @click.pass_obj
-def show(config: str | None, /, id_: str, folder: Path | None, as_json: bool) -> None:
-    """Show one event with its deliveries, their attempts and runs, and what was sent; or one reject, and why it failed.
+def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path | None, as_json: bool) -> None:
+    """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and why it failed.
 
-    ID is that of an event, of a delivery, of a run or of a reject; its beginning will do.
+    ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other id shares is enough; without ID
+    the newest event is shown. An event that no route matched comes with the reason: which clause of each route failed, what it
+    expected, and what it found.
 
     \b
-    flowbridge show evt_01jd2x
+    flowbridge show                                   the newest event
+    flowbridge show k2m9abcd                          by the ending of its id, as lists print it
     flowbridge show dlv_01jd2x… --json | jq .deliveries
     flowbridge show evt_01jd2x --save cvs/            the files that came with a form
     """
-    if folder is not None and id_.startswith("rej_"):
-        raise click.UsageError("a reject has no files: of what failed verification none are kept")
-    if id_.startswith("rej_"):
-        from bridge.cli.rejects import show_reject
-
-        show_reject(config, id_, as_json=as_json)
-        return
-    from bridge.blobs import Blobs
-    from bridge.cli.one_event import print_event
-    from bridge.cli.saving import save_files
-    from bridge.shapes import whole_event_json
-    from bridge.store import queries
-
     settings = settings_of(config)
     with opened(settings) as database:
         if database is None:
-            raise NotFound(f"no event, delivery or run has the id {id_!r}: nothing was received yet")
-        found = queries.show(database, id_)
-        if folder is not None:
-            sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
-        beside = _beside(database, found, settings)
+            missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
+            raise NotFound(f"{missing}nothing was received yet")
+        reject, found = _find(database, id_)
+        if reject is None and found is not None:
+            _show_event(database, found, settings, with_body=with_body, folder=folder, as_json=as_json)
+            return
+    if folder is not None:
+        raise click.UsageError("a reject has no files: flowbridge stores none of a request that failed verification")
+    if reject is not None:
+        from bridge.cli.rejects import show_reject
+
+        show_reject(config, reject, as_json=as_json)
+
+
+def _find(database: Database, text: str | None) -> tuple[Reject | None, Found | None]:
+    """Return the reject, or else the event, that `text` names; the newest event where it is None."""
+    from bridge.store import queries, rejects
+
+    if text is None:
+        text = queries.newest_event(database)
+        if text is None:
+            raise NotFound("no event is stored yet")
+    if text.startswith(REJECT_PREFIX):
+        return rejects.get(database, text), None
+    try:
+        return None, queries.show(database, text)
+    except NotFound:
+        if text.startswith(OTHER_PREFIXES):
+            raise
+        with suppress(NotFound):
+            return rejects.get(database, text), None
+        raise
+
+
+def _show_event(database: Database, found: Found, settings: Settings, *, with_body: bool, folder: Path | None, as_json: bool) -> None:
+    from bridge.blobs import Blobs
+    from bridge.cli.one_event import print_delivery, print_event
+    from bridge.cli.saving import save_files
+    from bridge.shapes import whole_event_json
+
+    if folder is not None:
+        sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
+    beside = _beside(database, found, settings)
     if as_json:
         output.json_line(whole_event_json(found.event, found.deliveries, found.attempts, beside.waits, beside.acts))
+    elif found.delivery_id is not None:
+        print_delivery(found, beside, with_body=with_body)
     else:
-        print_event(found, beside)
+        print_event(found, beside, with_body=with_body)
 
 
 def _beside(database: Database, found: Found, settings: Settings) -> Beside:
-    """Find out what the deliveries wait for and what people did; routes.yaml is read only where one of them waits."""
+    """Look up what the deliveries wait for, what people did, and why no route matched. Reads routes.yaml only where it is needed."""
     from bridge.cli.one_event import Beside
     from bridge.config import load
     from bridge.store import audit, waits
@@ -204,4 +236,33 @@ def _beside(database: Database, found: Found, settings: Settings) -> Beside:
         waits=waits.waits_of(database, found.deliveries, config, time.time()),
         behind={one.id: waits.held_up_by(database, one) for one in found.deliveries if one.holds_key},
         acts=audit.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
+        unmatched=_unmatched(found.event, settings) if not found.deliveries else (),
     )
+
+
+def _unmatched(event: Event, settings: Settings) -> Sequence[tuple[str, str]]:
+    """Return by route why it does not match an event, under the configuration of now: a line for each clause that failed."""
+    from bridge.cli.rereading import good_config, reader
+    from bridge.matching import match_type
+    from bridge.matching.reasons import explain_mismatch, explain_type
+    from bridge.planning import context
+    from bridge.retention import is_emptied
+
+    if event.problem or event.spam or is_emptied(event):
+        return ()
+    try:
+        config = good_config(settings)
+    except ConfigError:
+        return [("", "routes.yaml cannot be used, so the reason is not known: flowbridge check")]
+    routes = config.routes_of(event.source)
+    if not routes:
+        return [("", f"routes.yaml has no route for the source {event.source}")]
+    roots = context(event, reader(config.sources)(event), event.received_at)
+    lines: list[tuple[str, str]] = []
+    for route in {one.name: one for one in routes}.values():
+        if not match_type(route.types, event.type):
+            lines.append((route.name, explain_type(route.types, event.type)))
+            continue
+        reasons = explain_mismatch(route.match, roots) if route.match is not None else []
+        lines += [(route.name, reason) for reason in reasons] or [(route.name, f"it matches now: flowbridge replay {event.id}")]
+    return lines

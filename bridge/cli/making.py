@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.signatures import AnyOf, Basic, Ecdsa, Ed25519, HeaderSets, Hmac, Jwt, Pin, Rsa, Scheme, pins_of
-from bridge.signatures.items import Items
+from bridge.signatures import Basic, Ed25519, Hmac, Pin, Scheme, chosen, pair_kind, pins_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 PUBLIC, PRIVATE = "whpk_", "whsk_"  # how Standard Webhooks tells the halves of a pair apart
 ASIDE = "token:"  # how a secret begins that answers a test of the URL, and proves nothing (eBay)
-PAIRED = {"ES256": "ec", "RS256": "rsa"}  # algorithms of tokens whose keys are pairs
 RSA_BITS = 2048
 
 
@@ -32,31 +30,11 @@ class Made:
 def new_secret(scheme: Scheme, like: str = "") -> Made:
     """Return a random secret that the scheme can use, or a pair of keys: of the kind that `like` is, else of the usual one."""
     start, one = chosen(scheme, like)
-    kind = _pair_kind(one)
+    kind = pair_kind(one)
     if kind is not None:
         return _PAIRS[kind](start, one)
     text = start + _shared(one).removeprefix(start)
     return Made(text, text)
-
-
-def is_pair(scheme: Scheme, secret: str = "") -> bool:
-    """Return whether what verifies does not sign: with such a `secret`, or the usual kind, the sender's private key is needed to sign."""
-    return _pair_kind(chosen(scheme, secret)[1]) is not None
-
-
-def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
-    """Return the text that tells the kind of `secret`, and the scheme that is used with it; the usual one without a secret."""
-    start = ""
-    while True:
-        if isinstance(scheme, HeaderSets):
-            scheme = scheme.sets[scheme.usual][1]
-        elif isinstance(scheme, Items):
-            scheme = scheme.scheme
-        elif isinstance(scheme, AnyOf):
-            fitting = (each for each in scheme.by_secret if secret and secret.startswith(each[0]))
-            start, scheme = next(fitting, scheme.by_secret[-1])
-        else:
-            return start, scheme
 
 
 def signing_text(scheme: Scheme, text: str) -> str:
@@ -92,12 +70,6 @@ def _shared(scheme: Scheme) -> str:
     }
     make = kinds.get(scheme.key) if isinstance(scheme, Hmac) else None
     return make() if make else secrets.token_hex(20)
-
-
-def _pair_kind(scheme: Scheme) -> str | None:
-    if isinstance(scheme, Jwt):
-        return PAIRED.get(scheme.algorithm)
-    return next((kind for of, kind in ((Ed25519, "ed25519"), (Ecdsa, "ec"), (Rsa, "rsa")) if isinstance(scheme, of)), None)
 
 
 def _ed25519(start: str, scheme: Scheme) -> Made:

@@ -23,32 +23,63 @@ LONGEST = 4000  # characters of a body or of outputs that are shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What stands beside an event: by delivery what it waits for and how many wait for it, and what people did."""
+    """What is shown beside an event: by delivery what it waits for and how many wait for it; what people did; why no route matched.
+
+    `unmatched`: pairs of a route's name and a reason, the name empty where the reason concerns no route.
+    """
 
     waits: Mapping[str, Wait] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
     acts: Sequence[tuple[Act, Item]] = ()
+    unmatched: Sequence[tuple[str, str]] = ()
 
 
-def print_event(found: Found, beside: Beside) -> None:
-    """Print all that is known of an event. Names stand left and values beside them, the same on a terminal and in a file."""
+def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
+    """Print all that is known of an event: names on the left, values beside them, the same on a terminal and in a file."""
     _print_head(found.event)
+    _print_unmatched(found.event, beside)
     _print_acts(beside, found.event.id)
     for delivery in found.deliveries:
         click.echo()
-        mark = " (the one you asked for)" if delivery.id == found.delivery_id and len(found.deliveries) > 1 else ""
-        click.secho(output.clean(delivery.id) + mark, bold=True)
-        _print_delivery(delivery, beside)
-        _print_acts(beside, delivery.id)
-        for attempt in found.attempts.get(delivery.id, ()):
-            _print_attempt(attempt)
-        for name, value in told(delivery.evidence) if delivery.evidence is not None else ():
-            output.line(name, value)
-        _block("inputs", delivery.inputs)
-        _block("outputs", delivery.outputs)
-        _block("log", "\n".join(delivery.log) or None)
+        _print_whole_delivery(found, delivery, beside)
     click.echo()
-    _print_request(found.event)
+    _print_request(found.event, whole=with_body)
+
+
+def print_delivery(found: Found, beside: Beside, *, with_body: bool = False) -> None:
+    """Print one delivery, with a line about its event; the event's request only `with_body`."""
+    event = found.event
+    delivery = next(one for one in found.deliveries if one.id == found.delivery_id)
+    _print_whole_delivery(found, delivery, beside, event=f"{event.id}  {event.source} {event.type or ''}".rstrip())
+    if with_body:
+        click.echo()
+        _print_request(event, whole=True)
+    else:
+        click.echo()
+        output.line("the event", f"flowbridge show {event.id}")
+
+
+def _print_whole_delivery(found: Found, delivery: Delivery, beside: Beside, event: str | None = None) -> None:
+    click.secho(output.clean(delivery.id), bold=True)
+    output.line("event", event)
+    _print_delivery(delivery, beside)
+    _print_acts(beside, delivery.id)
+    for attempt in found.attempts.get(delivery.id, ()):
+        _print_attempt(attempt)
+    for name, value in told(delivery.evidence) if delivery.evidence is not None else ():
+        output.line(name, value)
+    _block("inputs", delivery.inputs)
+    _block("outputs", delivery.outputs)
+    _block("log", "\n".join(delivery.log) or None)
+
+
+def _print_unmatched(event: Event, beside: Beside) -> None:
+    if not beside.unmatched:
+        return
+    output.line("deliveries", "none: no route matched", "yellow")
+    for route, reason in beside.unmatched:
+        output.line("", f"{route}: {reason}" if route else reason)
+    output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
 
 
 def print_reject(reject: Reject, findings: Sequence[str]) -> None:
@@ -110,7 +141,7 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
         place = f"; the head of its line, with {behind} behind it" if delivery.holds_key else ""
         output.line("order key", delivery.order.key + place)
     output.line("merged into", delivery.merged_into)
-    output.line("run", " ".join(filter(None, (delivery.run_id, delivery.run_url))))
+    output.line("run", " ".join(filter(None, (delivery.run_id, output.run_link(delivery)))))
     took = _took(delivery.delivered_at, delivery.finished_at) if delivery.run_id else ""
     output.line("run ended" if delivery.run_id else "ended", delivery.finished_at and f"{iso(delivery.finished_at)}{took}")
     if delivery.reruns:
@@ -165,10 +196,10 @@ def _block(name: str, value: JSON) -> None:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… ({len(text) - LONGEST} characters more: --json shows all)"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… ({len(text) - LONGEST} characters more: --body shows all)"
 
 
-def _print_request(event: Event | Reject) -> None:
+def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
     click.secho("request", bold=True)
     for name, value in event.headers.items():
         click.echo(f"  {output.clean(name)}: {output.clean(value)}")
@@ -185,4 +216,4 @@ def _print_request(event: Event | Reject) -> None:
         return
     with suppress(orjson.JSONDecodeError):  # what is no JSON is shown as it came
         text = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
-    click.echo("\n".join(f"  {line}" for line in output.clean_lines(_shortened(text)).split("\n")))
+    click.echo("\n".join(f"  {line}" for line in output.clean_lines(text if whole else _shortened(text)).split("\n")))

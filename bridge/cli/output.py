@@ -27,12 +27,13 @@ WIDEST = 60  # characters to which the cells of a column are filled up in plain 
 GAP = 2  # columns between those of a table
 NAME = 14  # columns of a name that a value stands beside
 LEAST = 10  # columns that a shortened one keeps
+UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
 ROOMY = 24  # columns in which a text is broken into lines beside the others; with less room it goes below its row
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),
     **dict.fromkeys(("unknown", "blocked", "throttled", "refused", "warning"), "yellow"),
-    **dict.fromkeys(("dead", "failed", "terminated", "rejected", "error"), "red"),
+    **dict.fromkeys(("dead", "failed", "terminated", "rejected", "401", "error"), "red"),
     **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
 }
 _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -246,7 +247,20 @@ def span(seconds: float | None) -> str:
     return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def run_link(delivery: Delivery) -> str | None:
+    """Return the URL of a delivery's run, None where it leads to a page that this version does not serve."""
+    return served_link(delivery.run_url)
+
+
+def served_link(url: str | None) -> str | None:
+    """Return the URL of a run, None where it leads to a page that this version does not serve."""
+    return None if url is None or UNSERVED_PAGE in url else url
+
+
 def standing(delivery: Delivery) -> str:
-    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state; `dead, ours`, by whose it is to mend."""
-    more = delivery.run_state if delivery.status is Status.DELIVERED else delivery.dead_kind if delivery.status is Status.DEAD else None
+    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state; `dead, config`, by what has to be fixed."""
+    if delivery.status is Status.DEAD:
+        more = delivery.dead_kind and delivery.dead_kind.word
+    else:
+        more = delivery.run_state if delivery.status is Status.DELIVERED else None
     return f"{delivery.status}, {more}" if more else str(delivery.status)

@@ -15,6 +15,7 @@ import click
 import orjson
 
 from bridge.cli import output
+from bridge.cli.numbers import Bounded
 from bridge.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ def _read_faults(_context: click.Context, _option: click.Parameter, texts: tuple
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
+@click.option("--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
 @click.option("--flows", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="A flows.py: its functions are flows, beside the ready-made ones.")  # fmt: skip
 @click.option("--fault", "faults", multiple=True, metavar="ENDPOINT=KIND", callback=_read_faults,
               help="Go wrong: answer ENDPOINT (or a pattern, as get_*) with KIND[:ARGUMENT][*TIMES]. May be given many times.")  # fmt: skip
-@click.option("--max-concurrent-runs", type=click.IntRange(min=1), metavar="N", help="Runs at once (default: 2 for each core).")
+@click.option("--max-concurrent-runs", type=Bounded(1), metavar="N", help="Runs at once (default: 2 for each core).")
 @click.option("--overflow", type=click.Choice(["queue", "reject"]), help="More than that: wait (the default), or are answered 429.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Keep runs, files and the key there (default: a folder that is removed at the end).")  # fmt: skip

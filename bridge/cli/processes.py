@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from bridge import tracing
+from bridge.cli.numbers import Bounded
 from bridge.cli.selection import misnamed
 from bridge.errors import SettingsError
 from bridge.logs import configure, get_logger
@@ -57,7 +58,7 @@ def _following(settings: Settings, loaded: Loaded) -> Following:
     from bridge.reload.process import start
 
     following = Following(settings, loaded)
-    start(settings, following.board, loaded.disk)
+    start(settings, following.board, loaded)
     return following
 
 
@@ -136,7 +137,7 @@ def _run(child: Child, settings: Settings, loaded: Loaded, following: Following,
     if not watch.notify:
         from bridge.reload.process import start
 
-        start(settings, following.board, loaded.disk)
+        start(settings, following.board, loaded)
         child.work()
         return
     from bridge.supervise import reader
@@ -154,7 +155,7 @@ def _keep(children: Sequence[Child], watch: Watch, sockets: Sequence[socket.sock
 
 
 @click.command()
-@click.option("--concurrency", type=click.IntRange(min=1, max=1000), default=32, show_default=True, metavar="N",
+@click.option("--concurrency", type=Bounded(1, 1000), default=32, show_default=True, metavar="N",
               help="So many calls at once.")  # fmt: skip
 @click.pass_obj
 def celery(config: str | None, concurrency: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -198,6 +199,7 @@ def _change(text: str, known: Config, new: _New) -> str:
     """Return the text of routes.yaml with the source, the route, and a local platform where the route needs one."""
     from bridge.cli import routes_file
 
+    text = re.sub(rf"(?m)^  # {re.escape(new.name)}:\n(?:  #   .*\n)+", "", text)  # the example that init wrote, if it is still there
     local = next((platform.name for platform in known.platforms.values() if platform.type == "local"), None)
     if "version:" not in text:
         text = "version: 1\n" + text
@@ -220,8 +222,8 @@ def _change(text: str, known: Config, new: _New) -> str:
 
 def _secrets(settings: Settings, row: Provider, variable: str) -> dict[str, str]:
     """Return the secrets by variable: as they are known, new, or empty where the sender makes them. It may tell or publish them: none."""
-    from bridge.cli.making import ASIDE, chosen, new_secret
-    from bridge.signatures import Hmac
+    from bridge.cli.making import ASIDE, new_secret
+    from bridge.signatures import Hmac, chosen
 
     scheme = row.scheme or Hmac(at="header:X-Signature")
     if row.learn or not scheme.needs_secret:
@@ -281,8 +283,7 @@ def _instruct(settings: Settings, new: _New) -> None:
 
 
 def _say_next(new: _New, url: str) -> None:
-    from bridge.cli.making import is_pair
-    from bridge.signatures import Unsigned
+    from bridge.signatures import Unsigned, is_pair
 
     missing = " and ".join(new.missing)
     first = f"put the secret into .env as {missing}, then " if missing else ""

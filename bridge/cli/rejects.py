@@ -12,6 +12,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.knowing import knowing
+from bridge.cli.numbers import Bounded
 from bridge.cli.output import Column
 from bridge.cli.rereading import good_config
 from bridge.cli.selection import AS_JSON, Moment, existing, opened, settings_of
@@ -30,13 +31,13 @@ COLUMNS = (
     Column("reason", style=output.styled),
     Column("why", spare=True),
 )
-UNCLEAR = "nothing tried made it fit: most likely the secret here is not the sender's"
+UNCLEAR = "no secret, time or form of the body that was tried matches: the sender uses another secret, or the body was changed in transit"
 
 
 @click.group(invoke_without_command=True)
 @click.option("--source", metavar="NAME", help="Only of this source.")
 @click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
 @AS_JSON
 @click.pass_context
 def rejects(ctx: click.Context, /, source: str | None, since: float | None, limit: int, as_json: bool) -> None:
@@ -72,16 +73,11 @@ def _row(one: Reject, findings: list[str]) -> tuple[str, ...]:
     return output.moment(one.received_at), one.id, one.source, one.reason, why
 
 
-def show_reject(config: str | None, text: str, *, as_json: bool) -> None:
+def show_reject(config: str | None, one: Reject, *, as_json: bool) -> None:
     """Print all that is known of one reject, for `flowbridge show`."""
     from bridge.cli.one_event import print_reject
     from bridge.shapes import whole_reject_json
-    from bridge.store import rejects as kept
 
-    with opened(settings_of(config)) as database:
-        if database is None:
-            raise NotFound(f"no reject has the id {text!r}: nothing was received yet")
-        one = kept.get(database, text)
     findings = _findings(one, _routes(config, to_look=True))
     if as_json:
         output.json_line(whole_reject_json(one, findings))

@@ -7,10 +7,10 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -18,28 +18,41 @@ import click
 from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
-from bridge.cli.making import Made, is_pair, new_pins, new_secret, signing_text
+from bridge.cli.making import Made, new_pins, new_secret, signing_text
 from bridge.cli.replaying import REFUSED, REPLAY, expected, verdict
+from bridge.cli.sample_edits import edit, read_body
+from bridge.cli.sample_forms import explain_spam, needs_challenge, solve_challenge
 from bridge.errors import BadSignature, BridgeError
 from bridge.locate import compile_locator
 from bridge.model import Answer, Call, Lost, Request
-from bridge.signatures import Hmac, Pin, Unsigned, pinned
+from bridge.signatures import Hmac, Pin, Unsigned, is_pair, pinned
 
 if TYPE_CHECKING:
     from bridge.routes import Source
+    from bridge.settings import Settings
+
+
+RUNNING = ""  # what --to holds where it is given without a URL
 
 
 @click.command()
 @click.argument("provider", metavar="PROVIDER|SOURCE")
 @click.argument("type_", metavar="[TYPE]", required=False)
-@click.option("--to", metavar="URL", help="Send it there; the path /hooks/SOURCE is added if there is none.")
+@click.option("--to", metavar="[URL]", is_flag=False, flag_value=RUNNING,
+              help="Send it there; without URL, to the bridge of this project. The path /hooks/SOURCE is added if there is none.")
 @click.option("--secret", metavar="SECRET|@FILE", help="Sign with this (default: the source's in routes.yaml).")
 @click.option("--made-up", is_flag=True, help="Sign with a secret or a pair of keys made up for this once, and say it.")
 @click.option("--tamper", type=click.Choice([*KINDS, REPLAY]), help="Make it a forgery that must be refused; replay: send it twice.")
+@click.option("--set", "sets", metavar="PATH=VALUE", multiple=True,
+              help="Set a value before signing, by its path as in `match`; VALUE is JSON where it parses, else text. Repeatable.")
+@click.option("--body", "body_file", metavar="FILE|-", help="Send this body instead of the sample's; - is standard input.")
 @click.pass_obj
 def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None, made_up: bool,
-           tamper: str | None) -> None:  # fmt: skip
+           tamper: str | None, **changes: Any) -> None:  # fmt: skip
     """Make a realistic event, signed as its provider would: a curl command, or with --to sent at once.
+
+    --set and --body change the event before it is signed. To a form that requires a token or a proof of work, --to sends both, as a
+    browser does.
 
     With --to the exit code is 0 where it was accepted, or, tampered with, where it was refused; a replay, where the second copy was
     refused or is the same event. What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign. Senders
@@ -48,7 +61,10 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
 
     \b
     flowbridge sample github
+    flowbridge sample github --to                               to the bridge that runs on this project
     flowbridge sample stripe invoice.paid --to http://127.0.0.1:8080
+    flowbridge sample stripe invoice.paid --set body.data.object.amount_paid=25000 --to http://127.0.0.1:8080
+    flowbridge sample github issues --body payload.json --to http://127.0.0.1:8080
     flowbridge sample github --to http://127.0.0.1:8080 --tamper body
     flowbridge sample discord --secret @private.pem
     """
@@ -59,22 +75,33 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
     signer = _signer(config, provider, _given(secret), made_up=made_up)
     settings = settings_of(config)
     if to is None:
-        url = f"{settings.public_url or f'http://{settings.bind[0]}:{settings.bind[1]}'}/hooks/{signer.source}"
+        url = f"{settings.public_url or _here(settings)}/hooks/{signer.source}"
     else:
-        url = _target(to, signer.source)
+        url = _target(_here(settings) if to == RUNNING else to, signer.source)
     now = time.time()
     is_replay = tamper == REPLAY
     called = called_as(settings, url)
-    request = make(signer, type_, called, None if is_replay else tamper, now)
+    body = read_body(changes["body_file"]) if changes["body_file"] is not None else None
+    request = make(signer, type_, called, None if is_replay else tamper, now, lambda made: edit(made, changes["sets"], body))
     if tamper is None or is_replay:
         _say_misfit(signer, request, now)
     if is_replay:
         output.say(_expected(signer, request))
     request = aimed(request, called, url)
+    form = signer.of.form if signer.of is not None else None
     if to is None:
+        if form is not None and needs_challenge(form):
+            output.say("This form marks what comes without its token or proof of work as spam; --to sends both.")
         click.echo("\n\n".join([curl(request)] * (2 if is_replay else 1)))
         return
-    sys.exit(_send_twice(request) if is_replay else _send(request, is_forged=tamper is not None))
+    if form is not None and signer.of is not None and needs_challenge(form):
+        request = solve_challenge(request, signer.of, form)
+    if is_replay:
+        sys.exit(_send_twice(request))
+    code, answer = _send(request, is_forged=tamper is not None)
+    if form is not None and answer.status // 100 == 2:
+        explain_spam(answer, settings)
+    sys.exit(code)
 
 
 def _given(secret: str | None) -> str | None:
@@ -85,6 +112,14 @@ def _given(secret: str | None) -> str | None:
         return Path(secret[1:]).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--secret {secret}: the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _here(settings: Settings) -> str:
+    """Return the URL of this project's bridge on this machine."""
+    from bridge.settings import bracket
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104
+    return f"http://{bracket(host)}:{settings.bind[1]}"
 
 
 def _target(to: str, source: str) -> str:
@@ -199,14 +234,15 @@ def _sources(config: str | None) -> Mapping[str, Source]:
     return knowing(config, load(settings.config, settings.environ, strict_secrets=False).sources)
 
 
-def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: float) -> Request:
-    """Return a sample of the signer's provider, signed; tampered with if so asked."""
+def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: float,
+         change: Callable[[Request], Request] = lambda made: made) -> Request:  # fmt: skip
+    """Return a sample of the signer's provider, changed by `change` and then signed; tampered with if `tamper` names how."""
     from bridge.samples import sample as unsigned
 
     parts = urlsplit(url)
     try:
         request = unsigned(signer.provider.name, type_, now=now, new_id=secrets.token_hex(8), path=parts.path, url=url)
-        request = replace(request, query_string=parts.query)
+        request = change(replace(request, query_string=parts.query))
         if tamper is not None:
             return forge(signer, request, tamper, now)
         return signer.scheme.sign(request, signer.secret, now)
@@ -225,12 +261,20 @@ def curl(request: Request) -> str:
     """Return a command for a shell that sends the request byte by byte."""
     lines = [f"curl -sS -i {shlex.quote(request.url)}"]
     lines += [f"  -H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
-    lines.append(f"  --data-binary {shlex.quote(request.body.decode())}")
+    try:
+        lines.append(f"  --data-binary {shlex.quote(request.body.decode())}")
+    except UnicodeDecodeError:
+        raise click.UsageError("this body is no text, so no shell command holds it; send it with --to") from None
     return " \\\n".join(lines)
 
 
-def _send(request: Request, *, is_forged: bool) -> int:
+def _send(request: Request, *, is_forged: bool) -> tuple[int, Answer]:
+    """Send the request; return the exit code and the answer."""
     answer = _answered(request, 401 if is_forged else 200)
+    return _judge(answer, is_forged=is_forged), answer
+
+
+def _judge(answer: Answer, *, is_forged: bool) -> int:
     status = answer.status
     is_taken = status // 100 == 2
     if is_taken != is_forged and (is_taken or status in REFUSED):

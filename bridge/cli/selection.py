@@ -7,14 +7,16 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
-from bridge.errors import StoreError
-from bridge.model import DeadKind, Status
+from bridge.cli.numbers import Bounded
+from bridge.errors import SettingsError, StoreError
+from bridge.model import DeadKind, RunState, Status
 
 if TYPE_CHECKING:
     from bridge.settings import Settings
@@ -63,6 +65,18 @@ class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
         return value
 
 
+class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for the same."""
+
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return DeadKind.of_word(value).word
+        except ValueError:
+            self.fail(f"{value!r} is not one of {', '.join(DEAD_KINDS)}", param, ctx)
+
+
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it is UTC."""
 
@@ -80,11 +94,11 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
             self.fail(f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z", param, ctx)
 
 
-#: What is to be done about a dead delivery, by whose it is to mend.
+#: What to do about a dead delivery, by what has to be fixed.
 DEAD_KINDS = {
-    DeadKind.OURS.value: "mend routes.yaml, then replay",
-    DeadKind.PLATFORM.value: "retry once the platform would take it",
-    DeadKind.PERSON.value: "given up by somebody",
+    DeadKind.OURS.word: "fix routes.yaml, then replay",
+    DeadKind.PLATFORM.word: "retry once the platform accepts it",
+    DeadKind.PERSON.word: "given up by a person",
 }
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 SOURCE = click.option("--source", metavar="NAME", help="Only of this source.")
@@ -106,7 +120,7 @@ def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
 def newest(limit: int) -> Callable[[F], F]:
     """Return the option that says how many; all are asked for where `limit`, its default, is 0."""
     shown = f"{'The' if limit else 'Only the'} newest N; 0 is all."
-    return click.option("--limit", type=click.IntRange(min=0), default=limit, show_default=limit > 0, metavar="N", help=shown)
+    return click.option("--limit", type=Bounded(0), default=limit, show_default=limit > 0, metavar="N", help=shown)
 
 
 def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True) -> Callable[[F], F]:
@@ -118,9 +132,11 @@ def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = T
         SOURCE,
         click.option("--route", metavar="NAME", help="Only with a delivery by this route."),
         click.option("--status", type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
+        click.option("--run", type=click.Choice([state.value for state in RunState]), metavar="STATE",
+                     help=f"Only with a delivery whose run is {' | '.join(RunState)}."),
         click.option("--type", "type_", metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
         click.option("--reason", type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
-        click.option("--dead-kind", type=click.Choice([*DEAD_KINDS]), metavar="KIND",
+        click.option("--dead-kind", type=DeadKindWord(), metavar="KIND",
                      help=f"Only with a delivery that is dead for a reason of this kind: {kinds}."),
         SINCE,
     ]
@@ -152,7 +168,7 @@ def existing(settings: Settings, database: Database | None, *, source: str | Non
         config, _problems = check(settings.config, settings.environ, strict_secrets=False)
         if config is None:  # nobody can say what there is
             continue
-        names = [*config.sources, OWN] if what == "source" else [one.name for one in config.routes]
+        names = [*config.sources, OWN] if what == "source" else list(config.route_names)
         if name not in names:
             raise click.UsageError(f"there is no {what} {name!r}; {near(name, names)}there are: {', '.join(names) or 'none yet'}")
 
@@ -168,10 +184,16 @@ def searching(database: Database, wanted: Filters, *, of_deliveries: bool, also:
 
 
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
-    """Return the settings that every command uses; with `secrets` those that call the embedded platform."""
+    """Return the settings that every command uses; with `secrets` those that call the embedded platform.
+
+    The addresses are those of the bridge that runs on the data folder, if one does: it may have been started with other ones.
+    """
+    from bridge.reload.presence import addresses
     from bridge.settings import load_settings
 
-    return load_settings(os.environ, config=config, secrets=secrets)
+    settings = load_settings(os.environ, config=config, secrets=secrets)
+    found = addresses(settings.data)
+    return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
 
 
 def misnamed(settings: Settings, routes: str) -> list[str]:
@@ -201,15 +223,27 @@ def url_of(to: str) -> str:
     return url
 
 
+def need_project(settings: Settings) -> None:
+    """Refuse to go on where there is no routes.yaml: the command was most likely called in another folder than meant."""
+    file = settings.config
+    if not file.exists():
+        hint = "change to your project's folder, or pass --config FILE (`flowbridge init` makes a project)"
+        raise SettingsError(f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}")
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database | None]:
-    """Give the store, None where there is none yet: looking makes none. `StoreError` where its schema is not this version's."""
+    """Give the store, None where there is none yet: looking makes none.
+
+    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a store nor a routes.yaml.
+    """
     from bridge.store import migrate
     from bridge.store.database import Database
     from bridge.store.tables import HEAD
 
     database = Database.of(settings)
     if database.is_sqlite and not database.path.exists():
+        need_project(settings)
         yield None
         return
     try:

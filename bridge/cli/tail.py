@@ -14,7 +14,7 @@ import click
 from bridge.cli import output
 from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, settings_of
 from bridge.errors import StoreError
-from bridge.model import RUN_ENDED, Delivery, Event, Status
+from bridge.model import RUN_ENDED, Delivery, Event, Reject, Status
 from bridge.shapes import delivery_json, event_json
 from bridge.store import events as kept
 from bridge.store import queries
@@ -78,7 +78,7 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
     """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
 
     The newest events (--limit) are printed first. With --json a line is an event (its id begins with evt_) or, each time one
-    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --reason and --dead-kind ask for.
+    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --run, --reason and --dead-kind ask for.
 
     \b
     flowbridge tail
@@ -136,6 +136,11 @@ def print_change(database: Database, at: float, change: Event | Delivery, *, as_
         return
     standing = change.problem or " · ".join(map(output.standing, deliveries)) or "no route matched"
     _print_line(at, f"{change.source} {change.type or ''}".rstrip(), standing, change.id)
+
+
+def print_refused(one: Reject) -> None:
+    """Print a request that failed verification on a line."""
+    _print_line(one.received_at, one.source, "401 refused", one.id)
 
 
 def _print_line(at: float, what: str, standing: str, detail: str) -> None:

@@ -15,6 +15,7 @@ import click
 import orjson
 
 from bridge.cli import output
+from bridge.cli.numbers import Bounded
 from bridge.errors import BridgeError, SettingsError
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ LATE = 10.0  # seconds after its time at which it is ended, wherever it is
 
 
 @click.command()
-@click.option("--minutes", type=click.FloatRange(min=1.5), default=2.0, show_default=True, metavar="N",
+@click.option("--minutes", type=Bounded(1.5, decimal=True), default=2.0, show_default=True, metavar="N",
               help="How long all of it may take.")  # fmt: skip
-@click.option("--kills", type=click.IntRange(min=1), metavar="N",
+@click.option("--kills", type=Bounded(1), metavar="N",
               help="Stop after so many signals, once each kind was done, if the time is not up before.")  # fmt: skip
-@click.option("--rate", type=click.FloatRange(min=1, max=1000), default=20.0, show_default=True, metavar="N",
+@click.option("--rate", type=Bounded(1, 1000, decimal=True), default=20.0, show_default=True, metavar="N",
               help="Events a second.")  # fmt: skip
 @click.option("--only", multiple=True, type=click.Choice(ONLY), metavar="KIND",
               help=f"Only this, which has to be possible here; repeat it for more: {', '.join(ONLY)}.")  # fmt: skip
 @click.option("--database-url", metavar="URL", help="An empty PostgreSQL database (default: SQLite in the throw-away folder).")
-@click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True, metavar="N",
+@click.option("--nodes", type=Bounded(1, 8), default=1, show_default=True, metavar="N",
               help="Machines' worth of it on that database.")  # fmt: skip
 @click.option("--engine", type=click.Choice(ENGINES), default="worker", show_default=True, help="What makes the calls.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Makes the same choices again (default: new ones).")
+@click.option("--seed", type=Bounded(0), metavar="N", help="Makes the same choices again (default: new ones).")
 @click.option("--keep", is_flag=True, help="Keep the folder, and the schema on PostgreSQL; where something is wrong they are kept anyway.")
 @click.option("--certificate", "file", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
               help="Write the certificate there, as JSON.")  # fmt: skip

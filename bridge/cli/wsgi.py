@@ -33,7 +33,7 @@ def create() -> Callable[..., Any]:
     loaded = loaded_and_told(settings)
     prepare_in_child(settings, loaded)
     following = Following(settings, loaded)
-    start(settings, following.board, loaded.disk)
+    start(settings, following.board, loaded)
     _followings.append(following)
     return create_app(settings, following, Database.of(settings), Wake().ring, lambda: told(following.board))
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ __all__ = ["Disk", "Reading", "check", "editor_schema", "load", "load_canonical"
 def load(path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool = True, cpus: int | None = None) -> Config:
     """Return the configuration in the file `path`, or raise ConfigError with every problem.
 
-    `environ` fills `${env:NAME}`. Without `strict_secrets` a missing secret is no error; its source then verifies nothing.
+    `environ` fills `${env:NAME}`. Without `strict_secrets` a missing secret is no error: its source then answers 503, and the deliveries of
+    a platform that lacks a value wait.
     `cpus` (this machine's) gives the default cap of local platforms.
     """
     config, problems = check(path, environ, strict_secrets=strict_secrets, cpus=cpus)
@@ -82,7 +83,7 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
     """Return the configuration that `Reading.parts` are of; nothing is read. No YAML is parsed, so it takes a third of the time."""
     given = json.loads(parts)
     report, held = Report("(kept configuration)"), Folder(Path(folder), given["schemas"])
-    config = _build(given["config"], held, Filler({}, held.path, report, strict=True, given=given["filled"]), report, cpus)
+    config = _build(given["config"], held, Filler({}, held.path, report, strict=False, given=given["filled"]), report, cpus)
     if config is None:
         raise ConfigError(report.sorted())
     return config
@@ -129,6 +130,8 @@ def _build(data: dict[str, Any], folder: Folder, filler: Filler, report: Report,
         report.add((), "cannot be used without what is missing")
     if report.failed:
         return None
+    sources = {name: replace(one, missing=filler.missing.get(("sources", name))) for name, one in sources.items()}
+    platforms = {name: replace(one, missing=filler.missing.get(("platforms", name))) for name, one in platforms.items()}
     canonical = json.dumps({"config": data, "schemas": folder.texts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
     files = tuple(dict.fromkeys([*folder.read, *filler.read]))

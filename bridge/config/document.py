@@ -68,7 +68,7 @@ SecretOf = Annotated[Annotated[str, Tag("plain")] | Annotated[DatedSecret, Tag("
 class Source(Written):
     """A named inbound endpoint, POST /hooks/NAME."""
 
-    provider: str = Field(description="Who sends: a row of the table in docs/providers.md, such as github, stripe or form.")
+    provider: str = Field(description="Who sends: github, stripe, form…; `flowbridge providers` lists all.")
     secret: SecretOf | None = Field(None, description="The secret: ${env:NAME} or ${file:PATH}.")
     secrets: Annotated[list[SecretOf], Field(min_length=1, max_length=8)] | None = Field(
         None, description="Several secrets that are all accepted, for changing them without a gap."
@@ -227,7 +227,7 @@ class Route(Written):
         WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "pattern": r"^\$\{"}]}),
     ] = Field(None, description="The flow's inputs, with ${…}; or one ${…} that gives them all. Default for forms: ${form}.")
     inputs_schema: SchemaOf | None = Field(None, description="JSON Schema of the inputs: a file or inline.")
-    flow: str = Field(description="The name of a flow, or PLATFORM/SAVED_ITEM_ID.")
+    flow: Texts = Field(description="The name of a flow, or PLATFORM/SAVED_ITEM_ID; or a list of them, each with its own delivery.")
     mode: Literal["live", "paused", "shadow"] = Field(
         "live", description="paused: planned and kept waiting; shadow: planned and never sent."
     )

@@ -1,4 +1,4 @@
-"""`${env:NAME}` and `${file:PATH}`: filled in where credentials stand, and nowhere else; what is missing fails the load."""
+"""Fill in `${env:NAME}` and `${file:PATH}` where credentials are allowed, and nowhere else; note what is missing."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Filler:
     """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
 
     `filled` is what it found, by what stands between the braces; `given`, where it is not null, is all that there is to find.
+    `missing` says by source or platform, as `("sources", NAME)`, what it lacks. What is missing under `verify` is always an error, since
+    it decides how requests are checked.
     """
 
     def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool, disk: Disk | None = None,
@@ -36,6 +38,7 @@ class Filler:
         self.environ, self.folder, self.report, self.strict, self.disk, self.given = environ, folder, report, strict, disk or Disk(), given
         self.filled: dict[str, str] = {}
         self.read: list[str] = []
+        self.missing: dict[Path, str] = {}
 
     def fill(self, value: Any, path: Path = ()) -> Any:
         """Return `value` with its texts filled in. What was filled in is not looked at again."""
@@ -100,8 +103,9 @@ class Filler:
         return value
 
     def _missing(self, path: Path, message: str) -> None:
-        if self.strict:
+        if self.strict or (path[:1] == ("sources",) and path[2:3] == ("verify",)):
             self.report.settle(path, message)
         else:
             self.report.add(path, message, level="warning")
             self.report.settled.add(path)
+            self.missing.setdefault(path[:2], message)

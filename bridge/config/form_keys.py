@@ -24,7 +24,7 @@ class Files(Written):
     max: Annotated[int, Field(ge=1, le=50)] = Field(4, description="Files in one submission at most.")
     max_size: Size = Field(6 * 1024 * 1024, description="The largest file, up to 25 MiB.")
     types: Texts = Field(
-        ("image", "pdf", "document", "text"), description="Which: groups, types or .extensions of the table in docs/forms.md, or any."
+        ("image", "pdf", "document", "text"), description="Which: groups (image, pdf, document, text…), types, .extensions, or any."
     )
     required: Texts | None = Field(None, description="Fields in which there must be a file.")
     keep: Memory = Field(2 * 1024**3, description="What all files of the form that are kept may come to, in bytes or as 2 GiB.")

@@ -42,6 +42,10 @@ def _gumloop(name: str, written: models.Gumloop, _folder: File, _cpus: int, path
     for key in ("api_key", "user_id"):
         if not getattr(written, key).strip():
             report.add((*path, key), "must not be empty")
+    is_rehearsal = written.base_url.startswith("http://")  # which is allowed for this machine only
+    if written.api_key.strip() and not is_rehearsal and not report.is_filled((*path, "api_key")):
+        advice = "put it into .env as GUMLOOP_API_KEY and write ${env:GUMLOOP_API_KEY}"
+        report.add((*path, "api_key"), f"this key is readable by everyone who reads this file: {advice}", level="warning")
     _check_url(written.base_url, (*path, "base_url"), "the API key would travel", report)
     return Platform(
         name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bridge.config import document as models
@@ -22,6 +23,7 @@ from bridge.templates import Inputs, compile_inputs
 
 NAME = re.compile(r"[a-z0-9_-]{1,63}")
 LINKS, FORM = "file_url", "form"
+MAX_FLOWS = 20  # that a route starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,7 @@ def build_routes(
         route = _Builder(model, path, known, schemas, report)
         source, types = route.origin()
         used.add(source)
-        built = route.build(source, types)
-        if built is not None:
-            routes.append(built)
+        routes += route.build(source, types)
     return tuple(routes), used
 
 
@@ -66,21 +66,21 @@ class _Builder:
     def __init__(self, model: models.Route, path: Path, known: Known, schemas: Schemas, report: Report) -> None:
         self.model, self.path, self.known, self.schemas, self.report = model, path, known, schemas, report
 
-    def build(self, source: str, types: tuple[str, ...]) -> Route | None:
+    def build(self, source: str, types: tuple[str, ...]) -> list[Route]:
+        """Return a record for each flow of the route, none where it has problems."""
         model, path = self.model, self.path
-        flow, match, inputs = self.flow(), self.match(), self.inputs(source)
+        flows, match, inputs = self.flows(), self.match(), self.inputs(source)
         payload_schema = self.schemas.compile(model.payload_schema, (*path, "payload_schema")) if model.payload_schema else None
         inputs_schema = self.schemas.compile(model.inputs_schema, (*path, "inputs_schema")) if model.inputs_schema else None
         retry, waits = self.retry(), Waits(model, path, self.report)
         ordering, debounce, limits = waits.ordering(), waits.debounce(), waits.limits()
-        if flow is None or inputs is None or source not in (*self.known.sources, OWN):
-            return None
-        platform = self.known.platforms.get(flow.platform)
+        if inputs is None or source not in (*self.known.sources, OWN):
+            return []
         on_run_failed, run_retries = model.on_run_failed
-        return Route(
+        make = partial(
+            Route,
             name=model.name,
             source=source,
-            flow=flow,
             reshape=inputs,
             types=types,
             match=match,
@@ -88,10 +88,10 @@ class _Builder:
             inputs_schema=inputs_schema,
             whole_body=inputs.whole is not None,
             links_files=LINKS in inputs.functions,
+            has_siblings=len(model.flow) > 1,
             mode=Mode(model.mode),
             drop_reserved=model.reserved == "drop",
             retry=retry,
-            on_unknown="hold" if platform is None else waits.on_unknown(platform),
             on_run_failed=on_run_failed,
             run_retries=run_retries,
             run_timeout=float(model.run_timeout),
@@ -100,6 +100,11 @@ class _Builder:
             ordering=ordering,
             limits=limits,
         )
+        platforms = [self.known.platforms.get(flow.platform) for flow in flows]
+        return [
+            make(flow=flow, on_unknown="hold" if platform is None else waits.on_unknown(platform))
+            for flow, platform in zip(flows, platforms, strict=True)
+        ]
 
     def origin(self) -> tuple[str, tuple[str, ...]]:
         """Return the source's name and the patterns for types."""
@@ -180,8 +185,24 @@ class _Builder:
             self.report.add(path, f"only files of forms have links ({LINKS}), and the provider of {source} is {provider}")
         return inputs
 
-    def flow(self) -> Flow | None:
-        name, path = self.model.flow, (*self.path, "flow")
+    def flows(self) -> list[Flow]:
+        """Return the flows that the route starts; those with problems are left out."""
+        names = self.model.flow
+        if len(names) > MAX_FLOWS:
+            self.report.add((*self.path, "flow"), f"{len(names)} flows stand here; a route starts {MAX_FLOWS} at most")
+            return []
+        found: dict[tuple[str, str], Flow] = {}
+        for name in names:
+            flow = self.flow(name)
+            if flow is None:
+                continue
+            if (flow.platform, flow.saved_item_id) in found:
+                self.report.add((*self.path, "flow"), f"the flow `{name}` stands twice: one event would start it twice")
+            found[flow.platform, flow.saved_item_id] = flow
+        return list(found.values())
+
+    def flow(self, name: str) -> Flow | None:
+        path = (*self.path, "flow")
         if name in self.known.flow_names:
             return self.known.flows.get(name)
         platform, slash, saved_item_id = name.partition("/")

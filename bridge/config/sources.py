@@ -21,7 +21,7 @@ from bridge.providers import PROVIDERS, Batch, masked
 from bridge.redaction import compile_redaction
 from bridge.retention import Retention
 from bridge.routes import OWN, Source
-from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned, pinned
+from bridge.signatures import MAX_SECRETS, Hmac, Pairs, Plain, Scheme, Secret, Timestamp, Token, Unsigned, is_pair, pinned
 
 SHORT = 16  # characters of a secret that can be guessed
 FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
@@ -221,6 +221,10 @@ def _secrets(written: Written, scheme: Scheme) -> tuple[Secret, ...]:
             written.report.add(at, problem)
         elif len(value) < SHORT:
             written.report.add(at, f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more", level="warning")
+        if scheme.needs_secret and not is_pair(scheme, value) and not written.report.is_filled(at):
+            name = re.sub(r"[^A-Z0-9]+", "_", f"{written.name}_WEBHOOK_SECRET".upper())
+            advice = f"put it into .env as {name} and write ${{env:{name}}}"
+            written.report.add(at, f"this secret is readable by everyone who reads this file: {advice}", level="warning")
         secrets.append(Secret(value, None if not_after is None else float(not_after)))
     return tuple(secrets)
 

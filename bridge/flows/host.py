@@ -45,10 +45,11 @@ LONGEST: Final = 8192  # bytes of what it is asked
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The flow host as the worker has it."""
+    """The flow host as the worker has it. `report` is given why flows.py cannot be loaded, or None once it is loaded."""
 
     pid: int
     sock: socket.socket
+    report: Callable[[str | None], None] = lambda _: None
 
 
 def start_host(load: Callable[[str | None], Library], environ: Mapping[str, str]) -> Host:

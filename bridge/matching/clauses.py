@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bridge.errors import ExpressionError
 from bridge.expressions import Expression
 from bridge.functions import is_true
 from bridge.locate import dig
@@ -16,7 +17,10 @@ Context = Mapping[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and those inside it."""
+    """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and those inside it.
+
+    `problem`: why an expression could not be evaluated; the clause is then false.
+    """
 
     path: str
     operator: str
@@ -24,16 +28,17 @@ class Verdict:
     found: JSON
     verdict: bool
     inner: tuple[Verdict, ...] = ()
+    problem: str | None = None
 
 
 class Clause(Protocol):
-    """Something that an event matches or not."""
+    """A condition that an event fulfills or not."""
 
     def __call__(self, context: Context) -> bool:
         """Return whether the event matches; ExpressionError where a `when` cannot be evaluated."""
 
     def explain(self, context: Context) -> Verdict:
-        """Return how it came out, clause by clause."""
+        """Return how it came out, clause by clause; an expression that fails is a problem of its verdict, never an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,10 @@ class When:
         return is_true(self.expression(context))
 
     def explain(self, context: Context) -> Verdict:
-        found = self.expression(context)
+        try:
+            found = self.expression(context)
+        except ExpressionError as error:
+            return Verdict("when", "when", self.expression.text, None, verdict=False, problem=str(error))
         return Verdict("when", "when", self.expression.text, found, is_true(found))
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from bridge.model import Call, Delivery
+from bridge.model import Answer, Call, Delivery
 from bridge.platforms import gumloop
 from bridge.platforms.answers import idempotency_key
+from bridge.platforms.records import InputNode, Listing
 from bridge.routes import Platform
 
 BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
 
 read_start = gumloop.read_start
 read_run = gumloop.read_run
-read_list, read_inputs, read_runs, read_kill = gumloop.read_list, gumloop.read_inputs, gumloop.read_runs, gumloop.read_kill
+read_list, read_runs, read_kill = gumloop.read_list, gumloop.read_runs, gumloop.read_kill
 read_upload = gumloop.read_upload
 
 
@@ -37,6 +38,14 @@ def build_list(platform: Platform) -> Call:
 def build_inputs(platform: Platform, saved_item_id: str) -> Call:
     """Return the call that lists a flow's inputs."""
     return gumloop.build_inputs(_here(platform), saved_item_id)
+
+
+def read_inputs(answer: Answer) -> Listing[InputNode]:
+    """Return a flow's inputs; the description of a required one says so."""
+    listing = gumloop.read_inputs(answer)
+    if listing.items is None:
+        return listing
+    return replace(listing, items=tuple(replace(node, required="required" in node.description.split(", ")) for node in listing.items))
 
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:

@@ -25,11 +25,12 @@ class SavedFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputNode:
-    """One Input node of a flow. `type` is the platform's word for it: `string` or `file`."""
+    """One Input node of a flow. `type` is the platform's word for it: `string` or `file`. `required`: known of the local platform only."""
 
     name: str
     type: str = ""
     description: str = ""
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

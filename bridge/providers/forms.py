@@ -104,9 +104,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, it goes into the script",
         generates_secret=True,
         setup=(
-            "In the form open ⋮ → Apps Script, paste the script from docs/connect.md, put the secret into its script properties, and add a "
-            "trigger “on form submit” for its function. It posts JSON with event, responseId and answers, and signs it in X-Signature: "
-            "sha256= and the hexadecimal digits of the HMAC."
+            "In the form open ⋮ → Apps Script, paste the script of our guide to Google Forms, put the secret into its script properties, "
+            "and add a trigger “on form submit” for its function. It posts JSON with event, responseId and answers, and signs it in "
+            "X-Signature: sha256= and the hexadecimal digits of the HMAC."
         ),
         docs="https://developers.google.com/apps-script/reference/utilities/utilities",
         evidence="docs",

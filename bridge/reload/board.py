@@ -21,6 +21,7 @@ from bridge.wake import Wake
 
 PLACES: Final = 64
 ROLE, HASH = 8, 64  # bytes
+LONGEST_PROBLEM: Final = 1000  # characters
 _NUMBER = struct.Struct("q")
 _PLACE = struct.Struct(f"id{ROLE}s{HASH}s")
 _SIZE = _NUMBER.size + PLACES * _PLACE.size
@@ -63,6 +64,7 @@ class Board:
         self._head = mmap.mmap(self._head_fd, _SIZE)
         # Not mapped: a process of flows shares mapped memory, and there are secrets on it.
         self._pages = [os.memfd_create(f"flowbridge-page-{number}", os.MFD_CLOEXEC) for number in range(2)]
+        self._flows = os.memfd_create("flowbridge-flows", os.MFD_CLOEXEC)
         self._place = -1
         self.write(known)
 
@@ -91,6 +93,23 @@ class Board:
             if self.number == number:  # else its page may be in use again
                 found = orjson.loads(raw)
                 return Known(**found | {"error": tuple(found["error"]), "restart": tuple(found["restart"])})
+
+    # -- the flows of this machine
+
+    def report_flows(self, problem: str | None) -> None:
+        """Say that flows.py cannot be loaded, and why; None: it is loaded. For the worker alone."""
+        raw = b"" if problem is None else orjson.dumps({"error": problem[:LONGEST_PROBLEM], "since": time.time()})
+        os.ftruncate(self._flows, 0)
+        os.pwrite(self._flows, raw, 0)
+
+    def flows_problem(self) -> tuple[str, float] | None:
+        """Return why flows.py cannot be loaded, and since when; None where it is loaded, or no worker has said."""
+        raw = os.pread(self._flows, os.fstat(self._flows).st_size, 0)
+        try:
+            found = orjson.loads(raw)
+        except orjson.JSONDecodeError:  # empty, or written at this moment
+            return None
+        return found["error"], found["since"]
 
     # -- who is there
 
@@ -138,7 +157,9 @@ class Board:
 def told(board: Board) -> dict[str, Any]:
     """Return what is known, and the processes, as JSON; nothing of what is secret."""
     known = board.read()
+    problem, since = board.flows_problem() or (None, None)
     return {
+        "flows": {"error": problem, "error_since": iso(since)},
         "config": {
             "hash": known.hash,
             "since": iso(known.since),

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.settings import Address
+
 FOLDER: Final = "running"
 TRIES: Final = 20
 
@@ -50,6 +52,19 @@ def present(data: Path) -> list[dict[str, Any]]:
             if (said := _read(path)) is not None:
                 found.append(said)
     return found
+
+
+def addresses(data: Path) -> tuple[Address, Address | None] | None:
+    """Return where the receivers that run on this data folder listen: the public and the private address; None where none runs."""
+    for bridge in reversed(present(data)):
+        if bridge.get("bind"):
+            bind, private = bridge["bind"], bridge.get("private_bind")
+            return _address(bind), None if private is None else _address(private)
+    return None
+
+
+def _address(written: list[Any]) -> Address:
+    return str(written[0]), int(written[1])
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from bridge import __version__
 from bridge.apart import apart
-from bridge.config import Disk
 from bridge.logs import get_logger
 from bridge.parent import die_with_parent
 from bridge.reload.board import Board, told
 from bridge.reload.presence import Presence
 from bridge.reload.reader import Good, Reader
 from bridge.settings import Settings
+from bridge.start import Loaded
 from bridge.store import events
 from bridge.store.database import Database
 
@@ -29,7 +29,7 @@ NICE: Final = 10  # to read a file matters less than to answer
 PATIENCE: Final = 60.0  # seconds for the store
 
 
-def start(settings: Settings, board: Board, disk: Disk | None) -> None:
+def start(settings: Settings, board: Board, loaded: Loaded) -> None:
     """Fork the process beside this one, with which it ends; what is forked later sees it as no child of its own."""
     parent = os.getpid()
     sys.stderr.flush()
@@ -38,7 +38,7 @@ def start(settings: Settings, board: Board, disk: Disk | None) -> None:
         try:
             die_with_parent()
             if os.getppid() == parent:
-                read_forever(settings, board, disk, parent)
+                read_forever(settings, board, loaded, parent)
             code = 0
         except BaseException as error:
             log.error("process_failed", exc_info=error)
@@ -46,8 +46,8 @@ def start(settings: Settings, board: Board, disk: Disk | None) -> None:
             os._exit(code)
 
 
-def read_forever(settings: Settings, board: Board, disk: Disk | None, top: int) -> None:
-    """Be that process until SIGTERM. `top` is the first process of the bridge; `disk`: see `Reader`."""
+def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> None:
+    """Be that process until SIGTERM. `top` is the first process of the bridge, `loaded` what it was started with."""
     presence = _presence(settings)
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -60,13 +60,14 @@ def read_forever(settings: Settings, board: Board, disk: Disk | None, top: int) 
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     board.take_place(ROLE, board.read().hash)
-    reader = Reader(settings, board, disk, lambda good: apart(lambda: _remember(settings.database_url, good), PATIENCE))
+    remember = lambda good: apart(lambda: _remember(settings.database_url, good), PATIENCE)  # noqa: E731
+    reader = Reader(settings, board, loaded.disk, remember, loaded.config.complete)
     asked = False
     while True:
         wait = reader.look(asked=asked)
         board.tell(board.read().hash)
         if presence is not None:
-            presence.say(_said(board, top))
+            presence.say(_said(settings, board, top))
         asked = board.wake.wait(wait)
 
 
@@ -86,10 +87,13 @@ def _presence(settings: Settings) -> Presence | None:
         return None
 
 
-def _said(board: Board, top: int) -> dict[str, Any]:
+def _said(settings: Settings, board: Board, top: int) -> dict[str, Any]:
+    receives = board.has("web")
     return {
         "pid": top,
         "host": socket.gethostname(),
+        "bind": settings.bind if receives else None,
+        "private_bind": settings.private_bind if receives else None,
         "version": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
         **told(board),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge.apart import apart
@@ -26,7 +26,10 @@ SHOWN: Final = 20  # problems that are told
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A configuration that can be used. `canonical` is what is kept of it; for the others see `Known`."""
+    """A configuration that can be used. `canonical` is what is kept of it; for the others see `Known`.
+
+    `missing`: by source and platform, which of its values is not set. `complete`: those that have all of theirs.
+    """
 
     hash: str
     key: str
@@ -34,6 +37,8 @@ class Good:
     parts: str
     sources: int
     routes: int
+    missing: Mapping[str, str] = field(default_factory=dict)
+    complete: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,14 @@ class Found:
 class Reader:
     """Looks at every file that the configuration is made of, or would be if it were there, by its content: that works on every mount.
 
-    `disk` is how they were when the configuration on the board was read, null where that is not known. `remember` keeps one in the store
-    before anybody has it; BridgeError where it could not.
+    `complete`: the sources and platforms that have all their values now. A configuration in which one of them lacks a value is refused,
+    since what runs still has it. `disk` is how the files were when the configuration on the board was read, null where that is not known.
+    `remember` keeps a configuration in the store before any process has it; BridgeError where it could not.
     """
 
-    def __init__(self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]) -> None:
+    def __init__(self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None],
+                 complete: frozenset[str] = frozenset()) -> None:  # fmt: skip
+        self._complete = complete
         self._settings, self._board, self._remember = settings, board, remember
         self._known = board.read()
         self._judged = disk  # as the files were when they were judged last
@@ -86,10 +94,14 @@ class Reader:
         """Take what was found, or say what is wrong with it."""
         before, asked, self._asked = self._known, self._asked, False
         known, problems, good = replace(before, restart=found.restart), found.problems, found.good
+        lost = [f"{name}: {why}" for name, why in good.missing.items() if name in self._complete] if good is not None else []
+        if lost:
+            good, problems = None, tuple(lost)
         if good is not None and good.key != before.key:
             try:
                 self._remember(good)
                 known = replace(known, hash=good.hash, key=good.key, parts=good.parts, since=time.time())
+                self._complete = good.complete
             except BridgeError as error:
                 problems = (f"the configuration could not be kept in the database: {error}",)
         since = (before.error_since if before.error == problems else time.time()) if problems else None
@@ -122,14 +134,15 @@ def find(settings: Settings) -> Found:
     try:
         environ = with_dotenv(settings.own, read_dotenv(settings, disk))
         restart = _to_restart(settings.environ, environ)
-        reading = read(settings.config, environ, disk)
+        reading = read(settings.config, environ, disk, strict_secrets=False)
         if reading.config is None:
             wrong = [str(one) for one in reading.problems if one.level == "error"]
             return Found(disk, problems=tuple(wrong[:SHOWN]), restart=restart)
         config = ready(reading.config, settings)
     except BridgeError as error:
         return Found(disk, problems=(str(error),), restart=restart)
-    good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.routes))
+    good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.route_names),
+                config.missing, config.complete)  # fmt: skip
     return Found(disk, good, restart=restart)
 
 

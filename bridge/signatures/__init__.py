@@ -14,6 +14,7 @@ from bridge.signatures.keyed import Hmac
 from bridge.signatures.keys import NO_KEYS, Ask, Keys
 from bridge.signatures.keysets import KeyService, KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional, Wrapped
+from bridge.signatures.pairs import chosen, is_pair, pair_kind
 from bridge.signatures.pins import Pin, pinned, pins_of
 from bridge.signatures.proofs import leaves, proofs, signs_url
 from bridge.signatures.rsa import Rsa
@@ -48,7 +49,10 @@ __all__ = [
     "Token",
     "Unsigned",
     "Wrapped",
+    "chosen",
+    "is_pair",
     "leaves",
+    "pair_kind",
     "pinned",
     "pins_of",
     "proofs",

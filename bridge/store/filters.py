@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, literal
 
-from bridge.model import DeadKind, Delivery
+from bridge.model import DeadKind, Delivery, RunState
 from bridge.store.tables import delivery, event
 
 NONE = "none"  # asked for as a status: events that no route has made a delivery of
@@ -19,15 +19,17 @@ Conditions = list[ColumnElement[bool]]
 class Filters:
     """Which events or deliveries; all that is given must hold. `type` may have `*`; times are of receipt or of planning.
 
-    `reason` stands anywhere in a delivery's reason, in any case, or in an event's problem; `body` anywhere in the event's raw body. `spam`:
-    only events that are held to be spam (`reason` is then why), or only others.
-    Of events, `route`, `status`, `dead_kind` and `reason` ask for one delivery that has all of them.
+    `run` is the state of a delivery's run: running, done, failed… `reason` occurs anywhere in a delivery's reason, in any case, or in
+    an event's problem; `body` anywhere in the event's raw body. `spam`: only events that are marked as spam (`reason` is then why), or only
+    others.
+    Of events, `route`, `status`, `run`, `dead_kind` and `reason` ask for one delivery that has all of them.
     """
 
     source: str | None = None
     route: str | None = None
     status: str | None = None
     type: str | None = None
+    run: str | None = None
     since: float | None = None
     until: float | None = None
     reason: str | None = None
@@ -38,13 +40,14 @@ class Filters:
     @property
     def lasting(self) -> Filters:
         """What of this an event or a delivery keeps for ever."""
-        return replace(self, status=None, reason=None, dead_kind=None)
+        return replace(self, status=None, run=None, reason=None, dead_kind=None)
 
     def fits(self, one: Delivery) -> bool:
         """Tell whether what may change of a delivery is as it is asked for now."""
         return (
             self.status in (None, one.status)
-            and self.dead_kind in (None, one.dead_kind)
+            and self.run in (None, one.run_state)
+            and (self.dead_kind is None or DeadKind.of_word(self.dead_kind) is one.dead_kind)
             and (self.reason is None or _folded(self.reason) in _folded(one.reason or ""))
         )
 
@@ -95,8 +98,10 @@ def _standing(filters: Filters) -> Conditions:
     conditions: Conditions = []
     if filters.status is not None:
         conditions.append(delivery.c.status == filters.status)
+    if filters.run is not None:
+        conditions.append(delivery.c.run_state == RunState(filters.run).value)
     if filters.dead_kind is not None:
-        conditions.append(delivery.c.dead_kind == DeadKind(filters.dead_kind).value)
+        conditions.append(delivery.c.dead_kind == DeadKind.of_word(filters.dead_kind).value)
     if filters.reason is not None:
         conditions.append(_says(delivery.c.reason, filters.reason))
     return conditions

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Row, Select, Table, func, literal, null, select, text
@@ -16,6 +15,7 @@ from bridge.errors import NotFound, SettingsError
 from bridge.model import Attempt, Delivery, Event, Status
 from bridge.sealing import SETTING
 from bridge.store import events as kept
+from bridge.store import naming
 from bridge.store.database import Database
 from bridge.store.filters import Filters, body_conditions, delivery_conditions, event_conditions
 from bridge.store.rows import to_attempt, to_delivery, to_event
@@ -114,7 +114,7 @@ def going(database: Database, event_ids: Sequence[str], route: str | None = None
 
 
 def show(database: Database, text: str) -> Found:
-    """Return the event that an event's, a delivery's or a run's id names; the beginning of an id will do where no other has it.
+    """Return the event that an event's, a delivery's or a run's id names: whole, or by a beginning or ending that no other id shares.
 
     `NotFound` where there is none, or where there are several.
     """
@@ -128,17 +128,27 @@ def show(database: Database, text: str) -> Found:
     return Found(kept.get(database, event_id), deliveries, attempts, delivery_id)
 
 
+def newest_event(database: Database) -> str | None:
+    """Return the id of the event that was received last, null where none is stored."""
+    with database.read() as connection:
+        return connection.execute(select(event.c.id).order_by(event.c.seq.desc()).limit(1)).scalar()
+
+
 def find(database: Database, text: str) -> tuple[str, str | None]:
     """Return (event id, delivery id or None) of what `text` names; `NotFound` as in `show`."""
     likely = _SEARCHES.get(text[:4])
-    for exact in (True, False):
-        searches = [likely] if likely else list(_SEARCHES.values())
-        found = list(chain.from_iterable(_named(database, search, text, exact) for search in searches))
-        if len(found) == 1:
-            return found[0].event_id, found[0].delivery_id
+    searches = [likely] if likely else list(_SEARCHES.values())
+    for ways in zip(*(naming.conditions(column, text) for column, _ in searches), strict=True):
+        with database.read() as connection:
+            found = [
+                row
+                for (_, query), named in zip(searches, ways, strict=True)
+                for row in connection.execute(query.where(named).limit(naming.CANDIDATE_LIMIT))
+            ]
+        if len(found) > 1:
+            raise naming.ambiguous(text, [row.named for row in found])
         if found:
-            some = ", ".join(row.named for row in found[:4]) + (", …" if len(found) > 4 else "")
-            raise NotFound(f"several ids begin with {text!r}: {some}")
+            return found[0].event_id, found[0].delivery_id
     raise NotFound(f"no event, delivery or run has the id {text!r}")
 
 
@@ -160,15 +170,6 @@ _SEARCHES = {
     "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, delivery.c.id)),
     "": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
 }
-
-
-def _named(database: Database, search: tuple[Column[Any], Select[Any]], text: str, exact: bool) -> Sequence[Row[Any]]:
-    column, query = search
-    if not text:
-        return []
-    named = column == text if exact else func.substr(column, 1, len(text)) == text
-    with database.read() as connection:
-        return connection.execute(query.where(named).limit(5)).all()
 
 
 # -- following

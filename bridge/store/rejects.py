@@ -62,7 +62,7 @@ def listed(database: Database, *, source: str | None = None, since: float | None
 
 
 def get(database: Database, text: str) -> Reject:
-    """Return the reject with this id, or the one whose id begins so; `NotFound` where there is none, or several."""
+    """Return the reject with this id, or the only one whose id begins or ends so; `NotFound` where there is none, or several."""
     row = row_named(database, reject, text, f"no reject has the id {text!r}; each source keeps its newest {KEPT}")
     return to_reject(row, database.sealer)
 

@@ -71,6 +71,7 @@ def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:
     route = next((route for route in config.routes if route.name == one.route), None)
     return {
         "cap": None if platform is None else platform.max_concurrent_runs,
+        "missing": None if platform is None else platform.missing,
         "is_paused": route is not None and route.mode is Mode.PAUSED,
         "limits": NO_LIMITS if route is None else route.limits,
     }

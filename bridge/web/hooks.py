@@ -132,6 +132,8 @@ class Hooks:
 
     def _receive(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
         now = time.time()
+        if source.missing is not None and not source.secrets:
+            raise self._without_secret(source)
         source = keyed(source, self.settings.secret_key, seals=bool(self.settings.encryption_keys))
         client = client_address(environ, self.settings)
         if wait := wait_of(self.limiter, source, client, now):
@@ -149,6 +151,8 @@ class Hooks:
                                    note_sent=partial(environ.__setitem__, answering.SENT),
                                    gate=self.gate() if self.gate is not None and source.form is not None else None)  # fmt: skip
         except BadSignature as bad:
+            if source.missing is not None:  # it may be signed with the secret that is not set
+                raise self._without_secret(source) from None
             self.counts.add(UNVERIFIED, source.name, bad.reason)
             kept = None
             if self.turned_away is not None and lesson_of(inbound, source) is None:  # a lesson holds a secret
@@ -170,6 +174,10 @@ class Hooks:
         if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
             self.ring()
         return received
+
+    def _without_secret(self, source: Source) -> Refused:
+        self.log.error("no_secret", source=source.name, missing=source.missing)
+        return Refused(503, "no_secret", "this source is not set up completely; send it again later", headers={"Retry-After": "60"})
 
     def _note(self, received: Received, source: Source, seconds: float) -> None:
         """One line per event: ids and counts, never a body or a header's value."""

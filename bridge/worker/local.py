@@ -73,6 +73,7 @@ class LocalRuns:
                  environ: Callable[[str | None], dict[str, str]] = lambda _: {}) -> None:  # fmt: skip
         self._settings, self._config, self._lease, self._environ = settings, config, lease, environ
         self._executor = Executor(host, _Telling(self, report))
+        self._report_flows = host.report
         self._running: dict[str, LocalRun] = {}
         self._lent = Lent(Blobs.of(settings))
         self._killed: set[str] = set()
@@ -111,12 +112,14 @@ class LocalRuns:
     def loaded(self, flows: list[LocalFlow]) -> None:
         """The flows are these from now on."""
         log.info("flows_loaded", flows=len(flows))
+        self._report_flows(None)
         self._flows = {one.id: one for one in flows}
         self._unwritten, self._loading = flows, False
 
     def broken(self, why: str, *, for_good: bool) -> None:
         """The flows could not be loaded."""
         log.error("flows_not_loaded", error=why, kept=self._executor.ready)
+        self._report_flows(why)
         self._load_again, self._loading = not for_good, False
 
     def host_died(self) -> None:

@@ -1,8 +1,8 @@
 """Flows of the local platform. The parameters are a flow's inputs, the mapping it returns are its outputs.
 
 A change is picked up within seconds. Beside these there are ready-made ones: echo, append_csv, append_jsonl, send_email,
-slack_message and http_request (docs/ready-made-flows.md); send_email is set up in .env by FLOWBRIDGE_SMTP_URL,
-FLOWBRIDGE_SMTP_FROM and FLOWBRIDGE_SMTP_ALLOWED_TO.
+slack_message and http_request (`flowbridge flows list` lists them, `flowbridge flows inputs local/send_email` their inputs);
+send_email is set up in .env by FLOWBRIDGE_SMTP_URL, FLOWBRIDGE_SMTP_FROM and FLOWBRIDGE_SMTP_ALLOWED_TO.
 """
 
 from __future__ import annotations

@@ -1,0 +1,28 @@
+"""help and version, for those who type them as commands."""
+
+from __future__ import annotations
+
+import click
+
+from bridge import __version__
+
+
+@click.command(hidden=True)
+@click.argument("command", metavar="[COMMAND]...", nargs=-1)
+@click.pass_context
+def help(ctx: click.Context, command: tuple[str, ...]) -> None:
+    """Print the help of flowbridge, or of one of its commands: flowbridge help events."""
+    found = ctx.parent or ctx
+    for name in command:
+        group = found.command
+        inner = group.get_command(found, name) if isinstance(group, click.Group) else None
+        if inner is None:
+            raise click.UsageError(f"no such command {' '.join(command)!r}")
+        found = click.Context(inner, info_name=name, parent=found)
+    click.echo(found.get_help())
+
+
+@click.command(hidden=True)
+def version() -> None:
+    """Print the version: flowbridge version."""
+    click.echo(f"flowbridge, version {__version__}")
