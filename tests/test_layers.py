@@ -43,6 +43,7 @@ ORDER = [
     "planning",
     "retry",
     "circuit",
+    "clock_reading",
     "reconcile",
     "shares",
     "waits",
