@@ -17,6 +17,7 @@ FULL: Final = 300.0  # seconds that a delivery waits for a platform that is full
 LATE: Final = 3600.0  # seconds that a delivery which may go waits for its turn until that is a problem
 SETTLING: Final = 15.0  # seconds in which a process takes on another configuration, or is started again
 STARTING: Final = 5.0  # seconds in which the processes of a command come up
+STEPPED: Final = 3600.0  # seconds for which a step of the clock is told
 FUTURE: Final = 60.0  # seconds that an event may lie ahead of now
 CLOCK: Final = 2.0  # seconds that two clocks may differ
 CLOCK_OF_OTHERS: Final = 30.0  # seconds that the clock of a platform may differ
@@ -141,6 +142,14 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
         if abs(ahead) > CLOCK_OF_OTHERS:
             what = f"the clock of {host} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
             yield Trouble(f"clock_skew:{host}", what, "set the clocks: timedatectl")
+    step = now.clock_step
+    if step is not None and abs(now.at - step.at) < STEPPED:
+        way = "forward" if step.seconds > 0 else "back"
+        yield Trouble(
+            "clock_skew:step",
+            f"the clock was set {way} by {abs(step.seconds):.0f} s at {_clock(step.at)}",
+            "keep NTP running; flowbridge deliveries --status unknown has what was held for it",
+        )
     last = max((one.last_at for one in now.sources if one.last_at is not None), default=0.0)
     if last > now.at + FUTURE:
         yield Trouble(
