@@ -105,6 +105,26 @@ class LateStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """What is overdue. `leases`: calls that no worker holds or took over; `looks`: runs that were to be looked at.
+
+    `ahead`: times that lie further in the future than they ever may; the next heartbeat of a worker pulls them back.
+    """
+
+    leases: int = 0
+    looks: int = 0
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStep:
+    """The last step of the clock that the store goes by: when, by the clock after it, and by how many seconds forward."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigNow:
     """The configuration that is used, and what is wrong with the files. `since` null: nothing runs that would say so."""
 
@@ -187,6 +207,8 @@ class Overview:
     database_ahead: float | None
     runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by route, within a day: all, and those that failed
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)  # seconds, by the host of a platform, where that was seen
+    clock_step: ClockStep | None = None
+    overdue: Overdue = Overdue()
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
     certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet
     backups: Backups | None = None  # null: the store has its own

@@ -5,15 +5,19 @@ no delivery is a candidate. The list covers the window where it holds fewer runs
 
 A run is adopted where its outputs echo the id of the delivery or of its event, or where it is the sole candidate of a flow that nobody else
 starts. The delivery is queued again only where two looks agree that there is no candidate. Everything else is for a person.
+
+The window is in wall-clock time, so it means something only where the clock was not set in between. A step of the clock between the intent
+and the look widens the window, up to `SKEW`. Beyond that, or where no clock tells the step, the delivery is held.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from bridge.clock_reading import ClockReading, passed
 from bridge.model import JSON, RUN_ENDED, Delivery, RunState
 
 SKEW: Final = 60.0  # seconds by which the platform's clock may differ from ours, beyond what its answers tell
@@ -21,6 +25,10 @@ FULL: Final = 10  # runs that a list holds at most: one with fewer is whole
 AGREE: Final = 30.0  # seconds until the second look, where the first found no candidate
 FIRST, GROWTH, MOST = 5.0, 1.5, 600.0  # seconds until a look is made again, and how that grows
 NAMED: Final = 3  # runs that a reason names
+STEPPED: Final = "clock_stepped"
+NOT_COMPARABLE: Final = "clock_not_comparable"
+NO_PLATFORM_CLOCK: Final = "the call was made before a reboot or on another host, and the platform did not tell its time before and after"
+EARLIER_VERSION: Final = "an earlier version of flowbridge made the call, and did not store the clocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,19 @@ def window(began_at: float, timeout: float, off: float = 0.0) -> Window:
     """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much the platform's clock differs."""
     skew = SKEW + abs(off)
     return Window(began_at - skew, began_at + timeout + skew)
+
+
+def window_by_clocks(intent: ClockReading, look: ClockReading, timeout: float) -> Window:
+    """Return the window of an attempt by the clocks at its intent and at the look, in the time of the platform.
+
+    What the platform's clock showed may have been known at the intent, and is at the look, from where a step of our clock leads back to the
+    intent. Where it was not known at the intent it may have agreed with ours then.
+    """
+    between = passed(intent, look)
+    step = 0.0 if between is None else between.step
+    ahead = [0.0, step] if intent.platform_at is None else [intent.platform_at - intent.at]
+    ahead += [] if look.platform_at is None else [look.platform_at - look.at + step]
+    return Window(intent.at + min(ahead) - SKEW, intent.at + timeout + max(ahead) + SKEW)
 
 
 class Echo(StrEnum):
@@ -90,7 +111,8 @@ class Look:
     """What a look at the platform's list of runs has found, at the time `at`.
 
     `listed`: runs that the list holds, of which `unread` could not be read; `oldest`: when the oldest was created. `problem`: why the look
-    has learned nothing.
+    has learned nothing. `step`: seconds by which the wall clock was stepped forward since the intent; null where no clock tells.
+    `read_clocks`: the intent stored the clocks, which an earlier version did not.
     """
 
     at: float
@@ -101,6 +123,8 @@ class Look:
     candidates: tuple[Candidate, ...] = ()
     rivals: tuple[Rival, ...] = ()
     problem: str | None = None
+    step: float | None = 0.0
+    read_clocks: bool = True
 
     @property
     def covers(self) -> bool:
@@ -154,6 +178,7 @@ class Evidence:
             "covers": look.covers,
             "covered": self.covered,
             "empty_at": self.empty_at,
+            "clock_step": None if look.step is None else round(look.step, 3),
             "candidates": [_candidate_json(one) for one in look.candidates],
             "others": [one.delivery_id for one in look.rivals],
             "decided": self.decision.verdict.value,
@@ -164,12 +189,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What later looks need to know of the earlier ones for the same attempt."""
+    """What later looks need to know of the earlier ones for the same attempt. `step`: that of the clock since the intent, at the last."""
 
     looks: int = 0
     covered: bool = False
     empty_at: float | None = None
     run_ids: tuple[str, ...] = ()
+    step: float = 0.0
+
+    def by_clock_of(self, look: Look) -> Earlier:
+        """Return it with its times as the clock has them now, which was stepped since by as much more as `look` says."""
+        return self if self.empty_at is None else replace(self, empty_at=self.empty_at + (look.step or 0.0) - self.step)
 
 
 def earlier(kept: JSON, attempt: int) -> Earlier:
@@ -177,7 +207,7 @@ def earlier(kept: JSON, attempt: int) -> Earlier:
     if not isinstance(kept, dict) or kept.get("attempt") != attempt:
         return Earlier()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])
-    return Earlier(kept["looks"], kept["covered"], kept["empty_at"], run_ids)
+    return Earlier(kept["looks"], kept["covered"], kept["empty_at"], run_ids, kept.get("clock_step") or 0.0)
 
 
 def candidates(found: Iterable[Candidate], linked: Collection[str], within: Window) -> tuple[Candidate, ...]:
@@ -188,6 +218,7 @@ def candidates(found: Iterable[Candidate], linked: Collection[str], within: Wind
 
 def judge(delivery: Delivery, attempt: int, began_at: float, look: Look, before: Earlier, *, exclusive: bool) -> Evidence:
     """Decide what a look means for a delivery whose attempt began at `began_at`. `exclusive`: nobody else starts its flow."""
+    before = before.by_clock_of(look)
     covered = before.covered or look.covers
     empty = look.problem is None and not look.candidates
     empty_at = before.empty_at if look.problem else (before.empty_at or look.at) if empty and look.covers else None
@@ -204,8 +235,8 @@ def wait(looks: int) -> float:
 def _decide(delivery: Delivery, began_at: float, look: Look, before: Earlier, *, sole: bool) -> Decision:
     """`sole`: a candidate that is the only one is the run, whether it echoes or not."""
     again = wait(before.looks)
-    if look.problem is not None:
-        return Decision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
+    if (undecided := _unusable(delivery, look, again)) is not None:
+        return undecided
     if not look.candidates:
         return _without(delivery, look, before)
     if echoing := sorted((one for one in look.candidates if one.echo), key=_clearest):
@@ -218,6 +249,21 @@ def _decide(delivery: Delivery, began_at: float, look: Look, before: Earlier, *,
             says = "the platform does not say how it stands" if untold else "it has not ended yet"
             return Decision(verdict=Verdict.AGAIN, why=f"{_named(open_ones)} may be its run, and {says}", wait=again)
     return _ambiguous(delivery, look)
+
+
+def _unusable(delivery: Delivery, look: Look, again: float) -> Decision | None:
+    """Return what follows from a look that failed, or that cannot be held against the time of the intent; null where neither is so."""
+    if look.problem is not None:
+        return Decision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
+    if look.step is None:
+        by = NO_PLATFORM_CLOCK if look.read_clocks else EARLIER_VERSION
+        why = f"{NOT_COMPARABLE}: {by}"
+    elif abs(look.step) > SKEW:
+        way = "forward" if look.step > 0 else "back"
+        why = f"{STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call and this look"
+    else:
+        return None
+    return Decision(verdict=Verdict.HOLD, why=f"{why}, so no run can be ruled out: {_advice(delivery, look.candidates)}")
 
 
 def _clearest(one: Candidate) -> tuple[bool, float]:

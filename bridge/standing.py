@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bridge import __version__, backup_age, tls
 from bridge.alerting import is_told
 from bridge.errors import BridgeError
-from bridge.overview import DAY, LATELY, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.overview import DAY, LATELY, ConfigNow, Lane, Overdue, Overview, PlatformNow, Process, SourceNow
 from bridge.routes import OWN
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         database_size=0 if database is None else store.size(database),
         database_ahead=ahead,
         runs_ended={} if days is None else _runs(days, at - DAY),
+        clock_step=standing.clock_step if standing else None,
+        overdue=standing.overdue if standing else Overdue(),
         late_starts=standing.late_starts if standing else (),
         certificate=tls.kept(settings.data, settings.public_url),
         backups=backup_age.look(settings),

@@ -18,6 +18,7 @@ FULL: Final = 300.0  # seconds that a delivery waits for a platform that is full
 LATE: Final = 3600.0  # seconds that a delivery which may go waits for its turn until that is a problem
 SETTLING: Final = 15.0  # seconds in which a process takes on another configuration, or is started again
 STARTING: Final = 5.0  # seconds in which the processes of a command come up
+STEPPED: Final = 3600.0  # seconds for which a step of the clock is told
 FUTURE: Final = 60.0  # seconds that an event may lie ahead of now
 CLOCK: Final = 2.0  # seconds that two clocks may differ
 CLOCK_OF_OTHERS: Final = 30.0  # seconds that the clock of a platform may differ
@@ -152,6 +153,14 @@ def _of_machine(now: Overview) -> Iterator[Trouble]:
         if abs(ahead) > CLOCK_OF_OTHERS:
             what = f"the clock of {host} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
             yield Trouble(f"clock_skew:{host}", what, "set the clocks: timedatectl")
+    step = now.clock_step
+    if step is not None and abs(now.at - step.at) < STEPPED:
+        way = "forward" if step.seconds > 0 else "back"
+        yield Trouble(
+            "clock_skew:step",
+            f"the clock was set {way} by {abs(step.seconds):.0f} s at {_clock(step.at)}",
+            "keep NTP running; flowbridge deliveries --status unknown has what was held for it",
+        )
     last = max((one.last_at for one in now.sources if one.last_at is not None), default=0.0)
     if last > now.at + FUTURE:
         yield Trouble(
@@ -175,11 +184,11 @@ def _of_values(now: Overview) -> Iterator[Trouble]:
     for source in now.sources:
         if source.missing is not None:
             what = f"source {source.name} answers 503, since its secret cannot be read: {source.missing}"
-            yield Trouble(f"no_secret:{source.name}", what, "set it in .env: flowbridge reads it by itself")
+            yield Trouble(f"no_secret:{source.name}", what, "set it in .env, which is read again by itself")
     for platform in now.platforms:
         if platform.missing is not None:
             what = f"deliveries wait for platform {platform.name}, which cannot be called: {platform.missing}"
-            yield Trouble(f"no_credentials:{platform.name}", what, "set it in .env: flowbridge reads it by itself")
+            yield Trouble(f"no_credentials:{platform.name}", what, "set it in .env, which is read again by itself")
 
 
 def _of_backups(now: Overview) -> Iterator[Trouble]:

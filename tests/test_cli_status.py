@@ -22,7 +22,7 @@ from bridge.store import circuits, claims, events, health
 from bridge.store.database import Database
 
 KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
-        "platforms", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate"}  # fmt: skip
+        "platforms", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate", "overdue", "clock_step"}  # fmt: skip
 
 
 DAY = 86400.0

@@ -44,6 +44,7 @@ ORDER = [
     "planning",
     "retry",
     "circuit",
+    "clock_reading",
     "reconcile",
     "shares",
     "waits",

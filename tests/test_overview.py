@@ -13,7 +13,7 @@ from sqlalchemy import event as hooks
 
 from bridge.circuit import Circuit
 from bridge.model import Status
-from bridge.overview import Backups, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
+from bridge.overview import Backups, ClockStep, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
 from bridge.sealing import OFF
 from bridge.settings import load_settings
 from bridge.standing import overview
@@ -114,6 +114,8 @@ def test_what_comes_up_is_given_a_moment() -> None:
         ({"backups": replace(DAILY, newest_at=None, tried_since=NOW - 172801)}, "there is none yet", "flowbridge db backup"),
         ({"backups": replace(DAILY, tried_since=NOW - 60, error="no such folder")},
          "no backup can be made (the newest backup is 25 h old): no such folder", "flowbridge db backup"),
+        ({"clock_step": ClockStep(at=NOW - 600, seconds=-86400.0)}, "the clock was set back by 86400 s at", "keep NTP running"),
+        ({"clock_step": ClockStep(at=NOW - 600, seconds=200.0)}, "the clock was set forward by 200 s at", "--status unknown"),
         ({"dead_today": 100}, "100+ deliveries died within a day", "flowbridge deliveries --status dead --since 1d"),
     ],
 )  # fmt: skip
@@ -134,6 +136,7 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"sources": [SourceNow(name="jobs", files=90, files_keep=100), SourceNow(name="closed", files=95)]},
         {"disk_free": 2 * 10**9},  # less than a twentieth, and yet enough
         {"disk_free": 300 * 10**6, "disk_total": 4 * 10**9},  # not much, but more than a twentieth
+        {"clock_step": ClockStep(at=NOW - 3601, seconds=-86400.0)},  # long enough ago
         {"backups": DAILY},
         {"backups": replace(DAILY, newest_at=None)},  # the first is still to be tried
         {"backups": replace(DAILY, every=None, newest_at=NOW - 10**8)},  # it is made by hand

@@ -126,7 +126,7 @@ def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
 def test_detail_is_for_who_has_the_token(bridge: Reloading) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"}):
         assert bridge.get("/readyz", headers).json == {"ready": True}
-    assert set(bridge.detail) == {"ready", "version", "store", "workers", "config", "flows", "processes"}
+    assert set(bridge.detail) == {"ready", "version", "store", "workers", "config", "flows", "processes", "overdue"}
 
 
 INCOMPLETE = """

@@ -23,12 +23,13 @@ from processes import PATIENCE, call, environment, eventually, running
 
 from bridge.cli import torture as command
 from bridge.errors import SettingsError
+from bridge.reconcile import SKEW
 from bridge.store import rented
 from bridge.store.database import Database
 from bridge.torture import clock, disk, machine
 from bridge.torture.acts import ACTS
 from bridge.torture.evidence import Folder
-from bridge.torture.plan import CLOSING, ENGINES, KINDS, TAKEN_OVER, Plan
+from bridge.torture.plan import CLOSING, DAY, ENGINES, KINDS, MINUTES, STEPS, TAKEN_OVER, Plan
 from bridge.torture.records import Sent
 
 MISLEADING = {
@@ -302,6 +303,14 @@ def test_the_time_of_a_plan_holds_all_its_parts(minutes: float) -> None:
     plan = Plan(minutes=minutes)
     assert plan.load + plan.drain + CLOSING == pytest.approx(60 * minutes) and plan.load > 5
     assert 0 < plan.step <= plan.drain - TAKEN_OVER  # what was planned under a wrong clock comes due within the drain
+
+
+def test_clocks_are_stepped_beyond_what_a_window_covers() -> None:
+    steps = {(sign * size): clock.step_size(sign * size) for sign in (-1, 1) for size in (STEPS[1], SKEW, *MINUTES, DAY, 2 * DAY)}
+    assert {size for step, size in steps.items() if abs(step) <= SKEW} == {None}
+    assert {size for step, size in steps.items() if SKEW < abs(step) <= MINUTES[1]} == {"clock_minutes"}
+    assert {size for step, size in steps.items() if abs(step) >= DAY} == {"clock_days"}
+    assert MINUTES[0] >= 2 * SKEW
 
 
 def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:

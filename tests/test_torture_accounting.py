@@ -292,6 +292,17 @@ def test_held_is_counted_and_whether_it_did_start(world: World) -> None:
     assert result.findings == [] and (result.counts["held"], result.counts["held_started"]) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("reason", "counted"),
+    [("clock_stepped: the clock was set back by 86400 s", 1), ("clock_not_comparable: an earlier version", 1), ("no answer", 0), (None, 0)],
+)
+def test_what_is_held_because_of_a_clock_is_held_and_not_lost(world: World, reason: str | None, counted: int) -> None:
+    world.delivery(HELD, status="unknown", run_id=None, run_state=None, reason=reason)
+    result = world.account()
+    assert result.findings == [] and (result.counts["held"], result.counts["held_clock"]) == (1, counted)
+    assert ("1 of them wait since a clock was stepped" in rows(certificate.make(FACTS, result, {}))) is bool(counted)
+
+
 def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world: World) -> None:
     found, nothing = f"connection reset; {FOUND}", f"connection reset; {NOT_FOUND}"
     world.attempts += [AttemptRow(f"dlv-{HELD}", 2, "refused", None, nothing), AttemptRow(f"dlv-{HELD}", 3, "started", "run-t-held", found)]
@@ -412,6 +423,11 @@ def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> N
     assert "unsettled" not in text and "reconciled" not in text
     assert "engine worker" in text and f"code: commit 0123abc, and changes, files {'9f' * 32}" in text
     assert "faults: 1 full disks, 1 met by senders\n" in text
+
+
+def test_a_certificate_counts_steps_of_a_clock_by_their_size(world: World) -> None:
+    facts = FACTS | {"faults": {"clock": 5, "clock_minutes": 2, "clock_days": 1}}
+    assert "faults: 5 clock steps, 2 of them by minutes, 1 by a day\n" in rows(certificate.make(facts, world.account(), {}))
 
 
 def test_what_could_have_been_done_and_was_not_is_incomplete_unless_something_is_worse(world: World) -> None:

@@ -25,7 +25,7 @@ NEVER = "not yet, in the platform's list of runs"
 NOT_ASKED = "no: its route says on_unknown: {}"
 #: What can be said of an unknown delivery, and when.
 SETTLING = (("delivered --run-id {run}", "if it ran"), ("queued", "if it did not"), ("dead", "to give up"))
-BESIDE = ("attempt", "covered", "empty_at", "run_id")  # of the evidence: what looks tell later looks
+BESIDE = ("attempt", "covered", "empty_at", "run_id", "clock_step")  # of the evidence: what looks tell later looks
 
 
 def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None:

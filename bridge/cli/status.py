@@ -12,7 +12,7 @@ import click
 from bridge.cli import output
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, opened, settings_of
-from bridge.overview import Backups, Certificate, Overview, PlatformNow
+from bridge.overview import Backups, Certificate, Overdue, Overview, PlatformNow
 from bridge.settings import BACKUPS
 from bridge.shapes import iso
 from bridge.standing import overview
@@ -109,6 +109,7 @@ def _kept(now: Overview) -> dict[str, Any]:
         ],
         "dead": {"total": now.dead, "within_a_day": now.dead_today},
         "unknown": {"total": now.unknown, "for_a_person": now.held},
+        "overdue": {"leases": now.overdue.leases, "looks": now.overdue.looks, "ahead": now.overdue.ahead},
         "hold": None if now.hold_since is None else {"since": iso(now.hold_since), "reason": now.hold_reason},
         "counted_to": now.counted_to,
     }  # fmt: skip
@@ -116,6 +117,7 @@ def _kept(now: Overview) -> dict[str, Any]:
 
 def _machine(now: Overview) -> dict[str, Any]:
     return {
+        "clock_step": None if now.clock_step is None else {"at": iso(now.clock_step.at), "seconds": round(now.clock_step.seconds, 3)},
         "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
         "backup": None if now.backups is None else {
             "folder": now.backups.folder, "every": now.backups.every, "newest_at": iso(now.backups.newest_at),
@@ -170,6 +172,9 @@ def _facts(now: Overview, file: str) -> None:
         output.line("wrong", f"since {output.utc(config.error_since)}", "red")
     output.line("dead", f"{_count(now.dead, now)}, {_count(now.dead_today, now)} within a day", "red" if now.dead_today else None)
     output.line("unknown", f"{_count(now.unknown, now)}, {_count(now.held, now)} for a person to resolve", "yellow" if now.held else None)
+    if now.overdue != Overdue():
+        late = now.overdue
+        output.line("overdue", f"{late.leases} calls, {late.looks} looks at runs, {late.ahead} times too far ahead", "yellow")
     free = "" if now.disk_free is None or now.disk_total is None else f", {_size(now.disk_free)} of {_size(now.disk_total)} free"
     output.line("data", now.data)
     output.line("disk", f"database {_size(now.database_size)}{free}")

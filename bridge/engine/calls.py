@@ -24,6 +24,7 @@ from bridge.store.clock import Clock
 from bridge.store.database import Database, Work
 from bridge.store.ledger import Settled
 from bridge.tracking import next_look
+from bridge.worker.clocks import Clocks, at_intent
 from bridge.worker.files import Files
 from bridge.worker.settling import allowed_by, look_at
 from bridge.worker.timely import attempt
@@ -46,8 +47,9 @@ class Calls:
                  files: Files | None = None, traced: Untraced | None = None) -> None:  # fmt: skip
         self._traced = traced or Untraced()
         self._deliver = self._traced.delivering(deliver if files is None else files.deliver)
-        self._config, self._database, self._send, self._reconcile_after = config, database, send, reconcile_after
-        self._now = Clock(database)
+        self._config, self._database, self._reconcile_after = config, database, reconcile_after
+        self._clocks, self._now = Clocks(send), Clock(database)
+        self._send = self._clocks.send
         self._id = f"{socket.gethostname()}:{os.getpid()}"
         self._held: set[str] = set()  # leases of calls under way
         self._over = threading.Event()
@@ -62,14 +64,19 @@ class Calls:
     def make(self, delivery_id: str, lease: str) -> bool:
         """Make the call of a delivery that was leased; False where it is not to be made (any more). `StoreError`: it did not begin."""
         own, platforms = f"{self._id}:{os.urandom(8).hex()}", self._config().platforms
-        claim = self._database.write(lambda connection: claims.begin(connection, delivery_id, lease, own, platforms, self._now()))
+
+        def begin(connection: Connection) -> Claim | None:
+            clocks = self._now.read()
+            return claims.begin(connection, delivery_id, lease, own, platforms, clocks.at, at_intent(clocks, self._clocks, platforms))
+
+        claim = self._database.write(begin)
         if claim is None:
             log.info("not_to_be_made", delivery_id=delivery_id)
             return False
         self._held.add(own)
         try:
             platform = platforms[claim.delivery.platform]
-            self._settle(claim, attempt(claim, platform, self._deliver, self._send, self._now, claim.began_at))
+            self._settle(claim, attempt(claim, platform, self._deliver, self._send, self._now))
         finally:
             self._held.discard(own)
         return True
@@ -80,7 +87,7 @@ class Calls:
         platform = config.platforms.get(claim.delivery.platform)
         polling = PLATFORMS[platform.type].polling if platform else None
         first = next_look(polling, 0.0, None, eager=True) if polling and outcome.run_id else None
-        settled = [Settled(claim, outcome, first, look_at(config, claim, self._reconcile_after))]
+        settled = [Settled(claim, outcome, first, look_at(config, claim, self._reconcile_after, self._now()))]
 
         def work(connection: Connection) -> Status | None:
             [status] = ledger.record(connection, settled, self._now(), jitter=random.random())

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from bridge.circuit import Circuit, free, probe
+from bridge.clock_reading import ClockReading
 from bridge.model import Delivery, Status
 from bridge.pace import Limits, Pace, day_of, room, spend
 from bridge.store import circuits
@@ -20,6 +21,7 @@ from bridge.store.rows import to_delivery
 from bridge.store.sealed import sealer_of
 from bridge.store.tables import attempt, delivery
 
+ReadClocks = Callable[[str], ClockReading]  # of a platform, the clocks at the time of the claim
 Order = Callable[[str, Sequence[str]], Sequence[str]]  # of a platform, the routes that wait for it
 LEASE = 10.0  # seconds; extended by heartbeat, so that a dead worker's deliveries are taken over within fifteen
 
@@ -51,17 +53,22 @@ _LEASE = Prepared(
     .values(status=Status.SENDING.value, lease=bindparam("lease"), lease_until=bindparam("lease_until"), slot=True, reason=None,
             debounce_until=None)
 )  # fmt: skip
-_INTENT = Prepared(insert(attempt).values({name: bindparam(name) for name in ("delivery_id", "number", "started_at")}))
+_INTENT = Prepared(
+    insert(attempt).values(
+        {name: bindparam(name) for name in ("delivery_id", "number", "started_at", "boot_clock", "boot_id", "host", "platform_at")}
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery leased to a worker, and the number of its attempt, which began at `began_at`."""
+    """A delivery leased to a worker, and the number of its attempt, which began at `began_at`. `clocks`: the clocks at that moment."""
 
     delivery: Delivery
     attempt: int
     lease: str
     began_at: float
+    clocks: ClockReading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +89,27 @@ def lanes(connection: Connection) -> list[tuple[str, str]]:
 
 
 def claim(connection: Connection, allowed: Allowed, *, most: int, now: float, lease: str,
-          order: Order = lambda _, routes: routes, intents: bool = True) -> list[Claim]:  # fmt: skip
+          order: Order = lambda _, routes: routes, intents: bool = True, clocks: ReadClocks | None = None) -> list[Claim]:  # fmt: skip
     """Lease up to `most` due deliveries and write the intent of an attempt for each. `order` says in which order routes of a platform go.
 
-    Without `intents` they are leased only: each attempt has yet to `begin`.
+    `clocks` reads the clocks that an intent stores. Without `intents` they are leased only: each attempt has yet to `begin`.
     """
     alone(connection, Lock.COUNT_SLOTS)
     waiting = lanes(connection)
     if not waiting:
         return []
     claims = _Claiming(connection, allowed, now, lease).take(waiting, most, order)
+    if clocks is not None:
+        claims = [replace(each, clocks=clocks(each.delivery.platform)) for each in claims]
     if claims and intents:
         _INTENT.change_each(connection, [_intent(each) for each in claims])
     return claims
 
 
 def _intent(claim: Claim) -> dict[str, Any]:
-    return {"delivery_id": claim.delivery.id, "number": claim.attempt, "started_at": claim.began_at}
+    clocks = claim.clocks or ClockReading(at=claim.began_at)
+    return {"delivery_id": claim.delivery.id, "number": claim.attempt, "started_at": claim.began_at, "boot_clock": clocks.boot_clock,
+            "boot_id": clocks.boot_id, "host": clocks.host, "platform_at": clocks.platform_at}  # fmt: skip
 
 
 class _Claiming:
@@ -187,7 +198,8 @@ def due(connection: Connection, now: float) -> bool:
     return bool(connection.execute(_DUE, {"now": now}).scalar())
 
 
-def begin(connection: Connection, delivery_id: str, lease: str, own: str, platforms: Iterable[str], now: float) -> Claim | None:
+def begin(connection: Connection, delivery_id: str, lease: str, own: str, platforms: Iterable[str], now: float,
+          clocks: ReadClocks | None = None) -> Claim | None:  # fmt: skip
     """Begin the attempt of a delivery that was leased only: write its intent, and hold it under the lease `own` from now on.
 
     None, and nothing is done, where it is not held under `lease` any more, where somebody has begun it, or where it is for none of the
@@ -198,7 +210,8 @@ def begin(connection: Connection, delivery_id: str, lease: str, own: str, platfo
     row = connection.execute(select(delivery).where(held, known).with_for_update()).one_or_none()
     if row is None:
         return None
-    taken = Claim(replace(to_delivery(row, sealer_of(connection)), lease=own), row.attempts + row.throttled + 1, own, now)
+    one = replace(to_delivery(row, sealer_of(connection)), lease=own)
+    taken = Claim(one, row.attempts + row.throttled + 1, own, now, clocks(one.platform) if clocks else None)
     begun = select(attempt.c.number).where(attempt.c.delivery_id == delivery_id, attempt.c.number == taken.attempt)
     if connection.execute(begun).first() is not None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from bridge.store.database import Database
 from bridge.store.tables import worker
@@ -27,10 +27,15 @@ def forget(connection: Connection, now: float) -> int:
     return connection.execute(delete(worker).where(worker.c.seen_at < now - FORGET)).rowcount
 
 
+def is_alive(now: float) -> ColumnElement[bool]:
+    """Return the condition for workers that were seen lately; a clock that was set back has not seen those that lie far ahead."""
+    return worker.c.seen_at.between(now - FRESH, now + FRESH)
+
+
 def workers_alive(database: Database, now: float) -> int:
     """Return how many workers were seen lately."""
     with database.read() as connection:
-        query = select(func.count()).select_from(worker).where(worker.c.seen_at > now - FRESH)
+        query = select(func.count()).select_from(worker).where(is_alive(now))
         return connection.execute(query).scalar() or 0
 
 

@@ -10,11 +10,12 @@ from sqlalchemy import Connection, TextClause, select, text
 
 from bridge.circuit import Circuit
 from bridge.model import Status
-from bridge.overview import Lane, LateStart
-from bridge.store import circuits, claims, daily_bytes, form_files, holding
+from bridge.overview import ClockStep, Lane, LateStart, Overdue
+from bridge.store import circuits, claims, clock_steps, daily_bytes, form_files, holding
 from bridge.store.database import Database
-from bridge.store.health import FRESH
+from bridge.store.health import is_alive
 from bridge.store.holding import Hold
+from bridge.store.overdue import overdue
 from bridge.store.tables import worker
 
 MOST: Final = 100_000  # rows that are counted
@@ -77,6 +78,8 @@ class Standing:
     held: int
     late_starts: list[LateStart]
     hold: Hold | None
+    clock_step: ClockStep | None
+    overdue: Overdue
     files: Mapping[str, int]
     stored_today: Mapping[str, int]
 
@@ -86,7 +89,7 @@ def look(database: Database, sources: Iterable[str], now: float, *, midnight: fl
     with database.read() as connection:
         found, cut = _sources(connection, set(sources), midnight)
         unknown = connection.execute(_UNKNOWN).one()
-        alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(worker.c.seen_at > now - FRESH)
+        alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(is_alive(now))
         return Standing(
             workers=[tuple(row) for row in connection.execute(alive.order_by(worker.c.started_at))],
             sources=found,
@@ -102,6 +105,8 @@ def look(database: Database, sources: Iterable[str], now: float, *, midnight: fl
             held=unknown.held or 0,
             late_starts=_late(connection, now - day),
             hold=holding.current(connection),
+            clock_step=clock_steps.latest(connection),
+            overdue=overdue(connection, now),
             files=form_files.held(connection),
             stored_today=daily_bytes.stored(connection, now),
         )

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select, text, update
 
+from bridge.clock_reading import ClockReading
 from bridge.model import DeadKind, Delivery, Kind, RunReport, RunState, Status
 from bridge.pace import day_of
 from bridge.reconcile import Earlier, Evidence, Look, Rival, Verdict, earlier, judge
@@ -22,15 +23,22 @@ from bridge.store.tables import attempt, delivery
 
 NOT_FOUND = "no run of it was found"
 FOUND = "its run was found"
+INCOMPARABLE_SECONDS: Final = 2 * 86400.0  # from attempts whose clocks cannot be compared, within which they may be of the same time
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A delivery whose outcome is unknown, and its last attempt: the number, and when its intent was written."""
+    """A delivery whose outcome is unknown, and its last attempt: the number, when its intent was written, and the clocks that it stored."""
 
     delivery: Delivery
     attempt: int
     began_at: float
+    stored: ClockReading | None = None
+
+    @property
+    def clocks(self) -> ClockReading:
+        """The clocks at the intent."""
+        return self.stored or ClockReading(at=self.began_at)
 
     @property
     def before(self) -> Earlier:
@@ -59,8 +67,14 @@ def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Cas
         return None
     number = row.attempts + row.throttled
     mine = (attempt.c.delivery_id == delivery_id) & (attempt.c.number == number)
-    began_at = connection.execute(select(attempt.c.started_at).where(mine)).scalar()
-    return None if began_at is None else Case(to_delivery(row, sealer_of(connection)), number, began_at)
+    begun = connection.execute(select(attempt).where(mine)).one_or_none()
+    return None if begun is None else Case(to_delivery(row, sealer_of(connection)), number, begun.started_at, read_clocks(begun))
+
+
+def read_clocks(begun: Row[Any]) -> ClockReading:
+    """Return the clocks that an attempt's intent stored: all but `at` are null in a row of an earlier version."""
+    return ClockReading(at=begun.started_at, boot_clock=begun.boot_clock, boot_id=begun.boot_id, host=begun.host,
+                        platform_at=begun.platform_at)  # fmt: skip
 
 
 def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
@@ -74,19 +88,40 @@ def rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]
 
     An attempt that was never settled by what is known of its run counts, whatever its delivery has become since.
     """
-    of, width = known.delivery, look.window.until - look.window.since
+    of = known.delivery
     same = (delivery.c.platform == of.platform) & (delivery.c.saved_item_id == of.saved_item_id) & (delivery.c.id != of.id)
-    near = attempt.c.started_at.between(known.began_at - width, known.began_at + width)
     is_last = attempt.c.number == delivery.c.attempts + delivery.c.throttled
     found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)  # somebody said which run it is
-    both = select(delivery.c.id, delivery.c.event_id).join_from(delivery, attempt, attempt.c.delivery_id == delivery.c.id).where(same, near)
-    open_ones = connection.execute(both.where(text("delivery.status = 'sending'"), attempt.c.outcome.is_(None))).all()
-    unknown = connection.execute(both.where(text("attempt.outcome = 'unknown'"), ~found)).all()
+    both = select(delivery.c.id, delivery.c.event_id).join_from(delivery, attempt, attempt.c.delivery_id == delivery.c.id).where(same)
+    near = _near(known.clocks, look.window.until - look.window.since)
+    is_open = both.where(text("delivery.status = 'sending'"), attempt.c.outcome.is_(None), or_(*near))
+    open_ones = connection.execute(is_open).all()
+    unknown = both.where(text("attempt.outcome = 'unknown'"), ~found)
+    settled = {row.id: row for each in near for row in connection.execute(unknown.where(each))}  # a query for each index
     return tuple(
         Rival(delivery_id=row.id, event_id=row.event_id, is_open=is_open)
-        for rows, is_open in ((unknown, False), (open_ones, True))
+        for rows, is_open in ((settled.values(), False), (open_ones, True))
         for row in rows
     )
+
+
+def _near(clocks: ClockReading, width: float) -> list[ColumnElement[bool]]:
+    """Return conditions for the attempts that may have begun within `width` seconds of these clocks: by one clock of both, or by none.
+
+    A clock that was set in between hides that two attempts are of the same time. Each condition is for an index.
+    """
+    at, days = attempt.c.started_at, max(INCOMPARABLE_SECONDS, width)
+    of_one_boot = (attempt.c.boot_id == clocks.boot_id) & (attempt.c.host == clocks.host) if clocks.boot_clock is not None else false()
+    has_platform_clock = attempt.c.platform_at.isnot(None) if clocks.platform_at is not None else false()
+    by_wall = at.between(clocks.at - width, clocks.at + width)
+    by_platform = attempt.c.platform_at.between((clocks.platform_at or 0.0) - width, (clocks.platform_at or 0.0) + width)
+    by_none = ~func.coalesce(of_one_boot, false()) & ~has_platform_clock
+    within = at.between(clocks.at - days, clocks.at + days)
+    near: list[ColumnElement[bool]] = [within & or_(by_wall, has_platform_clock & by_platform, by_none)]
+    if clocks.boot_clock is not None:
+        by_boot = attempt.c.boot_clock.between(clocks.boot_clock - width, clocks.boot_clock + width)
+        near.append(of_one_boot & by_boot & text("attempt.boot_clock IS NOT NULL"))
+    return near
 
 
 def settle(connection: Connection, asked: Case, answers: Answers, now: float, *, jitter: float) -> tuple[Evidence, Status] | None:
@@ -99,7 +134,7 @@ def settle(connection: Connection, asked: Case, answers: Answers, now: float, *,
     if known is None or known.attempt != asked.attempt:
         return None
     # In this order: a call that ends in between is still open in the first, or has its run in the second.
-    others = rivals(connection, known, answers.look)
+    others = rivals(connection, known, answers.look) if answers.look.candidates else ()
     taken = linked(connection, [one.run_id for one in answers.look.candidates])
     look = replace(answers.look, rivals=others, candidates=tuple(one for one in answers.look.candidates if one.run_id not in taken))
     evidence = judge(known.delivery, known.attempt, known.began_at, look, known.before, exclusive=answers.exclusive)

@@ -51,7 +51,7 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
     columns = local_run.c
     values: dict[str, Any] = {name: getattr(run, name) for name in _STARTED} | {"state": run.state.value}
     added = connection.execute(
-        _insert(connection.dialect.name)(local_run)
+        insert_of(connection.dialect.name)(local_run)
         .values(closed(sealer_of(connection), "local_run", run.id, values))
         .on_conflict_do_nothing(index_elements=[columns.idempotency_key], index_where=columns.idempotency_key.is_not(None))
     )
@@ -59,7 +59,8 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
     return known or run
 
 
-def _insert(dialect: str) -> Any:
+def insert_of(dialect: str) -> Any:
+    """Return the database's own INSERT, which can leave alone what is there already."""
     # Imported here: a dialect is megabytes, and only one of them is used.
     if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as into_sqlite

@@ -10,11 +10,13 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Float, Inde
 
 from bridge.model import DeadKind, RunState, Status
 from bridge.store.act_tables import act, act_item
+from bridge.store.clock_table import store_clock
 from bridge.store.form_tables import daily_bytes, form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
 __all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "daily_bytes", "delivery", "event", "expected", "form_files",
-           "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
+           "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "store_clock",
+           "worker"]  # fmt: skip
 HEAD = "0018"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
@@ -200,9 +202,14 @@ attempt = Table(
     Column("run_finished_at", Float),
     Column("outputs", Text),
     Column("late_at", Float),  # its answer came when the delivery had gone on without it, and told of a run; null once a person has acted
+    Column("boot_clock", Float),  # the clocks at the intent, beside `started_at`: see `clock_reading`; null in rows of earlier versions
+    Column("boot_id", Text),
+    Column("host", Text),
+    Column("platform_at", Float),
     partial("ix_attempt_late", "late_at", where="late_at IS NOT NULL"),
     partial("ix_attempt_run", "run_id", where="run_id IS NOT NULL"),
     partial("ix_attempt_unknown", "started_at", where="outcome = 'unknown'"),
+    partial("ix_attempt_boot", "boot_id", "boot_clock", where="outcome = 'unknown' AND boot_clock IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from bridge.reconcile import NOT_COMPARABLE, STEPPED
 from bridge.store import reconciling
 from bridge.store.census import AttemptRow, Books, DeliveryRow, EventRow
 from bridge.torture.lanes import LANES, SOURCE, Lane, routes_of
@@ -134,9 +135,10 @@ def _delivered(one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, resu
         result.wrong("altered", one.id, f"delivered as run {one.run_id}, and started as {', '.join(str(start.run_id) for start in starts)}")
 
 
-def _unknown(_one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
+def _unknown(one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
     result.counts["held"] += 1
     result.counts["held_started"] += bool(starts)
+    result.counts["held_clock"] += (one.reason or "").startswith((STEPPED, NOT_COMPARABLE))
 
 
 def _dead(one: DeliveryRow, _starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:

@@ -11,13 +11,15 @@ from typing import Final
 from bridge.store import rented
 from bridge.torture import disk, stalling
 from bridge.torture.arena import Arena
+from bridge.torture.clock import step_size
 from bridge.torture.nodes import Node
-from bridge.torture.plan import impossible
+from bridge.torture.plan import DAY, MINUTES, impossible
 from bridge.torture.processes import Service, children_of, descendants_of, strike
 from bridge.torture.records import Finding
 
 TRIES: Final = 3  # rounds in which a kind that was not done yet comes before chance decides
 TAKEN_OVER: Final = 90.0  # seconds that a busy machine may need for it
+SET_RIGHT: Final = 0.5  # of the steps of a clock that are taken back by the same act
 CUT_SHORT: Final = 0.3  # of the takings over in which a process is killed before it is through
 EARLY: Final = 0.3  # of the acts do not wait until the bridge has recovered from the one before
 
@@ -133,10 +135,16 @@ def _platform(arena: Arena) -> bool:
 
 
 def _clock(arena: Arena) -> bool:
-    """One node's clock jumps; the next act of this kind takes it elsewhere, the drain mends it."""
-    one = arena.random.choice(arena.clocks)
-    one.step(arena.random.choice([offset for offset in (-arena.plan.step, 0.0, arena.plan.step) if offset != one.offset]))
-    arena.wait(arena.random.uniform(2.0, 4.0))
+    """One node's clock jumps, by minutes, by a day or by seconds in turn; the next act of this kind takes it elsewhere, the drain mends it.
+
+    Now and then it is right again for a while.
+    """
+    one, sizes = arena.random.choice(arena.clocks), (arena.random.uniform(*MINUTES), DAY, arena.plan.step)
+    offset = sizes[arena.done["clock"] % len(sizes)] * arena.random.choice((-1.0, 1.0))
+    for to in (offset, 0.0) if arena.random.random() < SET_RIGHT else (offset,):
+        arena.done.update(size for size in (step_size(to - one.offset),) if size)
+        one.step(to)
+        arena.wait(arena.random.uniform(2.0, 4.0))
     return True
 
 

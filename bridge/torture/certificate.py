@@ -10,11 +10,12 @@ from bridge.torture.records import WRONG, Account, Finding
 SCHEMA: Final = 1
 LISTED: Final = 100  # findings that are listed; all are counted
 REASONS: Final = 20  # reasons of dead deliveries that are told apart
-FAULTS: Final = {"disk": "full disks", "disk_refusals": "met by senders", "clock": "clock steps", "database": "times all connections ended",
+FAULTS: Final = {"disk": "full disks", "disk_refusals": "met by senders", "clock": "clock steps",
+                 "clock_minutes": "of them by minutes", "clock_days": "by a day", "database": "times all connections ended",
                  "overtaken": "calls overtaken by others", "broker_emptied": "times the broker emptied",
                  "messages_lost": "messages lost with it"}  # fmt: skip
 COUNTS: Final = ("posted", "events", "acknowledged", "refused", "unanswered", "duplicates", "forged", "given_up", "kept_unacknowledged",
-                 "started", "repeated_as_declared", "rerun_as_declared", "merged", "held", "held_started", "in_order",
+                 "started", "repeated_as_declared", "rerun_as_declared", "merged", "held", "held_started", "held_clock", "in_order",
                  "reconciled_adopted", "reconciled_queued_again", "reconciled_held")  # fmt: skip
 VERDICTS: Final = {
     "kept": "every acknowledged event is accounted for, and nothing was started twice that was not declared",
@@ -76,6 +77,8 @@ def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     again = f"{made['repeated_as_declared']} of them repeated as declared, {made['rerun_as_declared']} after a run that failed"
     yield "started", f"{made['started']}, {again}"
     yield "held", f"{made['held']} starts are unknown and wait for a person; {made['held_started']} of them did start"
+    if made.get("held_clock"):
+        yield "", f"{made['held_clock']} of them wait since a clock was stepped"
     if looked := sum(made[name] for name in ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")):
         found = f"{made['reconciled_adopted']} adopted, {made['reconciled_queued_again']} queued again, {made['reconciled_held']} held"
         yield "reconciled", f"{looked} starts without an answer: {found}"

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from bridge.reconcile import SKEW
+
 PLACES: Final = ("/usr/lib/*/faketime", "/usr/lib64/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime")
 NAME: Final = "libfaketime.so.1"
+#: Steps of a clock that no window covers -> how many seconds they have at least.
+BEYOND_SKEW: Final = {"clock_days": 43_200.0, "clock_minutes": SKEW + 1.0}
 ABSENT: Final = "libfaketime is not installed (apt-get install libfaketime)"
 
 
@@ -45,6 +49,11 @@ class Clock:
         draft.write_text(f"{seconds:+.0f}\n")
         draft.replace(self._file)
         self.offset = seconds
+
+
+def step_size(seconds: float) -> str | None:
+    """Return the word for a step that is larger than the skew, of `BEYOND_SKEW`; null for a smaller one."""
+    return next((word for word, least in BEYOND_SKEW.items() if abs(seconds) >= least), None)
 
 
 def mend(clocks: Iterable[Clock]) -> None:

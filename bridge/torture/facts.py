@@ -19,8 +19,10 @@ from bridge.store import checkup
 from bridge.store.database import Database
 from bridge.torture import machine
 from bridge.torture.arena import Arena
+from bridge.torture.clock import BEYOND_SKEW
 
-WITHIN = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost")  # what is counted beside the blow that it was part of
+#: What is counted beside the blow that it was part of.
+WITHIN = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost", *BEYOND_SKEW)
 
 
 def facts_of(arena: Arena, *, drained: bool, schema: str, load: float, drain: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ KINDS: Final = {
     "freeze": "SIGSTOP, and SIGCONT some seconds later",
     "lapse": "SIGSTOP in the middle of calls, and SIGCONT only after others have taken them over and looked for their runs (several nodes)",
     "disk": "the disk is full; mostly somebody makes room, and it has to go on without a restart (SQLite)",
-    "clock": "the clock of its processes is stepped forward and backward, by libfaketime",
+    "clock": "the clock of its processes is stepped forward and backward by seconds, by minutes and by a day, with libfaketime",
     "database": "all connections to the database are ended (PostgreSQL)",
     "celery": "kill -9 of a Celery worker (--engine celery)",
     "broker": "the broker loses all that it holds (FLUSHALL), or is killed (--engine celery)",
@@ -35,7 +35,9 @@ CLOSING: Final = 6.0  # seconds for the stop and the accounting
 DRAIN: Final = (60.0, 150.0)  # seconds: the least and the most that the drain may take
 AT_LEAST: Final = 35.0  # seconds of a drain that kinds which were not done in time leave
 TAKEN_OVER: Final = 50.0  # seconds until all that a dead worker held is in other hands: a circuit's probe takes longest
-STEPS: Final = (5.0, 45.0)  # seconds by which a clock is stepped, the least and the most
+STEPS: Final = (5.0, 45.0)  # seconds by which a clock is stepped that stays within the skew, the least and the most
+MINUTES: Final = (120.0, 600.0)  # the same, of one that is stepped by minutes
+DAY: Final = 86400.0  # and by a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,7 @@ class Plan:
 
     @property
     def step(self) -> float:
-        """How far a clock is stepped, in seconds: what was planned under a wrong clock has to come due within the drain."""
+        """How far a clock is stepped that stays within the skew, in seconds."""
         return float(int(min(max(self.drain - TAKEN_OVER, STEPS[0]), STEPS[1])))
 
 

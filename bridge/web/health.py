@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from bridge.store import health
 from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.store.disk import Room
+from bridge.store.overdue import overdue
 
 Told = Callable[[], dict[str, Any]]
 
@@ -34,7 +36,8 @@ def health_pages(settings: Settings, database: Database, told: Told, room: Room 
         ready = writable and workers > 0
         body: dict[str, Any] = {"ready": ready}
         if _is_admin(settings.admin_token, request.headers.get("Authorization", "")):
-            body |= {"version": __version__, "store": {"writable": writable, "error": error}, "workers": workers, **told()}
+            body |= {"version": __version__, "store": {"writable": writable, "error": error}, "workers": workers,
+                     "overdue": _overdue(database) if writable else None, **told()}  # fmt: skip
         return _json(200 if ready else 503, body)
 
     return pages
@@ -52,6 +55,17 @@ def _look(database: Database, room: Room | None) -> tuple[bool, int, str | None]
         return writable, health.workers_alive(database, clock()), None
     except BridgeError as error:
         return writable, 0, str(error)
+
+
+def _overdue(database: Database) -> dict[str, int] | None:
+    """Return what is overdue, null where the store cannot say."""
+    try:
+        clock = Clock(database)
+        clock.set()
+        with database.read() as connection:
+            return asdict(overdue(connection, clock()))
+    except BridgeError:
+        return None
 
 
 def _is_admin(token: str, authorization: str) -> bool:

@@ -8,27 +8,34 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from statistics import median
 from typing import Final
 from urllib.parse import urlsplit
 
+from bridge.clock_reading import ClockReading
 from bridge.handing import Send
 from bridge.model import Answer, Call, Lost
+from bridge.platforms import PLATFORMS
+from bridge.platforms.answers import told_at
+from bridge.routes import Platform
+from bridge.store.clock import elapsed
 
 SEVERAL: Final = 3  # answers of a host that tell
 FRESH: Final = 3600.0  # seconds for which they do
 MOST: Final = 64  # hosts that are remembered
+HALF: Final = 0.5  # seconds that a date in whole seconds lies behind, on average
 
 
 @dataclass(slots=True)
 class _Host:
-    """The last answers of a host: seconds ahead, and when the last came."""
+    """The last answers of a host: seconds ahead, and when the last came. `begun`: its time when our boot clock began."""
 
     ahead: deque[float] = field(default_factory=lambda: deque(maxlen=SEVERAL))
     at: float = 0.0
+    begun: float | None = None
 
 
 class Clocks:
@@ -41,12 +48,14 @@ class Clocks:
         """Make a call."""
         before = time.time()
         answer = self._send(call, timeout)
-        if isinstance(answer, Answer) and (ahead := _ahead(answer.headers.get("date", ""), before, time.time())) is not None:
+        after, boot_clock = time.time(), elapsed()
+        if isinstance(answer, Answer) and (ahead := _ahead(answer.headers.get("date", ""), before, after)) is not None:
             with self._mutex:
-                host = urlsplit(call.url).netloc.rpartition("@")[2]
+                host = _host(call.url)
                 known = self._hosts.pop(host, None) or _Host()
                 known.ahead.append(ahead)
                 known.at = time.monotonic()
+                known.begun = None if (at := told_at(answer)) is None else at + HALF - boot_clock
                 self._hosts[host] = known
                 if len(self._hosts) > MOST:
                     del self._hosts[next(iter(self._hosts))]
@@ -57,6 +66,34 @@ class Clocks:
         since = time.monotonic() - FRESH
         with self._mutex:
             return {host: median(one.ahead) for host, one in self._hosts.items() if len(one.ahead) == SEVERAL and one.at > since}
+
+    def platform_at(self, url: str, boot_clock: float) -> float | None:
+        """Return what time it is by the clock of a URL's host when our boot clock shows this; null where no answer of the last hour tells.
+
+        A step of our own wall clock changes nothing of it.
+        """
+        with self._mutex:
+            known = self._hosts.get(_host(url))
+            if known is None or known.begun is None or known.at <= time.monotonic() - FRESH:
+                return None
+            return known.begun + boot_clock
+
+
+def at_intent(clocks: ClockReading, others: Clocks, platforms: Mapping[str, Platform]) -> Callable[[str], ClockReading]:
+    """Return what gives the clocks that an intent stores for a platform: ours as they were read, and its own where that is known."""
+
+    def read(name: str) -> ClockReading:
+        platform = platforms.get(name)
+        if platform is None or clocks.boot_clock is None:
+            return clocks
+        url = platform.base_url or PLATFORMS[platform.type].base_url
+        return replace(clocks, platform_at=others.platform_at(url, clocks.boot_clock))
+
+    return read
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _ahead(date: str, before: float, after: float) -> float | None:

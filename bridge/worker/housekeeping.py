@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from bridge.errors import BridgeError
 from bridge.logs import get_logger
-from bridge.store import health, lines, runs, submissions
+from bridge.store import clock_steps, health, lines, runs, submissions
 from bridge.store.claims import LEASE
 from bridge.store.clock import Clock
 from bridge.store.database import Database
@@ -44,8 +44,13 @@ class Chore:
     patience: float = 0.0
 
 
+def abandon_runs(connection: Connection, now: float) -> int:
+    """Settle local runs whose worker died, unless a step of the clock made their leases run out; return how many."""
+    return len(runs.abandon_running(connection, now)) if clock_steps.is_settled(connection, now) else 0
+
+
 CHORES: Final = (
-    Chore("abandoned_runs", 0.0, lambda connection, now: len(runs.abandon_running(connection, now)), patience=LEASE),  # at every look
+    Chore("abandoned_runs", 0.0, abandon_runs, patience=LEASE),  # at every look
     Chore("headless_lines", 60.0, lambda connection, now: len(lines.mend(connection, now)), at_start=True,
           needed=lambda connection: bool(lines.headless(connection))),
     Chore("dead_workers", 3600.0, health.forget),

@@ -14,6 +14,7 @@ from bridge.model import RUN_ENDED, Delivery, RunReport, RunState, Status
 from bridge.platforms import PLATFORMS
 from bridge.routes import Config, Mode, Platform
 from bridge.store import following
+from bridge.store.clock import elapsed
 from bridge.tracking import Polling, Usual, after_failures, learn, near, next_look
 from bridge.worker.pool import Pool
 from bridge.worker.reconciling import Reconciler
@@ -38,7 +39,7 @@ class Looks:
         self._config, self._send, self._reconciler, self._calls, self._report, self._now = config, send, reconciler, calls, report, now
         self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
         self._usual: dict[Flow, Usual] = {}
-        self._silent: dict[Flow, float] = {}  # lists that are not asked, until then
+        self._silent: dict[Flow, float] = {}  # lists that are not asked, until the boot clock shows that
         self._failed: dict[str, int] = {}  # by delivery id: looks in a row that learned nothing
         self._eager: dict[str, bool] = {}  # by platform, within a turn
         self._changed = True
@@ -54,7 +55,7 @@ class Looks:
         """Return the seconds until the run of a delivery is looked at that is started now, null where its platform has no runs."""
         polling = _polling(self._config(), claim.platform)
         self._changed = True
-        return None if polling is None else next_look(polling, 0.0, self._usual.get(_flow(claim)), eager=True)
+        return None if polling is None else min(next_look(polling, 0.0, self._usual.get(_flow(claim)), eager=True), claim.run_timeout)
 
     def record(self, connection: Connection, looks: Sequence[tuple[Delivery, int, RunReport]], now: float, taken: Taken) -> None:
         """Write down what looks have learned."""
@@ -89,9 +90,10 @@ class Looks:
             self._failed[followed.id] = failures
         else:
             failures = 0
-        elapsed = max(0.0, now - (followed.delivered_at or now))
+        passed = max(0.0, now - (followed.delivered_at or now))
         eager = self._is_eager(connection, followed, now)
-        return after_failures(polling, next_look(polling, elapsed, self._usual.get(_flow(followed)), eager=eager), failures)
+        wait = next_look(polling, passed, self._usual.get(_flow(followed)), eager=eager)
+        return min(after_failures(polling, wait, failures), followed.run_timeout)
 
     def _is_eager(self, connection: Connection, followed: Delivery, now: float) -> bool:
         """Whether somebody waits for the run to end: for its slot, or behind it in its line."""
@@ -102,7 +104,7 @@ class Looks:
         return self._eager[name] or following.holds_up(connection, followed)
 
     def _is_silent(self, flow: Flow) -> bool:
-        return self._now() < self._silent.get(flow, 0.0)
+        return elapsed() < self._silent.get(flow, 0.0)
 
     # -- the calls
 
@@ -163,7 +165,7 @@ class Looks:
 
         def done(ended: Ended) -> None:
             if not any(one.run_id in told for one, _ in some):
-                self._silent[flow] = self._now() + SILENT
+                self._silent[flow] = elapsed() + SILENT
             self._told(goes_on, ended)
             self._ask_each(rest, platform)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import socket
@@ -12,6 +13,7 @@ from queue import Empty, SimpleQueue
 
 from sqlalchemy import Connection
 
+from bridge.clock_reading import ClockReading
 from bridge.deliver import Send
 from bridge.errors import BridgeError, StoreError
 from bridge.flows.host import Host
@@ -21,15 +23,15 @@ from bridge.routes import Config, Platform
 from bridge.settings import Settings
 from bridge.shares import Shares
 from bridge.start import local_platform
-from bridge.store import bell, claims, following, health, ledger
+from bridge.store import bell, claims, clock_steps, following, health, ledger
 from bridge.store.bell import Listener
 from bridge.store.changes import Changes
 from bridge.store.claims import Allowed, Claim
-from bridge.store.clock import Clock
+from bridge.store.clock import Clock, elapsed
 from bridge.store.database import Database
 from bridge.store.ledger import Settled
 from bridge.wake import Wake
-from bridge.worker.clocks import Clocks
+from bridge.worker.clocks import Clocks, at_intent
 from bridge.worker.files import Files
 from bridge.worker.local import LocalRuns
 from bridge.worker.looking import Looks
@@ -60,8 +62,8 @@ class Worker:
 
     def __init__(self, settings: Settings, config: Callable[[], Config], database: Database, send: Send, wake: Wake,
                  host: Host | None, relay: Relay | None = None, traced: Untraced | None = None) -> None:  # fmt: skip
-        clocks = Clocks(send)
-        send = clocks.send
+        self._clocks = Clocks(send)
+        send = self._clocks.send
         self._config, self._present = config, config()  # the one that a turn begins with is the one that it ends with
         self._database, self._send, self._wake, self._relay = database, send, wake, relay
         self._reconcile_after, self._traced = settings.reconcile_after, traced or Untraced()
@@ -77,13 +79,15 @@ class Worker:
         self._looks = Looks(lambda: self._present, send, reconciler, self._calls, self._report, self._now)
         self._local = LocalRuns(settings, lambda: self._present, host, self.id, self._report, self._traced.environ) if host else None
         self._listener, self._changes = Listener(database, wake.ring), Changes(database)
-        self._housekeeper = housekeeper(settings, config, database, self._now, BEAT, clocks)
+        self._housekeeper = housekeeper(settings, config, database, self._now, BEAT, self._clocks)
         self._taking = Taken()  # what the turn takes that is being made
         self._unsure: list[Taken] = []  # what turns took that failed: they may have been committed all the same
         self._quiet = self._waiting = False  # nothing becomes due soon, and a ring would be heard; calls wait for a thread
         self._turns = count()
         self._shares = Shares()
-        self._beat_at = self._kept_at = self._failed_at = self._grown_at = 0.0
+        self._grown_at = 0.0
+        # Times of the boot clock, since a wall clock that is set back would put them off. `_kept_at`: the last heartbeat that is on disk.
+        self._beat_at, self._kept_at, self._failed_at = -math.inf, 0.0, -math.inf
         self._idle_until = 0.0  # there is nothing to do until then, unless somebody changes the store or something ends
         self._stopping = self._is_held = False
         self._within = DRAIN  # seconds given to calls under way at the end, also where nobody has told it to end
@@ -133,11 +137,13 @@ class Worker:
                 self._local.reconfigured()
         self._collect()
         try:
-            if self._now() - self._beat_at >= BEAT:
+            if self._beats:
                 self._now.set()
-            now = self._now()
+                clock_steps.follow(self._database, self._now)
+            clocks = self._now.read()
+            now = clocks.at
             if self._anything(now):
-                taken = self._database.write(lambda connection: self._turn(connection, now))
+                taken = self._database.write(lambda connection: self._turn(connection, clocks))
                 self._ended, self._taking, self._unsure = Ended(), Taken(), []
                 self._kept_at = self._beat_at
                 self._shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
@@ -146,7 +152,7 @@ class Worker:
         except StoreError as error:
             log.error("store_failed", error=str(error))
             self._unsure += [self._taking] if self._taking.begins else []
-            self._beat_at, self._failed_at = 0.0, self._now()
+            self._beat_at, self._failed_at = -math.inf, elapsed()
             self._wake.wait(1.0)
         except Exception as fault:
             log.error("turn_failed", exc_info=fault)
@@ -178,42 +184,47 @@ class Worker:
                 return
             self._idle_until = 0.0
 
+    @property
+    def _beats(self) -> bool:
+        """Whether the next heartbeat is due."""
+        return elapsed() - self._beat_at >= BEAT
+
     def _anything(self, now: float) -> bool:
-        if self._ended or now - self._beat_at >= BEAT:
+        if self._ended or self._beats:
             return True
-        if now < self._idle_until and not self._changes.any():
+        if elapsed() < self._idle_until and not self._changes.any():
             return False
         with self._database.read() as connection:
             is_due = claims.due(connection, now)
             nothing_soon = not is_due and not claims.due(connection, now + BEAT)
             self._quiet = self._listener.hears and nothing_soon
             is_idle = nothing_soon and (self._local is None or self._local.is_idle(connection))
-            self._idle_until = now + BEAT if is_idle else 0.0
+            self._idle_until = elapsed() + BEAT if is_idle else 0.0
             return is_due or (self._local is not None and not is_idle and self._local.anything(connection))
 
     # -- one turn, inside one transaction
 
-    def _turn(self, connection: Connection, now: float) -> Taken:
-        config = self._present
+    def _turn(self, connection: Connection, clocks: ClockReading) -> Taken:
+        config, now = self._present, clocks.at
         taken = self._taking = Taken()
         for never_begun in self._unsure:
             hand_back(connection, never_begun, self.id, now)
         settled = self._record(connection, now, taken)
-        if now - self._beat_at >= BEAT:
+        if self._beats:
             self._beat(connection, now, taken)
         reaped = [claim.delivery for claim, _ in taken.reaped]
         ledger.learn(connection, settled, self._allowed(config).caps, now, jitter=random.random(), reaped=reaped)
         if self._local is not None:
             self._local.look(connection, now, taken)
         if not self._stopping:
-            self._take(connection, config, now, taken)
+            self._take(connection, config, clocks, taken)
         return taken
 
     def _record(self, connection: Connection, now: float, taken: Taken) -> list[Settled]:
         settled = []
         for claim, outcome in self._ended.attempts:
             first = self._looks.first(claim.delivery) if outcome.run_id else None
-            settled.append(Settled(claim, outcome, first, self._look_for(claim)))
+            settled.append(Settled(claim, outcome, first, self._look_for(claim, now)))
         statuses = ledger.record(connection, settled, now, jitter=random.random())
         taken.settled = [(each.claim, each.outcome, status) for each, status in zip(settled, statuses, strict=True)]
         self._looks.record(connection, self._ended.looks, now, taken)
@@ -221,8 +232,8 @@ class Worker:
             self._local.record(connection, self._ended, now)
         return settled
 
-    def _look_for(self, claim: Claim) -> float | None:
-        return look_at(self._present, claim, self._reconcile_after)
+    def _look_for(self, claim: Claim, now: float) -> float | None:
+        return look_at(self._present, claim, self._reconcile_after, now)
 
     def _beat(self, connection: Connection, now: float, taken: Taken) -> None:
         health.beat(connection, self.id, socket.gethostname(), os.getpid(), now)
@@ -230,11 +241,13 @@ class Worker:
         claims.extend(connection, [claim.lease for claim in self._held.values()], now)
         if self._local is not None:
             self._local.beat(connection, now)
-        if now - self._failed_at > claims.LEASE:  # others may have been kept from extending theirs too
-            taken.reaped = ledger.reap(connection, now, random.random(), self._look_for)
-        self._beat_at = now
+        at = elapsed()
+        if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):  # else others could not extend theirs either
+            taken.reaped = ledger.reap(connection, now, random.random(), lambda claim: self._look_for(claim, now))
+        self._beat_at = at
 
-    def _take(self, connection: Connection, config: Config, now: float, taken: Taken) -> None:
+    def _take(self, connection: Connection, config: Config, clocks: ClockReading, taken: Taken) -> None:
+        now = clocks.at
         free = CALLS - len(self._held) - len(self._looks)
         self._looks.take(connection, max(free, 0), now, taken)
         most = 0 if self._is_held else free - len(taken.looks) if self._relay is None else self._relay.room
@@ -243,7 +256,8 @@ class Worker:
             if self._local is not None and self._local.awaits_flows:
                 allowed = without(allowed, local_platform(config))
             taken.claims = claims.claim(connection, allowed, most=most, now=now, lease=lease, order=self._shares.order,
-                                        intents=self._relay is None)  # fmt: skip
+                                        intents=self._relay is None,
+                                        clocks=at_intent(clocks, self._clocks, config.platforms))  # fmt: skip
         if self._local is not None and not self._is_held:
             self._local.take(connection, now, taken)
 
@@ -315,11 +329,11 @@ class Worker:
             if claim.delivery.id not in ended:
                 unknown = Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way", ours=True)
                 self._ended.attempts.append((claim, unknown))
-        now = self._now()
+        clocks = self._now.read()
 
         def settle(connection: Connection) -> Taken:
             if self._local is not None:
-                self._local.cut_off(connection, now)
-            return self._turn(connection, now)
+                self._local.cut_off(connection, clocks.at)
+            return self._turn(connection, clocks)
 
         self._traced.note(self._database.write(settle))

@@ -6,13 +6,15 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from bridge.clock_reading import ClockReading, passed
 from bridge.deliver import Send, look, newest
 from bridge.logs import get_logger
 from bridge.model import RUN_ENDED, Delivery, RunReport
 from bridge.platforms import PLATFORMS, ListedRun, Listing
-from bridge.reconcile import Candidate, Look, Window, candidates, echo, window
+from bridge.reconcile import Candidate, Look, Window, candidates, echo, window_by_clocks
 from bridge.routes import Config, Platform
 from bridge.store import reconciling
+from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.store.reconciling import Answers, Case
 
@@ -25,7 +27,7 @@ class Reconciler:
     `after`: seconds after an attempt's deadline until the first look. `now`: the time that attempts are kept with.
     """
 
-    def __init__(self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Callable[[], float]) -> None:
+    def __init__(self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Clock) -> None:
         self._config, self._database, self._send, self._after, self._now = config, database, send, after, now
 
     def look(self, unknown: Delivery) -> None:
@@ -36,9 +38,9 @@ class Reconciler:
             known = reconciling.case(connection, unknown.id)
         if platform is None or known is None:
             return
-        not_before = known.began_at + platform.timeout + self._after
-        if self._now() < not_before:
-            self._database.write(lambda connection: reconciling.postpone(connection, known, not_before))
+        clocks = self._now.read()
+        if (early := self._early(known, platform, clocks)) > 0:
+            self._database.write(lambda connection: reconciling.postpone(connection, known, clocks.at + early))
             return
         answers = self._ask(known, platform, exclusive=_is_exclusive(config, unknown))
         now, jitter = self._now(), random.random()
@@ -49,21 +51,35 @@ class Reconciler:
                      attempt=known.attempt, decided=evidence.decision.verdict.value, why=evidence.decision.why, status=status,
                      run_id=evidence.decision.run_id)  # fmt: skip
 
+    def _early(self, known: Case, platform: Platform, clocks: ClockReading) -> float:
+        """Return the seconds that are left until the run is looked for.
+
+        A clock that was set back may say that the attempt has yet to begin: only time that really passed is waited for.
+        """
+        after = platform.timeout + self._after
+        between = passed(known.clocks, clocks)
+        if between is not None:
+            return after - between.seconds
+        return after - (clocks.at - known.began_at) if known.began_at <= clocks.at else 0.0
+
     def _ask(self, known: Case, platform: Platform, *, exclusive: bool) -> Answers:
         """Ask for the flow's newest runs, and of those that may be the one, each by itself, how it stands and what its outputs are."""
         one = known.delivery
         listing = newest(one.saved_item_id, platform, self._send)
-        now = self._now()
-        within = window(known.began_at, platform.timeout, 0.0 if listing.told_at is None else listing.told_at - now)
+        clocks = replace(self._now.read(), platform_at=listing.told_at)
+        between = passed(known.clocks, clocks)
+        within = window_by_clocks(known.clocks, clocks, platform.timeout)
         listed = [run for run in listing.items or () if run.saved_item_id == one.saved_item_id]
         found = {run_id: RunReport(state=None) for run_id in known.before.run_ids} | {run.id: run.report for run in listed}
         look = Look(
-            at=now,
+            at=clocks.at,
             window=within,
             listed=len(listed) + listing.unread,
             unread=listing.unread,
             oldest=min((run.report.created_at for run in listed if run.report.created_at is not None), default=None),
             problem=_problem(listing, listed),
+            step=None if between is None else between.step,
+            read_clocks=known.clocks.boot_clock is not None or known.clocks.host is not None,
         )
         asked = self._unlinked(found, within) if look.problem is None else []
         reports = found if look.problem else {run_id: self._report(run_id, found[run_id], platform) for run_id in asked}

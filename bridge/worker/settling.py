@@ -37,12 +37,12 @@ def is_held(connection: Connection, before: bool) -> bool:
     return held
 
 
-def look_at(config: Config, claim: Claim, after: float) -> float | None:
+def look_at(config: Config, claim: Claim, after: float, now: float) -> float | None:
     """When the platform is asked whether a start without an answer is among its runs, null where it is not.
 
-    `after`: seconds after the deadline of the call.
+    `after`: seconds after the deadline of the call. A clock that was set back since the attempt began puts it off no further.
     """
     platform = config.platforms.get(claim.delivery.platform)
     if claim.delivery.on_unknown != "reconcile":
         return None
-    return claim.began_at + (platform.timeout if platform else 0.0) + after
+    return min(claim.began_at, now) + (platform.timeout if platform else 0.0) + after

@@ -1,0 +1,49 @@
+"""The clocks of a machine, as tests set them: the wall clock is stepped, the machine is suspended, or booted again as another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bridge.clock_reading import ClockReading
+from bridge.store import clock
+from bridge.store.database import Database
+
+DAY = 86400.0
+
+
+class Clocks:
+    """Takes the place of `time` in `bridge.store.clock`, and of the clock of a PostgreSQL server's host.
+
+    `ahead`: seconds by which the wall clock is wrong; `later`: seconds by which all clocks went on without anybody waiting for it.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = self.later = 0.0
+        self.boot_id, self.host, self.boots_at = "boot-1", "here", 0.0
+        difference = clock._difference
+
+        def stepped(database: Database, mine: Callable[[], float]) -> float:
+            return difference(database, mine) + self.ahead + self.later
+
+        monkeypatch.setattr(clock, "time", self)
+        monkeypatch.setattr(clock, "_difference", stepped)
+        monkeypatch.setattr(clock, "machine", lambda: ClockReading(at=0.0, boot_id=self.boot_id, host=self.host))
+
+    def time(self) -> float:
+        return time.time() + self.ahead + self.later
+
+    def clock_gettime(self, number: int) -> float:
+        return time.clock_gettime(number) + self.later - self.boots_at
+
+    def boot(self, boot_id: str = "boot-2", host: str = "here") -> None:
+        """From now on this is another boot, or another machine, whose boot clock shows something else."""
+        self.boot_id, self.host, self.boots_at = boot_id, host, self.boots_at + 500.0
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    """The clocks of the machine that the test sets."""
+    return Clocks(monkeypatch)

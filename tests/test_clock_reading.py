@@ -1,0 +1,123 @@
+"""What two readings of clocks say of the time between them, and what a look at a platform's list decides by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+
+from bridge.clock_reading import ClockReading, passed
+from bridge.model import RunState, Status
+from bridge.reconcile import AGREE, SKEW, Candidate, Earlier, Echo, Look, Verdict, Window, earlier, judge, window, window_by_clocks
+
+TIMEOUT = 30.0
+INTENT = ClockReading(at=NOW, boot_clock=1000.0, boot_id="b", host="h", platform_at=NOW + 5)
+LATER = ClockReading(at=NOW + 100, boot_clock=1100.0, boot_id="b", host="h", platform_at=NOW + 105)
+DELIVERY = make_delivery(make_event("1"), status=Status.UNKNOWN, attempts=1, run_timeout=600.0)
+LOOK = Look(at=NOW + 100, window=window(NOW, TIMEOUT), listed=3)
+RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE, echo=Echo.DELIVERY)
+
+
+@pytest.mark.parametrize(
+    ("intent", "look", "seconds", "step"),
+    [
+        (INTENT, LATER, 100.0, 0.0),
+        (INTENT, replace(LATER, at=NOW + 300), 100.0, 200.0),
+        (INTENT, replace(LATER, at=NOW - 86300), 100.0, -86400.0),
+        (INTENT, replace(LATER, at=NOW + 7300, boot_clock=8300.0), 7300.0, 0.0),  # it was suspended for two hours
+        (INTENT, replace(LATER, platform_at=NOW + 9000), 100.0, 0.0),  # of one boot its own clock counts
+        # Of another boot or another host the platform's.
+        (INTENT, replace(LATER, boot_id="c", boot_clock=3.0), 100.0, 0.0),
+        (INTENT, replace(LATER, host="i"), 100.0, 0.0),
+        (INTENT, replace(LATER, host="i", at=NOW + 300), 100.0, 200.0),
+        (INTENT, replace(LATER, boot_id="c", platform_at=NOW + 305), 300.0, -200.0),
+        (replace(INTENT, boot_clock=None, boot_id=None, host=None), LATER, 100.0, 0.0),
+    ],
+)
+def test_a_step_is_what_the_wall_clock_says_beyond_the_time_that_passed(
+    intent: ClockReading, look: ClockReading, seconds: float, step: float
+) -> None:
+    between = passed(intent, look)
+    assert between is not None and (between.seconds, between.step) == (pytest.approx(seconds), pytest.approx(step))
+
+
+@pytest.mark.parametrize(
+    ("intent", "look"),
+    [
+        (replace(INTENT, platform_at=None), replace(LATER, host="i")),
+        (INTENT, replace(LATER, host="i", platform_at=None)),
+        (replace(INTENT, platform_at=None), replace(LATER, boot_id="c")),
+        (replace(INTENT, boot_id=None, platform_at=None), replace(LATER, boot_id=None)),  # a system without boot ids
+        (ClockReading(at=NOW), LATER),  # a row of an earlier version
+        (INTENT, replace(LATER, boot_clock=900.0)),  # a machine that was put back to an earlier state
+    ],
+)
+def test_without_a_clock_that_runs_through_both_nothing_is_known(intent: ClockReading, look: ClockReading) -> None:
+    assert passed(intent, look) is None
+
+
+@pytest.mark.parametrize("step", [SKEW + 1, -SKEW - 1, 86400.0, None])
+@pytest.mark.parametrize("look", [LOOK, replace(LOOK, candidates=(RUN,)), replace(LOOK, candidates=(replace(RUN, echo=None),))])
+def test_a_step_beyond_the_skew_holds_whatever_the_list_says(look: Look, step: float | None) -> None:
+    for before in (Earlier(), Earlier(looks=1, covered=True, empty_at=NOW)):
+        for exclusive in (False, True):
+            found = judge(DELIVERY, 1, NOW, replace(look, step=step), before, exclusive=exclusive)
+            assert found.decision.verdict is Verdict.HOLD
+            assert found.decision.why.startswith("clock_not_comparable: " if step is None else "clock_stepped: the clock was set ")
+
+
+@pytest.mark.parametrize("step", [0.0, SKEW, -SKEW])
+def test_a_step_within_the_skew_does_not(step: float) -> None:
+    before = Earlier(looks=1, covered=True, empty_at=LOOK.at - AGREE, step=step)
+    assert judge(DELIVERY, 1, NOW, replace(LOOK, step=step), before, exclusive=False).decision.verdict is Verdict.QUEUE
+    adopted = judge(DELIVERY, 1, NOW, replace(LOOK, step=step, candidates=(RUN,)), Earlier(), exclusive=False)
+    assert adopted.decision.verdict is Verdict.ADOPT
+
+
+def test_a_failed_look_decides_nothing_about_the_clock() -> None:
+    found = judge(DELIVERY, 1, NOW, replace(LOOK, step=None, problem="HTTP 500"), Earlier(), exclusive=False)
+    assert found.decision.verdict is Verdict.AGAIN
+
+
+def test_an_attempt_of_an_earlier_version_says_so() -> None:
+    held = judge(DELIVERY, 1, NOW, replace(LOOK, step=None, read_clocks=False), Earlier(), exclusive=False)
+    assert "an earlier version of flowbridge made the call" in held.decision.why
+
+
+def test_a_step_between_two_looks_does_not_bring_them_together() -> None:
+    """The second look is to be as much later as it says, whatever the clock says."""
+    first = judge(DELIVERY, 1, NOW, LOOK, Earlier(), exclusive=False)
+    second = replace(LOOK, at=LOOK.at + AGREE / 2 + 40, step=40.0)
+    found = judge(DELIVERY, 1, NOW, second, earlier(first.as_json(), 1), exclusive=False)
+    assert (found.decision.verdict, found.decision.wait) == (Verdict.AGAIN, pytest.approx(AGREE / 2))
+    third = replace(LOOK, at=LOOK.at + AGREE, step=0.0)
+    assert judge(DELIVERY, 1, NOW, third, earlier(found.as_json(), 1), exclusive=False).decision.verdict is Verdict.QUEUE
+
+
+def test_evidence_of_an_earlier_version_is_read() -> None:
+    kept = judge(DELIVERY, 1, NOW, LOOK, Earlier(), exclusive=False).as_json()
+    del kept["clock_step"]
+    assert earlier(kept, 1) == Earlier(looks=1, covered=True, empty_at=LOOK.at)
+
+
+@pytest.mark.parametrize(
+    ("at_intent", "at_look", "step", "since", "until"),
+    [
+        (None, None, 0.0, 0.0, 0.0),
+        (5.0, 5.0, 0.0, 5.0, 5.0),
+        (None, 5.0, 0.0, 0.0, 5.0),
+        (-300.0, -300.0, 0.0, -300.0, -300.0),  # ours is five minutes ahead, all the time
+        (0.0, 50.0, -50.0, 0.0, 0.0),  # ours was set back by as much as the platform's is ahead now
+        (None, 50.0, -50.0, -50.0, 0.0),
+        (None, None, 40.0, 0.0, 40.0),
+        (0.0, 600.0, 0.0, 0.0, 600.0),  # the platform's was set
+    ],
+)
+def test_the_window_is_in_the_time_of_the_platform(
+    at_intent: float | None, at_look: float | None, step: float, since: float, until: float
+) -> None:
+    intent = replace(INTENT, platform_at=None if at_intent is None else NOW + at_intent)
+    at = NOW + 100 + step
+    look = replace(LATER, at=at, platform_at=None if at_look is None else at + at_look)
+    assert window_by_clocks(intent, look, TIMEOUT) == Window(NOW + since - SKEW, NOW + TIMEOUT + until + SKEW)

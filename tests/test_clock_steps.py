@@ -1,0 +1,573 @@
+"""A clock that is set, while starts have no answer and things are put off: nothing is started twice, and nothing stays in the future."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import test_worker
+from conftest import make_delivery, make_event
+from servers import FakePlatform
+from serving import until
+from sqlalchemy import insert, select, update
+from stepped_clocks import DAY, Clocks, clocks
+from test_worker import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
+
+from bridge import reconcile
+from bridge.engine.calls import Calls
+from bridge.model import Answer, Call, Delivery, Lost, Order, Retry
+from bridge.platforms import PLATFORMS, Polling
+from bridge.routes import Config, Flow
+from bridge.send import Sender
+from bridge.settings import load_settings
+from bridge.store import claims, clock_steps, events, health, runs, tables
+from bridge.store.claims import Allowed
+from bridge.store.clock import Clock
+from bridge.store.database import Database
+from bridge.worker import Worker, housekeeping, loop
+from bridge.worker.reconciling import Reconciler
+
+__all__ = ["clocks"]
+pytestmark = pytest.mark.slow
+TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
+SOON = 0.6  # seconds from the intent of an attempt until its run is looked for
+FAST = Retry(attempts=3, first=0.02, max=0.1)
+STEPS = [-200.0, 130.0, -DAY, DAY]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other soon."""
+    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)))
+    monkeypatch.setattr(reconcile, "AGREE", 0.2)
+    monkeypatch.setattr(reconcile, "FIRST", 0.05)
+    monkeypatch.setattr(reconcile, "MOST", 0.2)
+    monkeypatch.setattr(loop, "BEAT", 0.1)
+
+
+def config(fake: FakePlatform, *, exclusive: bool = False) -> Config:
+    flow = Flow(name="triage", platform="gumloop", saved_item_id="q3da", exclusive=exclusive)
+    return replace(configured(gumloop(fake, timeout=TIMEOUT)), flows={"triage": flow})
+
+
+@contextmanager
+def working(database: Database, given: Config, **more: Any) -> Iterator[Worker]:
+    """A worker in a thread of its own. When it has ended no look of it is under way, which would use a store that is closed."""
+    before = set(threading.enumerate())
+    with test_worker.working(database, given, **more) as worker:
+        yield worker
+    mine = [one for one in threading.enumerate() if one.name.startswith("call-") and one not in before]
+    until(lambda: not any(one.is_alive() for one in mine), what="the end of all calls")
+
+
+@contextmanager
+def reconciling_worker(database: Database, given: Config, send: Any = None) -> Iterator[None]:
+    """A worker that looks for a run soon after the intent of its attempt, however long a call may take."""
+    with pytest.MonkeyPatch.context() as patch:
+        settings = lambda environ: replace(load_settings(environ), reconcile_after=SOON - TIMEOUT)  # noqa: E731
+        patch.setattr(test_worker, "load_settings", settings)
+        with working(database, given, send=send):
+            yield
+
+
+def add(database: Database, now: float, **changes: Any) -> str:
+    event = make_event(None, now=now)
+    given: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da", "retry": FAST, "on_unknown": "reconcile"}
+    delivery = make_delivery(event, "triage", now=now, **{**given, "inputs": {"event_id": event.id}, **changes})
+    events.add(database, event, [delivery], lambda *_: [])
+    return delivery.id
+
+
+def held(database: Database, delivery_id: str) -> Delivery:
+    """The delivery once it is left to a person, or once it is over, which the test then refuses."""
+
+    def is_settled() -> bool:
+        with database.read() as connection:
+            row = connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one()
+        return (row.status == "unknown" and row.poll_at is None) or row.finished_at is not None
+
+    until(is_settled, what="a hold")
+    return get(database, delivery_id)
+
+
+def dateless(call: Call, timeout: float) -> Answer | Lost:
+    """A platform that does not say what time it is."""
+    answer = Sender().send(call, timeout)
+    if isinstance(answer, Answer):
+        return replace(answer, headers={name: value for name, value in answer.headers.items() if name != "date"})
+    return answer
+
+
+# -- a clock that was wrong at the intent is right at the look
+
+
+def lost(database: Database, clocks: Clocks, fake: FakePlatform, fault: str) -> str:
+    """A start without an answer, whose run is to be looked for by the next worker."""
+    with working(database, config(fake)):
+        fake.faults = [fault]
+        wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+    return one
+
+
+def look_now(database: Database, clocks: Clocks, delivery_id: str) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).where(tables.delivery.c.id == delivery_id).values(poll_at=clocks.time()))
+
+
+def refuse(found: Delivery, step: float) -> None:
+    """Hold a delivery against what is said of a step."""
+    assert found.status == "unknown"
+    way = "forward" if step > 0 else "back"
+    assert (found.reason or "").startswith(f"clock_stepped: the clock was set {way} by ")
+    assert f"flowbridge resolve {found.id} --as delivered" in (found.reason or "")
+    assert isinstance(found.evidence, dict) and found.evidence["clock_step"] == pytest.approx(step, abs=30)
+
+
+@pytest.mark.parametrize("ahead", STEPS)
+def test_a_start_by_a_wrong_clock_is_held_where_that_was_set_right(database: Database, clocks: Clocks, ahead: float) -> None:
+    """Its run is not in the window that the intent gives, and the list goes back far enough: it seems not to be there."""
+    clocks.ahead = ahead
+    with FakePlatform(run_seconds=0.05) as fake:
+        one = lost(database, clocks, fake, "drop")
+        clocks.ahead = 0.0
+        look_now(database, clocks, one)
+        with reconciling_worker(database, config(fake)):
+            refuse(held(database, one), -ahead)
+        assert len(fake.starts) == 1
+
+
+@pytest.mark.parametrize("ahead", STEPS)
+def test_so_it_is_where_the_worker_goes_on(
+    sqlite: Database, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    is_right, look = threading.Event(), Reconciler.look
+    monkeypatch.setattr(Reconciler, "look", lambda self, one: is_right.wait(60) and look(self, one))
+    clocks.ahead = ahead
+    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
+        fake.faults = ["drop"]
+        wait(sqlite, [one := add(sqlite, clocks.time())], is_in("unknown"))
+        clocks.ahead = 0.0
+        is_right.set()
+        refuse(held(sqlite, one), -ahead)
+        assert len(fake.starts) == 1
+
+
+def test_a_clock_that_goes_wrong_after_the_intent_holds_as_well(database: Database, clocks: Clocks) -> None:
+    with FakePlatform(run_seconds=0.05) as fake:
+        one = lost(database, clocks, fake, "drop")
+        clocks.ahead = -200.0
+        look_now(database, clocks, one)
+        with reconciling_worker(database, config(fake)):
+            refuse(held(database, one), -200.0)
+        assert len(fake.starts) == 1
+
+
+@pytest.mark.parametrize(("fault", "starts"), [("drop", 1), ("lost", 2)])
+def test_a_clock_that_stays_wrong_decides_as_a_right_one(database: Database, clocks: Clocks, fault: str, starts: int) -> None:
+    """The platform's Date tells how far it is off."""
+    clocks.ahead = 500.0
+    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
+        fake.faults = [fault]
+        (found,) = wait(database, [add(database, clocks.time())], ended)
+    assert (found.run_id, len(fake.starts), len(fake.accepted)) == (fake.accepted[-1].run_id, starts, 1)
+
+
+@pytest.mark.parametrize("part", [0.9, -0.9])
+def test_a_small_step_is_covered_beside_the_skew_of_the_platform(database: Database, clocks: Clocks, part: float) -> None:
+    """The run is as old as one that was created a skew before the intent, or after the deadline, and some seconds."""
+    with FakePlatform(echoes=False) as fake:
+        one = lost(database, clocks, fake, "lost")
+        began = attempts(database, one)[0].started_at
+        run_id = fake.begin("q3da")
+        fake.runs[run_id].created_at = began - reconcile.SKEW - 10 if part < 0 else began + TIMEOUT + reconcile.SKEW + 10
+        clocks.ahead = part * reconcile.SKEW
+        look_now(database, clocks, one)
+        with reconciling_worker(database, config(fake)):
+            found = held(database, one)
+        assert (found.status, len(fake.starts)) == ("unknown", 1)
+    assert f"{run_id} (done) may be its run" in (found.reason or "")
+
+
+def test_two_steps_that_cancel_each_other_hold_nothing(database: Database, clocks: Clocks) -> None:
+    with FakePlatform(run_seconds=0.05) as fake, working(database, config(fake)):
+        fake.faults = ["lost"]
+        wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+        clocks.ahead = 300.0
+        until(lambda: latest(database) > 0, what="the step to be noted")
+        clocks.ahead = 0.0
+        until(lambda: latest(database) < 0, what="the step back to be noted")
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(poll_at=clocks.time()))
+    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
+        (found,) = wait(database, [one], ended)
+    assert found.attempts == 2
+
+
+def latest(database: Database) -> float:
+    with database.read() as connection:
+        step = clock_steps.latest(connection)
+    return step.seconds if step else 0.0
+
+
+# -- a machine that was booted again, another one, a version that stored no clocks
+
+
+@pytest.mark.parametrize("moved", [("boot-2", "here"), ("boot-1", "there")])
+@pytest.mark.parametrize(
+    ("step", "knows", "tells", "says"),
+    [
+        (0.0, True, True, None),
+        (-200.0, True, True, "clock_stepped: the clock was set back by"),
+        (130.0, True, True, "clock_stepped: the clock was set forward by"),
+        (0.0, False, True, "clock_not_comparable: the call was made before a reboot or on another host"),
+        (0.0, True, False, "clock_not_comparable: "),
+        (-200.0, False, True, "clock_not_comparable: "),
+    ],
+)
+def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
+    database: Database, clocks: Clocks, moved: tuple[str, str], step: float, knows: bool, tells: bool, says: str | None
+) -> None:
+    """`knows`: it was known at the intent, from an earlier answer. `tells`: it is at the look."""
+    with FakePlatform(run_seconds=0.05) as fake:
+        with working(database, config(fake)):
+            if knows:
+                wait(database, [add(database, clocks.time())], ended)
+            fake.faults = ["lost"]
+            wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+        assert (attempts(database, one)[0].platform_at is not None) is knows
+        clocks.boot(*moved)
+        clocks.ahead = step
+        with database.engine.begin() as connection:
+            connection.execute(update(tables.delivery).where(tables.delivery.c.id == one).values(poll_at=clocks.time()))
+        with reconciling_worker(database, config(fake), None if tells else dateless):
+            found = held(database, one) if says else wait(database, [one], ended)[0]
+    assert found.status == ("unknown" if says else "delivered")
+    assert says is None or says in (found.reason or "")
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_an_attempt_of_an_earlier_version_is_held(database: Database, clocks: Clocks, knows: bool) -> None:
+    with FakePlatform(run_seconds=0.05) as fake:
+        with working(database, config(fake)):
+            if knows:
+                wait(database, [add(database, clocks.time())], ended)
+            fake.faults = ["lost"]
+            wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+        none = dict.fromkeys(("boot_clock", "boot_id", "host", "platform_at"))
+        with database.engine.begin() as connection:
+            connection.execute(update(tables.attempt).where(tables.attempt.c.delivery_id == one).values(none))
+            connection.execute(update(tables.delivery).where(tables.delivery.c.id == one).values(poll_at=clocks.time()))
+        with reconciling_worker(database, config(fake)):
+            found = held(database, one)
+    assert (found.status, found.reason or "")[0] == "unknown"
+    assert "clock_not_comparable: an earlier version of flowbridge made the call" in (found.reason or "")
+
+
+def test_another_attempt_of_the_same_time_is_a_rival_though_its_clock_was_wrong(database: Database, clocks: Clocks) -> None:
+    """The run of the first, which an answer was lost of, would be taken for that of the second, which never began."""
+    with FakePlatform(run_seconds=60, echoes=False) as fake:
+        with working(database, config(fake)):
+            clocks.ahead = 1000.0
+            fake.faults = ["drop", "lost"]
+            wait(database, [first := add(database, clocks.time(), inputs={})], is_in("unknown"))
+            clocks.ahead = 0.0
+            wait(database, [second := add(database, clocks.time(), inputs={})], is_in("unknown"))
+        with database.engine.begin() as connection:
+            connection.execute(update(tables.delivery).where(tables.delivery.c.id == second).values(poll_at=clocks.time()))
+            connection.execute(update(tables.delivery).where(tables.delivery.c.id == first).values(poll_at=None))
+        with reconciling_worker(database, config(fake, exclusive=True)):
+            found = held(database, second)
+        assert (found.status, len(fake.starts)) == ("unknown", 2)
+    assert f"{fake.accepted[0].run_id} (running) may be its run, or that of {first}" in (found.reason or "")
+
+
+# -- what a clock that was ahead has put off
+
+
+def test_runs_are_looked_at_and_leases_run_out_after_a_clock_went_back(database: Database, clocks: Clocks) -> None:
+    clocks.ahead = DAY
+    with FakePlatform(run_seconds=60) as fake:
+        with working(database, config(fake)):
+            ids = [add(database, clocks.time()) for _ in range(3)]
+            wait(database, ids, is_in("delivered"))
+            clocks.ahead = 0.0
+            fake.finish()
+            wait(database, ids, ended)
+        assert slots(database) == 0
+
+
+@pytest.mark.parametrize("step", [DAY, -DAY])
+def test_a_run_is_given_up_after_its_time_whatever_the_clock_does(database: Database, clocks: Clocks, step: float) -> None:
+    """Not at once, and not a day later: what was delivered before the clock was stepped, and what was before the step was noted."""
+    with FakePlatform(run_seconds=10_000) as fake:
+        worker = made(database, config(fake))
+        add(database, clocks.time(), run_timeout=3600.0)
+        after = add(database, clocks.time(), run_timeout=3600.0)
+        worker.step()
+        until(lambda: len(fake.accepted) == 2, what="both starts")
+        until(lambda: worker.step() or get(database, after).status == "delivered", what="both runs")
+        clocks.ahead = step
+        with database.engine.begin() as connection:
+            delivered = update(tables.delivery).values(delivered_at=clocks.time())
+            connection.execute(delivered.where(tables.delivery.c.id == after))
+        for later, slot_count in ((1.0, 2), (1800.0, 2), (3600.0, 0)):
+            clocks.later += later
+            until(lambda: looked(database, worker, clocks), what="looks at both runs")
+            assert slots(database) == slot_count
+        worker.stop()
+        worker.run()
+
+
+def looked(database: Database, worker: Worker, clocks: Clocks) -> bool:
+    """Make a turn; tell whether each run that is followed was looked at since the clock went on."""
+    worker.step()
+    with database.read() as connection:
+        due = connection.execute(select(tables.delivery.c.poll_at)).scalars().all()
+    return all(at is None or clocks.time() < at < clocks.time() + claims.LEASE for at in due)
+
+
+def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: Clocks) -> None:
+    """Its own timers do not go by that clock: it beats, keeps its leases, and takes over what has no worker."""
+    clocks.ahead = DAY
+    with FakePlatform(run_seconds=0.02) as fake:
+        given = config(fake)
+        dead = made(database, given)
+        dead._calls.submit = lambda *_: None  # type: ignore[method-assign]
+        one = add(database, clocks.time(), on_unknown="retry")
+        dead.step()
+        assert get(database, one).status == "sending"
+        worker = made(database, given)
+        worker.step()
+        clocks.ahead = 0.0
+        clocks.later += loop.BEAT
+        worker.step()
+        assert health.workers_alive(database, clocks.time()) == 2  # both rows are of now: that of the dead one grows old
+        assert lease_until(database, one) <= clocks.time() + claims.LEASE + 1
+        clocks.later += 2 * claims.LEASE
+        worker.step()
+        assert get(database, one).status == "queued"
+        worker.stop()
+        worker.run()
+
+
+def lease_until(database: Database, one: str) -> float:
+    with database.read() as connection:
+        at: float = connection.execute(select(tables.delivery.c.lease_until).where(tables.delivery.c.id == one)).scalar_one()
+    return at
+
+
+# -- several workers, and a step forward
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(database: Database, clocks: Clocks, is_new: bool) -> None:
+    """`is_new`: the other worker was started after the step, and has seen nothing of it."""
+    with FakePlatform(run_seconds=0.02) as fake:
+        given = config(fake)
+        calling = made(database, given)
+        calling._calls.submit = lambda *_: None  # type: ignore[method-assign]
+        one = add(database, clocks.time())
+        calling.step()
+        assert get(database, one).status == "sending"
+        other = None if is_new else made(database, given)
+        if other is not None:
+            other.step()
+        clocks.ahead = 300.0
+        clocks.later += loop.BEAT
+        other = other or made(database, given)
+        other.step()
+        assert (get(database, one).status, lease_until(database, one) < clocks.time()) == ("sending", True)
+        calling.step()
+        for _ in range(4):
+            clocks.later += claims.LEASE / 2
+            calling.step()
+            other.step()
+        assert get(database, one).status == "sending"
+        clocks.later += 2 * claims.LEASE
+        other.step()
+        assert get(database, one).status == "unknown"  # it has died meanwhile
+
+
+def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(database: Database, clocks: Clocks) -> None:
+    one = test_worker.start_run(database, "echo")
+    clock = Clock(database)
+    clock.set()
+    clock_steps.follow(database, clock)
+    database.write(lambda connection: runs.claim(connection, 1, clock(), "w"))
+    clocks.ahead = 300.0
+    clock.set()
+    clock_steps.follow(database, clock)
+    assert database.write(lambda connection: housekeeping.abandon_runs(connection, clock())) == 0
+    clocks.later += 2 * claims.LEASE
+    clock.set()
+    assert database.write(lambda connection: housekeeping.abandon_runs(connection, clock())) == 1
+    with database.read() as connection:
+        assert runs.get(connection, one) is not None
+
+
+# -- which times are pulled back, by how much
+
+LATER = 3 * DAY
+BY_WRONG, BY_RIGHT = DAY, -60.0  # when it was planned or tried, by the clock that is right afterwards
+
+
+@pytest.mark.parametrize(
+    ("planned", "tried", "due", "becomes"),
+    [
+        (BY_WRONG, None, DAY, 0.0),  # due at once, by the clock that was a day ahead
+        (BY_WRONG, None, DAY + 600.0, 600.0),  # `delay: 10m`
+        (BY_WRONG, None, DAY + LATER, LATER),
+        (BY_RIGHT, None, LATER, LATER),  # a long `delay` by a right clock
+        (BY_RIGHT, None, 600.0, 600.0),
+        (BY_RIGHT, BY_WRONG, DAY + 300.0, 300.0),  # tried again in five minutes
+        (BY_RIGHT, BY_RIGHT, LATER, LATER),  # a long `retry.max`
+        (BY_RIGHT, BY_RIGHT, -5.0, -5.0),
+    ],
+)
+def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
+    database: Database, clocks: Clocks, planned: float, tried: float | None, due: float, becomes: float
+) -> None:
+    clock, now = Clock(database), clocks.time()
+    one = add(database, now + planned, due_at=now + due, retry=Retry(attempts=3, first=5.0, max=7 * DAY))
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(due_at=now + due, debounce_until=now + due))
+        if tried is not None:
+            values = {"delivery_id": one, "number": 1, "started_at": now + tried, "finished_at": now + tried, "outcome": "refused"}
+            connection.execute(insert(tables.attempt).values(values))
+            connection.execute(update(tables.delivery).values(attempts=1))
+    back(database, clock, clocks)
+    with database.read() as connection:
+        row = connection.execute(select(tables.delivery.c.due_at, tables.delivery.c.debounce_until)).one()
+    assert tuple(row) == pytest.approx((now + becomes, now + becomes), abs=60)
+
+
+def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(database: Database, clocks: Clocks) -> None:
+    clock, now = Clock(database), clocks.time()
+    add(database, now - 60, order=Order(key="k"))
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(due_at=now + DAY - 5))
+    back(database, clock, clocks)
+    with database.read() as connection:
+        assert connection.execute(select(tables.delivery.c.due_at)).scalar_one() <= clocks.time()
+
+
+def back(database: Database, clock: Clock, clocks: Clocks) -> None:
+    """The clock, which was a day ahead when the store went by it, is right again."""
+    clocks.ahead = DAY
+    clock.set()
+    clock_steps.follow(database, clock)
+    clocks.ahead = 0.0
+    clock.set()
+    clock_steps.follow(database, clock)
+
+
+@pytest.mark.parametrize("delay", [0.0, 600.0])
+def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_delay(
+    database: Database, clocks: Clocks, delay: float
+) -> None:
+    """In a fleet the receiver's own machine is wrong, and the database's is right: nothing is stepped."""
+    clock, at = Clock(database), clocks.time() + DAY
+    one = add(database, at, due_at=at + delay)
+    for _ in range(2):
+        clock.set()
+        clock_steps.follow(database, clock)
+    assert get(database, one).due_at == pytest.approx(clocks.time() + delay, abs=60)
+
+
+def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) -> None:
+    clock, now = Clock(database), clocks.time()
+    ahead = now + DAY
+    circuit: dict[str, Any] = {"platform": "p", "failures": 5, "open_for": 300.0, "raise_for": 1.0, "changed_at": ahead}
+    circuit |= {"open_until": ahead + 200, "probe_until": None, "raise_at": ahead + 10, "not_before": ahead + 1000}
+    with database.engine.begin() as connection:
+        connection.execute(insert(tables.circuit).values(circuit))
+        connection.execute(insert(tables.pace).values(route="r", next_at=ahead + 50, day=int(ahead // DAY), starts=3))
+    back(database, clock, clocks)
+    with database.read() as connection:
+        row, pace = connection.execute(select(tables.circuit)).one(), connection.execute(select(tables.pace)).one()
+    assert (row.open_until, row.raise_at, row.not_before) == pytest.approx((now + 200, now + 10, now + 1000), abs=60)
+    assert (row.probe_until, pace.day, pace.starts) == (None, int(clocks.time() // DAY), 3)
+    assert pace.next_at == pytest.approx(now + 50, abs=60)
+
+
+@pytest.mark.parametrize("moved", [None, ("boot-2", "here"), ("boot-1", "there")])
+def test_a_step_while_no_worker_ran_is_seen_by_the_next(database: Database, clocks: Clocks, moved: tuple[str, str] | None) -> None:
+    clocks.ahead = DAY
+    with FakePlatform(run_seconds=60) as fake:
+        with working(database, config(fake)):
+            wait(database, [one := add(database, clocks.time())], is_in("delivered"))
+        with database.engine.begin() as connection:  # the worker was killed: its row is still there
+            connection.execute(insert(tables.worker).values(id="w", host="here", pid=1, started_at=clocks.time(), seen_at=clocks.time()))
+            connection.execute(update(tables.delivery).values(poll_at=clocks.time() + 5))
+        clocks.ahead = 0.0
+        if moved:
+            clocks.boot(*moved)
+        fake.finish()
+        with working(database, config(fake)):
+            wait(database, [one], ended)
+    assert latest(database) == pytest.approx(-DAY, abs=120)
+
+
+def test_a_step_is_noted_once_by_several_workers(database: Database, clocks: Clocks, capsys: pytest.CaptureFixture[str]) -> None:
+    several = [Clock(database) for _ in range(3)]
+    clocks.ahead = DAY
+    one = add(database, clocks.time(), due_at=clocks.time() + 600)
+    with database.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(due_at=clocks.time() + 600))
+    for ahead in (DAY, 0.0, 0.0):
+        clocks.ahead = ahead
+        for number, clock in enumerate(several):
+            clocks.host = f"host-{number}"
+            clock.set()
+            clock_steps.follow(database, clock)
+    assert get(database, one).due_at == pytest.approx(clocks.time() + 600, abs=60)
+
+
+def test_a_machine_that_was_suspended_has_not_stepped(database: Database, clocks: Clocks) -> None:
+    """The boot clock goes on meanwhile, as the wall clock does."""
+    clock = Clock(database)
+    clock.set()
+    clock_steps.follow(database, clock)
+    clocks.later += 3 * 3600
+    clock.set()
+    clock_steps.follow(database, clock)
+    assert (latest(database), clock.step) == (0.0, 0.0)
+
+
+def test_a_dead_worker_that_lies_ahead_does_not_count_as_alive(database: Database, clocks: Clocks) -> None:
+    database.write(lambda connection: health.beat(connection, "w", "here", 1, clocks.time() + DAY))
+    assert health.workers_alive(database, clocks.time()) == 0
+
+
+def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(sqlite: Database, clocks: Clocks) -> None:
+    from bridge.model import Kind, Outcome, Status
+    from bridge.retry import settle
+
+    event = make_event("1", now=clocks.time() + DAY)
+    one = make_delivery(event, status=Status.SENDING, due_at=clocks.time() + DAY)
+    assert settle(one, Outcome(kind=Kind.THROTTLED, detail="full"), now := clocks.time(), 0.5).due_at == now
+
+
+
+
+def test_a_task_of_celery_stores_the_clocks_with_its_intent(database: Database, clocks: Clocks) -> None:
+    """The platform's is known from its second call on."""
+    with FakePlatform(run_seconds=0.05) as fake:
+        given = config(fake)
+        calls = Calls(lambda: given, database, Sender().send, 60.0)
+        try:
+            for is_known in (False, True):
+                add(database, clocks.time())
+                claim = lambda c: claims.claim(c, Allowed(caps={"gumloop": 5}), most=1, now=clocks.time(), lease="l", intents=False)  # noqa: E731
+                [claimed] = database.write(claim)
+                assert calls.make(claimed.delivery.id, claimed.lease)
+                [row] = attempts(database, claimed.delivery.id)
+                assert (row.boot_id, row.host, row.platform_at is not None) == ("boot-1", "here", is_known)
+                assert row.boot_clock <= clocks.clock_gettime(time.CLOCK_BOOTTIME)
+        finally:
+            calls.close()
