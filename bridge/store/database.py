@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,7 +56,8 @@ class Database:
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
-        self._driver_error: type[Exception] = driver.Error
+        self._read_failures: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, driver.Error, MemoryError)
+        self._write_failures: tuple[type[Exception], ...] = (SQLAlchemyError, driver.Error, MemoryError)
 
     @classmethod
     def of(cls, settings: Settings) -> Database:
@@ -97,16 +98,16 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 return work(connection)
-        except (SQLAlchemyError, self._driver_error) as error:
+        except self._write_failures as error:
             raise StoreError(brief(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state."""
+        """Give a connection that sees one consistent state. `StoreError`: the database failed."""
         try:
             with self._reader.connect() as connection:
                 yield connection
-        except (DBAPIError, PoolTimeout) as error:
+        except self._read_failures as error:
             raise StoreError(brief(error)) from error
 
     @contextmanager
@@ -153,6 +154,16 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@contextmanager
+def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection of its own to a SQLite file while no other process commits. `StoreError`: the database failed."""
+    try:
+        with locked(path, "lock"), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection
+    except (sqlite3.Error, MemoryError) as error:
+        raise StoreError(brief(error)) from error
 
 
 def _sqlite_engine(url: Any, said_by: str) -> Engine:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence, Set
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +21,7 @@ from bridge.errors import StoreError
 from bridge.model import Delivery, Status
 from bridge.store import ledger, lines, removal
 from bridge.store.acts import Result
-from bridge.store.database import Database, locked
+from bridge.store.database import Database, alone_with_file
 from bridge.store.rows import from_json, to_delivery, to_json
 from bridge.store.sealed import closed
 from bridge.store.tables import act, delivery, event, local_run, reject
@@ -134,7 +132,7 @@ def settle_file(database: Database) -> bool:
 
     False where a reader is in the way.
     """
-    with locked(database.path, "lock"), closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+    with alone_with_file(database.path) as connection:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(APART)
