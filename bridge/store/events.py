@@ -83,9 +83,15 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 
 
 def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
-    found = database.write(lambda connection: [add_duplicate(connection, event, replan) for event, _ in arrivals])
+    # Each locks its event.
+    in_order = sorted(range(len(arrivals)), key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""))
+
+    def work(connection: Connection) -> dict[int, Added | None]:
+        return {at: add_duplicate(connection, arrivals[at][0], replan) for at in in_order}
+
+    found = database.write(work)
     # What was known a moment ago may have been removed since: then it is new.
-    return [one or add_all(database, [arrival], replan)[0] for one, arrival in zip(found, arrivals, strict=True)]
+    return [found[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)]
 
 
 class _Arrivals:
@@ -177,11 +183,8 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         return None
     sealer = sealer_of(connection)
     known = to_event(connection.execute(select(table).where(same)).one(), sealer)
-    columns = tables.delivery.c
-    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(columns.event_id == known.id)
-    kept = connection.execute(wanted).all()
-    # One that was merged is stood for by a later one: planned again, it would start what is out of date.
-    if known.spam is not None or any(row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept):
+    kept = _unstarted(connection, known)
+    if kept is None:
         return Added(known.id, (), duplicate=True)
     if is_emptied(known):  # it is whole again by this copy, if that is one
         if event.body_sha256 != known.body_sha256:
@@ -190,15 +193,30 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         if event.files:
             form_files.take(connection, event.source, form_files.size_of(event.files), None)  # it was taken once
         known = replace(known, body=event.body, files=event.files)
+    again = replan(known, f"again {known.duplicates}")
+    if connection.dialect.name != "sqlite":
+        take_keys(connection, again)  # lines come before deliveries in the order of locks
+        kept = _unstarted(connection, known, lock=True)  # a person may have acted on one of them meanwhile
+        if kept is None:
+            return Added(known.id, (), duplicate=True)
     shadowed = {row.route for row in kept if row.status == Status.SHADOW}
-    planned = [
-        delivery
-        for delivery in replan(known, f"again {known.duplicates}")
-        if not (delivery.status is Status.SHADOW and delivery.route in shadowed)
-    ]
+    planned = [delivery for delivery in again if not (delivery.status is Status.SHADOW and delivery.route in shadowed)]
     if planned:
         connection.execute(insert(tables.delivery), [delivery_row(delivery, sealer) for delivery in planned])
     return Added(known.id, tuple(planned))
+
+
+def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> Sequence[Any] | None:
+    """Return the deliveries of an event of which nothing ever started and nothing waits to; None of any other.
+
+    One that was merged is replaced by a later one: planned again, it would start what is out of date.
+    """
+    columns = tables.delivery.c
+    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(columns.event_id == known.id)
+    kept = connection.execute(wanted.order_by(columns.id).with_for_update() if lock else wanted).all()
+    if known.spam is not None or any(row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept):
+        return None
+    return kept
 
 
 def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:

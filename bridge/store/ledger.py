@@ -44,6 +44,7 @@ _HELD = Prepared(
     select(delivery.c.id, delivery.c.status, delivery.c.lease, delivery.c.run_id,
            (delivery.c.attempts + delivery.c.throttled).label("made"))
     .where(Among(delivery.c.id, "ids"))
+    .order_by(delivery.c.id)
     .with_for_update()
 )
 _SETTLE = Prepared(
@@ -58,7 +59,7 @@ _SETTLE = Prepared(
     })
 )  # fmt: skip
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
-_CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED)
+CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,11 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
     if not settled:
         return []
     sealer = sealer_of(connection)
-    _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
     ids = listed(each.claim.delivery.id for each in settled)
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
+    _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
     statuses: list[Status | None] = []
-    rows, ended, unfollowed = [], [], []
+    rows, ended, unfollowed, to_nothing = [], [], [], []
     for each in settled:
         known = held.get(each.claim.delivery.id)
         mine = known is not None and known.status == Status.SENDING and known.lease == each.claim.lease
@@ -101,13 +102,15 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
             ended += [each.claim.delivery] if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"]) else []
         elif each.outcome.run_id not in (None, known and known.run_id):
             unfollowed.append({"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now})
-        if mine and each.outcome.kind in _CAME_TO_NOTHING:
-            circuits.give_back(connection, each.claim.delivery.route, day_of(each.claim.began_at))
+        if mine and each.outcome.kind in CAME_TO_NOTHING:
+            to_nothing.append((each.claim.delivery.route, day_of(each.claim.began_at)))
     if unfollowed:
         _LATE.change_each(connection, unfollowed)
     if rows:
         _SETTLE.change_each(connection, rows)
         lines.leave(connection, ended, now)
+    for route, day in to_nothing:
+        circuits.give_back(connection, route, day)
     return statuses
 
 
