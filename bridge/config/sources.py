@@ -78,6 +78,7 @@ def _source(written: Written, schemas: Schemas, retention: Retention) -> Source 
         credentials=masked(provider, scheme, batch),
         redact=_redaction(written),
         dedup=model.dedup,
+        dedup_for=model.dedup_for,
         batch=batch,
         max_body=largest_body(written, form.files if form else None) or provider.max_body,
         max_depth=model.max_depth,

@@ -35,10 +35,11 @@ BUSY = 10.0  # seconds to wait for a process that does not take part in the floc
 class Database:
     """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one.
 
-    `sealer` seals what senders said: see `sealed`. `said_by`: where the URL comes from, which is blamed where it cannot be used.
+    `sealer` seals what senders said: see `sealed`. `secret_key` is that of hashes of erased ids: see `deleted_ids`.
+    `said_by`: where the URL comes from, which is blamed where it cannot be used.
     """
 
-    def __init__(self, url: str, sealer: Sealer = OFF, *, said_by: str = "FLOWBRIDGE_DATABASE_URL") -> None:
+    def __init__(self, url: str, sealer: Sealer = OFF, *, said_by: str = "FLOWBRIDGE_DATABASE_URL", secret_key: str = "") -> None:
         try:
             self.url = make_url(url)
         except (ArgumentError, ValueError):
@@ -49,8 +50,8 @@ class Database:
             raise SettingsError(f"{said_by}: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH or postgresql://…")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(self.url, said_by)
-        self.sealer = sealer
-        self.engine.update_execution_options(sealer=sealer)
+        self.sealer, self.secret_key = sealer, secret_key
+        self.engine.update_execution_options(sealer=sealer, secret_key=secret_key)
         self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
         self._group = Group(self.engine, self.path) if self.is_sqlite else None
         self._closed = False
@@ -62,7 +63,7 @@ class Database:
     @classmethod
     def of(cls, settings: Settings) -> Database:
         """Return the store that the settings are of, with their keys."""
-        return cls(settings.database_url, Sealer(settings.encryption_keys))
+        return cls(settings.database_url, Sealer(settings.encryption_keys), secret_key=settings.secret_key)
 
     @property
     def path(self) -> Path:

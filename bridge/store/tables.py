@@ -13,9 +13,10 @@ from bridge.store.act_tables import act, act_item
 from bridge.store.form_tables import form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "delivery", "event", "expected", "form_files", "hold",
-           "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "worker"]  # fmt: skip
-HEAD = "0015"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "deleted_id", "delivery", "event", "expected",
+           "form_files", "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject",
+           "worker"]  # fmt: skip
+HEAD = "0017"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
@@ -93,6 +94,18 @@ event = Table(
     Index("ix_event_age", "source", "received_at"),
     partial("ix_event_spam", "source", "seq", where="spam IS NOT NULL"),
     partial("ix_event_files", "seq", where="files IS NOT NULL"),
+)
+
+deleted_id = Table(
+    "deleted_id",  # provider ids of events that were deleted: what repeats one of them is a duplicate until `expires_at`
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("provider_id", Text, primary_key=True),  # of an event that was erased: a keyed hash
+    Column("event_id", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("ix_deleted_id_expires", "expires_at"),
+    sqlite_with_rowid=False,
 )
 
 alert = Table(
