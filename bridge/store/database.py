@@ -24,6 +24,7 @@ from bridge.sealing import OFF, Sealer
 from bridge.settings import Settings
 from bridge.store import postgres
 from bridge.store.group import Appending, Group, Job, brief
+from bridge.store.lock_watch import held_long
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
@@ -148,11 +149,13 @@ class Database:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock beside a SQLite database that is called so; others wait."""
-    fd = os.open(path.with_name(f"{path.name}.{what}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock beside a SQLite database that is called so, for as long as the work takes; others wait."""
+    name = path.with_name(f"{path.name}.{what}")
+    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+        with held_long(name):
+            yield
     finally:
         os.close(fd)
 

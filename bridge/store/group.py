@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
+from bridge.store.lock_watch import LockWatch
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
 BATCH = 64  # how much work shares one commit at most
@@ -81,6 +82,7 @@ class Group:
         self._connection: Connection | None = None
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
+        self._watch = LockWatch(self._lock_path)
 
     def write(self, job: Job) -> Any:
         with self._mutex:
@@ -116,7 +118,8 @@ class Group:
         """Fill `batch` and do it. What comes in while another process commits still joins: the lock first, then the batch."""
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        with self._watch.waiting():
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             self._take(batch)
             _transact(batch, connection, raw)
@@ -160,6 +163,7 @@ class Group:
             os.close(fd)
 
     def close(self) -> None:
+        self._watch.close()
         with self._mutex:
             self._abandon()
 
