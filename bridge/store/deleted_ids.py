@@ -104,7 +104,7 @@ def _any(database: Database, now: float) -> bool:
 
 def erase(database: Database, letters: str) -> int:
     """Replace the ids in which a subject's letters stand by keyed hashes; return how many."""
-    return _change(database, lambda name: letters in folded(name), lambda key, source, name: erased_id(key, source, name))
+    return _change(database, lambda name: letters in folded(name), erased_id)
 
 
 def digests_in_clear(connection: Connection) -> int:
