@@ -11,6 +11,7 @@ from bridge.receipts import NOTHING
 
 DAY: Final = 86400.0  # seconds
 FOR_EVER: Final = math.inf
+DEDUP_FOR: Final = 400 * DAY  # seconds that provider ids are stored, where the source does not say
 #: An event that a sender repeats within days is known as a duplicate by its row, and a local start that is repeated by that of its run.
 LEAST: Final = {"events": 4 * DAY, "bodies": 3600.0, "rejects": 3600.0, "runs": 4 * DAY}
 

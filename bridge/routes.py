@@ -14,7 +14,7 @@ from bridge.matching.clauses import Clause
 from bridge.model import JSON, Retry
 from bridge.pace import NO_LIMITS, Limits, Rate
 from bridge.providers import Batch, Provider
-from bridge.retention import DEFAULT, Retention
+from bridge.retention import DEDUP_FOR, DEFAULT, Retention
 from bridge.schemas import Validator
 from bridge.signatures import Scheme, Secret, Unsigned
 
@@ -45,6 +45,7 @@ class Source:
     credentials: frozenset[str] = frozenset()  # locators of what is masked before it is stored
     redact: Redaction | None = None
     dedup: str = "id"
+    dedup_for: float = DEDUP_FOR  # seconds that provider ids are stored
     batch: Batch | None = None  # where the list stands in a request of several events
     max_body: int = 5 * 1024 * 1024
     daily_bytes: int | None = None  # of bodies that are stored in a day (UTC); null: no limit

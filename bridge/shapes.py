@@ -8,16 +8,17 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from bridge.audit import Act, Item
 from bridge.model import JSON, Attempt, Delivery, Event, Reject
+from bridge.times import in_utc
 from bridge.waits import Wait
 
 
 def iso(at: float | None) -> str | None:
-    """Return a time as JSON has it, null for null."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Return a time as JSON has it, null for null and for one that no calendar has."""
+    found = None if at is None else in_utc(at)
+    return None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:

@@ -26,6 +26,7 @@ ENVIRONMENT: Final = "TRACEPARENT"  # of a run's process: https://opentelemetry.
 #: https://www.w3.org/TR/trace-context/#traceparent-header-field-values; a later version may have more behind these four.
 _HEADER: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED: Final = 1
+_LATEST: Final = 9_000_000_000.0  # seconds since 1970 that still fit as nanoseconds
 
 Attributes = Mapping[str, str | int | bool]
 
@@ -232,4 +233,4 @@ def _server(platform: Platform) -> dict[str, str | int]:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return int(seconds * 1e9)
+    return int(min(max(seconds, 0.0), _LATEST) * 1e9)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from bridge.kept import signed_reserve
 from bridge.model import Status
 from bridge.overview import DAY, Overview, SourceNow
 from bridge.silence import LEAST
+from bridge.times import write_time
 
 SEE: Final = "or look at the log of its service"
 FULL: Final = 300.0  # seconds that a delivery waits for a platform that is full by others until that is a problem
@@ -330,4 +330,4 @@ def _size(count: int) -> str:
 
 
 def _clock(at: float | None) -> str:
-    return datetime.fromtimestamp(at or 0.0, UTC).strftime("%H:%M:%SZ")
+    return write_time(at or 0.0, "%H:%M:%SZ")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from bridge.circuit import Circuit, free
 from bridge.model import Delivery, Status
 from bridge.pace import DAY, NO_LIMITS, Limits, Pace, day_of, room
+from bridge.times import write_time
 
 UNPACED: Final = Pace()
 MOST: Final = 1000  # deliveries that go before one, counted as far as that
@@ -159,4 +159,4 @@ def _count(number: int) -> str:
 
 
 def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return write_time(at, "%Y-%m-%dT%H:%M:%SZ")

@@ -293,7 +293,7 @@ def _default(model: Any, name: str, field: Any) -> str:
 
 
 def _span(seconds: float) -> str:
-    units = (("h", 3600), ("m", 60), ("s", 1))
+    units = (*([("d", 86400)] if seconds > 30 * 86400 else []), ("h", 3600), ("m", 60), ("s", 1))
     unit, factor = next(one for one in units if seconds % one[1] == 0 and seconds >= one[1])
     return f"{seconds / factor:g}{unit}"
 

@@ -14,6 +14,7 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 ORDER = [
     "errors",
+    "times",
     "model",
     "embedded",
     "audit",

@@ -200,6 +200,23 @@ def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(databa
     assert (get(database, one).run_id, get(database, one).attempts) == ("r1", 1)
 
 
+def test_a_late_answer_of_an_earlier_attempt_settles_no_other(database: Database) -> None:
+    """The present attempt may have started a run too: it stays unknown, and the run of the earlier one is named."""
+    [one] = add(database)
+    [first] = claim(database)
+    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
+    database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW + 60))
+    [second] = claim(database, now=NOW + 61)
+    database.write(lambda c: ledger.reap(c, NOW + 120, 0.0, lambda _: None))
+    assert record(database, first, STARTED, NOW + 130) is None
+    assert (get(database, one).status, get(database, one).run_id) == (Status.UNKNOWN, None)
+    kept = [(row.outcome, row.run_id, row.late_at) for row in attempts(database, one)]
+    assert kept == [("started", "r1", NOW + 130), ("unknown", None, None)]
+    assert late_starts(database) == [(one, 1, "r1", "unknown")]
+    assert record(database, second, replace(STARTED, run_id="r2"), NOW + 140) is Status.DELIVERED
+    assert get(database, one).run_id == "r2"
+
+
 def late_starts(database: Database) -> list[tuple[str, int, str, str]]:
     found = overview.look(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
     return [(one.delivery_id, one.attempt, one.run_id, one.status) for one in found]

@@ -206,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
         run = self.new_run()
         late = Settled(held, Outcome(kind=kind, run_id=run if kind is Kind.STARTED else None, detail="late"), 1.0)
         [status] = self.database.write(lambda c: ledger.record(c, [late], self.now, jitter=0.5))
-        if one.status == "unknown" and kind is Kind.STARTED:
+        if one.status == "unknown" and kind is Kind.STARTED and held.attempt == one.spent + one.throttled:
             assert status is Status.DELIVERED
             one.status, one.run, one.slot = "delivered", run, True
         else:

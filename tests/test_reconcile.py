@@ -271,6 +271,7 @@ def test_what_is_kept_of_a_look() -> None:
         "covers": True,
         "covered": True,
         "empty_at": None,
+        "clock_step": 0.0,
         "candidates": [
             {"run_id": "r1", "state": "done", "created_at": NOW + 1, "echo": "delivery"},
             {"run_id": "r2", "state": "running", "created_at": None, "echo": None},

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import click
 from bridge.cli import output
 from bridge.cli.selection import AS_JSON
 from bridge.errors import BridgeError, ConfigError, Problem, SettingsError
+from bridge.times import write_time
 
 if TYPE_CHECKING:
     from bridge.routes import Config
@@ -105,7 +105,7 @@ def _look_at_secrets(config: Config, found: Findings) -> None:
 
 
 def _ended(moments: list[float]) -> str:
-    days = ", ".join(f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}" for moment in sorted(moments))
+    days = ", ".join(write_time(moment, "%Y-%m-%d") for moment in sorted(moments))
     return f"a secret ended on {days}" if len(moments) == 1 else f"{len(moments)} secrets ended on {days}"
 
 

@@ -30,7 +30,7 @@ def doing_of(settings: Settings, one: Act) -> Callable[[Database, Act], Doing[An
     if one.command == "spam mark":
         return marking
     if one.command == "erase":
-        return erasing
+        return erasing(settings)
     is_release = one.command == "spam release"
     return replaying(settings, one.asked, releases=is_release) if one.command == "replay" or is_release else moving
 
@@ -50,11 +50,14 @@ def marking(_database: Database, _one: Act) -> Marking:
     return Marking()
 
 
-def erasing(_database: Database, _one: Act) -> Erasing:
-    """Return what erases events, rejects and runs."""
+def erasing(settings: Settings) -> Callable[[Database, Act], Erasing]:
+    """Return what makes of an act what erases events, rejects and runs."""
+    from bridge.cli.rereading import present_sources
+    from bridge.retention import DEDUP_FOR
     from bridge.store.erasing import Erasing
 
-    return Erasing()
+    stored_for = {name: source.dedup_for for name, source in present_sources(settings).items()}
+    return lambda _database, _act: Erasing(lambda source: stored_for.get(source, DEDUP_FOR))
 
 
 def replaying(settings: Settings, asked: Mapping[str, Any], *, releases: bool = False) -> Callable[[Database, Act], Replaying]:

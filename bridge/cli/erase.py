@@ -97,7 +97,7 @@ def _settling(database: Database, settings: Settings, were: Set[str], letters: s
     def doing(database: Database, act: Act) -> Erasing:
         nonlocal begun
         begun = True
-        return erasing(database, act)
+        return erasing(settings)(database, act)
 
     try:
         yield doing
@@ -147,10 +147,12 @@ def _run(one: Delivery) -> str:
 
 def settle(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:
     """Have what was erased gone from the disk as well, as far as that is ours, and say what is not. `were`: the blobs owned before."""
-    from bridge.store import erasing
+    from bridge.store import deleted_ids, erasing
 
     if letters and (count := erasing.scrub_acts(database, letters)):
         output.say(f"it was taken out of what {count} earlier act{'s were' if count > 1 else ' was'} asked")
+    if letters and (count := deleted_ids.erase(database, letters)):
+        output.say(f"it stood in {output.number(count, 'id')} of deleted events, which {'are' if count > 1 else 'is'} a keyed hash now")
     if database.is_sqlite:
         _settle_file(database, letters)
     else:

@@ -18,6 +18,7 @@ import click
 import orjson
 
 from bridge.model import JSON, Delivery, Status
+from bridge.times import LATEST, in_utc, write_time
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -220,7 +221,9 @@ def moment(at: float | None) -> str:
     """Return a time for a list, in UTC to the second; on a terminal only what tells it apart."""
     if at is None:
         return "-"
-    when = datetime.fromtimestamp(at, UTC)
+    when = in_utc(at)
+    if when is None:
+        return "-"
     if not on_terminal():
         return when.strftime("%Y-%m-%dT%H:%M:%SZ")
     return when.strftime("%H:%M:%SZ" if when.date() == datetime.now(UTC).date() else "%Y-%m-%d")
@@ -228,17 +231,17 @@ def moment(at: float | None) -> str:
 
 def clock(at: float) -> str:
     """Return a time of day for a line of what happens now: UTC to the millisecond."""
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    return write_time(at, "%H:%M:%S.%f")[:-3] or "-"
 
 
 def utc(at: float) -> str:
     """Return a time to the second."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return write_time(at, "%Y-%m-%d %H:%M:%SZ")
 
 
 def span(seconds: float | None) -> str:
     """Return how long something took: `0.31 s`, `42.0 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds is None:
+    if seconds is None or not seconds <= LATEST:
         return "-"
     seconds = max(seconds, 0.0)
     if seconds < 60:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from bridge.pace import Rate
 from bridge.retention import FOR_EVER, LEAST
+from bridge.times import parse_iso
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PERIODS = {
@@ -140,11 +140,10 @@ def _bytes(value: Any) -> int | None:
 
 def moment(text: Any) -> float:
     """Return a date (its first second, UTC) or an ISO 8601 time as seconds since 1970."""
-    try:
-        found = datetime.fromisoformat(text.strip())
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, AttributeError):
-        raise ValueError(f"{_shown(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z") from None
+    found = parse_iso(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(f"{_shown(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z")
+    return found
 
 
 def _shown(value: Any) -> str:

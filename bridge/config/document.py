@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from bridge.config.form_keys import Fields, Files, FilesOf  # noqa: F401 - all models are found here
 from bridge.config.kinds import (
+    Age,
     Duration,
     Expected,
     FormRate,
@@ -24,6 +25,7 @@ from bridge.config.kinds import (
 )
 from bridge.config.page_keys import Page
 from bridge.config.spam_keys import Captcha, Spam  # noqa: F401 - all models are found here
+from bridge.retention import DEDUP_FOR
 
 
 class Timestamp(Written):
@@ -85,6 +87,9 @@ class Source(Written):
     )
     dedup: Literal["id", "body", "none"] = Field(
         "id", description="What makes an event a duplicate: the provider's id, or the body."
+    )
+    dedup_for: Age = Field(
+        DEDUP_FOR, description="How long ids are stored, longer than their events: what comes again until then is a duplicate."
     )
     event_type: Texts | None = Field(None, description="Where the type stands: header:NAME, query:NAME, form:NAME or body:PATH.")
     event_id: Texts | None = Field(None, description="Where the provider's id stands, written like event_type.")

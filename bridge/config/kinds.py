@@ -60,6 +60,7 @@ Memory = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": amounts.MEMORIES[0]}, {"type": "string", "pattern": amounts.MEMORY}]}),
 ]
 _AGE = {"type": "string", "pattern": amounts.AGE}
+Age = Annotated[float, BeforeValidator(amounts.age), WithJsonSchema(_AGE)]
 Kept = Annotated[
     Any,
     BeforeValidator(amounts.retention),

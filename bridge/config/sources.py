@@ -79,6 +79,7 @@ def _source(written: Written, schemas: Schemas, retention: Retention) -> Source 
         credentials=masked(provider, scheme, batch),
         redact=_redaction(written),
         dedup=model.dedup,
+        dedup_for=model.dedup_for,
         batch=batch,
         max_body=largest_body(written, form),
         daily_bytes=model.daily_bytes or (PUBLIC_DAILY_BYTES if isinstance(scheme, Unsigned) else None),

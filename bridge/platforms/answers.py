@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from json import JSONDecoder
 from json import dumps as dump_any
@@ -15,6 +15,7 @@ import orjson
 import bridge
 from bridge.model import JSON, Answer, Delivery, Kind, Outcome
 from bridge.retry import RETRY_AFTER_MAX
+from bridge.times import parse_iso, within_years
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
 DETAIL_LENGTH: Final = 300  # characters of an error text
@@ -152,7 +153,8 @@ def retry_after(answer: Answer, now: float) -> float | None:
 def told_at(answer: Answer) -> float | None:
     """Return what time it was by the clock of whoever answered (Date: RFC 9110 6.6.1), or None."""
     text = answer.headers.get("date", "")
-    return _until(text, 0.0) if len(text) <= 64 else None
+    at = _until(text, 0.0) if len(text) <= 64 else None
+    return None if at is None else within_years(at)
 
 
 def _until(text: str, now: float) -> float | None:
@@ -164,11 +166,5 @@ def _until(text: str, now: float) -> float | None:
 
 
 def parse_time(value: JSON) -> float | None:
-    """Return an ISO 8601 time as epoch seconds (one without a zone is UTC), or None where it is none."""
-    if not isinstance(value, str) or len(value) > 64:
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    """Return an ISO 8601 time as epoch seconds (one without a zone is UTC); None where it is none, or not within 1970 to 9999."""
+    return parse_iso(value) if isinstance(value, str) and len(value) <= 64 else None

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bridge.circuit import Circuit
 from bridge.pace import Pace
+from bridge.store.locks import Lock, alone
 from bridge.store.prepared import Prepared
 from bridge.store.tables import circuit, pace
 
@@ -47,6 +48,7 @@ def keep_pace(connection: Connection, route: str, known: Pace) -> None:
 
 
 def give_back(connection: Connection, route: str, day: int, starts: int = 1) -> None:
-    """Take starts off a route's day that came to nothing."""
+    """Take starts off a route's day that came to nothing. As a claim does, it counts slots first: both change the pace of routes."""
+    alone(connection, Lock.COUNT_SLOTS)
     same = (pace.c.route == route) & (pace.c.day == day) & (pace.c.starts >= starts)
     connection.execute(update(pace).where(same).values(starts=pace.c.starts - starts))

@@ -229,9 +229,12 @@ def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
 
 def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
     """Return leased deliveries whose calls never began to the queue, as if they had not been taken; one whose lease was lost stays."""
-    for claim in claims:
+    freed_starts = []
+    for claim in sorted(claims, key=lambda each: each.delivery.id):
         held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == claim.lease)
         freed = update(delivery).where(held).values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
         if connection.execute(freed).rowcount:
             connection.execute(delete(attempt).where(attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt))
-            circuits.give_back(connection, claim.delivery.route, day_of(claim.began_at))
+            freed_starts.append(claim)
+    for claim in freed_starts:
+        circuits.give_back(connection, claim.delivery.route, day_of(claim.began_at))

@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from bridge.sealing import OFF, Sealer
 from bridge.settings import Settings
 from bridge.store import postgres
 from bridge.store.group import Appending, Group, Job, brief
+from bridge.store.lock_watch import held_long
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
@@ -35,10 +36,11 @@ BUSY = 10.0  # seconds to wait for a process that does not take part in the floc
 class Database:
     """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one.
 
-    `sealer` seals what senders said: see `sealed`. `said_by`: where the URL comes from, which is blamed where it cannot be used.
+    `sealer` seals what senders said: see `sealed`. `secret_key` is that of hashes of erased ids: see `deleted_ids`.
+    `said_by`: where the URL comes from, which is blamed where it cannot be used.
     """
 
-    def __init__(self, url: str, sealer: Sealer = OFF, *, said_by: str = "FLOWBRIDGE_DATABASE_URL") -> None:
+    def __init__(self, url: str, sealer: Sealer = OFF, *, said_by: str = "FLOWBRIDGE_DATABASE_URL", secret_key: str = "") -> None:
         try:
             self.url = make_url(url)
         except (ArgumentError, ValueError):
@@ -49,19 +51,20 @@ class Database:
             raise SettingsError(f"{said_by}: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH or postgresql://…")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(self.url, said_by)
-        self.sealer = sealer
-        self.engine.update_execution_options(sealer=sealer)
+        self.sealer, self.secret_key = sealer, secret_key
+        self.engine.update_execution_options(sealer=sealer, secret_key=secret_key)
         self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
         self._group = Group(self.engine, self.path) if self.is_sqlite else None
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
-        self._driver_error: type[Exception] = driver.Error
+        self._read_failures: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, driver.Error, MemoryError)
+        self._write_failures: tuple[type[Exception], ...] = (SQLAlchemyError, driver.Error, MemoryError)
 
     @classmethod
     def of(cls, settings: Settings) -> Database:
         """Return the store that the settings are of, with their keys."""
-        return cls(settings.database_url, Sealer(settings.encryption_keys))
+        return cls(settings.database_url, Sealer(settings.encryption_keys), secret_key=settings.secret_key)
 
     @property
     def path(self) -> Path:
@@ -97,16 +100,16 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 return work(connection)
-        except (SQLAlchemyError, self._driver_error) as error:
+        except self._write_failures as error:
             raise StoreError(brief(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state."""
+        """Give a connection that sees one consistent state. `StoreError`: the database failed."""
         try:
             with self._reader.connect() as connection:
                 yield connection
-        except (DBAPIError, PoolTimeout) as error:
+        except self._read_failures as error:
             raise StoreError(brief(error)) from error
 
     @contextmanager
@@ -146,13 +149,25 @@ class Database:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock beside a SQLite database that is called so; others wait."""
-    fd = os.open(path.with_name(f"{path.name}.{what}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock beside a SQLite database that is called so, for as long as the work takes; others wait."""
+    name = path.with_name(f"{path.name}.{what}")
+    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+        with held_long(name):
+            yield
     finally:
         os.close(fd)
+
+
+@contextmanager
+def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection of its own to a SQLite file while no other process commits. `StoreError`: the database failed."""
+    try:
+        with locked(path, "lock"), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection
+    except (sqlite3.Error, MemoryError) as error:
+        raise StoreError(brief(error)) from error
 
 
 def _sqlite_engine(url: Any, said_by: str) -> Engine:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence, Set
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +19,9 @@ from sqlalchemy import Connection, delete, or_, select, text, update
 
 from bridge.errors import StoreError
 from bridge.model import Delivery, Status
-from bridge.store import ledger, lines, removal
+from bridge.store import deleted_ids, ledger, lines, removal
 from bridge.store.acts import Result
-from bridge.store.database import Database, locked
+from bridge.store.database import Database, alone_with_file
 from bridge.store.rows import from_json, to_delivery, to_json
 from bridge.store.sealed import closed
 from bridge.store.tables import act, delivery, event, local_run, reject
@@ -48,7 +46,12 @@ AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {r
 
 @dataclass(frozen=True, slots=True)
 class Erasing:
-    """Erases events with all that they own, rejects, and runs of the local platform with their files."""
+    """Erases events with all that they own, rejects, and runs of the local platform with their files.
+
+    A keyed hash of an event's provider id is stored for the rest of `dedup_for`, so that what repeats it is a duplicate.
+    """
+
+    dedup_for: deleted_ids.DedupFor = deleted_ids.of_all
 
     def prepare(self, _database: Database, ids: Sequence[str], _now: float, /) -> Sequence[str]:
         """Return the ids."""
@@ -57,12 +60,12 @@ class Erasing:
     def carry_out(self, connection: Connection, prepared: Sequence[str], now: float, /) -> list[Result]:
         """Erase each."""
         lines.alone_with(connection, delivery.c.event_id.in_(prepared))
-        return [_erase(connection, one, now) for one in prepared]
+        return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 
 
-def _erase(connection: Connection, id_: str, now: float) -> Result:
+def _erase(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor) -> Result:
     if id_.startswith("evt_"):
-        return _erase_event(connection, id_, now)
+        return _erase_event(connection, id_, now, dedup_for)
     if id_.startswith("rej_"):
         gone = connection.execute(delete(reject).where(reject.c.id == id_)).rowcount
         return Result(id=id_, problem=None if gone else "there is no such reject")
@@ -75,7 +78,7 @@ def _erase(connection: Connection, id_: str, now: float) -> Result:
     return Result(id=id_)
 
 
-def _erase_event(connection: Connection, id_: str, now: float) -> Result:
+def _erase_event(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor) -> Result:
     if connection.execute(select(event.c.id).where(event.c.id == id_).with_for_update()).scalar() is None:
         return Result(id=id_, problem="there is no such event")
     busy = connection.execute(_UNDER_WAY, {"id": id_}).one_or_none()
@@ -86,6 +89,7 @@ def _erase_event(connection: Connection, id_: str, now: float) -> Result:
         ledger.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
     if not removal.free(connection, [id_], math.inf):
         raise StoreError(f"{id_} has a delivery that somebody needs, in a state that erasing does not know")
+    deleted_ids.store(connection, [id_], dedup_for, now, erased=True)
     removal.remove(connection, [id_])
     return Result(id=id_)
 
@@ -134,7 +138,7 @@ def settle_file(database: Database) -> bool:
 
     False where a reader is in the way.
     """
-    with locked(database.path, "lock"), closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+    with alone_with_file(database.path) as connection:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(APART)

@@ -9,13 +9,13 @@ from functools import cache, lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, case, func, insert, select, text, update
+from sqlalchemy import Connection, Text, bindparam, case, exists, func, insert, select, text, update
 
 from bridge.errors import NotFound
 from bridge.model import JSON, Delivery, Event, FormFile, Status
 from bridge.retention import is_emptied
 from bridge.sealing import Sealer
-from bridge.store import form_files, tables
+from bridge.store import deleted_ids, form_files, tables
 from bridge.store.database import Database
 from bridge.store.locks import LINE, MERGE, alone_with_keys
 from bridge.store.rows import delivery_row, event_row, from_json, to_delivery, to_event
@@ -55,13 +55,15 @@ class Rows:
     deliveries: list[dict[str, Any]]
     planned: Sequence[Delivery]
     since: float  # how old an event with the same body may be to be pointed out
+    erased_id: str  # what its provider id would be in `deleted_id` if its event was erased
 
     @classmethod
-    def of(cls, arrival: Arrival, sealer: Sealer) -> Rows:
+    def of(cls, arrival: Arrival, sealer: Sealer, secret_key: str) -> Rows:
         """Return the rows of an event and its deliveries."""
         event, planned = arrival
         deliveries = [delivery_row(one, sealer) for one in planned]
-        return cls(event.id, event_row(event, sealer), deliveries, planned, event.received_at - SAME_BODY)
+        erased_id = deleted_ids.erased_id(secret_key, event.source, event.provider_id)
+        return cls(event.id, event_row(event, sealer), deliveries, planned, event.received_at - SAME_BODY, erased_id)
 
 
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
@@ -76,16 +78,22 @@ def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan
 
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
     """Keep several events with their deliveries in one durable transaction, as `add` does each."""
-    new = database.append(ARRIVALS, [Rows.of(arrival, database.sealer) for arrival in arrivals])
+    new = database.append(ARRIVALS, [Rows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals])
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
     return [Added(event.id, tuple(planned)) if is_new else next(again) for (event, planned), is_new in zip(arrivals, new, strict=True)]
 
 
 def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
-    found = database.write(lambda connection: [add_duplicate(connection, event, replan) for event, _ in arrivals])
+    # Each locks its event.
+    in_order = sorted(range(len(arrivals)), key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""))
+
+    def work(connection: Connection) -> dict[int, Added | None]:
+        return {at: add_duplicate(connection, arrivals[at][0], replan) for at in in_order}
+
+    found = database.write(work)
     # What was known a moment ago may have been removed since: then it is new.
-    return [one or add_all(database, [arrival], replan)[0] for one, arrival in zip(found, arrivals, strict=True)]
+    return [found[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)]
 
 
 class _Arrivals:
@@ -93,7 +101,7 @@ class _Arrivals:
 
     def statement(self, items: Sequence[Rows]) -> tuple[str, list[Any]]:
         """Return the insert of `items`."""
-        values = [value for item in items for value in (*item.event.values(), item.since, _deliveries(item.deliveries))]
+        values = [value for item in items for value in (*item.event.values(), item.since, item.erased_id, _deliveries(item.deliveries))]
         return _insert_arrivals(len(items)), values
 
     def rows(self, item: Rows) -> int | None:
@@ -112,7 +120,7 @@ class _Arrivals:
 
     def insert(self, connection: Connection, item: Rows) -> bool:
         """Insert one event and its deliveries on PostgreSQL."""
-        if connection.execute(_insert_event(), {**item.event, "since": item.since}).first() is None:
+        if connection.execute(_insert_event(), {**item.event, "since": item.since, "erased_id": item.erased_id}).first() is None:
             return False
         if item.deliveries:
             connection.execute(insert(tables.delivery), item.deliveries)
@@ -121,7 +129,8 @@ class _Arrivals:
 
 ARRIVALS = _Arrivals()
 ARRIVAL = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
-           "query_string", "body", "sender_retry", "files", "spam", "client", "since")  # fmt: skip
+           "query_string", "body", "sender_retry", "files", "spam", "client", "since", "erased_id")  # fmt: skip
+BESIDE = ("since", "erased_id")  # those that are no columns of an event
 
 
 def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
@@ -145,19 +154,22 @@ def _insert_arrivals(rows: int) -> str:
 def _insert_event() -> Any:
     from sqlalchemy.dialects import postgresql  # megabytes, for those who use it
 
-    table, earlier, known = tables.event, tables.event.alias(), tables.event.alias()
+    table, earlier, known, gone = tables.event, tables.event.alias(), tables.event.alias(), tables.deleted_id
     same = earlier.c.source == bindparam("source"), earlier.c.body_sha256 == bindparam("body_sha256")
     newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
     same_body = select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam("since")).scalar_subquery()
-    values: dict[str, Any] = {name: bindparam(name) for name in ARRIVAL if name != "since"} | {"same_body_as": same_body}
-    statement = postgresql.insert(table).values(values)
+    given = {name: bindparam(name, type_=table.c[name].type) for name in ARRIVAL if name not in BESIDE}
+    names = gone.c.provider_id.in_([given["provider_id"], bindparam("erased_id", type_=Text)])
+    deleted = exists().where(gone.c.source == given["source"], names, gone.c.expires_at > given["received_at"])
+    values = select(*(value.label(name) for name, value in given.items()), same_body.label("same_body_as")).where(~deleted)
+    statement = postgresql.insert(table).from_select([*given, "same_body_as"], values)
     statement = statement.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
     return statement.returning(table.c.seq)
 
 
 def add_one(connection: Connection, arrival: Arrival) -> bool:
     """Add the rows of one event within a transaction, and return whether it was new."""
-    item = Rows.of(arrival, sealer_of(connection))
+    item = Rows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
     ARRIVALS.prepare(connection, [item])
     if connection.dialect.name != "sqlite":
         return ARRIVALS.insert(connection, item)
@@ -167,21 +179,22 @@ def add_one(connection: Connection, arrival: Arrival) -> bool:
 
 
 def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added | None:
-    """Count an event whose (source, provider_id) is known, within a transaction; see `add`. None where that is not there any more."""
+    """Count an event whose (source, provider_id) is known, within a transaction; see `add`. None where that is not known any more.
+
+    One that repeats a deleted event is a duplicate, of which nothing is planned.
+    """
     table = tables.event
     same = (table.c.source == event.source) & (table.c.provider_id == event.provider_id)
     counted: dict[str, Any] = {"duplicates": table.c.duplicates + 1}
     if event.sender_retry is not None:  # the highest counts: copies may overtake each other
         counted["sender_retry"] = case((table.c.sender_retry > event.sender_retry, table.c.sender_retry), else_=event.sender_retry)
     if connection.execute(update(table).where(same).values(counted)).rowcount == 0:
-        return None
+        deleted = deleted_ids.find(connection, event)
+        return None if deleted is None else Added(deleted, (), duplicate=True)
     sealer = sealer_of(connection)
     known = to_event(connection.execute(select(table).where(same)).one(), sealer)
-    columns = tables.delivery.c
-    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(columns.event_id == known.id)
-    kept = connection.execute(wanted).all()
-    # One that was merged is stood for by a later one: planned again, it would start what is out of date.
-    if known.spam is not None or any(row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept):
+    kept = _unstarted(connection, known)
+    if kept is None:
         return Added(known.id, (), duplicate=True)
     if is_emptied(known):  # it is whole again by this copy, if that is one
         if event.body_sha256 != known.body_sha256:
@@ -190,15 +203,30 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         if event.files:
             form_files.take(connection, event.source, form_files.size_of(event.files), None)  # it was taken once
         known = replace(known, body=event.body, files=event.files)
+    again = replan(known, f"again {known.duplicates}")
+    if connection.dialect.name != "sqlite":
+        take_keys(connection, again)  # lines come before deliveries in the order of locks
+        kept = _unstarted(connection, known, lock=True)  # a person may have acted on one of them meanwhile
+        if kept is None:
+            return Added(known.id, (), duplicate=True)
     shadowed = {row.route for row in kept if row.status == Status.SHADOW}
-    planned = [
-        delivery
-        for delivery in replan(known, f"again {known.duplicates}")
-        if not (delivery.status is Status.SHADOW and delivery.route in shadowed)
-    ]
+    planned = [delivery for delivery in again if not (delivery.status is Status.SHADOW and delivery.route in shadowed)]
     if planned:
         connection.execute(insert(tables.delivery), [delivery_row(delivery, sealer) for delivery in planned])
     return Added(known.id, tuple(planned))
+
+
+def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> Sequence[Any] | None:
+    """Return the deliveries of an event of which nothing ever started and nothing waits to; None of any other.
+
+    One that was merged is replaced by a later one: planned again, it would start what is out of date.
+    """
+    columns = tables.delivery.c
+    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(columns.event_id == known.id)
+    kept = connection.execute(wanted.order_by(columns.id).with_for_update() if lock else wanted).all()
+    if known.spam is not None or any(row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept):
+        return None
+    return kept
 
 
 def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:

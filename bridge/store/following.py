@@ -104,7 +104,7 @@ def record_run(
         values |= {"log": to_json(list(report.log))} if report.log else {}  # a list of runs may have none
     over, status = report.state in RUN_ENDED, Status.DELIVERED
     if over:
-        values |= {"outputs": to_json(report.outputs), "finished_at": report.finished_at or now, "poll_at": None, "slot": False}
+        values |= {"outputs": to_json(report.outputs), "finished_at": _ended_at(report, now), "poll_at": None, "slot": False}
         decision = after_run(followed, report, now, jitter)
         status = decision.status
         if status is not Status.DELIVERED:
@@ -133,6 +133,11 @@ def _is_timed_out(connection: Connection, followed: Delivery, now: float) -> boo
     return at is None or now > at + followed.run_timeout
 
 
+def _ended_at(report: RunReport, now: float) -> float:
+    """Return when a run ended: as its platform says, and never later than now, since its event would never become old."""
+    return now if report.finished_at is None else min(report.finished_at, now)
+
+
 def _again(followed: Delivery, due_at: float) -> dict[str, Any]:
     """Another run needs another call, which is not one of those that were allowed for this one."""
     return queued_again(followed, due_at) | {"retry_attempts": delivery.c.retry_attempts + 1}
@@ -141,7 +146,7 @@ def _again(followed: Delivery, due_at: float) -> dict[str, Any]:
 def _keep(connection: Connection, followed: Delivery, report: RunReport, now: float) -> None:
     """Keep with its attempt how a run ended that another follows."""
     mine = (attempt.c.delivery_id == followed.id) & (attempt.c.run_id == followed.run_id)
-    ended = {"run_state": report.state and report.state.value, "run_finished_at": report.finished_at or now,
+    ended = {"run_state": report.state and report.state.value, "run_finished_at": _ended_at(report, now),
              "outputs": to_json(report.outputs or None), "log": to_json(list(report.log) or None)}  # fmt: skip
     for number in connection.execute(select(attempt.c.number).where(mine)).scalars().all():
         values = closed(sealer_of(connection), "attempt", name_of(followed.id, number), dict(ended))

@@ -24,11 +24,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
+from bridge.store.lock_watch import LockWatch
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
 BATCH = 64  # how much work shares one commit at most
 ROWS = 1000  # and how many items; a statement takes 32,766 parameters
 NAMES_OF_ERRORS = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
+OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 UNREACHED = ("connection failed: ", "failed to resolve host")  # psycopg's words for a server that is not there
 
 
@@ -80,6 +82,7 @@ class Group:
         self._connection: Connection | None = None
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
+        self._watch = LockWatch(self._lock_path)
 
     def write(self, job: Job) -> Any:
         with self._mutex:
@@ -115,7 +118,8 @@ class Group:
         """Fill `batch` and do it. What comes in while another process commits still joins: the lock first, then the batch."""
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        with self._watch.waiting():
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
             self._take(batch)
             _transact(batch, connection, raw)
@@ -159,6 +163,7 @@ class Group:
             os.close(fd)
 
     def close(self) -> None:
+        self._watch.close()
         with self._mutex:
             self._abandon()
 
@@ -212,15 +217,18 @@ def _attempt(job: Job, connection: Connection, raw: sqlite3.Connection) -> None:
 
 
 def _is_fatal(error: Exception) -> bool:
-    """Whether it is the database that failed (disk full, I/O, corruption), not this one piece of work."""
+    """Tell whether the database failed (disk full, I/O, corruption, memory), not this one piece of work.
+
+    sqlite3 raises a plain `DatabaseError` where the file is corrupt or no database, and `MemoryError` where SQLite got no memory.
+    """
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, sqlite3.OperationalError | sqlite3.InternalError)
+    return isinstance(cause, sqlite3.DatabaseError | MemoryError) and not isinstance(cause, OF_THE_WORK)
 
 
 def brief(error: BaseException) -> str:
     """The driver's own words, without the statement and its values; of a server that is not reached, plainly."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    said = str(cause).splitlines()[0] if str(cause) else "no detail"
+    said = str(cause).splitlines()[0] if str(cause) else "out of memory" if isinstance(cause, MemoryError) else "no detail"
     if said.startswith(UNREACHED):
         return f"no connection to the database: {NAMES_OF_ERRORS.sub('', said)}"
     return f"{type(cause).__name__}: {said}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from bridge.store.database import Database
-from bridge.store.tables import worker
+from bridge.store.tables import event, worker
 
 FRESH = 15.0  # seconds after which a worker that was not seen counts as gone
 FORGET = 86400.0
+
+_NEWEST = select(event.c.received_at).order_by(event.c.seq.desc()).limit(1)
+_KNOWN = select(event.c.seq).where(event.c.source == bindparam("source"), event.c.provider_id == bindparam("provider_id"))
 
 
 def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float) -> None:
@@ -40,5 +43,10 @@ def workers_alive(database: Database, now: float) -> int:
 
 
 def is_writable(database: Database) -> bool:
-    """Commit an empty transaction, as durably as an event."""
-    return database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
+    """Commit a transaction, as durably as an event, that reads what storing one reads: the end of the table, and the index of ids."""
+
+    def read(connection: Connection) -> bool:
+        connection.execute(_NEWEST).first()
+        return connection.execute(_KNOWN, {"source": "", "provider_id": ""}).first() is None
+
+    return database.write(read)

@@ -41,8 +41,10 @@ _LATE = Prepared(
     .values(late_at=bindparam("late_at"))
 )
 _HELD = Prepared(
-    select(delivery.c.id, delivery.c.status, delivery.c.lease, delivery.c.run_id)
+    select(delivery.c.id, delivery.c.status, delivery.c.lease, delivery.c.run_id,
+           (delivery.c.attempts + delivery.c.throttled).label("made"))
     .where(Among(delivery.c.id, "ids"))
+    .order_by(delivery.c.id)
     .with_for_update()
 )
 _SETTLE = Prepared(
@@ -57,7 +59,7 @@ _SETTLE = Prepared(
     })
 )  # fmt: skip
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
-_CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED)
+CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +80,43 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
     """Write down what attempts came to, and move their deliveries on; return the status each went to.
 
     Where the lease was lost meanwhile (None) the attempt is completed all the same, and a start that did succeed settles the delivery
-    if it is still `unknown`. If it has gone on without, the run is one that nobody follows, and the attempt says so: `late_at`.
+    if it is still `unknown` by that attempt. If another attempt was made since, or the delivery has gone on without, the run is one that
+    nobody follows, and the attempt says so: `late_at`.
     """
     if not settled:
         return []
     sealer = sealer_of(connection)
-    _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
     ids = listed(each.claim.delivery.id for each in settled)
-    held = {row.id: (row.status, row.lease, row.run_id) for row in _HELD.rows(connection, ids=ids)}
+    held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
+    _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
     statuses: list[Status | None] = []
-    rows, ended, unfollowed = [], [], []
+    rows, ended, unfollowed, to_nothing = [], [], [], []
     for each in settled:
-        status, lease, run_id = held.get(each.claim.delivery.id, (None, None, None))
-        mine = status == Status.SENDING and lease == each.claim.lease
-        late = status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED
+        known = held.get(each.claim.delivery.id)
+        mine = known is not None and known.status == Status.SENDING and known.lease == each.claim.lease
+        late = known is not None and _is_settled_late(known, each)
         decision = settle(each.claim.delivery, each.outcome, now, jitter)
         statuses.append(decision.status if mine or late else None)
         if mine or late:
             rows.append(_after(each, decision, now, spent=mine))
             ended += [each.claim.delivery] if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"]) else []
-        elif each.outcome.run_id not in (None, run_id):
+        elif each.outcome.run_id not in (None, known and known.run_id):
             unfollowed.append({"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now})
-        if mine and each.outcome.kind in _CAME_TO_NOTHING:
-            circuits.give_back(connection, each.claim.delivery.route, day_of(each.claim.began_at))
+        if mine and each.outcome.kind in CAME_TO_NOTHING:
+            to_nothing.append((each.claim.delivery.route, day_of(each.claim.began_at)))
     if unfollowed:
         _LATE.change_each(connection, unfollowed)
     if rows:
         _SETTLE.change_each(connection, rows)
         lines.leave(connection, ended, now)
+    for route, day in to_nothing:
+        circuits.give_back(connection, route, day)
     return statuses
+
+
+def _is_settled_late(known: Any, each: Settled) -> bool:
+    """Tell whether an answer settles a delivery that is `unknown`: a start, of its last attempt. A later one may have a run of its own."""
+    return known.status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED and known.made == each.claim.attempt
 
 
 def _completion(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from bridge.retention import LEAST, Retention
+from bridge.retention import DEDUP_FOR, LEAST, Retention
 from bridge.routes import Config
-from bridge.store import ageing, removal
+from bridge.store import ageing, deleted_ids, removal
 from bridge.store.database import Database, Work
 from bridge.store.removal import RECENT, RUNNING, UNFINISHED, Counts
 
@@ -66,6 +67,11 @@ class Pruning:
         """Return the retention of a source, whether routes.yaml has it (any more) or not."""
         known = self.config.sources.get(source)
         return self.config.retention if known is None else known.retention
+
+    def dedup_for(self, source: str) -> float:
+        """Return how many seconds the provider ids of a source are stored."""
+        known = self.config.sources.get(source)
+        return DEDUP_FOR if known is None else known.dedup_for
 
     def sources(self, table: str) -> list[str]:
         """Return the sources that have rows in a table."""
@@ -121,15 +127,15 @@ def _span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
     return {"source": source, "before": before, "after": after, "recent": pruning.now - QUIET}
 
 
-def _finds(what: str, also: str, work: Callable[[Connection, Sequence[str]], Counts]) -> Callable[[Pruning], Iterator[Batch]]:
+def _finds(what: str, also: str, work: Callable[[Pruning, Connection, Sequence[str]], Counts]) -> Callable[[Pruning], Iterator[Batch]]:
     page = text(_PAGE.format(old=_OLD + also))
 
     def find(pruning: Pruning) -> Iterator[Batch]:
         for source in pruning.sources("event"):
             place = _span(pruning, source, what)
             while place is not None and (rows := _page(pruning.database, page, {"seq": 0, "most": ROWS, **place})):
-                ids, recent = [row.id for row in rows], place["recent"]
-                yield Batch(source, lambda connection, ids=ids, recent=recent: work(connection, removal.free(connection, ids, recent)))  # type: ignore[misc]
+                ids, free = [row.id for row in rows], partial(removal.free, recent=place["recent"])
+                yield Batch(source, lambda connection, ids=ids, free=free: work(pruning, connection, free(connection, ids)))  # type: ignore[misc]
                 place |= {"after": rows[-1].received_at, "seq": rows[-1].seq}
 
     return find
@@ -159,11 +165,12 @@ def _counts(what: str, also: str) -> Callable[[Pruning], Iterator[tuple[str, int
     return counted
 
 
-def _remove(connection: Connection, ids: Sequence[str]) -> Counts:
+def _remove(pruning: Pruning, connection: Connection, ids: Sequence[str]) -> Counts:
+    deleted_ids.store(connection, ids, pruning.dedup_for, pruning.now)
     return removal.remove(connection, ids) if ids else {}
 
 
-def _empty(connection: Connection, ids: Sequence[str]) -> Counts:
+def _empty(_pruning: Pruning, connection: Connection, ids: Sequence[str]) -> Counts:
     return {"body": removal.empty(connection, ids)}
 
 
@@ -212,4 +219,5 @@ KINDS: Final = (
     Kind("acts", _other(ageing.acts)),
     Kind("configs", _other(ageing.configs)),
     Kind("marks", _other(ageing.marks)),
+    Kind("ids", _other(lambda database, _config, now, _of: deleted_ids.expired(database, now))),
 )

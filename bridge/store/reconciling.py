@@ -189,10 +189,10 @@ def _queue(connection: Connection, known: Case, evidence: Evidence, _: Answers, 
     if not _change(connection, known, _looked(evidence, **values)):
         return None
     _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)
-    circuits.give_back(connection, one.route, day_of(known.began_at))
     status = Status.DEAD if is_over else Status.QUEUED
     if ledger.ends(one, status, followed=False):
         lines.leave(connection, [one], now)
+    circuits.give_back(connection, one.route, day_of(known.began_at))
     return status
 
 

@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Row, Select, Table, func, or_, select, tuple_
 from bridge.errors import StoreError, Unsealable
 from bridge.receipts import KEYED, NOTHING, unguessable
 from bridge.sealing import SETTING, Sealer, in_clear, of_secrets, sealed_with
-from bridge.store import health, tally
+from bridge.store import deleted_ids, health, tally
 from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.store.sealed import ROWS, Sealed, name_of
-from bridge.store.tables import event
+from bridge.store.tables import deleted_id, event
 
 FEW, MANY = 16, 200  # rows read at once, of tables that keep what senders wrote, and of others
 PASSES: Final = 10  # over a table: others may change a row between that it is read and that it is written
@@ -54,7 +54,9 @@ class Rekeying:
             query = select(func.count()).select_from(row.table).where(self._wrong(row))
             with self.database.read() as connection:
                 found[str(row.table.name)] = connection.execute(query).scalar_one()
-        return found
+        with self.database.read() as connection:
+            digests = 0 if self.clear else deleted_ids.digests_in_clear(connection)
+        return found | ({str(deleted_id.name): digests} if digests else {})
 
     def run(self, advance: Callable[[int], None] = lambda _: None, rest: Callable[[float], None] = time.sleep) -> None:
         """Do it. `advance` is told of rows; `rest` is called after each batch with how long that took, and lets others do something."""
@@ -63,6 +65,9 @@ class Rekeying:
                 self.broken = [one for one in self.broken if not one.startswith(f"{row.table.name}.")]
                 if not sum(self._batch(row, rows, advance, rest) for rows in self._pages(row)):
                     break
+        if not self.clear and (done := deleted_ids.key_digests(self.database, self.secret_key)):
+            self.done[str(deleted_id.name)] += done
+            advance(done)
 
     def _batch(self, row: Sealed, rows: Sequence[Row[Any]], advance: Callable[[int], None], rest: Callable[[float], None]) -> int:
         """Change these rows, and return how many had changed meanwhile and are to be looked at again."""

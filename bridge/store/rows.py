@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import orjson
@@ -13,7 +13,6 @@ from bridge.errors import Unsealable
 from bridge.model import JSON, Attempt, DeadKind, Debounce, Delivery, Event, FormFile, Order, Retry, RunState, Status
 from bridge.sealing import Sealer
 from bridge.store.sealed import OF_TABLE, closed, name_of
-from bridge.store.tables import attempt
 
 
 def to_json(value: JSON) -> str | None:
@@ -187,9 +186,12 @@ def _debounce(row: Any) -> Debounce:
     return Debounce(key=row.debounce_key, until=row.debounce_until)
 
 
+_OF_ATTEMPT = tuple(field.name for field in fields(Attempt))  # the clocks at the intent, which the table has too, are for reconciling alone
+
+
 def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
     """Return the attempt of a row of the `attempt` table."""
-    values, name = {one: row._mapping[one] for one in attempt.c.keys()}, name_of(row.delivery_id, row.number)  # noqa: SIM118
+    values, name = {one: row._mapping[one] for one in _OF_ATTEMPT}, name_of(row.delivery_id, row.number)
     state, kept = values["run_state"], {column: sealer.open(values[column], "attempt", column, name) for column in OF_TABLE["attempt"]}
     return Attempt(**values | {"run_state": RunState(state) if state else None, "detail": kept["detail"],
                                "outputs": from_json(kept["outputs"]), "log": tuple(from_json(kept["log"]) or ())})  # fmt: skip

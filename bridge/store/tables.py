@@ -14,8 +14,8 @@ from bridge.store.clock_table import store_clock
 from bridge.store.form_tables import daily_bytes, form_files, recent
 from bridge.store.schema import SEQ, metadata, partial
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "daily_bytes", "delivery", "event", "expected", "form_files",
-           "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "store_clock",
+__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "daily_bytes", "deleted_id", "delivery", "event", "expected",
+           "form_files", "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "store_clock",
            "worker"]  # fmt: skip
 HEAD = "0018"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 
@@ -95,6 +95,18 @@ event = Table(
     Index("ix_event_age", "source", "received_at"),
     partial("ix_event_spam", "source", "seq", where="spam IS NOT NULL"),
     partial("ix_event_files", "seq", where="files IS NOT NULL"),
+)
+
+deleted_id = Table(
+    "deleted_id",  # provider ids of events that were deleted: what repeats one of them is a duplicate until `expires_at`
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("provider_id", Text, primary_key=True),  # of an event that was erased: a keyed hash
+    Column("event_id", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("ix_deleted_id_expires", "expires_at"),
+    sqlite_with_rowid=False,
 )
 
 alert = Table(

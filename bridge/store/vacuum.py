@@ -5,8 +5,6 @@ Files made since can (`auto_vacuum = INCREMENTAL`, see `database`): then it need
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +13,7 @@ from sqlalchemy import Connection
 
 from bridge.errors import StoreError
 from bridge.store import disk
-from bridge.store.database import Database, locked
+from bridge.store.database import Database, alone_with_file
 from bridge.store.disk import MIB
 
 INCREMENTAL: Final = 2  # https://sqlite.org/pragma.html#pragma_auto_vacuum
@@ -52,7 +50,7 @@ def step(connection: Connection) -> int:
 def prepare(path: Path) -> None:
     """Have an empty file give pages back one by one, which has to be said before anything is in it."""
     if path.stat().st_size == 0:
-        with locked(path, "lock"), closing(sqlite3.connect(path)) as connection:
+        with alone_with_file(path) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL").fetchall()  # this writes it down
 
@@ -67,6 +65,6 @@ def rewrite(database: Database) -> None:
     left, reserve = disk.free(database.path)
     if left < wanted + reserve:
         raise StoreError(f"writing the file anew wants {(wanted + reserve) / MIB:.0f} MiB, and the disk has {left / MIB:.0f} MiB left")
-    with locked(database.path, "lock"), closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+    with alone_with_file(database.path) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")

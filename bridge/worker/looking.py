@@ -194,7 +194,9 @@ def _polling(config: Config, platform: str) -> Polling | None:
 
 
 def _took(followed: Delivery, report: RunReport, now: float) -> float | None:
-    """Return how long a run took: as its platform says, else as we saw it."""
-    if report.created_at is not None and report.finished_at is not None and report.finished_at >= report.created_at:
-        return report.finished_at - report.created_at
+    """Return how long a run took: as its platform says, where a run can take so long, else as we saw it."""
+    if report.created_at is not None and report.finished_at is not None:
+        said = report.finished_at - report.created_at
+        if 0.0 <= said <= followed.run_timeout:
+            return said
     return None if followed.delivered_at is None else max(0.0, now - followed.delivered_at)

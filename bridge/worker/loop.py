@@ -23,7 +23,7 @@ from bridge.routes import Config, Platform
 from bridge.settings import Settings
 from bridge.shares import Shares
 from bridge.start import local_platform
-from bridge.store import bell, claims, clock_steps, following, health, ledger
+from bridge.store import bell, claims, clock_steps, following, health, ledger, turn_locks
 from bridge.store.bell import Listener
 from bridge.store.changes import Changes
 from bridge.store.claims import Allowed, Claim
@@ -206,11 +206,13 @@ class Worker:
 
     def _turn(self, connection: Connection, clocks: ClockReading) -> Taken:
         config, now = self._present, clocks.at
+        beats = self._beats  # once: what is locked first is what is written
         taken = self._taking = Taken()
+        self._lock(connection, now, beats=beats)
         for never_begun in self._unsure:
             hand_back(connection, never_begun, self.id, now)
         settled = self._record(connection, now, taken)
-        if self._beats:
+        if beats:
             self._beat(connection, now, taken)
         reaped = [claim.delivery for claim, _ in taken.reaped]
         ledger.learn(connection, settled, self._allowed(config).caps, now, jitter=random.random(), reaped=reaped)
@@ -219,6 +221,17 @@ class Worker:
         if not self._stopping:
             self._take(connection, config, clocks, taken)
         return taken
+
+    def _lock(self, connection: Connection, now: float, *, beats: bool) -> None:
+        """Take the locks of all that this turn writes down, hands back and, where it beats, extends."""
+        never_begun = [claim for each in self._unsure for claim in each.claims]
+        changed = [*(claim.delivery for claim, _ in self._ended.attempts), *(one for one, _, _ in self._ended.looks)]
+        ids = {claim.delivery.id for claim in never_begun} | {one.id for each in self._unsure for one, _ in each.looks}
+        to_nothing = bool(never_begun) or any(outcome.kind in ledger.CAME_TO_NOTHING for _, outcome in self._ended.attempts)
+        if beats:
+            turn_locks.lock_all(connection, changed, ids | self._held.keys(), self.id, now, counts_slots=to_nothing)
+        else:
+            turn_locks.lock(connection, changed, ids, counts_slots=to_nothing)
 
     def _record(self, connection: Connection, now: float, taken: Taken) -> list[Settled]:
         settled = []

@@ -1,0 +1,205 @@
+"""Transactions on PostgreSQL that change the same things at the same moment: the one waits for the other, and never both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import NOW, make_delivery, make_event
+from serving import until
+from sqlalchemy import text
+from test_ledger import add, attempts, claim, get, record
+from test_worker import configured, gumloop, made
+
+from bridge.model import Kind, Order, Outcome, RunReport, RunState, Status
+from bridge.pace import Limits
+from bridge.store import circuits, claims, events, following, ledger
+from bridge.store.claims import Allowed
+from bridge.store.database import Database
+from bridge.store.ledger import Settled
+from bridge.worker.loop import Worker
+from bridge.worker.turn import Ended
+
+STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
+
+
+def waiting(database: Database) -> int:
+    """Return how many transactions wait for a lock."""
+    with database.read() as connection:
+        return connection.execute(
+            text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        ).scalar_one()
+
+
+class Side:
+    """One of several threads, and what came of it."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self._work = work
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.value = self._work()
+        except BaseException as error:
+            self.error = error
+
+
+def side_by_side(*works: Callable[[], Any]) -> list[Side]:
+    sides = [Side(work) for work in works]
+    for side in sides:
+        side.thread.start()
+    for side in sides:
+        side.thread.join(120)
+        assert not side.thread.is_alive()
+    return sides
+
+
+class Meeting:
+    """Where transactions meet in the middle: each goes on once the others are there, too, or wait for a lock."""
+
+    def __init__(self, database: Database, parties: int = 2) -> None:
+        self._database, self._parties = database, parties
+        self._there = 0
+        self._lock = threading.Lock()
+
+    def arrive(self) -> None:
+        with self._lock:
+            self._there += 1
+        until(lambda: self._there + waiting(self._database) >= self._parties, what="the others")
+
+
+def meeting_after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, meeting: Meeting) -> None:
+    """Have each thread meet the others once it has called this for the first time."""
+    real, met = getattr(module, name), threading.local()
+
+    def called(*arguments: Any, **more: Any) -> Any:
+        value = real(*arguments, **more)
+        if not getattr(met, "done", False):
+            met.done = True
+            meeting.arrive()
+        return value
+
+    monkeypatch.setattr(module, name, called)
+
+
+def worker_with(database: Database, attempts: Sequence[tuple], looks: Sequence[tuple] = ()) -> Worker:
+    """A worker of which this has ended since its last turn."""
+    worker = made(database, configured(gumloop(url="http://127.0.0.1:1")))
+    worker._ended = Ended(attempts=list(attempts), looks=list(looks))
+    worker._beat_at = float("inf")
+    return worker
+
+
+def test_two_turns_that_change_the_same_lines_in_another_order_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each writes down an answer of the one line, and the end of a run of the other."""
+    for key in ("x", "y"):
+        add(postgresql, 2, order=Order(key=key, until="delivered"))
+    runs = {held.delivery.order.key: held for held in claim(postgresql)}
+    for key, held in runs.items():
+        assert record(postgresql, held, replace(STARTED, run_id=key)) is Status.DELIVERED
+    calls = {held.delivery.order.key: held for held in claim(postgresql, now=NOW + 2)}
+    done = RunReport(state=RunState.DONE)
+    first, second = (
+        worker_with(postgresql, [(calls[mine], replace(STARTED, run_id=f"2{mine}"))], [(get(postgresql, runs[other].delivery.id), 1, done)])
+        for mine, other in (("x", "y"), ("y", "x"))
+    )
+    meeting_after(monkeypatch, ledger, "record", Meeting(postgresql))
+    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, NOW + 5)) for one in (first, second)))
+    assert [side.error for side in sides] == [None, None]
+    assert {get(postgresql, held.delivery.id).run_state for held in runs.values()} == {RunState.DONE}
+    assert {get(postgresql, held.delivery.id).status for held in calls.values()} == {Status.DELIVERED}
+
+
+def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that took long is told by two workers: each has one that the other has too."""
+    add(postgresql, 2)
+    held = claim(postgresql)
+    for one in held:
+        record(postgresql, one, replace(STARTED, run_id=one.delivery.id))
+    followed = [get(postgresql, one.delivery.id) for one in held]
+    goes_on = RunReport(state=RunState.RUNNING)
+    looks = [(one, 1, goes_on) for one in followed]
+    meeting_after(monkeypatch, following, "record_run", Meeting(postgresql))
+    workers = [worker_with(postgresql, [], looks), worker_with(postgresql, [], looks[::-1])]
+    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, NOW + 5)) for one in workers))
+    assert [side.error for side in sides] == [None, None]
+
+
+def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one gives a start back, and then counts slots; the other counts slots, and then spends a start."""
+    add(postgresql, 3)
+    limits = {"triage": Limits(max_runs_per_day=10)}
+    [held] = claim(postgresql, most=1, limits=limits)
+    refused = [Settled(held, Outcome(kind=Kind.REFUSED, detail="no"))]
+    meeting = Meeting(postgresql)
+    meeting_after(monkeypatch, circuits, "give_back", meeting)
+    meeting_after(monkeypatch, claims, "lanes", meeting)  # by then it counts slots
+
+    def refuse(connection: Any) -> None:
+        ledger.record(connection, refused, NOW + 1, jitter=0.5)
+        ledger.learn(connection, refused, {"local": 5}, NOW + 1, jitter=0.5)
+
+    def take(connection: Any) -> list:
+        allowed = Allowed(caps={"local": 5}, limits=limits)
+        return claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w2")
+
+    sides = side_by_side(lambda: postgresql.write(refuse), lambda: postgresql.write(take))
+    assert [side.error for side in sides] == [None, None]
+    assert len(sides[1].value) == 1
+    assert attempts(postgresql, held.delivery.id)[0].outcome == "refused"
+
+
+def test_a_redelivery_waits_for_a_person_who_retries_what_it_looks_at(postgresql: Database) -> None:
+    """Else both would be queued: the delivery that is retried, and one that is planned again since nothing of the event ever started."""
+    event, copy = make_event("1"), make_event("1")
+    planned = make_delivery(event, status=Status.CANCELLED)
+    events.add(postgresql, event, [planned], lambda *_: [])
+    looked, may_commit = threading.Event(), threading.Event()
+
+    def retry(connection: Any) -> None:
+        ledger.move(connection, planned.id, Status.QUEUED, NOW + 1)
+        looked.set()
+        assert may_commit.wait(120)
+
+    def again(known: Any, nonce: str) -> list:
+        return [replace(make_delivery(known), id=f"dlv_{nonce}")]
+
+    person = Side(lambda: postgresql.write(retry))
+    person.thread.start()
+    assert looked.wait(120)
+    sender = Side(lambda: events.add(postgresql, copy, [], again))
+    sender.thread.start()
+    until(lambda: waiting(postgresql) == 1 or not sender.thread.is_alive(), what="the redelivery")
+    may_commit.set()
+    for side in (person, sender):
+        side.thread.join(120)
+        assert side.error is None
+    assert (sender.value.duplicate, sender.value.deliveries) == (True, ())
+    kept = events.deliveries_of(postgresql, [event.id])[event.id]
+    assert [(one.id, one.status) for one in kept] == [(planned.id, Status.QUEUED)]
+
+
+def test_redeliveries_of_the_same_events_in_another_order_do_not_deadlock(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("1", "2"):
+        event = make_event(name)
+        events.add(postgresql, event, [make_delivery(event)], lambda *_: [])
+    meeting_after(monkeypatch, postgresql, "append", Meeting(postgresql))
+    meeting_after(monkeypatch, events, "add_duplicate", Meeting(postgresql))
+    orders = (("1", "2"), ("2", "1"))
+    sides = side_by_side(*(
+        lambda order=order: events.add_all(postgresql, [(make_event(name), []) for name in order], lambda *_: []) for order in orders
+    ))
+    assert [side.error for side in sides] == [None, None]
+    assert all(one.duplicate for side in sides for one in side.value)
+    for order, side in zip(orders, sides, strict=True):
+        assert [events.get(postgresql, one.event_id).provider_id for one in side.value] == list(order)
