@@ -62,6 +62,7 @@ ORDER = [
     "shapes",
     "alerting",
     "settings",
+    "hosts",
     "config",
     "samples",
     "ids",
