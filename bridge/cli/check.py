@@ -64,6 +64,7 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 
 def _look(config: str | None, found: Findings) -> None:
+    from bridge.cli.file_modes import exposed_files
     from bridge.cli.selection import misnamed, settings_of
     from bridge.config import check as check_config
 
@@ -71,7 +72,8 @@ def _look(config: str | None, found: Findings) -> None:
     found.config, found.problems = check_config(settings.config, settings.environ)
     if not settings.config.exists():
         found.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
-    found.notes += misnamed(settings, found.config.canonical if found.config else "")
+    canonical = found.config.canonical if found.config else ""
+    found.notes += [*misnamed(settings, canonical), *exposed_files(settings, canonical)]
     if found.config is None:
         found.refused = True
     else:
