@@ -234,7 +234,7 @@ DEFAULTS = {
     ("Source", "event_id"): "the provider's",
     ("Source", "secret"): "one of the two is needed, unless `insecure` or a form",
     ("Source", "secrets"): "",
-    ("LocalKey", "user_id"): "the built-in one",
+    ("LocalKey", "user_id"): "`key-NAME` where there are `flows`, else the built-in one",
     ("LocalKey", "flows"): "all",
     ("Flow", "time_limit"): "the flow's own; else 1h",
     ("Flow", "memory"): "the flow's own; else 512 MB",
