@@ -329,6 +329,17 @@ def test_chunks_that_are_none_are_400_and_not_kept(web: Bridge, framing: bytes) 
 
 
 @pytest.mark.parametrize(
+    "codings", [["gzip, chunked"], ["gzip", "chunked"], ["deflate, chunked"], ["compress,chunked"], ["identity, chunked"], ["br, chunked"]]
+)
+def test_a_coding_that_would_stay_on_the_body_is_501(web: Bridge, codings: list[str]) -> None:
+    before = web.count()
+    framing = [("Connection", "close"), *(("Transfer-Encoding", each) for each in codings)]
+    sent = head("POST", "/hooks/github", [*framing, *github(b"{}").items()])
+    assert exchange(web.port, sent, b"2\r\n{}\r\n0\r\n\r\n").status == 501
+    assert web.count() == before
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         [("Content-Length", "2"), ("Transfer-Encoding", "chunked")],

@@ -102,8 +102,11 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             sock.reading = None
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Answer a request whose head is whole; one without a body is whole then."""
-        if not any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers):
+        """Answer a request whose head is whole; one without a body is whole then. Codings that would stay on the body are refused."""
+        codings = [value for name, value in req.headers if name == "TRANSFER-ENCODING"]
+        if codings and [each.strip().lower() for each in codings] != ["chunked"]:
+            raise errors.UnsupportedTransferCoding("only chunked is decoded")
+        if not codings and not any(name == "CONTENT-LENGTH" for name, _ in req.headers):
             conn.sock.reading.end()
         answered: bool = super().handle_request(req, conn)
         return answered
