@@ -85,6 +85,7 @@ ORDER = [
     "tls",
     "backup_age",
     "store",
+    "bounded_tar",
     "backup",
     "backups",
     "restore",
