@@ -37,7 +37,7 @@ FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first by
 LAST_WORD = 1.0  # seconds that a connection which says nothing has for it when the end begins
 NOTICE = 0.9  # seconds between two signs of life for the parent; the first once a second is in time
 LINGER_SECONDS = 2.0  # seconds for a peer to close its end after the answer
-LINGER_BYTES = 1024 * 1024  # bytes that are read of what it still sends
+LINGER_BYTES = 32 * 1024 * 1024  # bytes that are read of what it still sends: a whole body that is refused, so that the answer arrives
 
 
 class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
