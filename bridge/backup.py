@@ -21,11 +21,12 @@ from typing import IO, Final
 
 import orjson
 
-from bridge import __version__
+from bridge import __version__, bounded_tar
 from bridge.blobs import Blobs
 from bridge.errors import StoreError
 from bridge.store import blob_owners, checkup, copying, migrate, snapshot
 from bridge.store.database import Database
+from bridge.store.disk import free
 from bridge.store.tables import HEAD
 
 FORMAT: Final = 2
@@ -164,9 +165,8 @@ def _add(tar: tarfile.TarFile, name: str, path: Path, at: int, advance: Advance)
 def begins(source: IO[bytes]) -> None:
     """Raise `StoreError` where what a file begins with is no backup. It stands at its beginning afterwards."""
     try:
-        with tarfile.open(fileobj=source, mode="r:*") as tar:
-            first = tar.next()
-    except (tarfile.TarError, EOFError, OSError) as error:
+        first = next((entry for _, entry in bounded_tar.entries(source)), None)
+    except bounded_tar.UNREADABLE as error:
         raise StoreError(f"it cannot be read: {error}") from error
     finally:
         source.seek(0)
@@ -179,19 +179,18 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
     found: dict[str, tuple[int, str]] = {}
     blobs, text = 0, None
     try:
-        with tarfile.open(fileobj=source, mode="r|*") as tar:
-            for entry in tar:
-                if text is not None:
-                    raise StoreError("it goes on after its manifest")
-                if entry.name == MANIFEST and entry.isreg() and entry.size <= LONGEST_MANIFEST:
-                    text = _reader(tar, entry).read()
-                    continue
-                size, digest = _unpack_one(tar, entry, folder, advance)
-                blob = BLOB.fullmatch(entry.name)
-                blobs += blob is not None
-                if blob is None or digest != blob[2]:  # a blob that is called otherwise is sealed, and in the manifest
-                    found[entry.name] = size, digest
-    except (tarfile.TarError, EOFError, OSError) as error:
+        for tar, entry in bounded_tar.entries(source):
+            if text is not None:
+                raise StoreError("it goes on after its manifest")
+            if entry.name == MANIFEST and entry.isreg() and entry.size <= LONGEST_MANIFEST:
+                text = _reader(tar, entry).read()
+                continue
+            size, digest = _unpack_one(tar, entry, folder, advance)
+            blob = BLOB.fullmatch(entry.name)
+            blobs += blob is not None
+            if blob is None or digest != blob[2]:  # a blob that is called otherwise is sealed, and in the manifest
+                found[entry.name] = size, digest
+    except bounded_tar.UNREADABLE as error:
         raise StoreError(f"it cannot be read: {error}") from error
     if text is None:
         raise StoreError("it has no manifest: it is no backup of flowbridge, or was cut off")
@@ -236,6 +235,7 @@ def _unpack_one(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, adva
     digest, reader, size = hashlib.sha256(), _reader(tar, entry), 0
     with os.fdopen(descriptor, "wb") as file:
         while piece := reader.read(PIECE):
+            _check_disk(folder, len(piece))
             file.write(piece)
             digest.update(piece)
             size += len(piece)
@@ -243,6 +243,13 @@ def _unpack_one(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, adva
         file.flush()
         os.fsync(file.fileno())
     return size, digest.hexdigest()
+
+
+def _check_disk(folder: Path, size: int) -> None:
+    """Leave the disk what the store needs that is there: a file that claims to be a backup must not fill it."""
+    left, reserve = free(folder)
+    if left - size < reserve:
+        raise StoreError("what it unpacks to does not fit on the disk")
 
 
 def check(source: IO[bytes], scratch: Path) -> Manifest:

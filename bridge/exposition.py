@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge import counting
 from bridge.errors import BridgeError
+from bridge.hosts import is_own_host, own_hosts
 from bridge.logs import get_logger
 from bridge.metrics import COUNTED, GAUGES, OF_EACH_ROUTE, STORE_UP, Metric
 from bridge.overview import Overview
@@ -120,10 +121,11 @@ def serve(settings: Settings, database: Database, config: Callable[[], Config]) 
     """
     if settings.metrics_bind is not None:
         exposition = exposition_of(settings, database, config)
-        threading.Thread(target=_serve, args=(settings.metrics_bind, exposition), name="metrics", daemon=True).start()
+        hosts = own_hosts(settings, settings.metrics_bind)
+        threading.Thread(target=_serve, args=(settings.metrics_bind, hosts, exposition), name="metrics", daemon=True).start()
 
 
-def _serve(address: Address, exposition: Exposition) -> None:
+def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> None:
     class Handler(BaseHTTPRequestHandler):
         timeout = PATIENCE
         server_version, sys_version = "flowbridge", ""
@@ -132,6 +134,9 @@ def _serve(address: Address, exposition: Exposition) -> None:
             """Answer `/metrics`, and nothing else."""
             if self.path.partition("?")[0] != "/metrics":
                 self.send_error(404)
+                return
+            if not is_own_host(self.headers.get("Host", ""), hosts):
+                self.send_error(421)
                 return
             text = exposition.text()
             self.send_response(200)

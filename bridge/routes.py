@@ -68,7 +68,7 @@ class Source:
 class LocalKey:
     """A key of the embedded platform. `hash` is the SHA-256 of the key in hexadecimal digits; the key itself is nowhere.
 
-    `user_id` is null for the built-in user; `flows` are saved_item_ids, null for all.
+    `user_id` is null for the built-in user, which a key with `flows` is never by default; `flows` are saved_item_ids, null for all.
     """
 
     name: str

@@ -24,6 +24,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = tuple[str, int]
 FACES = frozenset({"api", "console", "admin", "metrics"})  # what FLOWBRIDGE_EXPOSE can put on the public face
 ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
 SHORTEST = 32  # characters of a secret key
 #: What no flow gets to see in its environment: the last two hold the key of a collector of traces.
 HIDDEN = frozenset(
@@ -31,8 +32,8 @@ HIDDEN = frozenset(
 ) | {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
 PREFIX = "FLOWBRIDGE_"
 NAMES = frozenset(PREFIX + name for name in (
-    "CONFIG", "DATA", "DATABASE_URL", "ENGINE", "BROKER_URL", "BIND", "PRIVATE_BIND", "METRICS_BIND", "EXPOSE", "PUBLIC_URL",
-    "TRUSTED_PROXIES", "ADMIN_TOKEN", "SECRET_KEY", "ENCRYPTION_KEYS", "LOCAL_API_KEY", "LOCAL_USER_ID", "BACKUP", "BACKUPS",
+    "CONFIG", "DATA", "DATABASE_URL", "ENGINE", "BROKER_URL", "BIND", "PRIVATE_BIND", "METRICS_BIND", "EXPOSE", "CONSOLE_HOSTS",
+    "PUBLIC_URL", "TRUSTED_PROXIES", "ADMIN_TOKEN", "SECRET_KEY", "ENCRYPTION_KEYS", "LOCAL_API_KEY", "LOCAL_USER_ID", "BACKUP", "BACKUPS",
     "BACKUP_KEEP", "ACTOR", "LOG", "LOG_ADDRESSES", "RECONCILE_AFTER", "SMTP_URL", "SMTP_FROM", "SMTP_ALLOWED_TO", "SMTP_CA",
     "SLACK_WEBHOOK_URL", "SLACK_HOSTS", "HTTP_REQUEST_PRIVATE", "HTTP_REQUEST_CA",
 ))  # fmt: skip
@@ -53,6 +54,7 @@ class Settings:
     private_bind: Address | None = None
     metrics_bind: Address | None = None  # where a worker tells its metrics, where no receiver does
     expose: frozenset[str] = frozenset()
+    console_hosts: frozenset[str] = frozenset()  # further names by which the private face is called
     public_url: str = ""
     trusted_proxies: tuple[Network, ...] = ()
     log: str = "info"
@@ -105,15 +107,17 @@ def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind
     merged = with_dotenv(environ, _dotenv(path.parent / ".env"))
     data = Path(merged.get("FLOWBRIDGE_DATA") or "data").absolute()
     url = merged.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{data / 'flowbridge.db'}"
+    public = bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"
     private, metrics = merged.get("FLOWBRIDGE_PRIVATE_BIND"), merged.get("FLOWBRIDGE_METRICS_BIND")
     return Settings(
         config=path,
         data=data,
         database_url=url,
-        bind=_address("FLOWBRIDGE_BIND", bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"),
+        bind=_address("FLOWBRIDGE_BIND", public),
         private_bind=_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
         metrics_bind=_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
         expose=_choices("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
+        console_hosts=_hosts("FLOWBRIDGE_CONSOLE_HOSTS", merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""), public, private, metrics),
         public_url=_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
         trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
         log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
@@ -188,6 +192,15 @@ def _choices(name: str, text: str) -> frozenset[str]:
     if unknown := sorted(chosen - FACES):
         raise SettingsError(f"{name}: {unknown[0]!r} cannot be exposed; allowed: {', '.join(sorted(FACES))}")
     return chosen
+
+
+def _hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
+    """Return the hosts of a list, and those of addresses as they are written: a name becomes a number where it is bound."""
+    hosts = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise SettingsError(f"{name}: {host!r} is no host, such as bridge.internal or 10.0.0.5 (without a port)")
+    return frozenset(host.strip("[]") for host in hosts) | {_address(name, bind)[0].lower() for bind in binds if bind}
 
 
 def _networks(text: str) -> tuple[Network, ...]:

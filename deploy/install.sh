@@ -5,17 +5,18 @@
 #
 # Run it from a copy of flowbridge's source. It shows every command before it runs it; with --dry-run it runs none. It needs a network
 # for pip only. PYTHON names another Python than the system's. With DESTDIR everything is put below that folder, with no user and no service.
-# shellcheck disable=SC2086 # $as and $owner are several words, or none
+# shellcheck disable=SC2086 # $as, $owner and $files are several words, or none
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
-dry='' extras='' url='' new='' changed='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
+dry='' extras='' files='-r deploy/requirements/base.txt -r deploy/requirements/build.txt' url='' new='' changed='' root=${DESTDIR:-} python=${PYTHON:-/usr/bin/python3}
 
 wrong() { echo "$1" >&2 && exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=1 ;;
-    --with) [ -n "${2:-}" ] || wrong "--with wants names, such as postgres,fast" && extras="[$2]" && shift ;;
+    --with) [ -n "${2:-}" ] || wrong "--with wants names, such as postgres,fast"
+        extras="[$2]" files="$files $(echo ",$2" | sed 's|,\([^,]*\)| -r deploy/requirements/\1.txt|g')" && shift ;;
     --url) [ -n "${2:-}" ] || wrong "--url wants the address that senders call, such as https://hooks.example.com" && url=$2 && shift ;;
     *) sed -n '2,7s/^# \{0,1\}//p' deploy/install.sh && exit 2 ;;
     esac
@@ -25,10 +26,8 @@ done
 case $url in *[!A-Za-z0-9.:/_-]*) is_url='' ;; '' | http://?* | https://?*) is_url=1 ;; *) is_url='' ;; esac
 [ -n "$is_url" ] || wrong "--url: $url is no address such as https://hooks.example.com"
 
-run() {
-    printf '+ %s\n' "$*"
-    [ -n "$dry" ] || "$@"
-}
+for file in $files; do [ "$file" = -r ] || [ -f "$file" ] || wrong "--with: there is no extra of which $file would be"; done
+run() { printf '+ %s\n' "$*" && { [ -n "$dry" ] || "$@"; }; }
 
 "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     { echo "$python is not Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)" >&2 && exit 1; }
@@ -42,11 +41,12 @@ if [ -z "$root" ]; then
         run useradd --system --user-group --home-dir /var/lib/flowbridge --no-create-home --shell /usr/sbin/nologin flowbridge
 fi
 
-# The program, with the versions that it was tested with, and `flowbridge` for you.
+# The program, with the versions that it was tested with, held to their hashes, and `flowbridge` for you.
 runs() { $as "$root/opt/flowbridge/bin/python3" -c '' 2>/dev/null; }
 runs || run "$python" -m venv --clear "$root/opt/flowbridge"
 [ -n "$dry" ] || runs || { echo "the user flowbridge cannot run $python: set PYTHON to one that everybody can" >&2 && exit 1; }
-run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check -c deploy/constraints.txt ".$extras"
+run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes $files
+run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation ".$extras"
 run install -D -m 755 -t "$root/usr/local/bin" deploy/flowbridge deploy/flowbridge-replace
 
 # Its configuration and its data.

@@ -45,8 +45,9 @@ from bridge.signatures.items import Items  # noqa: E402
 from bridge.store import claims, sealed  # noqa: E402
 from bridge.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.torture import certificate, lanes, plan, records  # noqa: E402
-from bridge.web import faults, intake, receiver  # noqa: E402
+from bridge.web import faults, intake, serving  # noqa: E402
 from bridge.web import form_files as kept_files  # noqa: E402
+from bridge.web import incomplete_requests as incomplete  # noqa: E402
 from bridge.web.forms import widgets  # noqa: E402
 from bridge.worker import files as worker_files  # noqa: E402
 
@@ -234,7 +235,7 @@ DEFAULTS = {
     ("Source", "event_id"): "the provider's",
     ("Source", "secret"): "one of the two is needed, unless `insecure` or a form",
     ("Source", "secrets"): "",
-    ("LocalKey", "user_id"): "the built-in one",
+    ("LocalKey", "user_id"): "`key-NAME` where there are `flows`, else the built-in one",
     ("LocalKey", "flows"): "all",
     ("Flow", "time_limit"): "the flow's own; else 1h",
     ("Flow", "memory"): "the flow's own; else 512 MB",
@@ -420,8 +421,11 @@ def limits_table() -> str:
     polls = "; ".join(f"{name} {polling.first:g} s, then up to {polling.max:g} s" for name, polling in polled.items())
     rows = (
         ("request line; one header; number of headers", "8190 bytes; 8190 bytes; 100"),
-        ("reading the head of a request; its body", f"{receiver.HEAD_TIME:g} s; {intake.READ_TIME:g} s, and 1 s for each "
-         f"{intake.SLOWEST // 1024} KiB that have come"),
+        ("reading the head of a request; its body", f"{incomplete.HEAD_TIME:g} s; {incomplete.BODY_TIME:g} s, and 1 s for each "
+         f"{incomplete.SLOWEST // 1024} KiB that have come; then it is cut off"),
+        ("requests that a receiver waits for, as they have not arrived whole", f"half of its {serving.THREADS} threads; "
+         f"{incomplete.PER_NETWORK} from one network (/{incomplete.NETWORK_BITS[4]}, /{incomplete.NETWORK_BITS[6]}), "
+         "unless it is a trusted proxy; then 503"),
         ("a body", "5 MiB; github 25 MiB; a form without files 256 KiB (`max_body`)"),
         ("what forms and `insecure` sources store in a day",
          f"{sources.PUBLIC_DAILY_BYTES // MIB} MiB of bodies (`daily_bytes`), then 507"),

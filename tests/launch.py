@@ -1,4 +1,4 @@
-"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.intake.READ_TIME": 1}' serve`.
+"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.incomplete_requests.BODY_TIME": 1}' serve`.
 
 Of a table of records, rows can be changed: `{"bridge.alerting.CONDITIONS": {"dead": {"holds": 0.1}}}`.
 """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import os
 import subprocess
 import tarfile
@@ -22,8 +25,8 @@ from processes import call
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update
 
-from bridge import backup, backup_age, backups
-from bridge.backup import MANIFEST
+from bridge import backup, backup_age, backups, bounded_tar
+from bridge.backup import MANIFEST, begins
 from bridge.blobs import Blobs
 from bridge.embedded import LocalFile, LocalRun, LocalState
 from bridge.errors import StoreError
@@ -32,6 +35,8 @@ from bridge.restore import restore
 from bridge.store import census, checkup, claims, copying, events, holding, local_files, migrate, runs, tables
 from bridge.store.claims import Allowed
 from bridge.store.database import Database
+
+MIB = 1024 * 1024
 
 
 def fill(database: Database, data: Path) -> None:
@@ -196,6 +201,62 @@ def test_a_name_that_no_backup_has_is_refused(packed: Path, tmp_path: Path, entr
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match=r"which no backup has|is no file"):
         restore(changed(packed, lambda entries: entries.insert(0, (entry, b""))), database, data, NOW)
     assert not (tmp_path / "evil").exists() and not (data / "flowbridge.db").exists()
+
+
+def bomb(**entry: int) -> io.BytesIO:
+    """A compressed tar file whose first entry, or what stands before it, is so many zeros."""
+    written = io.BytesIO()
+    with lzma.open(written, "wb", preset=0) as out:
+        info = named("flowbridge.db", **({"kind": tarfile.XHDTYPE} if "header" in entry else {}))
+        info.size = entry.get("size", entry.get("header", 0))
+        out.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(info.size // MIB):
+            out.write(bytes(MIB))
+    written.seek(0)
+    return written
+
+
+def test_what_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_tar, "FREE_BYTES", MIB)
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="more than 1000 times its size"):
+        restore(bomb(size=64 * MIB), database, data, NOW)
+    assert tree(tmp_path / "target") == {}
+
+
+def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="before one of its files"):
+        restore(bomb(header=64 * MIB), database, data, NOW)
+    with pytest.raises(StoreError, match="before one of its files"):
+        begins(bomb(header=64 * MIB))
+
+
+def test_more_files_than_a_backup_has_are_refused(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_tar, "MOST_FILES", 3)
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="more than 3 files"):
+        put_back(packed, database, data)
+
+
+def test_a_restore_leaves_room_on_the_disk(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "free", lambda _: (10 * MIB, 32 * MIB))
+    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="does not fit on the disk"):
+        put_back(packed, database, data)
+    assert tree(tmp_path / "target") == {}
+
+
+@pytest.mark.parametrize("opened", [gzip.open, bz2.open, lzma.open])
+def test_a_compressed_backup_is_restored(opened: Any, packed: Path, tmp_path: Path) -> None:
+    written = tmp_path / "compressed"
+    with opened(written, "wb") as out:
+        out.write(packed.read_bytes())
+    with written.open("rb") as file:
+        begins(file)
+    with target(tmp_path) as (database, data):
+        put_back(written, database, data)
+        assert database.path.exists()
+    with written.open("r+b") as file:
+        file.truncate(written.stat().st_size // 2)
+    with target(tmp_path, "cut") as (database, data), pytest.raises(StoreError):
+        put_back(written, database, data)
 
 
 def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:

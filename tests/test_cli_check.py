@@ -38,6 +38,16 @@ def messages(text: str, flows: str = "") -> list[object]:
     return [one["message"] for one in problems(text, flows)]
 
 
+def test_a_limited_key_is_named_with_its_user(folder: Path) -> None:
+    keys = ", ".join(f'{{name: {name}, hash: "sha256:{digit * 64}"{more}}}' for name, digit, more in (
+        ("few", "a", ", flows: [echo]"), ("named", "b", ", flows: [echo], user_id: web"), ("all", "c", "")))  # fmt: skip
+    (folder / "routes.yaml").write_text(f"version: 1\nplatforms: {{local: {{type: local, keys: [{keys}]}}}}\n")
+    (found,) = lines(run("check", "--json"))
+    assert [note for note in found["notes"] if "keys" in note] == [
+        "platforms.local.keys: the key few has `flows`, so its user is key-few, which its callers say"
+    ]
+
+
 # -- flows.py
 
 

@@ -569,6 +569,7 @@ platforms:
     keys:
       - {{name: website, hash: "sha256:{digest}", user_id: web, flows: [contact, echo]}}
       - {{name: all, hash: "${{env:KEY_HASH}}"}}
+      - {{name: few, hash: "sha256:{"ef" * 32}", flows: [echo]}}
   gumloop: {{type: gumloop, api_key: k, user_id: u}}
 flows:
   contact: {{platform: local, saved_item_id: send_email, time_limit: 1.5m, memory: 256MB}}
@@ -581,6 +582,7 @@ flows:
     assert local.keys == (
         LocalKey(name="website", hash=digest, user_id="web", flows=frozenset({"send_email", "echo"})),
         LocalKey(name="all", hash="cd" * 32, user_id=None, flows=None),
+        LocalKey(name="few", hash="ef" * 32, user_id="key-few", flows=frozenset({"echo"})),
     )
     assert digest not in repr(local)
     limits = {name: (one.time_limit, one.memory) for name, one in config.flows.items()}

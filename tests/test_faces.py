@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from serving import Bridge, exchange, free_port, head, until
 
+from bridge.errors import SettingsError
 from bridge.settings import Settings, load_settings
 from bridge.web.client import client_address
 from bridge.web.faces import Faces
@@ -81,9 +82,12 @@ def test_with_a_private_socket_each_serves_its_face() -> None:
         for path in PRIVATE:
             assert not faces.serves(path, asked(headers, ("192.0.2.7", 8080)))
             assert not faces.serves(path, asked(headers, ("0.0.0.0", 8080)))
-            assert faces.serves(path, asked(headers, ("127.0.0.1", 8081)))
+            request = asked(headers, ("127.0.0.1", 8081))
+            assert faces.serves(path, request)
+            assert faces.knows_host(path, request) == (headers.get("Host") in [None, *(own.get("Host") for own in OWN)])
         for path in PUBLIC:
-            assert faces.serves(path, asked(headers, ("0.0.0.0", 8080)))
+            request = asked(headers, ("0.0.0.0", 8080))
+            assert faces.serves(path, request) and faces.knows_host(path, request)
             assert not faces.serves(path, asked(headers, ("127.0.0.1", 8081)))
 
 
@@ -92,6 +96,33 @@ def test_expose_puts_parts_of_the_private_face_on_the_public_one() -> None:
         faces = Faces(made(bind="0.0.0.0:8080", expose="api, metrics", **more))
         served = [path for path in PRIVATE if faces.serves(path, asked({"Host": "x.example"}, ("0.0.0.0", 8080)))]
         assert served == ["/api/v1/start_pipeline", "/api/v1", "/metrics"]
+
+
+def hosts(settings: Settings, server: tuple[str, int], *names: str) -> list[str]:
+    """Return those of the names by which the private face is served at an address."""
+    faces = Faces(settings)
+    requests = [asked({"Host": name}, server) for name in names]
+    return [name for name, one in zip(names, requests, strict=True) if faces.serves("/metrics", one) and faces.knows_host("/metrics", one)]
+
+
+def test_a_private_socket_is_called_by_its_address_and_by_the_names_that_are_set() -> None:
+    mine = ("10.0.0.5:8081", "bridge.internal", "Bridge.Internal:8081", "hooks.example.com", "[fd00::5]:8081")
+    names = (*mine, "10.0.0.6", "[::1]x", "0.0.0.0", "")
+    bound = made(private_bind="10.0.0.5:8081", public_url="https://hooks.example.com", bind="0.0.0.0:8080")
+    assert hosts(bound, ("10.0.0.5", 8081), *names) == ["10.0.0.5:8081"]
+    more = made(private_bind="0.0.0.0:8081", console_hosts="bridge.internal, FD00::5,[fd00::6]")
+    assert hosts(more, ("0.0.0.0", 8081), *names) == ["bridge.internal", "Bridge.Internal:8081", "[fd00::5]:8081"]
+    exposed = made(private_bind="127.0.0.1:8081", public_url="https://hooks.example.com", bind="0.0.0.0:8080", expose="metrics")
+    for server in (("127.0.0.1", 8081), ("0.0.0.0", 8080)):
+        assert hosts(exposed, server, *names) == ["hooks.example.com"]
+    alone = made(bind="127.0.0.1:8080", console_hosts="bridge.internal")
+    assert hosts(alone, ("127.0.0.1", 8080), *names) == ["bridge.internal", "Bridge.Internal:8081"]
+
+
+@pytest.mark.parametrize("text", ["*", "bridge.internal:8081", "https://bridge.internal", "a b", "-a", "evil@host", "[::1]x"])
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="FLOWBRIDGE_CONSOLE_HOSTS"):
+        made(console_hosts=text)
 
 
 # -- who called
@@ -157,6 +188,16 @@ def test_the_public_socket_has_no_private_path_whatever_is_sent(two: tuple[Bridg
         answer = exchange(bridge.port, head("GET", target, {"Connection": "close", **more}))
         assert answer.status == 404
         assert answer.json["error"] in ("not_found", "unknown_source")
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.example.com", "203.0.113.1", ""])
+def test_a_page_that_points_its_name_at_this_machine_reads_nothing(two: tuple[Bridge, int], host: str) -> None:
+    bridge, private = two
+    for target in ("/metrics", "/api/v1/openapi.json", "/api/v1/get_pl_run", "//metrics"):
+        answer = bridge.get(target, {"Host": host}, port=private)
+        assert (answer.status, answer.json["error"]) == (421, "misdirected")
+        assert bridge.get(target, port=private).status in (200, 401)
+        assert bridge.get(target, {"Host": f"localhost:{private}"}, port=private).status in (200, 401)
 
 
 def test_the_private_socket_serves_the_private_face_only(two: tuple[Bridge, int]) -> None:

@@ -18,6 +18,7 @@ from local_platform import BEARER, NOW, USER, Local
 from werkzeug.http import parse_options_header
 
 from bridge.blobs import Blobs
+from bridge.config import load
 from bridge.embedded import LocalFile
 from bridge.store.database import Database
 from bridge.web.flow_api import files
@@ -57,6 +58,23 @@ def test_a_file_comes_back_as_it_went(database: Database, tmp_path: Path) -> Non
     assert answer.headers["Content-Length"] == "100000" and "sandbox" in answer.headers["Content-Security-Policy"]
     kind, options = parse_options_header(answer.headers["Content-Disposition"])
     assert kind == "attachment" and options["filename"] == "Zahlen ü.csv"
+
+
+def test_a_limited_key_neither_reads_nor_replaces_the_files_of_others(local: Local, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"limited-key").hexdigest()
+    keys = f'keys: [{{name: few, hash: "sha256:{digest}", flows: [echo]}}]'
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nplatforms:\n  local:\n    type: local\n    {keys}\n")
+    local.set(keys=load(tmp_path / "routes.yaml", {}).platforms["local"].keys)
+    mine = {"Authorization": "Bearer limited-key", "x-auth-key": "key-few"}
+    assert upload(local, "private.txt", b"private").status_code == 200
+    run = local.started({"saved_item_id": "echo"}, headers=mine)
+    asked = {"file_name": "private.txt", "run_id": run.id}
+    assert local.download("download_file", asked, headers=mine).status_code == 404
+    assert local.post("upload_file", {"file_name": "private.txt", "file_content": b64(b"mine")}, headers=mine).status_code == 200
+    assert local.download("download_file", asked, headers=mine).data == b"mine"
+    own = local.started({"saved_item_id": "echo"})
+    assert local.download("download_file", {**asked, "run_id": own.id}).data == b"private"
+    assert local.start({"saved_item_id": "echo"}, headers={**mine, "x-auth-key": USER}).status_code == 403
 
 
 def test_a_file_of_the_same_name_is_replaced(local: Local) -> None:

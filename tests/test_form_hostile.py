@@ -16,9 +16,10 @@ from serving import Answer, Bridge, head, read_answer, tree_of, until
 from bridge.blobs import Blobs
 from bridge.errors import Refused, StoreError
 from bridge.web import form_files
-from bridge.web.intake import SLOWEST
+from bridge.web.incomplete_requests import SLOWEST
 
 MIB = 1024 * 1024
+BODY_TIME = "bridge.web.incomplete_requests.BODY_TIME"
 READ_TIME = 1.0  # of the receivers that are hurried; elsewhere it is longer than any machine stands still
 ROUTES = """
 version: 1
@@ -34,7 +35,7 @@ LARGEST = 7 * MIB  # three files of 2 MiB, and 1 MiB for fields
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    with Bridge(tmp_path_factory.mktemp("hostile"), "web", routes=ROUTES, constants={"bridge.web.intake.READ_TIME": 600.0}) as bridge:
+    with Bridge(tmp_path_factory.mktemp("hostile"), "web", routes=ROUTES, constants={BODY_TIME: 600.0}) as bridge:
         bridge.post("/hooks/jobs", multipart(part("a", b"1")), {"Content-Type": MULTIPART})  # what is loaded late is loaded now
         yield bridge
 
@@ -42,7 +43,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers for which a body has to come soon."""
-    with Bridge(tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants={"bridge.web.intake.READ_TIME": READ_TIME}) as bridge:
+    with Bridge(tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants={BODY_TIME: READ_TIME}) as bridge:
         yield bridge
 
 

@@ -50,11 +50,30 @@ def test_the_image_runs_as_nobody_in_particular_from_what_is_in_the_tree() -> No
     assert ignored[0] == "*"
 
 
-def test_it_installs_the_versions_that_constraints_txt_says() -> None:
-    said = (DEPLOY / "constraints.txt").read_text()
-    command = "pip install -c deploy/constraints.txt '.[postgres,celery,fast,otel,previews]'"
-    assert command in said
-    assert any(name == "RUN" and command in rest.replace("--no-cache-dir ", "") for name, rest in instructions())
+def test_it_installs_what_has_a_hash_and_nothing_else() -> None:
+    (command,) = (rest for name, rest in instructions() if name == "RUN" and "pip install" in rest)
+    libraries, ours = (re.sub(r"\s+", " ", part) for part in command.split("&&")[1:3])
+    files = {f"deploy/requirements/{path.name}" for path in (DEPLOY / "requirements").iterdir()}
+    assert "--require-hashes" in libraries and "--only-binary :all:" in libraries and set(re.findall(r"-r (\S+)", libraries)) == files
+    assert "--no-deps --no-build-isolation ." in ours
+
+
+def test_base_images_can_be_named_by_digest() -> None:
+    named = [rest.partition(" ")[0] for name, rest in instructions() if name == "FROM"]
+    assert named == ["${PYTHON_IMAGE}"] * 2
+    given = {f"{name}_IMAGE": f"{name.lower()}:1@sha256:{'a' * 64}" for name in ("PYTHON", "POSTGRES", "REDIS")}
+    found = composed("postgres", "celery", **given)
+    assert found["flowbridge"]["build"]["args"]["PYTHON_IMAGE"] == given["PYTHON_IMAGE"]
+    assert (found["postgres"]["image"], found["redis"]["image"]) == (given["POSTGRES_IMAGE"], given["REDIS_IMAGE"])
+
+
+def test_only_the_gateway_is_trusted_to_say_who_called() -> None:
+    """Any container of the network could write X-Forwarded-For."""
+    other = {"DOCKER_SUBNET": "10.9.0.0/24", "DOCKER_GATEWAY": "10.9.0.1"}
+    for environ, subnet, gateway in (({}, "172.30.69.0/24", "172.30.69.1"), (other, "10.9.0.0/24", "10.9.0.1")):
+        (network,) = composed_file(**environ)["networks"]["default"]["ipam"]["config"]
+        assert (network["subnet"], network["gateway"]) == (subnet, gateway)
+        assert composed(**environ)["flowbridge"]["environment"]["FLOWBRIDGE_TRUSTED_PROXIES"] == gateway
 
 
 @pytest.fixture
@@ -102,12 +121,17 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def composed(*profiles: str, **environ: str) -> dict[str, Any]:
+    """The services of the file, as docker-compose reads it."""
+    return dict(composed_file(*profiles, **environ)["services"])
+
+
+def composed_file(*profiles: str, **environ: str) -> dict[str, Any]:
     needs("docker-compose")
     options = [each for name in profiles for each in ("--profile", name)]
     command = ["docker-compose", "-f", str(DEPLOY / "compose.yaml"), *options, "config", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environ})
     assert (done.returncode, done.stderr) == (0, "")
-    return dict(json.loads(done.stdout)["services"])
+    return dict(json.loads(done.stdout))
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def test_receivers_and_workers_apart(postgresql: Database, tmp_path: Path) -> No
         for path in ("/", "/healthz", "/hooks/github", "/metrics/x"):
             assert exchange(port, head("GET", path)).status == 404
         assert exchange(port, head("POST", "/metrics")).status == 501
+        assert exchange(port, head("GET", "/metrics", {"Host": "evil.example.com"})).status == 421
         workers[0].kill()
         until(lambda: answers(port), what="the other worker")
         assert attempts() >= made, "what was told once is not lost by kill -9"

@@ -65,11 +65,32 @@ def test_the_constraints_cover_what_is_required() -> None:
     extras = setup["options.extras_require"]
     required = "\n".join((setup["options"]["install_requires"], extras["postgres"], extras["celery"], extras["fast"])).split("\n")
     lines = (ROOT / "deploy" / "constraints.txt").read_text("utf-8").splitlines()
-    pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = dict(line.partition(";")[0].strip().split("==") for line in lines if line and not line.startswith("#"))
     for line in filter(None, required):
         requirement = packaging.Requirement(line)
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         assert requirement.specifier.contains(pinned[name]), f"{line}: constraints.txt has {pinned[name]}"
+
+
+def test_hashes_are_there_of_the_versions_that_constraints_txt_says() -> None:
+    lines = (ROOT / "deploy" / "constraints.txt").read_text("utf-8").splitlines()
+    constraints = {line for line in lines if line and not line.startswith("#")}
+    locked: dict[str, set[str]] = {}
+    for path in (ROOT / "deploy" / "requirements").glob("*.txt"):
+        text = "".join(line for line in path.read_text("utf-8").splitlines(keepends=True) if not line.startswith("#")).replace(" \\\n", " ")
+        for line in text.splitlines():
+            requirement, *hashes = re.split(r"\s+--hash=", line)
+            assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), line
+            locked.setdefault(path.stem, set()).add(requirement.strip())
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert locked.keys() - {"base", "build"} == setup["options.extras_require"].keys() - {"test"}
+    (builder,) = locked.pop("build")
+    assert f'requires = ["{builder}"]' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert set().union(*locked.values()) == constraints
+    names = {line.partition("==")[0] for line in locked["base"]}
+    required = filter(None, setup["options"]["install_requires"].split("\n"))
+    assert {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=]", line)[0]).lower() for line in required} <= names
 
 
 def test_the_version_is_that_of_the_package() -> None:

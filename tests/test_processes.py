@@ -273,9 +273,9 @@ def test_a_worker_of_its_own_works_for_web_and_ends_in_time(tmp_path: Path) -> N
             worker.start()
             event_id = web.event(b'{"n": 1}').json["event_id"]
             web.wait_for(event_id, lambda one: one.run_state == "done")
-            assert web.get("/readyz").json == {"ready": True}
+            until(lambda: web.get("/readyz").json == {"ready": True}, what="ready")
             assert worker.stop() == 0
-            assert web.get("/readyz").json == {"ready": False}
+            until(lambda: web.get("/readyz").json == {"ready": False}, what="not ready")  # a receiver remembers its answer for a second
         finally:
             worker.__exit__()
         assert web.stop() == 0

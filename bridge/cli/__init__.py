@@ -58,6 +58,8 @@ SECTIONS = {
     },
 }
 HIDDEN = {"help": "bridge.cli.usage", "version": "bridge.cli.usage"}
+#: What a process writes is for its own user, whatever the shell says.
+UMASK = 0o077
 COMMANDS = {name: module for commands in SECTIONS.values() for name, (module, _) in commands.items()}
 
 
@@ -128,4 +130,5 @@ def group(ctx: click.Context, config: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
+    os.umask(UMASK)
     group.main(args=arguments, prog_name="flowbridge")

@@ -64,6 +64,7 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 
 def _look(config: str | None, found: Findings) -> None:
+    from bridge.cli.file_modes import exposed_files
     from bridge.cli.selection import misnamed, settings_of
     from bridge.config import check as check_config
 
@@ -71,11 +72,13 @@ def _look(config: str | None, found: Findings) -> None:
     found.config, found.problems = check_config(settings.config, settings.environ)
     if not settings.config.exists():
         found.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
-    found.notes += misnamed(settings, found.config.canonical if found.config else "")
+    canonical = found.config.canonical if found.config else ""
+    found.notes += [*misnamed(settings, canonical), *exposed_files(settings, canonical)]
     if found.config is None:
         found.refused = True
     else:
         _look_at_platforms(found.config, settings, found)
+        _look_at_keys(found.config, found)
         _look_at_secrets(found.config, found)
         _look_at_flows(found.config, settings, found)
         _look_at_alerts(found.config, found)
@@ -91,6 +94,17 @@ def _look_at_platforms(config: Config, settings: Settings, found: Findings) -> N
     except SettingsError as error:
         found.refused = True
         found.wrong.append(str(error))
+
+
+def _look_at_keys(config: Config, found: Findings) -> None:
+    """Say which keys have a user of their own, as nothing in routes.yaml names it to their callers."""
+    from bridge.config.keys import own_user
+
+    for platform in config.platforms.values():
+        found.notes += [
+            f"platforms.{platform.name}.keys: the key {key.name} has `flows`, so its user is {key.user_id}, which its callers say"
+            for key in platform.keys if key.flows is not None and key.user_id == own_user(key.name)
+        ]  # fmt: skip
 
 
 def _look_at_secrets(config: Config, found: Findings) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import orjson
 
 from bridge import dry, tls
 from bridge.cli import output
+from bridge.cli.file_modes import exposed_files
 from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
 from bridge.cli.output import Column
@@ -70,12 +72,14 @@ def doctor(config: str | None, /, to: str | None, as_json: bool) -> None:
     from bridge.send import Sender
 
     settings = settings_of(config, secrets=True)
-    sources = knowing(config, load(settings.config, settings.environ).sources)
+    read = load(settings.config, settings.environ)
+    sources = knowing(config, read.sources)
     target = (url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}").rstrip("/")
     sender = Sender()
     findings: list[Finding] = []
+    exposed = (Finding("file modes", "-", "warning", text) for text in exposed_files(settings, read.canonical))
     try:
-        for finding in examine(sender, target, settings, list(sources.values())):
+        for finding in chain(examine(sender, target, settings, list(sources.values())), exposed):
             findings.append(finding)
             if as_json:
                 output.json_line({"check": finding.check, "of": finding.of, "result": finding.result, "found": finding.found})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge import tracing
+from bridge.cli import UMASK
 from bridge.cli.processes import loaded_and_told
 from bridge.logs import configure
 from bridge.reload import Following, told
@@ -27,6 +28,7 @@ def create() -> Callable[..., Any]:
 
     Raises `ConfigError`, `FlowError` or `SettingsError`. The store is opened by each process for itself, after its fork.
     """
+    os.umask(UMASK)
     settings = load_settings(os.environ)
     configure(settings.log, settings.log_addresses)
     tracing.prepare(settings.environ)

@@ -155,7 +155,10 @@ class LocalKey(Written):
 
     name: str = Field(description="Whose it is; stands in the log. Letters, digits, - _ .")
     hash: str = Field(description="sha256: and what `printf %s KEY | sha256sum` prints. The key itself is written nowhere.")
-    user_id: str | None = Field(None, description="The user that it belongs to, who sees only the runs and files of that user.")
+    user_id: str | None = Field(
+        None,
+        description="The user that it belongs to, who sees only the runs and files of that user. A key with `flows` has one of its own.",
+    )
     flows: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = Field(
         None, description="The flows that it may start and see: names under `flows:`, or saved_item_ids."
     )

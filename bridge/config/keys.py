@@ -25,8 +25,14 @@ def build_keys(written: models.Local, platform: str, flows: Mapping[str, models.
         for key, problem in _problems(each, keys):
             report.add((*path, key), problem)
         allowed = _flows(each, platform, flows, path, report)
-        keys.append(LocalKey(name=each.name, hash=_digest(each.hash), user_id=each.user_id, flows=allowed))
+        user_id = own_user(each.name) if each.user_id is None and allowed is not None else each.user_id
+        keys.append(LocalKey(name=each.name, hash=_digest(each.hash), user_id=user_id, flows=allowed))
     return tuple(keys)
+
+
+def own_user(name: str) -> str:
+    """Return the user of a key that is limited to some flows and names none: files of other users are not for it."""
+    return f"key-{name}"
 
 
 def _problems(written: models.LocalKey, earlier: list[LocalKey]) -> list[tuple[str, str]]:

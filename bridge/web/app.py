@@ -15,6 +15,7 @@ from bridge import tracing
 from bridge.blobs import Blobs
 from bridge.exposition import exposition_of
 from bridge.forms.spam import Gate, Marks
+from bridge.hosts import MISDIRECTED
 from bridge.kept import Arrivals
 from bridge.keyring import Keyring
 from bridge.logs import get_logger
@@ -128,6 +129,8 @@ def _by_path(receiving: hooks.Hooks, inner: Any, faces: Faces) -> Any:
         path = environ["PATH_INFO"]
         if not faces.serves(path, environ):
             return _json(404, NOT_FOUND)(environ, start_response)
+        if not faces.knows_host(path, environ):
+            return _json(421, MISDIRECTED)(environ, start_response)
         if path.startswith(hooks.PREFIX):
             return receiving(environ, start_response)
         return inner(environ, start_response)

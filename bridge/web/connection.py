@@ -7,7 +7,10 @@ the kernel for which a thread gives up the interpreter, and all that wait for it
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any
+
+from bridge.web.incomplete_requests import Reading
 
 
 class Listener:
@@ -27,6 +30,7 @@ class Connection(socket.socket):
     """A socket that remembers how long a call may wait (null: for ever, 0: not at all), and tells the kernel before one that may."""
 
     _wait: float | None = None
+    reading: Reading | None = None  # of the request that is being read
 
     def settimeout(self, value: float | None) -> None:
         self._wait = value
@@ -37,9 +41,25 @@ class Connection(socket.socket):
     def setblocking(self, flag: bool) -> None:
         self._wait = None if flag else 0.0
 
-    def recv(self, *args: Any) -> bytes:
-        self._tell()
-        return super().recv(*args)
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive bytes. Of a request that is being read, only those that come in time: then the receiving side is shut down."""
+        reading = self.reading
+        if reading is None:
+            self._tell()
+            return super().recv(size, flags)
+        while True:
+            try:
+                data = super().recv(size, flags | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                if reading.wait(self.fileno()):
+                    continue
+                if reading.draining:
+                    raise TimeoutError("the rest of the body did not come") from None
+                with suppress(OSError):
+                    self.shutdown(socket.SHUT_RD)  # the reader sees the end of the stream and can still answer
+                return b""
+            reading.receive(len(data))
+            return data
 
     def send(self, *args: Any) -> int:
         self._tell()

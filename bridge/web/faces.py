@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.hosts import is_own_host, own_hosts
 from bridge.settings import Address, Settings, is_loopback
 
 PRIVATE = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
@@ -18,6 +19,7 @@ class Faces:
         self._private = settings.private_bind
         self._one_is_loopback = is_loopback(settings.bind[0])
         self._exposed = tuple(PRIVATE[name] for name in settings.expose)
+        self._hosts = own_hosts(settings, settings.private_bind or settings.bind)
 
     def serves(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Tell whether the socket of this request serves `path`."""
@@ -30,9 +32,16 @@ class Faces:
             return True
         return self._one_is_loopback and not self._is_proxied(environ)
 
+    def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
+        """Tell whether a request that is served names a host that it may: for the public face any, for the private face one of ours."""
+        return not _under("/" + path.lstrip("/"), tuple(PRIVATE.values())) or self._is_own(environ)
+
+    def _is_own(self, environ: Mapping[str, Any]) -> bool:
+        return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)
+
     def _is_proxied(self, environ: Mapping[str, Any]) -> bool:
         """Whether someone passed this request on: a proxy on this machine makes every sender look local."""
-        return any(name.startswith(FORWARDED) for name in environ) or not _is_own_host(environ.get("HTTP_HOST", ""))
+        return any(name.startswith(FORWARDED) for name in environ) or not self._is_own(environ)
 
 
 def _under(path: str, prefixes: tuple[str, ...]) -> bool:
@@ -41,8 +50,3 @@ def _under(path: str, prefixes: tuple[str, ...]) -> bool:
 
 def _as_text(address: Address) -> tuple[str, str]:
     return address[0], str(address[1])
-
-
-def _is_own_host(host: str) -> bool:
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return is_loopback(name)

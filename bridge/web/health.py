@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -20,11 +22,15 @@ from bridge.store.disk import Room
 from bridge.store.overdue import overdue
 
 Told = Callable[[], dict[str, Any]]
+Look = tuple[bool, int, str | None]  # whether the store can be written, how many workers are alive, what went wrong
+READY_SECONDS = 1.0  # seconds that a process remembers that all is well
+NOT_READY_SECONDS = 0.1  # seconds that it remembers that something is not
 
 
 def health_pages(settings: Settings, database: Database, told: Told, room: Room | None) -> Blueprint:
     """Return the pages. Who has the admin token also gets to see why, and what is `told` of the configuration and the processes."""
     pages = Blueprint("health", __name__)
+    look = Remembered(lambda: _look(database, room))
 
     @pages.get("/healthz")
     def healthz() -> Response:
@@ -32,7 +38,7 @@ def health_pages(settings: Settings, database: Database, told: Told, room: Room 
 
     @pages.get("/readyz")
     def readyz() -> Response:
-        writable, workers, error = _look(database, room)
+        writable, workers, error = look()
         ready = writable and workers > 0
         body: dict[str, Any] = {"ready": ready}
         if _is_admin(settings.admin_token, request.headers.get("Authorization", "")):
@@ -43,7 +49,32 @@ def health_pages(settings: Settings, database: Database, told: Told, room: Room 
     return pages
 
 
-def _look(database: Database, room: Room | None) -> tuple[bool, int, str | None]:
+class Remembered:
+    """Looks at the store at most once at a time, and seldom: anyone may ask as often as they like."""
+
+    def __init__(self, look: Callable[[], Look]) -> None:
+        self._look, self._mutex = look, threading.Lock()
+        self._found: Look | None = None
+        self._until = 0.0
+
+    def __call__(self) -> Look:
+        """Return what was found last, or look again where that was too long ago. While one thread looks, the others get the last."""
+        found = self._found
+        if found is not None and (time.monotonic() < self._until or not self._mutex.acquire(blocking=False)):
+            return found
+        if found is None:
+            self._mutex.acquire()
+        try:
+            if self._found is None or time.monotonic() >= self._until:
+                self._found = self._look()
+                ready = self._found[0] and self._found[1] > 0
+                self._until = time.monotonic() + (READY_SECONDS if ready else NOT_READY_SECONDS)
+            return self._found
+        finally:
+            self._mutex.release()
+
+
+def _look(database: Database, room: Room | None) -> Look:
     """Return whether the store can be written, how many workers are alive, and what went wrong."""
     writable = False
     try:

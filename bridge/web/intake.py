@@ -1,9 +1,8 @@
-"""Read request bodies within limits: of each body, of all being read at once, and of time."""
+"""Read request bodies within limits: of each body, and of all being read at once."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,14 +10,10 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 
 from bridge.errors import Refused
+from bridge.web.incomplete_requests import Reading
 
 STEP = 64 * 1024  # bytes read at a time
-READ_TIME = 30.0  # seconds a body may take, and more for what has come:
-SLOWEST = 32 * 1024  # bytes for each further second, so that a large file can come over a slow line
 IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
-
-#: Requests whose reading has not ended: id of the socket -> (deadline, socket). The receiver's main thread cuts off those that are late.
-reading: dict[int, tuple[float, Any]] = {}
 
 
 class Intake:
@@ -37,15 +32,18 @@ class Intake:
         try:
             try:
                 declared = _declared(environ, most)
-                began = _begin(environ)
+                reading = _reading_of(environ)
+                if reading is not None:
+                    reading.begin_body()
                 left = STEP if declared is None else declared
                 while left > 0:
                     step = min(STEP, left)
                     self._take(step)
                     held += step
+                    if reading is not None:
+                        reading.expect(held)
                     chunk = environ["wsgi.input"].read(step)
                     chunks.append(chunk)
-                    _go_on(environ, began + READ_TIME + held / SLOWEST)
                     if declared is not None:
                         left -= len(chunk)
                         if len(chunk) < step:
@@ -56,7 +54,8 @@ class Intake:
                         raise _too_large(most)
             except (OSError, ParseException) as error:
                 raise _cut_short() from error
-            _done(environ)
+            if reading is not None:
+                reading.end()
             whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             if len(whole) > most:
                 raise _too_large(most)
@@ -92,30 +91,6 @@ def _cut_short() -> Refused:
     return Refused(400, "cut_short", "the body ended early, took too long or is framed wrongly", headers={"Connection": "close"})
 
 
-def _begin(environ: Mapping[str, Any]) -> float:
-    now = time.monotonic()
-    _go_on(environ, now + READ_TIME)
-    return now
-
-
-def _go_on(environ: Mapping[str, Any], until: float) -> None:
-    sock = environ.get("gunicorn.socket")
-    if id(sock) in reading:  # else it was cut off, or nobody looks
-        reading[id(sock)] = until, sock
-
-
-def _done(environ: Mapping[str, Any]) -> None:
-    reading.pop(id(environ.get("gunicorn.socket")), None)
-
-
-def cut_off_late(now: float | None = None) -> int:
-    """Shut down the receiving side of sockets whose request is not read by its deadline; return how many."""
-    now = time.monotonic() if now is None else now
-    late = [(key, sock) for key, (deadline, sock) in list(reading.items()) if deadline < now]
-    for key, sock in late:
-        reading.pop(key, None)
-        try:
-            sock.shutdown(0)  # SHUT_RD: the reader sees the end of the stream and can still answer
-        except OSError:
-            continue
-    return len(late)
+def _reading_of(environ: Mapping[str, Any]) -> Reading | None:
+    """Return the reading of a request of our receivers; null under another server."""
+    return getattr(environ.get("gunicorn.socket"), "reading", None)

@@ -18,6 +18,7 @@ from bridge.logs import get_logger
 from bridge.parent import deaf, die_with_parent
 from bridge.settings import Settings, bracket
 from bridge.web.balance import Balance
+from bridge.web.incomplete_requests import IncompleteRequests
 from bridge.web.receiver import Receiver
 
 THREADS = 16  # most wait for a commit at any moment, and share it: more of them make larger batches
@@ -63,16 +64,17 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "logger_class": Log,
         "loglevel": "warning",
         "proc_name": "flowbridge",
-        "post_fork": lambda _arbiter, worker: _settle(worker, balance, begin),
+        "post_fork": lambda _arbiter, worker: _settle(worker, settings, balance, begin),
         "worker_exit": lambda _arbiter, _worker: balance.leave(),
         "reuse_port": False,
     }
 
 
-def _settle(worker: Receiver, balance: Balance, begin: Callable[[str], None]) -> None:
+def _settle(worker: Receiver, settings: Settings, balance: Balance, begin: Callable[[str], None]) -> None:
     """In a new receiver: end with the parent, take a place beside the others, and stay on the processor of that place."""
     die_with_parent()
     worker.balance = balance
+    worker.incomplete = IncompleteRequests(THREADS // 2, settings.trusted_proxies, settings.private_bind)
     pin(balance.take_place() + 1)  # the worker process is on the first
     _at_hand(worker.cfg)
     begin("web")

@@ -78,7 +78,7 @@ def locked(folder: Path, name: Any, example: str) -> Iterator[Locked]:
     path = PurePosixPath(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or name.endswith("/"):
         raise FlowError(f"file: {name!r} was given; a path inside the folder `files` is wanted, such as {example}")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         at, descriptor = _open(folder, path.parts)
     except (OSError, UnicodeError) as error:
@@ -96,7 +96,7 @@ def _open(folder: Path, parts: tuple[str, ...]) -> tuple[int, int]:
     at = _folder(folder, parts[:-1])
     try:
         while True:
-            descriptor = os.open(parts[-1], _FILE, 0o644, dir_fd=at)
+            descriptor = os.open(parts[-1], _FILE, 0o600, dir_fd=at)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise OSError(0, "it is no ordinary file")
@@ -118,7 +118,7 @@ def _folder(folder: Path, parts: tuple[str, ...]) -> int:
     try:
         for part in parts:
             try:
-                os.mkdir(part, 0o755, dir_fd=at)
+                os.mkdir(part, 0o700, dir_fd=at)
                 os.fsync(at)
             except FileExistsError:
                 pass

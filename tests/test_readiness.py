@@ -1,0 +1,70 @@
+"""/readyz: however often it is asked, the store is looked at seldom, and by one thread at a time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from serving import Bridge, head, read_answer
+
+from bridge.web import health
+from bridge.web.health import Look, Remembered
+
+READY: Look = (True, 1, None)
+NOT_READY: Look = (True, 0, None)
+
+
+def test_a_flood_of_questions_is_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_SECONDS", 600.0)
+    looks: list[Look] = []
+    remembered = Remembered(lambda: looks.append(READY) or READY)  # type: ignore[func-returns-value]
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: remembered(), range(200))) == {READY}
+    assert looks == [READY]
+
+
+def test_what_has_changed_is_seen_by_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_SECONDS", 0.0)
+    monkeypatch.setattr(health, "NOT_READY_SECONDS", 0.0)
+    found = iter([NOT_READY, READY, NOT_READY])
+    remembered = Remembered(lambda: next(found))
+    assert [remembered(), remembered(), remembered()] == [NOT_READY, READY, NOT_READY]
+
+
+def test_a_look_that_hangs_holds_one_thread_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_SECONDS", 0.0)
+    hangs, go_on, looks = threading.Event(), threading.Event(), []
+
+    def look() -> Look:
+        looks.append(1)
+        if len(looks) == 2:
+            hangs.set()
+            go_on.wait(60)
+        return READY
+
+    remembered = Remembered(look)
+    remembered()
+    slow = threading.Thread(target=remembered)
+    slow.start()
+    hangs.wait(60)
+    assert [remembered() for _ in range(5)] == [READY] * 5 and len(looks) == 2
+    go_on.set()
+    slow.join()
+
+
+def test_a_receiver_remembers_its_answer(tmp_path: Path) -> None:
+    """Here for longer than the test lasts, so that a worker that comes is not seen."""
+    constants = {"bridge.web.health.NOT_READY_SECONDS": 600.0}
+    with Bridge(tmp_path, "web", constants=constants) as web, socket.create_connection(("127.0.0.1", web.port), 60) as sock:
+
+        def ask() -> int:
+            sock.sendall(head("GET", "/readyz"))  # always the same receiver
+            return read_answer(sock).status
+
+        assert ask() == 503
+        with Bridge(tmp_path, "work", port=web.port):
+            web.wait_for(web.event().json["event_id"], lambda one: one.run_state == "done")
+            assert ask() == 503
