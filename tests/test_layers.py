@@ -52,6 +52,7 @@ ORDER = [
     "metrics",
     "tracking",
     "platforms",
+    "duplicates",
     "receive",
     "rejects",
     "transit",

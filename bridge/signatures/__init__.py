@@ -15,9 +15,9 @@ from bridge.signatures.keys import NO_KEYS, Ask, Keys
 from bridge.signatures.keysets import KeyService, KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional, Wrapped
 from bridge.signatures.pins import Pin, pinned, pins_of
-from bridge.signatures.proofs import leaves, proofs, signs_url
+from bridge.signatures.proofs import covers_content, leaves, proofs, signs_url
 from bridge.signatures.rsa import Rsa
-from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
+from bridge.signatures.scheme import MAX_SECRETS, Content, Proof, Scheme, Secret
 from bridge.signatures.static import Basic, Token, Unsigned
 from bridge.signatures.timestamps import Timestamp
 
@@ -28,6 +28,7 @@ __all__ = [
     "Ask",
     "Basic",
     "Certificate",
+    "Content",
     "Ecdsa",
     "Ed25519",
     "Envelope",
@@ -41,6 +42,7 @@ __all__ = [
     "Pin",
     "Plain",
     "Positional",
+    "Proof",
     "Rsa",
     "Scheme",
     "Secret",
@@ -48,6 +50,7 @@ __all__ = [
     "Token",
     "Unsigned",
     "Wrapped",
+    "covers_content",
     "leaves",
     "pinned",
     "pins_of",

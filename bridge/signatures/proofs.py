@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bridge.signatures.aside import Aside
 from bridge.signatures.choice import AnyOf, HeaderSets
 from bridge.signatures.envelope import Envelope
 from bridge.signatures.jwt import Jwt
 from bridge.signatures.scheme import Scheme
+from bridge.signatures.static import Basic, Token, Unsigned
 
 
 def leaves(scheme: Scheme) -> Iterator[Scheme]:
@@ -31,6 +33,11 @@ def proofs(scheme: Scheme) -> tuple[str, ...]:
         else:
             found += one.credentials
     return tuple(dict.fromkeys(found))
+
+
+def covers_content(scheme: Scheme) -> bool:
+    """Return whether a scheme that is no choice covers anything of what a request says; a token and a password do not."""
+    return bool(scheme.body_hash or scheme.wraps) if isinstance(scheme, Jwt) else not isinstance(scheme, Token | Basic | Unsigned | Aside)
 
 
 def signs_url(scheme: Scheme) -> bool:
