@@ -17,10 +17,11 @@ from signing import NOW, post
 
 from bridge.cli.replaying import provider_ids
 from bridge.errors import BadSignature
+from bridge.locate import compile_locator
 from bridge.model import Request
 from bridge.providers import PROVIDERS, Provider
 from bridge.providers.record import FORM
-from bridge.signatures import Basic, Hmac, Scheme, Timestamp, Token, Unsigned, covers_content, leaves
+from bridge.signatures import Basic, Hmac, Scheme, Timestamp, Token, Unsigned, covers, covers_content, leaves
 
 MESSAGE = {"MessageSid": "SM0123456789", "SmsSid": "SM0123456789", "Body": "pay the bill", "From": "+420601123456", "To": "+1202555",
            "SmsStatus": "received", "AccountSid": "AC1"}  # fmt: skip
@@ -208,6 +209,43 @@ def test_a_signed_request_without_an_id_is_the_same_event_each_time(row: Provide
     assert first == again and first
     signed = any(covers_content(leaf) for leaf in leaves(one.scheme))
     assert (None not in first) is (signed or row.dedup_body), "where nothing is signed, nothing tells a copy"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "is_signed"),
+    [
+        ("github", "body:action", True),
+        ("github", "header:X-GitHub-Delivery", False),
+        ("gitlab", "header:webhook-id", True),
+        ("clerk", "header:svix-id", True),
+        ("twitch", "header:Twitch-Eventsub-Message-Id", True),
+        ("twitch", "header:Twitch-Eventsub-Message-Type", False),
+        ("twilio", "form:Body", True),
+        ("twilio", "query:a", True),
+        ("twilio", "header:I-Twilio-Idempotency-Token", False),
+        ("mandrill", "body:event", True),
+        ("paypal", "body:id", False),
+        ("paypal", "header:PAYPAL-TRANSMISSION-ID", True),
+        ("adyen", "body:NotificationRequestItem.pspReference", True),
+        ("adyen", "body:NotificationRequestItem.reason", False),
+        ("aws_sns", "body:MessageId", True),
+        ("aws_sns", "body:MessageAttributes", False),
+        ("mailgun", "body:signature.token", True),
+        ("mailgun", "body:event-data.id", False),
+        ("braintree", "form:bt_payload", True),
+        ("braintree", "form:x", False),
+        ("contentful", "header:X-Contentful-Timestamp", True),
+        ("contentful", "header:X-Contentful-Topic", False),
+        ("plaid", "body:webhook_type", True),
+        ("monday", "body:event.type", False),
+        ("okta", "body:uuid", False),
+        ("slack", "header:X-Slack-Request-Timestamp", True),
+    ],
+)
+def test_what_is_signed_is_known_of_each_place(name: str, at: str, is_signed: bool) -> None:
+    """docs/security.md has the ids and types that are not."""
+    scheme = PROVIDERS[name].scheme
+    assert scheme is not None and covers(scheme, compile_locator(at)) is is_signed
 
 
 def test_without_a_signature_nothing_tells_a_copy() -> None:

@@ -15,7 +15,7 @@ from bridge.signatures.keys import NO_KEYS, Ask, Keys
 from bridge.signatures.keysets import KeyService, KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional, Wrapped
 from bridge.signatures.pins import Pin, pinned, pins_of
-from bridge.signatures.proofs import covers_content, leaves, proofs, signs_url
+from bridge.signatures.proofs import covers, covers_content, leaves, proofs, signs_url
 from bridge.signatures.rsa import Rsa
 from bridge.signatures.scheme import MAX_SECRETS, Content, Proof, Scheme, Secret
 from bridge.signatures.static import Basic, Token, Unsigned
@@ -50,6 +50,7 @@ __all__ = [
     "Token",
     "Unsigned",
     "Wrapped",
+    "covers",
     "covers_content",
     "leaves",
     "pinned",
