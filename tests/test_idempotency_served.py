@@ -21,7 +21,7 @@ platforms:
   local:
     type: local
     keys:
-      - {{name: website, hash: "sha256:{hashlib.sha256(LIMITED.encode()).hexdigest()}", flows: [echo]}}
+      - {{name: website, hash: "sha256:{hashlib.sha256(LIMITED.encode()).hexdigest()}", user_id: {USER}, flows: [echo]}}
 sources:
   contact: {{provider: form}}
 routes:
