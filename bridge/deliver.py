@@ -7,6 +7,7 @@ from dataclasses import replace
 from bridge.handing import Hands, Send, hand_over
 from bridge.model import Delivery, Kind, Lost, Outcome, RunReport
 from bridge.platforms import PLATFORMS, ListedRun, Listing
+from bridge.platforms.answers import printable
 from bridge.routes import Platform
 
 __all__ = ["Send", "deliver", "look", "newest"]
@@ -29,8 +30,18 @@ def deliver(delivery: Delivery, platform: Platform, send: Send, now: float, hand
     answer = send(kind.build_start(platform, delivery), timeout)
     if isinstance(answer, Lost):
         return Outcome(kind=Kind.UNKNOWN if answer.sent else Kind.REFUSED, detail=answer.reason)
-    outcome = kind.read_start(answer, now)
-    return replace(outcome, status_code=answer.status)
+    outcome = replace(kind.read_start(answer, now), status_code=answer.status)
+    return outcome if outcome.saved_item_id in (None, delivery.saved_item_id) else _of_another_flow(delivery, outcome)
+
+
+def _of_another_flow(delivery: Delivery, outcome: Outcome) -> Outcome:
+    """Return the outcome of a start that the platform answers with a run of another flow: that run is not the delivery's.
+
+    The delivery's flow may have started or not. Its key may belong to the other run, so a repetition would bring the same answer.
+    """
+    said = printable(f"HTTP {outcome.status_code}: the platform names the run {outcome.run_id} of the flow {outcome.saved_item_id!r}")
+    detail = f"{said}; {delivery.saved_item_id!r} was to be started. Whether it was is not known"
+    return Outcome(kind=Kind.UNKNOWN, detail=detail, status_code=outcome.status_code, held=True)
 
 
 def look(run_id: str, platform: Platform, send: Send) -> RunReport:

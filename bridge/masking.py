@@ -6,6 +6,7 @@ Each stands at a locator (`header:authorization`, `query:token`, `body:passcode`
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
@@ -80,10 +81,18 @@ def _hidden_query(query_string: str, locators: Collection[str]) -> str:
 
 
 def _hidden_body(request: Request, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool) -> bytes:
-    """A scheme reads JSON under any content type, so a form is only what does not begin as JSON does."""
-    if request.content_type == URLENCODED and request.body.lstrip()[:1] not in (b"{", b"["):
-        return b"&".join(_hidden_field(pair, paths, wrapped_in, verified=verified) for pair in request.body.split(b"&"))
-    return _hidden_json(request.body, paths, verified=verified)
+    """A scheme reads JSON under any content type, so a form is only what is no JSON. What only begins as JSON does is read as both."""
+    is_json = request.body.lstrip()[:1] in (b"{", b"[")
+    if request.content_type != URLENCODED or (is_json and _is_whole(request.body)):
+        return _hidden_json(request.body, paths, verified=verified)
+    shown = b"&".join(_hidden_field(pair, paths, wrapped_in, verified=verified) for pair in request.body.split(b"&"))
+    return _hidden_json(shown, paths, verified=verified) if is_json else shown
+
+
+def _is_whole(raw: bytes) -> bool:
+    walk = _Walk(raw)
+    deque(walk.spans(()), maxlen=0)
+    return walk.is_whole
 
 
 def _hidden_field(pair: bytes, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool) -> bytes:

@@ -301,7 +301,8 @@ class Outcome:
     """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the platform has runs.
 
     `ours`: it says nothing of the platform, since it was us who did not see the call to its end. `made`: whether there was a call at all;
-    else it spends no attempt.
+    else it spends no attempt. `saved_item_id`: the flow that the platform names as started, null where it names none. `held`: only a
+    person can tell what became of the start: the bridge neither repeats it nor looks for its run.
     """
 
     kind: Kind
@@ -312,6 +313,8 @@ class Outcome:
     status_code: int | None = None
     ours: bool = False
     made: bool = True
+    saved_item_id: str | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

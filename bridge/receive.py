@@ -7,7 +7,7 @@ This is the first half of the product, top to bottom. A request becomes an event
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,6 +15,7 @@ import orjson
 
 from bridge import forms
 from bridge.bodies import Body, decode, decode_token
+from bridge.duplicates import NAME_LENGTH, Digests, identify, signed_digest
 from bridge.errors import Refused
 from bridge.form import Form
 from bridge.forms import KeepFile
@@ -26,13 +27,12 @@ from bridge.masking import hidden
 from bridge.model import JSON, Delivery, Event, FormFile, Request
 from bridge.planning import plan
 from bridge.providers import Confirmation, Handshake, Probe, Reply
-from bridge.receipts import KEYED, unguessable
+from bridge.receipts import unguessable
 from bridge.redaction import redacted
 from bridge.routes import Config, Source
-from bridge.signatures import NO_KEYS, Ask, Keys
+from bridge.signatures import NO_KEYS, Ask, Content, Keys
 
 MAX_BATCH = 1000  # events in one request
-NAME_LENGTH = 200  # characters of a type and of a provider's id
 RETRY_DIGITS = 9  # of the number of the sender's try
 PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
@@ -73,7 +73,7 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
         body = read_body(source, request.headers.get("content-type", ""), request.body)
         if answer := _answer(unsigned, request, source, body, now):
             return Received(answer)
-    source.scheme.verify(request, source.secrets, now, keys)
+    proof = source.scheme.verify(request, source.secrets, now, keys)
     if source.form is not None:
         return _receive_form(request, source, source.form, config, keep=keep, keep_file=keep_file, gate=gate, now=now, new_id=new_id,
                              note_sent=note_sent)  # fmt: skip
@@ -87,7 +87,10 @@ def receive(request: Request, source: Source, config: Config, *, keep: Keep, now
         if why is None:
             return Received(Reply(content_type="text/plain"))
         body = replace(body, problem=f"the subscription is not confirmed: {why}; to confirm it, open the URL at {confirmation.at}")
-    return replace(_keep(split(request, source, body), source, config, keep, now, new_id), body=body)
+    parts = split(request, source, body)
+    is_whole = len(parts) == 1 and parts[0][0] is request
+    content = None if proof is None else proof.content if is_whole else proof.element
+    return replace(_keep(parts, source, config, keep, now, new_id, content=content), body=body)
 
 
 def _receive_form(request: Request, source: Source, form: Form, config: Config, *, keep: Keep, keep_file: KeepFile,  # noqa: PLR0913
@@ -107,7 +110,7 @@ def _receive_form(request: Request, source: Source, form: Form, config: Config, 
     if passed is None or passed.known is None:
         forms.keep(sent, keep_file)
     request = replace(request, body=without_files)
-    return replace(_keep([(request, body)], source, config, keep, now, new_id, digest, passed), body=body)
+    return replace(_keep([(request, body)], source, config, keep, now, new_id, digest=digest, passed=passed), body=body)
 
 
 def _answer(shakes: Sequence[Handshake], request: Request, source: Source, body: Body, now: float) -> Reply | None:
@@ -133,9 +136,13 @@ def _confirm(confirmation: Confirmation, request: Request, source: Source, fetch
     return None
 
 
-def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config, keep: Keep, now: float,
-          new_id: Callable[[], str], digest: str | None = None, passed: Passed | None = None) -> Received:  # fmt: skip
-    """Keep the events of a request. `digest`: of what came in, where that is not what is kept; `passed`: what the gate said of it."""
+def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config, keep: Keep, now: float,  # noqa: PLR0913
+          new_id: Callable[[], str], *, digest: str | None = None, passed: Passed | None = None,
+          content: Content | None = None) -> Received:  # fmt: skip
+    """Keep the events of a request. `digest`: of what came in, where that is not what is kept; `passed`: what the gate said of it.
+
+    `content`: gives what is signed of each, null where nothing is.
+    """
     arrivals, fault = [], None
     for sent, read in parts:
         request, body = _without_credentials(sent, read, source)
@@ -144,7 +151,8 @@ def _keep(parts: Sequence[tuple[Request, Body]], source: Source, config: Config,
             request, body, sha256 = redacted(request, body, source, partial(_read_kept, source, body.files))
         if source.digest_key:
             sha256 = unguessable(source.digest_key, source.name, sha256)
-        event = _identify(request, source, body, config, now, new_id(), sha256, passed)
+        provider_id = identify(source, request, body, Digests(sha256, partial(signed_digest, source, sent, content, sha256)))
+        event = _identify(request, source, body, config, now, new_id(), digest=sha256, passed=passed, provider_id=provider_id)
         deliveries, failed = _plan(event, body, config, now)
         if failed is not None:
             event, fault = replace(event, problem=PLANNING_FAILED), failed
@@ -214,22 +222,6 @@ def asks_to_confirm(source: Source, event: Event) -> bool:
     return confirmation is not None and confirmation.is_asked(request)
 
 
-#: What makes two requests of a source the same event, by its `dedup`.
-DEDUP: Mapping[str, Callable[[Source, Request, Body, str], str | None]] = {
-    "id": lambda source, request, body, digest: locate(source.event_id, request, body.value) or _by_body(source, digest),
-    "body": lambda _source, _request, _body, digest: _called(digest),
-    "none": lambda *_: None,
-}
-
-
-def _by_body(source: Source, digest: str) -> str | None:
-    return _called(digest) if source.provider.dedup_body else None
-
-
-def _called(digest: str) -> str:
-    return digest if digest.startswith(KEYED) else f"sha256:{digest}"
-
-
 def _without_credentials(request: Request, body: Body, source: Source) -> tuple[Request, Body]:
     """Return the request as it is kept, and what that says: from here on nothing sees a static credential."""
     kept = hidden(request, source.credentials, wrapped_in=source.provider.wrapped_in)
@@ -242,14 +234,14 @@ def _read_kept(source: Source, files: Sequence[FormFile], request: Request) -> B
     return read_body(source, request.headers.get("content-type", ""), request.body, files if source.form is not None else ())
 
 
-def _identify(request: Request, source: Source, body: Body, config: Config, now: float, event_id: str, digest: str,
-              passed: Passed | None) -> Event:  # fmt: skip
+def _identify(request: Request, source: Source, body: Body, config: Config, now: float, event_id: str, *, digest: str,  # noqa: PLR0913
+              passed: Passed | None, provider_id: str | None) -> Event:  # fmt: skip
     return Event(
         id=event_id,
         source=source.name,
         provider=source.provider.name,
         type=_fit_type(locate(source.event_type, request, body.value)),
-        provider_id=_fit_id(DEDUP[source.dedup](source, request, body, digest)),
+        provider_id=provider_id,
         received_at=now,
         headers=request.headers,
         query_string=request.query_string,
@@ -272,13 +264,6 @@ def _number(text: str | None) -> int | None:
 def _fit_type(text: str | None) -> str | None:
     """A type comes from the sender and goes into columns, logs and terminals: one short printable line."""
     return text and "".join(char if char.isprintable() else "\ufffd" for char in text[:NAME_LENGTH])
-
-
-def _fit_id(text: str | None) -> str | None:
-    """The same for an id, which must stay unique: one that does not fit is known by its digest."""
-    if text is None or (len(text) <= NAME_LENGTH and text.isprintable()):
-        return text
-    return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def _plan(event: Event, body: Body, config: Config, now: float) -> tuple[list[Delivery], Exception | None]:

@@ -32,7 +32,7 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
         case Kind.THROTTLED:
             # It keeps its place; when it goes is the circuit's to say. It was due, whatever a clock that was ahead said.
             return Decision(Status.QUEUED, min(delivery.due_at, now), outcome.detail, spends=False)
-        case Kind.UNKNOWN if delivery.on_unknown != "retry":
+        case Kind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
             return Decision(Status.UNKNOWN, now, outcome.detail)
     if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:
         return Decision(Status.DEAD, now, f"gave up after {delivery.attempts + 1} attempts: {outcome.detail}")

@@ -25,21 +25,21 @@ from bridge import bodies, circuit, filetypes, functions, kept, limits, multipar
 from bridge.cli import SECTIONS, group  # noqa: E402
 from bridge.cli.providers import CONFIRMED, EVIDENCE  # noqa: E402
 from bridge.config import amounts, document, filling, form_files, platforms, sources  # noqa: E402
+from bridge.duplicates import NAME_LENGTH  # noqa: E402
 from bridge.form import Captcha, FieldRules  # noqa: E402
 from bridge.forms import nesting, own_page, reading  # noqa: E402
 from bridge.forms.names import CONTROL_FIELDS  # noqa: E402
 from bridge.forms.spam import captchas  # noqa: E402
 from bridge.functions import files, numeric, signature, structure, text, times  # noqa: E402
-from bridge.locate import Joined  # noqa: E402
+from bridge.locate import Joined, compile_locator  # noqa: E402
 from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.metrics import METRICS  # noqa: E402
 from bridge.model import TRANSITIONS, Status  # noqa: E402
 from bridge.platforms import PLATFORMS, gumloop  # noqa: E402
 from bridge.providers import MIB, MODULES, PROVIDERS  # noqa: E402
-from bridge.receive import NAME_LENGTH  # noqa: E402
 from bridge.retry import RETRY_AFTER_MAX  # noqa: E402
 from bridge.send import MAX_ANSWER  # noqa: E402
-from bridge.signatures import MAX_SECRETS, AnyOf, HeaderSets, Hmac, Jwt, pins_of  # noqa: E402
+from bridge.signatures import MAX_SECRETS, AnyOf, HeaderSets, Hmac, Jwt, covers, covers_content, leaves, pins_of  # noqa: E402
 from bridge.signatures.aside import Aside  # noqa: E402
 from bridge.signatures.items import Items  # noqa: E402
 from bridge.store import claims, sealed  # noqa: E402
@@ -155,6 +155,24 @@ def _proof(scheme: Any) -> str:
         return f"{scheme.algorithm.upper()} with the secret" if scheme.plain else f"HMAC-{scheme.algorithm.upper()}"
     kinds = {"Ed25519": "Ed25519", "Ecdsa": "ECDSA", "Rsa": "RSA", "Token": "a token", "Basic": "a password", "Unsigned": "nothing"}
     return f"JWT ({scheme.algorithm})" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
+
+
+def unsigned_table() -> str:
+    """Rows that sign, and take their id or type from what they do not sign."""
+    rows = []
+    for row in PROVIDERS.values():
+        if row.scheme is None or not any(covers_content(one) for one in leaves(row.scheme)):
+            continue
+        found = [", ".join(map(code, _uncovered(row.scheme, places[:1]))) for places in (row.event_id, row.event_type)]
+        rows += [[row.title, *found]] if any(found) else []
+    return table(("provider", "id", "type"), rows)
+
+
+def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
+    """What of the places is not signed. Only the first of several is given: it is the one that counts where it is there."""
+    texts = [text.removesuffix("?") for place in places for text in (place.texts if isinstance(place, Joined) else [place])
+             if isinstance(text, str)]  # fmt: skip
+    return [text for text in texts if not covers(scheme, compile_locator(text))]
 
 
 # -- commands
@@ -556,6 +574,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "page_names": page_names_table,
     "file_types": file_types_table,
     "sealed": sealed_table,
+    "unsigned": unsigned_table,
 }
 MODELS = ("Document", "Gumloop", "Local", "LocalKey", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry",
           "Debounce", "Spam", "Captcha", "Page", "Fields", "Files")  # fmt: skip

@@ -62,7 +62,8 @@ class FakePlatform:
     inputs as outputs (`echoes`), as if each had a named Output node. `faults` are used up one a start:
     an int answers that status and starts nothing; "drop" starts the run and closes without an answer; "lost" starts nothing and
     closes, "slow and lost" after `late` seconds; "reset" starts it and resets the connection; "late" starts it and closes after `late`
-    seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500; a float is a delay in seconds, an event is waited
+    seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500; "other flow" starts nothing and answers with a run
+    of another flow; a float is a delay in seconds, an event is waited
     for a minute at most.
     `look_faults` and `list_faults` are the same for a look at one run and for a list of runs: a status, or "drop". Of a run in a list
     only `list_fields` are told, null for all.
@@ -160,6 +161,8 @@ class FakePlatform:
         if fault in ("lost", "slow and lost"):
             time.sleep(self.late if fault == "slow and lost" else 0.0)
             return 0, None
+        if fault == "other flow":
+            return 200, {"run_id": self.begin("another"), "saved_item_id": "another"}
         if isinstance(fault, float):
             time.sleep(fault)
         if isinstance(fault, threading.Event):

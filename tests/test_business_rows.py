@@ -119,7 +119,7 @@ class TestHubSpot:
 
     def test_a_call_of_a_workflow_is_one_event(self) -> None:
         (event,) = told("hubspot", {"portalId": 33, "objectId": 1, "objectType": "COMPANY"})
-        assert event.type is None and event.provider_id is None
+        assert event.type is None and event.provider_id == f"sha256:{event.body_sha256}"
 
     def test_escapes_in_the_url_are_signed_as_its_documentation_says(self) -> None:
         """https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation"""

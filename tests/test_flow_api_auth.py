@@ -196,8 +196,16 @@ def test_a_limited_key_may_start_and_see_only_its_flows(local: Local) -> None:
 
 
 def test_a_limited_key_learns_no_run_of_another_flow_by_its_idempotency_key(local: Local) -> None:
+    first = local.started({"saved_item_id": "echo"}, headers={**WEB, "Idempotency-Key": "k"})
+    assert local.start({"saved_item_id": "gone"}, headers={**LIMITED, "Idempotency-Key": "k"}).status_code == 400
+    own = local.started({"saved_item_id": "greet"}, headers={**LIMITED, "Idempotency-Key": "k"})
+    assert (own.saved_item_id, local.count()) == ("greet", 2) and own.id != first.id
+
+
+def test_a_key_that_was_limited_since_learns_no_run_of_a_flow_that_it_may_not_use(local: Local) -> None:
     local.started({"saved_item_id": "echo"}, headers={**WEB, "Idempotency-Key": "k"})
+    local.set(keys=(key("web", "web-key", "web", {"greet", "gone"}),))
     for flow in ("greet", "gone"):
-        answer = local.start({"saved_item_id": flow}, headers={**LIMITED, "Idempotency-Key": "k"})
+        answer = local.start({"saved_item_id": flow}, headers={**WEB, "Idempotency-Key": "k"})
         assert (answer.status_code, answer.json["error"]) == (403, "forbidden") and b"run_id" not in answer.data
     assert local.count() == 1

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_platform import AUTH, BEARER, KEY, USER, Local, key
+from local_platform import AUTH, BEARER, KEY, NOW, USER, Local, key
 
-from bridge.embedded import LocalState
+from bridge.embedded import LocalRun, LocalState
 from bridge.flows.ids import ALPHABET, workbook_id
 from bridge.store.database import Database
 
@@ -199,6 +199,52 @@ def test_an_idempotency_key_belongs_to_its_user(local: Local) -> None:
     assert len(ids) == 3
     forged = local.start({"saved_item_id": "echo"}, headers={**AUTH, "Idempotency-Key": "web same"}).json["run_id"]
     assert forged not in ids
+
+
+def test_idempotency_keys_are_apart_per_api_key(local: Local) -> None:
+    local.set(keys=(key("one", "one-key"), key("two", "two-key"), key("built-in", "named-so"), key("web", "web-key", "web"),
+                    key("app", "app-key", "web")))  # fmt: skip
+    ids = set()
+    for secret, user in ((KEY, USER), ("one-key", USER), ("two-key", USER), ("named-so", USER), ("web-key", "web"), ("app-key", "web")):
+        headers = {"Authorization": f"Bearer {secret}", "x-auth-key": user, "Idempotency-Key": "same"}
+        first, again = (local.start({"saved_item_id": "echo"}, headers=headers).json["run_id"] for _ in range(2))
+        assert first == again
+        ids.add(first)
+    assert len(ids) == 6
+
+
+DELIVERY = "dlv_01jd2xq4y8c9m3n5p7r9t1v3w5abcdefgh"
+
+
+@pytest.mark.parametrize(
+    ("secret", "user", "stored", "sent", "is_found"),
+    [
+        (KEY, USER, DELIVERY, DELIVERY, True),
+        (KEY, USER, f"{DELIVERY}~2", f"{DELIVERY}~2", True),
+        ("one-key", USER, DELIVERY, DELIVERY, True),
+        ("one-key", USER, f"{DELIVERY}~2", f"{DELIVERY}~2", True),
+        ("web-key", "web", f"web\n{DELIVERY}", DELIVERY, True),
+        ("web-key", "web", "web\nany", "any", True),
+        ("one-key", USER, "any", "any", False),  # the built-in key uses the bare name space to this day
+        ("web-key", "web", DELIVERY, DELIVERY, False),
+    ],
+)
+def test_a_start_that_an_earlier_version_took_is_the_same_run_after_the_upgrade(
+    database: Database, tmp_path: Path, secret: str, user: str, stored: str, sent: str, is_found: bool
+) -> None:
+    local = Local(database, tmp_path)
+    local.set(keys=(key("one", "one-key"), key("web", "web-key", "web")))
+    owner = "web" if stored.startswith("web") else USER
+    local.runs.start(LocalRun(id="old", saved_item_id="echo", user_id=owner, inputs='{"a":1}', state=LocalState.QUEUED,
+                              created_at=NOW, idempotency_key=stored))  # fmt: skip
+    headers = {"Authorization": f"Bearer {secret}", "x-auth-key": user, "Idempotency-Key": sent}
+    first = local.start({"saved_item_id": "echo", "a": 1}, headers=headers).json["run_id"]
+    assert (first == "old") is is_found
+    assert local.start({"saved_item_id": "echo", "a": 1}, headers=headers).json["run_id"] == first
+    assert local.count() == (1 if is_found else 2)
+    if secret != KEY:
+        other = local.start({"saved_item_id": "echo", "a": 2}, headers=headers).json["run_id"]
+        assert (other == first) is not is_found, "of a shared key the whole start has to be the same"
 
 
 # -- the cap

@@ -55,6 +55,7 @@ ORDER = [
     "metrics",
     "tracking",
     "platforms",
+    "duplicates",
     "receive",
     "rejects",
     "transit",

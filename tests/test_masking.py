@@ -205,3 +205,12 @@ def test_nobody_buys_much_time(first: bytes, piece: bytes, size: int) -> None:
         return lambda: shown(body, verified=False)
 
     check_growth(prepare, size)
+
+
+@pytest.mark.parametrize("begins", [b"{", b"[1", b'{"a":1}x', b' {"passcode":'])
+def test_a_form_that_begins_as_json_does_is_masked_as_both(begins: bytes) -> None:
+    sent = begins + b"&passcode=" + SECRET.encode() + b"&a=1"
+    for verified in (True, False):
+        assert SECRET.encode() not in shown(sent, "form:passcode", media=FORM, verified=verified)
+    whole = json.dumps({"url": "https://x/?a=1&passcode=2", "passcode": SECRET}).encode()
+    assert json.loads(shown(whole, "body:passcode", media=FORM)) == {"url": "https://x/?a=1&passcode=2", "passcode": MASK}

@@ -90,6 +90,23 @@ def held(database: Database, delivery_id: str) -> Delivery:
     return get(database, delivery_id)
 
 
+# -- the platform names another flow
+
+
+@pytest.mark.parametrize("on_unknown", ["reconcile", "retry", "hold"])
+def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(database: Database, on_unknown: str) -> None:
+    with FakePlatform() as fake, reconciling_worker(database, config(fake, exclusive=True)):
+        fake.faults = ["other flow"]
+        one = held(database, send(database, on_unknown=on_unknown))
+        wait(database, [send(database)], ended)  # the worker has gone on meanwhile
+        assert (len(fake.starts), fake.lists, get(database, one.id).status) == (2, 0, "unknown")
+    assert (one.status, one.run_id, one.attempts) == ("unknown", None, 1)
+    run_id = next(run.id for run in fake.runs.values() if run.saved_item_id == "another")
+    assert run_id in (one.reason or "") and "'another'" in (one.reason or "") and "'q3da' was to be started" in (one.reason or "")
+    (attempt,) = attempts(database, one.id)
+    assert (attempt.outcome, attempt.run_id, attempt.status_code) == ("unknown", None, 200)
+
+
 # -- its run is found
 
 

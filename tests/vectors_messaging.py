@@ -65,7 +65,9 @@ VECTORS: tuple[Vector, ...] = (
         body="bodybodybodybody",
     ),
     twilio("twilio-form", "RSOYDt4T1cUTdK1PDd93/VVr8B8=", CALL),
-    twilio("twilio-form-duplicates", "IK+Dwps556ElfBT0I3Rgjkr1wJU=", "Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234&Digits=1234"),
+    twilio("twilio-form-values", "IK+Dwps556ElfBT0I3Rgjkr1wJU=", "Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234"),
+    twilio("twilio-form-duplicates", "IK+Dwps556ElfBT0I3Rgjkr1wJU=", "Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234&Digits=1234",
+           valid=False, note="the SDK drops the repeated pair; it is refused here, since what is signed does not say how often it came"),
     twilio("twilio-form-port", "kvajT1Ptam85bY51eRf/AJRuM3w=", CALL, note="signed over the URL with its port written out"),
     twilio(
         "twilio-json", "a9nBmqA0ju/hNViExpshrM61xv4=", '{"property": "value", "boolean": true}', "application/json", f"{QUERY}&{HASH}",

@@ -6,8 +6,11 @@ from hashlib import sha256
 
 import orjson
 
+from bridge.bodies import Body
 from bridge.cli.forging import Signer, time_limit
+from bridge.cli.making import chosen
 from bridge.model import JSON, Answer, Request
+from bridge.signatures import covers_content
 
 REPLAY = "replay"
 REFUSED = (400, 401, 403, 409)  # statuses of who does not take what was sent; others say nothing of it
@@ -29,8 +32,9 @@ def expected(signer: Signer, request: Request) -> str:
 
 
 def provider_ids(signer: Signer, request: Request) -> list[str | None]:
-    """Return what each event of the request is known by, null for one that is never a duplicate."""
-    from bridge.receive import DEDUP, read_body, split
+    """Return what each event of the request is known by, null for one that is never a duplicate. `request` is not signed yet."""
+    from bridge.duplicates import Digests, identify
+    from bridge.receive import read_body, split
     from bridge.routes import Source
 
     row = signer.provider
@@ -38,8 +42,13 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
         name=signer.source, provider=row, scheme=signer.scheme, event_type=row.event_type, event_id=row.event_id, batch=row.batch
     )
     body = read_body(source, request.headers.get("content-type", ""), request.body)
-    identify = DEDUP[source.dedup]
-    return [identify(source, part, said, sha256(part.body).hexdigest()) for part, said in split(request, source, body)]
+    is_signed = covers_content(chosen(signer.scheme, signer.secret)[1])
+
+    def id_of(part: Request, said: Body) -> str | None:
+        digest = sha256(part.body).hexdigest()  # which is not what is signed, but is there where something is, and the same each time
+        return identify(source, part, said, Digests(digest, lambda: digest if is_signed else None))
+
+    return [id_of(part, said) for part, said in split(request, source, body)]
 
 
 def verdict(first: Answer, second: Answer) -> tuple[bool, str]:

@@ -67,7 +67,13 @@ def read_start(answer: Answer, now: float) -> Outcome:
     value = load(answer.body)
     run_id = _identifier(value.get("run_id")) if isinstance(value, dict) else ""
     if run_id:
-        return Outcome(kind=Kind.STARTED, run_id=run_id, run_url=_link(value.get("url")), status_code=answer.status)
+        return Outcome(
+            kind=Kind.STARTED,
+            run_id=run_id,
+            run_url=_link(value.get("url")),
+            status_code=answer.status,
+            saved_item_id=as_text(value.get("saved_item_id")) or None,
+        )
     found = "cut off" if answer.truncated else "not JSON" if value is None else "without a usable run_id"
     return Outcome(kind=Kind.UNKNOWN, detail=f"HTTP {answer.status}: the answer is {found}", status_code=answer.status)
 

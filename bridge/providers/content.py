@@ -54,7 +54,7 @@ ROWS = (
         signs="The whole body, which is a token with an end of life.",
         answer_within="1.25 s, with a 200",
         limits=(
-            "Older webhooks of Wix have no id: their events are never taken for duplicates. Until its token ends a copy of a request can "
+            "Older webhooks of Wix have no id: an event in the same words counts once. Until its token ends a copy of a request can "
             "be sent again, and is told by its id."
         ),
         retries="Wix tries up to 12 more times, after 1 and 10 minutes, 1, 2, 2, 2, 4, 4, 4, 8, 8 and 12 hours.",

@@ -101,7 +101,8 @@ ROWS = (
     Provider(
         name="mandrill",
         title="Mailchimp Transactional (Mandrill)",
-        scheme=Hmac(at="header:X-Mandrill-Signature", algorithm="sha1", encoding="base64", signed="{url}{form_sorted}"),
+        scheme=Hmac(at="header:X-Mandrill-Signature", algorithm="sha1", encoding="base64",
+                    signed="{url}{form_sorted:mandrill_events}"),
         event_type=("body:event", "body:type"),
         event_id=(Joined(("body:event", "body:_id", "body:ts")), Joined(("body:type", "body:action", "body:reject.email", "body:ts"))),
         body="form_payload:mandrill_events",

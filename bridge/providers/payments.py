@@ -73,7 +73,7 @@ ROWS = (
         name="lemon_squeezy",
         title="Lemon Squeezy",
         scheme=Hmac(at="header:X-Signature"),
-        event_type=("header:X-Event-Name", "body:meta.event_name"),
+        event_type=("body:meta.event_name", "header:X-Event-Name"),  # the header says the same, and is not signed
         dedup_body=True,  # a retry sends the same bytes; two events differ at least in updated_at
         ack=TAKEN,
         secret_hint="6 to 40 characters of your choice; flowbridge makes some",

@@ -35,9 +35,8 @@ ROWS = (
         event_type=("form:MessageStatus", "form:SmsStatus", "form:CallStatus", "body:type"),
         event_id=(
             Joined(("form:MessageSid", "form:MessageStatus?", "form:SmsStatus?")),
-            "header:I-Twilio-Idempotency-Token",
             "body:id",
-        ),
+        ),  # not I-Twilio-Idempotency-Token, which is not signed
         ack=Reply(content_type="text/xml", body=b'<?xml version="1.0" encoding="UTF-8"?><Response></Response>'),
         secret_hint="32 hexadecimal characters, the account's Auth Token, or the secret of a shared key",
         generates_secret=False,
@@ -52,10 +51,13 @@ ROWS = (
         signs="The URL and the form's fields, with SHA-1; for other bodies the URL, which carries their SHA-256.",
         limits=(
             "The answer is always an empty TwiML document: a call is taken and ended, a message is not replied to. "
-            "FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted. No time is signed: a copied message is told by its id."
+            "FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted. No time is signed: a copied message is told by its id, "
+            "and what has none, such as a call, by all that is signed: two requests of a call with equal fields are one event. The "
+            "signature does not say where a field's name ends: who has seen a request could move letters from a name to its value, and "
+            "have that in once more."
         ),
         samples=(Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
-                 Sample("ringing", "call.json", {"i-twilio-idempotency-token": "{id}", "user-agent": "TwilioProxy/1.1"}, FORM)),
+                 Sample("ringing", "call.json", {"user-agent": "TwilioProxy/1.1"}, FORM)),
     ),
     Provider(
         name="telnyx",

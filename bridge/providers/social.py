@@ -87,7 +87,7 @@ ROWS = (
         title="Twitch EventSub",
         scheme=Hmac(at=f"header:{TWITCH}-Signature", prefix="sha256=", signed=f"{{h:{TWITCH}-Id}}{{timestamp}}{{body}}",
                     timestamp=Timestamp(f"header:{TWITCH}-Timestamp", "rfc3339", 600)),
-        event_type=(Joined((f"header:{TWITCH}-Type", "header:Twitch-Eventsub-Subscription-Type"), by="."),),
+        event_type=(Joined((f"header:{TWITCH}-Type", "body:subscription.type"), by="."),),
         event_id=(f"header:{TWITCH}-Id",),
         retry=(f"header:{TWITCH}-Retry",),
         handshakes=(Handshake(twitch_challenge),),

@@ -16,9 +16,9 @@ from bridge.signatures.keysets import KeyService, KeySet
 from bridge.signatures.offered import Pairs, Plain, Positional, Wrapped
 from bridge.signatures.pairs import chosen, is_pair, pair_kind
 from bridge.signatures.pins import Pin, pinned, pins_of
-from bridge.signatures.proofs import leaves, proofs, signs_url
+from bridge.signatures.proofs import covers, covers_content, leaves, proofs, signs_url
 from bridge.signatures.rsa import Rsa
-from bridge.signatures.scheme import MAX_SECRETS, Scheme, Secret
+from bridge.signatures.scheme import MAX_SECRETS, Content, Proof, Scheme, Secret
 from bridge.signatures.static import Basic, Token, Unsigned
 from bridge.signatures.timestamps import Timestamp
 
@@ -29,6 +29,7 @@ __all__ = [
     "Ask",
     "Basic",
     "Certificate",
+    "Content",
     "Ecdsa",
     "Ed25519",
     "Envelope",
@@ -42,6 +43,7 @@ __all__ = [
     "Pin",
     "Plain",
     "Positional",
+    "Proof",
     "Rsa",
     "Scheme",
     "Secret",
@@ -50,6 +52,8 @@ __all__ = [
     "Unsigned",
     "Wrapped",
     "chosen",
+    "covers",
+    "covers_content",
     "is_pair",
     "leaves",
     "pair_kind",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bridge.errors import BadSignature
 from bridge.model import Request
 from bridge.signatures.keys import NO_KEYS, Keys
-from bridge.signatures.scheme import Scheme, Secret, live
+from bridge.signatures.scheme import Proof, Scheme, Secret, live
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class AnyOf:
         names = [name for _, scheme in self.by_secret for name in scheme.credentials]
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
         groups: dict[int, list[Secret]] = {}
         for value in live(secrets, now):
             if (index := self._index(value)) is not None:
@@ -36,12 +36,10 @@ class AnyOf:
         refusal = BadSignature("no_secret")
         for index, group in groups.items():
             try:
-                self.by_secret[index][1].verify(request, group, now, keys)
+                return self.by_secret[index][1].verify(request, group, now, keys)
             except BadSignature as error:
                 if error.reason != "no_secret":  # which says the least: another group's refusal tells what is wrong
                     refusal = error
-                continue
-            return
         raise refusal
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -80,8 +78,8 @@ class HeaderSets:
         names = [name for _, scheme in self.sets for name in scheme.credentials]
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
         for start, scheme in self.sets:
             if any(name.startswith(start) for name in request.headers):
                 return scheme.verify(request, secrets, now, keys)

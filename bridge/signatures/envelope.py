@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -16,8 +17,8 @@ from bridge.signatures.encodings import DECODE, ENCODE
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.offered import PLAIN, Parse
 from bridge.signatures.pins import Pin, Pinned, allowed
-from bridge.signatures.placing import place
-from bridge.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, Secret, live
+from bridge.signatures.placing import place, without
+from bridge.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, WHOLE_BODY, Proof, Secret, live
 from bridge.signatures.signed import Signed
 from bridge.signatures.timestamps import Timestamp
 from bridge.signatures.view import View, sent
@@ -107,8 +108,8 @@ class Envelope(ABC):
         object.__setattr__(self, "compiled", compiled)
         self._refuse_unsigned_time()
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
         held = self.held(secrets, now)
         view = View(request)
         signatures = self._open(view, now)
@@ -119,7 +120,7 @@ class Envelope(ABC):
                 continue
             for view.key in held:
                 if self.check(view, signed.build(view) if message is None else message, signatures):
-                    return
+                    return self._proof(view, signed)
         raise BadSignature("mismatch")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -173,8 +174,7 @@ class Envelope(ABC):
                 continue
         if not signatures:
             raise BadSignature("malformed" if offered else "missing")
-        if self.compiled.requires or self.compiled.hash_at:
-            self._check_required(view)
+        self._check_required(view)
         if self.timestamp:
             view.timestamp = self._time(view)
             self.timestamp.check(view.timestamp, now)
@@ -207,8 +207,22 @@ class Envelope(ABC):
     def _check_required(self, view: View) -> None:
         for locator, wanted in self.compiled.requires:
             _same(view, locator, wanted)
-        if self.compiled.hash_at and view.request.content_type != URLENCODED:
+        if self.compiled.hash_at and self._is_hashed(view):
             _same(view, self.compiled.hash_at, sha256(view.request.body).hexdigest())
+        elif view.request.content_type != URLENCODED and any(signed.form_only for signed in self.compiled.signed):
+            raise BadSignature("malformed")  # nothing of this body would be signed
+
+    def _is_hashed(self, view: View) -> bool:
+        """Tell whether the request has to carry the hash of its body. One that is there counts, whatever the type of the body."""
+        at = self.compiled.hash_at
+        return at is not None and (view.request.content_type != URLENCODED or view.find(at) is not None)
+
+    def _proof(self, view: View, signed: Signed) -> Proof:
+        """Return what the template that fits covers."""
+        if signed.covers_body or self._is_hashed(view):
+            return WHOLE_BODY
+        labels = {**view.labels, self.compiled.time_label: ""} if self.compiled.time_label else view.labels
+        return Proof(partial(_content, signed, labels, view.pins, self.compiled.time_at))
 
     def _check_pins(self, view: View) -> None:
         view.pins = allowed(self.pins, self.pinned)
@@ -252,6 +266,14 @@ class Envelope(ABC):
             covered = {*signed.headers, *(name for must in signed.lists.values() for name in must)}
             if not names & signed.parts and not (where and where.kind == "header" and where.name in covered):
                 raise ValueError(f"signed {signed.text!r} does not cover the time that is checked: add {{timestamp}}")
+
+
+def _content(signed: Signed, labels: Mapping[str, str], pins: Mapping[str, tuple[str, ...]], time_at: Locator | None,
+             request: Request) -> bytes:  # fmt: skip
+    """Return what the template makes of the request, with nothing in the place of the key and of the time."""
+    view = View(request if time_at is None else without(request, time_at))
+    view.labels, view.pins = labels, pins
+    return signed.build(view)
 
 
 def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:

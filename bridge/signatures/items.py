@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -11,7 +11,7 @@ from bridge.errors import BadSignature
 from bridge.locate import dig
 from bridge.model import JSON, Request
 from bridge.signatures.keys import NO_KEYS, Keys
-from bridge.signatures.scheme import Scheme, Secret, live
+from bridge.signatures.scheme import WHOLE_BODY, Proof, Scheme, Secret, live
 from bridge.signatures.view import View
 
 MAX_ITEMS = 1000
@@ -30,15 +30,12 @@ class Items:
 
     needs_secret = True
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if every element is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven where every element is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
         live(secrets, now)
-        for item in self._items(request):
-            try:
-                body = orjson.dumps(item)
-            except TypeError:  # nested too deeply
-                raise BadSignature("malformed") from None
-            self.scheme.verify(replace(request, body=body), secrets, now, keys)
+        proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
+        proof = proofs[0] or WHOLE_BODY
+        return Proof(lambda whole: b"\n".join(map(proof.content, self._elements(whole))), proof.content)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with every element signed."""
@@ -53,6 +50,14 @@ class Items:
     def secret_problem(self, secret: str) -> str | None:
         """Return what makes `secret` unusable, without quoting it, or None."""
         return self.scheme.secret_problem(secret)
+
+    def _elements(self, request: Request) -> Iterator[Request]:
+        """Yield a request for each element, whose body it is."""
+        for item in self._items(request):
+            try:
+                yield replace(request, body=orjson.dumps(item))
+            except TypeError:  # nested too deeply
+                raise BadSignature("malformed") from None
 
     def _items(self, request: Request) -> list[JSON]:
         found = dig(View(request).json(), self.at.split("."))

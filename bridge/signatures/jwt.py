@@ -26,7 +26,7 @@ from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.keysets import KeySet
 from bridge.signatures.pins import Pin, Pinned, allowed
 from bridge.signatures.placing import place
-from bridge.signatures.scheme import Secret, live, utf8
+from bridge.signatures.scheme import WHOLE_BODY, Proof, Secret, live, utf8
 from bridge.signatures.view import View, sent
 
 MAX_TOKEN = 8192  # characters
@@ -89,8 +89,8 @@ class Jwt:
         object.__setattr__(self, "compiled", compile_locator(self.at))
         object.__setattr__(self, "credentials", () if self.body_hash or self.wraps else (str(self.compiled),))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` carries a token that holds at `now`; raise BadSignature, and nothing else, if not.
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, whose token holds at `now`; raise BadSignature, and nothing else, if it does not.
 
         Everything that needs no key comes first: a key is fetched only for a token that could be a good one.
         """
@@ -103,6 +103,9 @@ class Jwt:
         held = held or self._fetched(token, logins, keys)
         if not any(self._fits(key, token) for key in held):
             raise BadSignature("mismatch")
+        if claim := self.wraps:  # a token that is made again has other times
+            return Proof(lambda whole: unwrapped(whole.body, claim) or whole.body)
+        return WHOLE_BODY if self.body_hash else None
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with a token as the sender would make it; ValueError for an unusable secret."""

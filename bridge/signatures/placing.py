@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 import orjson
 
@@ -14,6 +14,17 @@ from bridge.model import JSON, Request
 def place(request: Request, locator: Locator, text: str) -> Request:
     """Return `request` with `text` at `locator`. A numbered header (`name-*`) gets the number 1."""
     return PLACE[locator.kind](request, locator, text)
+
+
+def without(request: Request, locator: Locator) -> Request:
+    """Return `request` with nothing at `locator` in its headers or its query."""
+    if locator.kind == "header" and locator.name in request.headers:
+        return replace(request, headers={**request.headers, locator.name: ""})
+    if locator.kind != "query":
+        return request
+    pairs = (pair for pair in request.query_string.split("&") if unquote_plus(pair.partition("=")[0]) != locator.name)
+    query, (url, mark, _) = "&".join(pairs), request.url.partition("?")
+    return replace(request, query_string=query, url=f"{url}{mark}{query}")
 
 
 def _header(request: Request, locator: Locator, text: str) -> Request:

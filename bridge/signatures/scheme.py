@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,29 @@ class Secret:
     not_after: float | None = None
 
 
+Content = Callable[[Request], bytes]
+
+
+def body_of(request: Request) -> bytes:
+    """Return the body of `request`."""
+    return request.body
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a signature covers of a verified request: the same bytes for each of the sender's tries.
+
+    `content` returns them for the request, `element` for an element of its batch. The time of the signature is not among them, since it
+    changes with each try. Where the whole body is signed, they are the body.
+    """
+
+    content: Content = body_of
+    element: Content = body_of
+
+
+WHOLE_BODY = Proof()
+
+
 class Scheme(Protocol):
     """How requests of a provider prove where they come from.
 
@@ -37,9 +60,10 @@ class Scheme(Protocol):
     def credentials(self) -> tuple[str, ...]:
         """Locators of the static credentials that a request carries; they are masked before it is stored."""
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` is signed with a secret live at `now`; raise BadSignature, and nothing else, if not.
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not.
 
+        Null where a proof covers nothing that the request holds: a token, a password.
         Where the scheme's keys are the sender's to publish, they are taken from `keys`, unless a secret holds one.
         """
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from urllib.parse import quote, unquote, urlsplit
 from zlib import crc32
 
 from bridge.errors import BadSignature
-from bridge.locate import compile_locator
+from bridge.locate import URLENCODED, compile_locator
 from bridge.signatures.view import View, sent
 
 Part = Callable[[View], bytes]
@@ -40,8 +40,28 @@ def _url_unescaped(view: View) -> bytes:
 
 
 def _form_sorted(view: View) -> bytes:
-    """Each key with each of its distinct values, both sorted (Twilio, Mandrill)."""
-    return sent("".join(key + value for key, value in sorted(set(view.form()))))
+    """Each name of the form with each of its values, both sorted, run together (Twilio)."""
+    return _run_together(view, ())
+
+
+def _form_of(names: list[str]) -> Part:
+    """The same of a form that has these fields and no others (Mandrill)."""
+    return lambda view: _run_together(view, names)
+
+
+def _run_together(view: View, names: Sequence[str]) -> bytes:
+    """Return the form as it is signed; BadSignature for one that can be read in another way than it was signed.
+
+    Nothing in what is signed says where a name ends, or how often a pair comes. So no pair comes twice, each has its `=`, and a name
+    has no character that values begin with. A boundary can then only be moved within letters and digits.
+    """
+    pairs, body = view.form(), view.request.body
+    is_form = bool(body) and view.request.content_type == URLENCODED
+    if is_form and not (all(b"=" in pair for pair in body.split(b"&")) and all(FIELD.fullmatch(name) for name, _ in pairs)):
+        raise BadSignature("malformed")
+    if len(set(pairs)) < len(pairs) or (names and sorted(name for name, _ in pairs) != sorted(names)):
+        raise BadSignature("malformed")
+    return sent("".join(name + value for name, value in sorted(pairs)))
 
 
 def _canonical_uri(view: View) -> bytes:
@@ -70,18 +90,23 @@ FIXED: dict[str, Part] = {
 }
 HUBSPOT = re.compile("%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE)  # ! $ ' ( ) * , / : ; ? @
 JS_COMPONENT, JS_URI = "-_.!~*'()", "-_.!~*'();,/?:@&=+$#"  # beside letters and digits, what JavaScript leaves as it is
+FIELD = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}")  # Twilio has names such as MessagingBinding.Address and SipHeader_X-Order
 MAX_LISTED = 50  # headers
 NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}  # {h:Name}; a `?` after the name: empty where absent
 ALLOWED = ", ".join(f"{{{name}}}" for name in FIXED) + (
-    ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}, {pin:NAME}, {headers:LIST,NAME,…}, {lines:PATH,PATH?,…}"
+    ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}, {pin:NAME}, {headers:LIST,NAME,…}, {lines:PATH,PATH?,…}, "
+    "{form_sorted:NAME,…}"
 )
 TOKEN = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
 
 
 class Signed:
-    """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is one of them."""
+    """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is one of them.
 
-    __slots__ = ("_pieces", "headers", "lists", "needs_key", "parts", "text")
+    `covers_body`: the whole body is signed; `form_only`: of the body only the fields of a form are, all of them.
+    """
+
+    __slots__ = ("_pieces", "covers_body", "form_only", "headers", "lists", "needs_key", "parts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -90,6 +115,8 @@ class Signed:
         self._pieces = tuple(_compile(piece, text) for piece in pieces)
         self.parts = frozenset(names)
         self.needs_key = "secret" in self.parts
+        self.covers_body = not self.parts.isdisjoint(("body", "body_sha256"))
+        self.form_only = any(name.partition(":")[0] == "form_sorted" for name in names)
         self.headers = tuple(name[2:].lower() for name in names if name.startswith("h:") and not name.endswith("?"))
         #: the header that lists the signed ones -> those that must be in it
         listings = [name[8:].lower().split(",") for name in names if name.startswith("headers:")]
@@ -188,7 +215,7 @@ def _lines(paths: list[str]) -> Part:
     return part
 
 
-LISTS: dict[str, Callable[[list[str]], Part]] = {"pin": _pin, "headers": _headers, "lines": _lines}
+LISTS: dict[str, Callable[[list[str]], Part]] = {"pin": _pin, "headers": _headers, "lines": _lines, "form_sorted": _form_of}
 
 
 def _label(view: View, label: str) -> bytes:

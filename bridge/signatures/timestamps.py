@@ -29,15 +29,18 @@ class Timestamp:
             raise ValueError(f"timestamp tolerance {self.tolerance!r} must be more than 0 and at most 86400 seconds")
 
     def check(self, text: str, now: float) -> None:
-        """Return only if `text` is a time near enough to `now`; raise BadSignature if not."""
-        if not self.enforced:
-            return
+        """Return only if `text` is a time near enough to `now`; raise BadSignature if not.
+
+        What is no time is refused also where the time has no limit: of `{timestamp}{body}` a part of the body could stand in it.
+        """
         if len(text) > 64:
             raise BadSignature("malformed")
         try:
             age = now - READ[self.unit](text)
         except (ValueError, OverflowError, TypeError, IndexError):
             raise BadSignature("malformed") from None
+        if not self.enforced:
+            return
         if age > self.tolerance:
             raise BadSignature("stale")
         if age < -self.tolerance:

@@ -130,7 +130,7 @@ def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dic
     """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the attempt was not counted yet."""
     outcome, delivered = each.outcome, decision.status is Status.DELIVERED
     followed = delivered and each.first_poll is not None
-    look_at = each.look_at if decision.status is Status.UNKNOWN else None
+    look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None
     return {
         "of": each.claim.delivery.id,
         "status": decision.status.value,

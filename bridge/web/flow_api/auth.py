@@ -16,11 +16,15 @@ BUILT_IN = "built-in"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a key speaks for. `key` is its name; `flows` are the saved_item_ids that it may use, null for all."""
+    """Whom a key speaks for. `key` is its name; `flows` are the saved_item_ids that it may use, null for all.
+
+    `built_in`: it is the key that the bridge itself starts runs with. Its name alone does not tell: another key may have it too.
+    """
 
     key: str
     user_id: str
     flows: frozenset[str] | None = None
+    built_in: bool = False
 
     def may(self, saved_item_id: str) -> bool:
         """Tell whether the key may start and see this flow."""
@@ -34,7 +38,8 @@ def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]
     nothing of a key.
     """
     api_key, user_id = credentials
-    known = [LocalKey(name=BUILT_IN, hash=_hash(api_key)), *keys] if api_key and user_id else list(keys)
+    built_in = LocalKey(name=BUILT_IN, hash=_hash(api_key))
+    known = [built_in, *keys] if api_key and user_id else list(keys)
     mine, found = _hash(given), None
     for key in known:
         if hmac.compare_digest(mine, key.hash):
@@ -42,7 +47,7 @@ def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]
     user = user_id if found is None or found.user_id is None else found.user_id
     if found is None or not given or not user:
         raise Refused(401, "unauthorized", "the API key is missing or unknown", headers={"WWW-Authenticate": "Bearer"})
-    return Caller(found.name, user, found.flows)
+    return Caller(found.name, user, found.flows, found is built_in)
 
 
 def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from bridge.errors import Refused
 from bridge.flows.ids import new_run_id
 from bridge.logs import get_logger
 from bridge.model import JSON
+from bridge.planning import event_id_of
 from bridge.web.flow_api import answers
 from bridge.web.flow_api.asked import Asked, bad, forbidden
 from bridge.web.flow_api.served import Served
@@ -28,9 +29,9 @@ def start(served: Served, asked: Asked) -> Response:
     saved_item_id = asked.id("saved_item_id")
     if not asked.caller.may(saved_item_id):
         raise forbidden("this flow")
-    inputs, key = _inputs(asked), _idempotency_key(served, asked)
+    inputs, key = _inputs(asked), _stored_key(asked)
     flow = served.runs.flow(saved_item_id)
-    known = served.runs.find(key) if flow is None and key is not None else None
+    known = _earlier(served, asked, saved_item_id, inputs, is_gone=flow is None)
     if flow is None and known is None:
         raise bad("unknown_flow", f"there is no flow {saved_item_id[:100]!r}")
     cap = asked.platform.max_concurrent_runs if asked.platform.overflow == "reject" else None
@@ -101,22 +102,50 @@ def _pipeline_inputs(asked: Asked) -> list[JSON]:
     return value
 
 
-def _idempotency_key(served: Served, asked: Asked) -> str | None:
-    """Return the key as it is kept. Those of other users than the built-in one begin with the user's id, which no header can forge."""
+def _earlier(served: Served, asked: Asked, saved_item_id: str, inputs: dict[str, JSON], *, is_gone: bool) -> LocalRun | None:
+    """Return the earlier run of this start where it must be looked up first: its flow `is_gone`, or the API key shared its keys before."""
+    key, shared = _stored_key(asked), _shared_key(served, asked)
+    known = served.runs.find(key) if key is not None and (is_gone or shared is not None) else None
+    if known is not None or shared is None:
+        return known
+    before = served.runs.find(shared)
+    same = before is not None and (before.user_id, before.saved_item_id) == (asked.caller.user_id, saved_item_id)
+    return before if before is not None and same and before.inputs == _written(inputs) else None
+
+
+def _stored_key(asked: Asked) -> str | None:
+    """Return the Idempotency-Key as the store has it.
+
+    Keys are apart per API key. Only the built-in key has the bare name space; the others' keys begin with the user's id and the name of
+    the API key, in lines of their own, which no header can forge.
+    """
+    key, caller = _idempotency_key(asked), asked.caller
+    return key if key is None or caller.built_in else f"{caller.user_id}\n{caller.key}\n{key}"
+
+
+def _shared_key(served: Served, asked: Asked) -> str | None:
+    """Return how earlier versions stored the key of an API key other than the built-in one: apart per user alone. Null for none.
+
+    In the bare name space the built-in key stores runs to this day. There only the start of a bridge's delivery is looked for.
+    """
+    key, caller = _idempotency_key(asked), asked.caller
+    if key is None or caller.built_in:
+        return None
+    if caller.user_id != served.credentials[1]:
+        return f"{caller.user_id}\n{key}"
+    return key if event_id_of(key.partition("~")[0]) is not None else None
+
+
+def _idempotency_key(asked: Asked) -> str | None:
     key = (asked.idempotency_key or "").strip()
     if len(key) > KEY_LENGTH or not key.isprintable():
         raise bad("invalid_parameter", f"Idempotency-Key: at most {KEY_LENGTH} characters are allowed, and none that cannot be printed")
-    if not key:
-        return None
-    return key if asked.caller.user_id == served.credentials[1] else f"{asked.caller.user_id}\n{key}"
+    return key or None
 
 
 def _new_run(asked: Asked, saved_item_id: str, flow: LocalFlow | None, inputs: dict[str, JSON], key: str | None) -> LocalRun:
-    try:
-        text = orjson.dumps(inputs).decode()
-    except orjson.JSONEncodeError:
-        raise bad("invalid_json", "the body is nested too deeply") from None
     wants_body = flow is not None and any(one.kind == "body" for one in flow.inputs)
+    text = _written(inputs)
     body = text if asked.method == "GET" else asked.raw.decode()
     return LocalRun(
         id=new_run_id(),
@@ -128,3 +157,11 @@ def _new_run(asked: Asked, saved_item_id: str, flow: LocalFlow | None, inputs: d
         idempotency_key=key,
         body=body if wants_body else None,
     )
+
+
+def _written(inputs: dict[str, JSON]) -> str:
+    """Return the inputs as the store has them."""
+    try:
+        return orjson.dumps(inputs).decode()
+    except orjson.JSONEncodeError:
+        raise bad("invalid_json", "the body is nested too deeply") from None

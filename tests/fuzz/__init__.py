@@ -1,0 +1,1 @@
+"""Fuzz targets for what strangers send: see README.md. pytest collects nothing here; tests/test_fuzz.py runs the corpus."""
