@@ -58,10 +58,12 @@ def sample(root: Path, files: Sequence[str], *, seed: int, size: int) -> list[Mu
     """Return the mutants of these files with the lowest digests, at most one for each place in the code."""
     ranked = sorted((place.rank, file, place) for file in files for place in _places(file, (root / file).read_text(), seed))
     chosen: list[Mutant] = []
+    codes: set[str] = set()
     texts = {file: (root / file).read_text() for file in files}
     for _, file, place in ranked:
         mutant = _mutant(file, texts[file], place)
-        if mutant is not None:
+        if mutant is not None and mutant.code not in codes:
+            codes.add(mutant.code)
             chosen.append(mutant)
         if len(chosen) == size:
             break

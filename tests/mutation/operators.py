@@ -1,4 +1,4 @@
-"""The mutation operators: those of cosmic-ray whose mutants mean something here, and three of our own.
+"""The mutation operators: those of cosmic-ray whose mutants mean something here, and four of our own.
 
 cosmic-ray replaces each operator by each other one. Most of those raise a TypeError wherever they run (`a << b` of two times), or change
 nothing (`is` for `==`), and would only improve the score; the tables name those that are left.
@@ -11,6 +11,7 @@ from typing import Any
 
 import cosmic_ray.plugins
 import parso
+from cosmic_ray.operators.boolean_replacer import AddNot
 from cosmic_ray.operators.operator import Operator
 
 COMPARISONS = {
@@ -21,8 +22,8 @@ ARITHMETIC = {
     "Add": "Sub", "Sub": "Add", "Mul": "Div", "Div": "Mul", "FloorDiv": "Mul", "Mod": "Mul", "Pow": "Mul", "BitOr": "BitAnd",
     "BitAnd": "BitOr",
 }  # fmt: skip
-PLAIN = ("AddNot", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceBreakWithContinue",
-         "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer", "ZeroIterationForLoop")  # fmt: skip
+PLAIN = ("ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceBreakWithContinue",
+         "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer", "ZeroIterationForLoop")
 UNARY = ("Delete_Not", "Delete_USub", "Delete_Invert", "USub_UAdd")
 
 
@@ -49,6 +50,16 @@ class RemoveCall(Operator):
     def examples(cls) -> tuple[()]:
         """Return none."""
         return ()
+
+
+class NegateCondition(AddNot):
+    """Negate a whole condition; `AddNot` negates only the first part of `a or b`, as another mutant does."""
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """Put `not` before the condition."""
+        at = 2 if node.type == "test" else 1
+        node.children[at] = parso.parse(f" not ({node.children[at].get_code().strip()})").children[0]
+        return node
 
 
 class SwapIn(Operator):
@@ -94,7 +105,7 @@ def says_nothing(operator: str, node: Any) -> bool:
     """Tell whether a mutant only repeats another one, or changes a sign that is no arithmetic (`*` in a list of parameters)."""
     if operator.startswith("ReplaceBinaryOperator"):
         return node.parent.type not in _ARITHMETIC_NODES
-    if operator != "AddNot":
+    if operator != "NegateCondition":
         return False
     condition = node.children[2] if node.type == "test" else node.children[1]
     return condition.type == "not_test" or (condition.type == "comparison" and len(condition.children) == 3
@@ -118,5 +129,5 @@ def _names() -> Iterator[str]:
 
 OPERATORS: dict[str, type[Operator]] = {
     **{name: cosmic_ray.plugins.get_operator(f"core/{name}") for name in _names()},
-    **{each.__name__: each for each in (RemoveCall, SwapIn, NegateFilter)},
+    **{each.__name__: each for each in (RemoveCall, NegateCondition, SwapIn, NegateFilter)},
 }

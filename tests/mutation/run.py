@@ -148,7 +148,7 @@ def known_mutants() -> tuple[list[tuple[Mutant, list[str]]], list[Result]]:
             continue
         code = text.replace(each["old"], each["new"])
         mutant = generate.mutant_of(each["file"], text, code, name=each["name"], function="", operator="by hand")
-        found.append((mutant, [name if name.startswith("tests/") else f"tests/{name}" for name in each["tests"]]))
+        found.append((mutant, [name for name in each["tests"] if (ROOT / name).exists()]))
     return found, stale
 
 
@@ -185,11 +185,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("known", "sample"))
     parser.add_argument("--jobs", type=int, default=1, help="copies of the tree in which mutants run at once")
-    parser.add_argument("--only", default="", help="only mutants of this file, or whose name or id begins so")
+    parser.add_argument("--only", default="", help="only mutants of these files, or whose name or id begins so; several with commas")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument("--resume", action="store_true", help="go on with the results of the run before")
     parser.add_argument("--retry", action="store_true", help="with --resume: run those that had survived once more")
+    parser.add_argument("--fast", action="store_true", help="only the fast tests: what survives is no survivor yet, see --retry")
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     parser.add_argument("--trace", action="store_true", help="find which tests execute which lines, though there is no mutant to run")
     parser.add_argument("--scratch", type=Path, default=ROOT / ".cache" / "mutation", help="folder for results and traces")
@@ -203,20 +204,21 @@ def _wanted(given: argparse.Namespace) -> tuple[list[tuple[Mutant, list[str]]], 
     else:
         wanted = [(each, []) for each in generate.sample(ROOT, list(targets.TARGETS), seed=given.seed, size=given.size)]
     if given.only:
-        wanted = [(mutant, tests) for mutant, tests in wanted if mutant.file == given.only or mutant.id.startswith(given.only)]
-        results = [each for each in results if each.id.startswith(given.only)]
+        names = tuple(given.only.split(","))
+        wanted = [(mutant, tests) for mutant, tests in wanted if mutant.file in names or mutant.id.startswith(names)]
+        results = [each for each in results if each.id.startswith(names)]
     return wanted, results
 
 
 def _run_all(folder: Path, scratch: Path, todo: Sequence[tuple[Mutant, list[str]]], log: Path, given: argparse.Namespace,
              say: _Saying) -> list[Result]:  # fmt: skip
-    first = Tree(ROOT, folder / "0")
-    first.warm()
-    trees = [first, *(Tree(first.folder, folder / str(number)) for number in range(1, given.jobs))]
     files = sorted({mutant.file for mutant, _ in todo} | set(targets.TARGETS))
     mutated = files if given.trace else sorted({mutant.file for mutant, _ in todo})
     test_files = {each for file in mutated for each in targets.test_files(ROOT, file)} if given.what == "sample" or given.trace else {
         each for _, tests in todo for each in tests if (ROOT / each).exists()}  # fmt: skip
+    first = Tree(ROOT, folder / "0")
+    first.warm(sorted(test_files))
+    trees = [first, *(Tree(first.folder, folder / str(number)) for number in range(1, given.jobs))]
     found = lines.trace(ROOT, scratch, trees, sorted(test_files), files, say)
     free: SimpleQueue[Tree] = SimpleQueue()
     for tree in trees:
@@ -227,7 +229,8 @@ def _run_all(folder: Path, scratch: Path, todo: Sequence[tuple[Mutant, list[str]
         mutant, tests = pair
         tree = free.get()
         try:
-            result = try_mutant(tree, mutant, steps_for(found, mutant, tests))
+            steps = steps_for(found, mutant, tests)
+            result = try_mutant(tree, mutant, steps[:1] if given.fast else steps)
         finally:
             free.put(tree)
         with writing, log.open("a") as file:

@@ -88,9 +88,9 @@ def _run(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
     pid = os.fork()
     if pid == 0:
         _be(request, folder, report)
-    until = time.monotonic() + request["seconds"]
+    until, parent = time.monotonic() + request["seconds"], os.getppid()
     status = None
-    while status is None and time.monotonic() < until:
+    while status is None and time.monotonic() < until and os.getppid() == parent:
         done, how = os.waitpid(pid, os.WNOHANG)
         status = os.waitstatus_to_exitcode(how) if done else None
         if not done:

@@ -8,22 +8,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = (".git", ".venv", ".cache", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__", "node_modules", "build",
-            "dist", "data")  # fmt: skip
+LEFT_OUT = (".git", ".venv", ".cache", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules", "build", "dist",
+            "data")  # fmt: skip
 
 
 def copy_tree(root: Path, to: Path) -> None:
-    """Copy what is needed to run the tests, and compile it."""
+    """Copy what is needed to run the tests, with what is compiled of it."""
     top = {str(root / name) for name in LEFT_OUT}
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(root, to, symlinks=True, ignore=lambda folder, names: [
-        name for name in names if name == "__pycache__" or os.path.join(folder, name) in top])  # noqa: PTH118 # fmt: skip
+        name for name in names if os.path.join(folder, name) in top])  # noqa: PTH118 # fmt: skip
 
 
 def digest(root: Path, files: Iterator[Path]) -> str:
@@ -43,12 +43,12 @@ class Tree:
         copy_tree(root, self.folder)
         self._server: subprocess.Popen[str] | None = None
 
-    def warm(self) -> None:
+    def warm(self, test_files: Sequence[str]) -> None:
         """Compile everything once: runs do not write what they compile, as a mutant could be as long and as old as what it replaces."""
         environ = {**os.environ, "PYTHONPATH": str(self.folder)}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)
         subprocess.run([sys.executable, "-m", "compileall", "-q", "bridge"], cwd=self.folder, env=environ, check=True)
-        collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", "-p", "no:cacheprovider"]
+        collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", "-p", "no:cacheprovider", *test_files]
         subprocess.run(collect, cwd=self.folder, env=environ, check=True, stdout=subprocess.DEVNULL)
 
     @contextmanager
