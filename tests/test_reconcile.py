@@ -180,6 +180,11 @@ def test_an_echo_is_an_output_that_is_the_id(outputs: Any, found: Echo | None) -
 # -- what is kept between looks
 
 
+def test_a_look_that_failed_has_listed_nothing() -> None:
+    evidence = judged(Look(at=LOOKED, window=WINDOW, problem="HTTP 500")).as_json()
+    assert (evidence["listed"], evidence["covers"], evidence["candidates"], evidence["others"]) == (0, False, [], [])
+
+
 def test_what_is_kept_is_read_again_for_the_same_attempt_only() -> None:
     first = judged(seen(GOING))
     kept = first.as_json()

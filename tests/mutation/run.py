@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from trees import Tree
 ROOT = Path(__file__).parents[2]
 SEED, SIZE = 15, 300
 LEAST = 0.95  # of the generated mutants that are not equivalent
-FIRST_TESTS, FIRST_SECONDS = 80, 15.0  # the fast tests that are run first, and how long they take without a mutant
+FIRST_TESTS, FIRST_SECONDS = 200, 40.0  # the tests that are run first, and how long they take without a mutant
 MORE_TESTS, MORE_SECONDS = 1000, 240.0  # the same for the others that execute the line
 SERVER_TESTS = 60  # those of them that are run on PostgreSQL
 PATIENCE, START_SECONDS = 6.0, 60.0  # a run may take so many times as long as without a mutant, and so much longer
@@ -76,7 +76,9 @@ def steps_for(found: lines.Known, mutant: Mutant, named: Sequence[str] = ()) -> 
     tests = lines.tests_of(found, mutant.file, text, range(mutant.first, mutant.last + 1))
     if named:
         tests = {each for each in tests if each.partition("::")[0] in named}
-    ordered = _interleaved(tests, found.seconds)
+    own = {name for each in known.KNOWN if each["file"] == mutant.file for name in each["tests"]}
+    own.update(targets.test_files(ROOT, mutant.file)[:1])
+    ordered = _ordered(tests, found.seconds, own)
     first = _within(ordered, found.seconds, FIRST_SECONDS, FIRST_TESTS)
     servers = [twin for each in ordered if (twin := each.replace("sqlite", "postgresql")) in found.postgres]
     files = {each.partition("::")[0] for each in tests}
@@ -87,15 +89,15 @@ def steps_for(found: lines.Known, mutant: Mutant, named: Sequence[str] = ()) -> 
     return [*steps, *(Step((each,), (), WHOLE_SECONDS) for each in whole)]
 
 
-def _interleaved(tests: Iterable[str], seconds: Mapping[str, float]) -> list[str]:
-    """Return the fastest first, and not all of one file: the many cases of one test rarely notice more than a few of them."""
+def _ordered(tests: Iterable[str], seconds: Mapping[str, float], own: Collection[str]) -> list[str]:
+    """Return the tests of the own files of the subject first, then the fastest; the many cases of one test are no more than a few."""
     rank: Counter[str] = Counter()
-    places: dict[str, float] = {}
+    places: dict[str, tuple[bool, float, str]] = {}
     for test in sorted(tests, key=lambda each: (seconds.get(each, 0.0), each)):
         function = test.partition("[")[0]
-        places[test] = seconds.get(test, 0.0) + 0.1 * rank[function]
+        places[test] = test.partition("::")[0] not in own, seconds.get(test, 0.0) + 0.1 * rank[function], test
         rank[function] += 1
-    return sorted(places, key=lambda each: (places[each], each))
+    return sorted(places, key=places.__getitem__)
 
 
 def _within(tests: Sequence[str], seconds: Mapping[str, float], most: float, number: int) -> list[str]:
