@@ -34,6 +34,7 @@ LEAST = 0.95  # of the generated mutants that are not equivalent
 FIRST_TESTS, FIRST_SECONDS = 200, 40.0  # the tests that are run first, and how long they take without a mutant
 MORE_TESTS, MORE_SECONDS = 1000, 240.0  # the same for the others that execute the line
 SERVER_TESTS = 60  # those of them that are run on PostgreSQL
+CHECK_TESTS, CHECK_SECONDS = 60, 10.0  # the tests that are to pass without a mutant
 PATIENCE, START_SECONDS = 6.0, 60.0  # a run may take so many times as long as without a mutant, and so much longer
 WHOLE_SECONDS = 900.0  # for a test file of which it is not known how long it takes
 
@@ -222,6 +223,8 @@ def _run_all(folder: Path, scratch: Path, todo: Sequence[tuple[Mutant, list[str]
     first.warm(sorted(test_files))
     trees = [first, *(Tree(first.folder, folder / str(number)) for number in range(1, given.jobs))]
     found = lines.trace(ROOT, scratch, trees, sorted(test_files), files, say)
+    for file in mutated:
+        _check(first, found, file)
     free: SimpleQueue[Tree] = SimpleQueue()
     for tree in trees:
         free.put(tree)
@@ -245,6 +248,17 @@ def _run_all(folder: Path, scratch: Path, todo: Sequence[tuple[Mutant, list[str]
     for tree in trees:
         tree.close()
     return results
+
+
+def _check(tree: Tree, found: lines.Known, file: str) -> None:
+    """Run tests of a file as for a mutant, but without one: a test that fails then would notice every mutant."""
+    tests = set().union(*found.by_line.get(file, {}).values())
+    chosen = _within(_ordered(tests, found.seconds, targets.test_files(ROOT, file)[:1]), found.seconds, CHECK_SECONDS, CHECK_TESTS)
+    if chosen:
+        step = _step(found, chosen)
+        said = tree.run(files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, changed=file)
+        if said["result"] != "passed":
+            raise SystemExit(f"{file}: without a mutant {said.get('failed') or 'a run'} fails: {said.get('why', '')}")
 
 
 def _read(log: Path) -> dict[str, Result]:

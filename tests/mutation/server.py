@@ -121,8 +121,7 @@ def _be(request: dict[str, Any], folder: Path, report: Path) -> None:
         temporary.mkdir(mode=0o755)
         os.environ.update(TMPDIR=str(temporary), PYTEST_DEBUG_TEMPROOT=str(temporary))
         tempfile.tempdir = None
-        for name in request["forget"]:
-            sys.modules.pop(name, None)
+        _forget(request["forget"])
         sys.path.insert(0, str(Path(__file__).parent))
         import chosen
         import pytest
@@ -137,6 +136,15 @@ def _be(request: dict[str, Any], folder: Path, report: Path) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _forget(names: list[str]) -> None:
+    """Have modules imported again. A package has its modules as attributes, too, where `from package import module` finds them."""
+    for name in names:
+        module = sys.modules.pop(name, None)
+        package, _, last = name.rpartition(".")
+        if module is not None and package in sys.modules:
+            vars(sys.modules[package]).pop(last, None)
 
 
 def _end_all() -> None:
