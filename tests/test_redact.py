@@ -239,7 +239,6 @@ sources:
   github: {provider: github, secret: "${env:GITHUB_SECRET}", redact: [body.customer.ssn, headers.X-User]}
   contact: {provider: form, redact: form.ssn}
 routes:
-  - {name: photo, on: photos, inputs: {ssn: "${form.ssn}", photo: "${form.photo}"}, flow: local/echo}
   - {name: hub, on: github, inputs: {body: "${body}"}, flow: local/echo}
   - {name: form, on: contact, inputs: {form: "${form}"}, flow: local/echo}
 """
