@@ -132,6 +132,14 @@ def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
     assert Blobs(tmp_path / "none").sweep(set, 2000) == (0, 0)
 
 
+def test_a_blob_kept_exactly_at_the_limit_stays(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    old, young = aged(blobs, b"old", 1000), aged(blobs, b"young", 2000)
+    assert blobs.discard({old, young}, 2000) == {young}
+    assert blobs.sweep(set, 2000) == (0, 0)
+    assert blobs.read(young) == b"young"
+
+
 def test_one_that_is_kept_again_while_it_is_swept_stays(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     sha256 = aged(blobs, DATA, 1000)

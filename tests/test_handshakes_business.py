@@ -14,6 +14,7 @@ from signing import post
 from bridge.errors import BadSignature, Refused
 from bridge.model import Event, Request
 from bridge.providers import FORM, Reply
+from bridge.signatures import Unsigned
 
 MARKUP = "<script>alert(1)</script>"
 TEXTS = ["", " ", MARKUP, "a\r\nSet-Cookie: x=1", "a\x00b", "a\u202eb", "é", "\ud800", "x" * 201, "a b", "{}"]
@@ -195,6 +196,11 @@ class TestDropbox:
     def test_without_one_get_is_no_method(self, name: str) -> None:
         with pytest.raises((BadSignature, Refused)):
             answer(name, ask(name))
+
+    def test_an_unsigned_source_refuses_a_get_without_one_as_405(self, name: str) -> None:
+        with pytest.raises(Refused) as refused:
+            answer(replace(sender(name), scheme=Unsigned()), ask(name))
+        assert (refused.value.status, refused.value.headers) == (405, {"Allow": "POST"})
 
 
 @pytest.mark.parametrize("name", ["trello", "surveymonkey"])

@@ -262,6 +262,15 @@ def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(bench: Benc
     assert first.provider_id != second.provider_id
 
 
+@pytest.mark.parametrize(("length", "fits"), [(200, True), (201, False)])
+def test_an_id_and_a_type_have_200_characters_at_most(bench: Bench, length: int, fits: bool) -> None:
+    said = "x" * length
+    bench.post("ids", json.dumps({"id": said, "type": said}).encode())
+    event = bench.store.events[0]
+    assert event.type == "x" * 200
+    assert event.provider_id == (said if fits else f"sha256:{hashlib.sha256(said.encode()).hexdigest()}")
+
+
 # -- batches
 
 
@@ -304,6 +313,11 @@ def test_a_redelivered_batch_with_one_new_element_is_one_event(bench: Bench) -> 
 def test_what_holds_no_batch_is_one_event(bench: Bench, value: Any) -> None:
     received = take(bench, batch_of(bench.config, Batch("events")), value)
     assert len(received.kept) == 1 and json.loads(bench.store.events[0].body) == value
+
+
+def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
+    status, said = answer(take(bench, batch_of(bench.config, Batch()), [{"id": str(number)} for number in range(1000)]))
+    assert status == 202 and len(said["events"]) == len(bench.store.events) == 1000
 
 
 def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> None:

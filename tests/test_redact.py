@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from command_line import lines, run
 from conftest import NOW
+from forms import MULTIPART, PNG, multipart, part
 from hypothesis import given
 from hypothesis import strategies as st
 from serving import Bridge, github, until
@@ -40,6 +41,7 @@ sources:
     event_id: body:customer.ssn
     redact: [body.customer.ssn, "body.items[].card", body.whole, headers.X-User, query.token]
   contact: {provider: form, redact: [form.ssn]}
+  photos: {provider: form, files: true, redact: [form.ssn]}
   github: {provider: github, secret: "SECRET", redact: body.customer.ssn}
 routes:
   - name: all
@@ -47,6 +49,7 @@ routes:
     inputs: {ssn: "${body.customer.ssn}", cards: "${body.items[].card}", user: "${headers.\\"x-user\\"}"}
     flow: local/echo
   - {name: form, on: contact, inputs: {ssn: "${form.ssn}", name: "${form.name}"}, flow: local/echo}
+  - {name: photo, on: photos, inputs: {ssn: "${form.ssn}", photo: "${form.photo}"}, flow: local/echo}
   - {name: hub, on: github, inputs: {ssn: "${body.customer.ssn}"}, flow: local/echo}
 """.replace("SECRET", SECRET)
 BODY = (
@@ -149,6 +152,14 @@ def test_fields_of_a_form_are_kept_as_json_without_it(config: Config, name: str)
     assert json.loads(event.body)["tag"] == "a&b" and event.headers["content-type"] == "application/json"
     assert delivery.inputs == {"name": "Ann", "ssn": mark(KEY, "contact", '["078-05-1120","9"]')}
     assert event.body_sha256 != hashlib.sha256(body).hexdigest()
+
+
+def test_a_file_stays_in_its_field_where_another_field_is_redacted(config: Config) -> None:
+    body = multipart(part("ssn", SSN.encode()), part("photo", PNG, "photo.png", "image/png"))
+    event, (delivery,) = take(config, body, "photos", content_type=MULTIPART)
+    assert SSN not in repr((event, delivery)) and [file.name for file in event.files] == ["photo.png"]
+    assert delivery.inputs is not None and delivery.inputs["ssn"] == mark(KEY, "photos", SSN)
+    assert delivery.inputs["photo"]["sha256"] == hashlib.sha256(PNG).hexdigest()
 
 
 def test_json_within_a_form_is_redacted_too(config: Config) -> None:

@@ -243,6 +243,30 @@ def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> 
     assert new.sweep(set, time.time() + 10)[0] == 2
 
 
+def test_a_blob_is_kept_in_clear_again_by_a_store_that_still_has_two_keys(tmp_path: Path) -> None:
+    both = Blobs(tmp_path, Sealer([NEW, OLD]))
+    digest = both.keep(b"said")
+    assert both.reseal(digest, clear=True) and not both.reseal(digest, clear=True)
+    assert Blobs(tmp_path).read(digest) == both.read(digest) == b"said"
+    both.discard({digest}, time.time() + 60)
+    assert both.path(digest).name == digest, "where there is none, it would be there in clear"
+
+
+def test_two_processes_may_reseal_one_blob_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = Blobs(tmp_path, Sealer([OLD])).keep(b"said")
+    one, other = Blobs(tmp_path, Sealer([NEW, OLD])), Blobs(tmp_path, Sealer([NEW, OLD]))
+    read = one.read
+
+    def read_while_the_other_does_it(sha256: str) -> bytes:
+        data = read(sha256)
+        assert other.reseal(sha256)
+        return data
+
+    monkeypatch.setattr(one, "read", read_while_the_other_does_it)
+    assert one.reseal(digest)
+    assert Blobs(tmp_path, Sealer([NEW])).read(digest) == b"said" and list(one.keys()) == [SECOND]
+
+
 def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
     """In clear from before there were keys, and sealed since somebody sent the same again."""
     plain, sealed = Blobs(tmp_path), Blobs(tmp_path, Sealer([NEW, OLD]))

@@ -1,0 +1,51 @@
+"""What is mutated, and which tests are to notice it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+#: By source file the test files that execute it in their own process, those of its subject first.
+TARGETS: dict[str, tuple[str, ...]] = {
+    "bridge/store/ledger.py": ("ledger", "lines", "circuit", "pace", "acts", "pruning", "ledger_machine", "worker"),
+    "bridge/store/claims.py": ("ledger", "circuit", "pace", "waits", "counting", "handing", "changes", "lines", "worker"),
+    "bridge/store/group.py": ("store", "ledger", "faults", "disk_full"),
+    "bridge/store/reconciling.py": ("reconciling", "encryption"),
+    "bridge/reconcile.py": ("reconcile", "reconciling", "cli_look"),
+    "bridge/receive.py": ("receive", "redact", "confirming", "limits", "handshakes", "handshakes_business", "forms",
+                          "form_uploads", "form_spam", "provider_edge", "previews"),
+    "bridge/blobs.py": ("blobs", "erase", "rekey", "encryption", "form_uploads", "upkeep", "backup"),
+    "bridge/worker/loop.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
+}  # fmt: skip
+
+#: By source file the test files that start whole bridges: run as they are, one after the other, where nothing else has noticed.
+WIDER: dict[str, tuple[str, ...]] = {
+    "bridge/store/ledger.py": ("fleet", "celery"),
+    "bridge/store/claims.py": ("fleet", "celery"),
+    "bridge/store/group.py": ("processes",),
+    "bridge/store/reconciling.py": ("fleet",),
+    "bridge/reconcile.py": ("torture_accounting",),
+    "bridge/receive.py": ("business_rows", "shop_rows", "serving"),
+    "bridge/blobs.py": ("flow_api_files", "form_hostile"),
+    "bridge/worker/loop.py": ("processes", "fleet", "celery", "flow_processes", "looks"),
+}
+
+
+#: Test files that mention a source file and take minutes, or execute it only in processes of their own.
+NOT_TRACED = {"alerts_live", "backup", "celery", "copy", "deploys", "first_schema", "fleet", "flow_processes", "processes",
+              "reload_processes", "succession", "torture_accounting", "upgrade"}  # fmt: skip
+
+
+def test_files(root: Path, file: str, *, wider: bool = False) -> list[str]:
+    """Return the test files of a source file: those that the tables name and, unless they are the `wider` ones, all that import it."""
+    names = list((WIDER if wider else TARGETS).get(file, ()))
+    if not wider:
+        names += [name for name in _that_import(root, file) if name not in NOT_TRACED and name not in names]
+    return [path for name in names if (root / (path := f"tests/test_{name}.py")).exists()]
+
+
+def _that_import(root: Path, file: str) -> list[str]:
+    package, _, module = ".".join(Path(file).with_suffix("").parts).rpartition(".")
+    ways = (rf"from {package}\.{module} import", rf"import {package}\.{module}\b", rf"from {package} import .*\b{module}\b")
+    imports = re.compile(rf"^\s*({'|'.join(ways)})", re.MULTILINE)
+    return sorted(path.stem.removeprefix("test_") for path in (root / "tests").glob("test_*.py") if imports.search(path.read_text()))
