@@ -8,9 +8,8 @@ import orjson
 
 from bridge.bodies import Body
 from bridge.cli.forging import Signer, time_limit
-from bridge.cli.making import chosen
 from bridge.model import JSON, Answer, Request
-from bridge.signatures import covers_content
+from bridge.signatures import chosen, covers_content
 
 REPLAY = "replay"
 REFUSED = (400, 401, 403, 409)  # statuses of who does not take what was sent; others say nothing of it
