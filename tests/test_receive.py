@@ -326,11 +326,6 @@ def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> Non
     assert bench.store.events[0].problem == f"a batch of {module.MAX_BATCH + 1} events; at most {module.MAX_BATCH} are taken apart"
 
 
-def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
-    received = take(bench, batch_of(bench.config, Batch()), [{"id": str(number)} for number in range(1000)])
-    assert (len(received.kept), len(bench.store.events)) == (1000, 1000)
-
-
 def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> None:
     """An element is JSON, whatever the whole was; a batch at the top of the body has nothing beside it."""
     take(bench, batch_of(bench.config, Batch("events", keep=("account", "absent"))), {"account": "acme", "events": [{"id": "1"}, "text"]})
