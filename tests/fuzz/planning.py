@@ -102,6 +102,7 @@ def masks(data: bytes) -> None:
         text = noise.decode("latin-1").replace("#", "")
         request = replace(request, query_string=f"{text}&token={TOKEN}", url=f"https://x/hooks/x?{text}&token={TOKEN}")
     elif kind == "form":
+        noise = noise.replace(b'"', b"")  # what is whole JSON is no form, though a field may stand in a text of it
         form = b"&".join((noise.replace(b"&", b""), b"token=" + TOKEN.encode(), noise))
         request = replace(request, headers={"content-type": FORM}, body=form)
     else:

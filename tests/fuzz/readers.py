@@ -75,13 +75,13 @@ def parts(data: bytes) -> None:
             if not place <= part.begin <= part.end <= len(raw):
                 raise Finding(f"the part {part.begin}..{part.end} is not after {place} in {len(raw)} bytes")
             place = part.end
-            name = part.named()[1]
+            name = part.named("utf-8")[1]
             kept = multipart.file_name(name) if name is not None else ""
             if "/" in kept or "\\" in kept or "\0" in kept or len(kept.encode()) > multipart.NAME_BYTES:
                 raise Finding("the file's name is no name")
             _ = part.type
 
-    with suppress(multipart.Malformed):
+    with suppress(multipart.Malformed, UnicodeDecodeError):  # a name that is in no UTF-8: the callers refuse it
         bounded(len(raw), walk)
 
 
