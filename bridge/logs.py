@@ -18,6 +18,9 @@ from typing import Any, Final, TextIO
 
 import orjson
 
+from bridge import log_lines
+from bridge.log_lines import colour, plain
+
 #: Errors whose text is about code, and not about data.
 OF_CODE: Final = (AttributeError, ImportError, MemoryError, NameError, NotImplementedError, RecursionError)
 SAID: Final = 200  # characters of what a library says that are logged
@@ -29,24 +32,25 @@ NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 class Setup:
     """What is logged: from which level on, how much of a caller's address, as forms have it, and where; null: on stderr as it is then.
 
-    `for_people`: as lines for a terminal, not as JSON; null: where it is one then.
+    `for_people`: as lines for a terminal, not as JSON; null: where it is one then. `brief`: on a terminal only what a person follows.
     """
 
     level: int = logging.INFO
     addresses: str = "truncated"
     stream: TextIO | None = None
     for_people: bool | None = None
+    brief: bool = False
 
 
 setup = Setup()  # of this process and those it forks; `configure` changes it
 
 
-def configure(level: str, addresses: str = "truncated") -> None:
+def configure(level: str, addresses: str = "truncated", *, brief: bool = False) -> None:
     """Set up the log of this process and those it forks; see `Setup`."""
     global setup  # noqa: PLW0603 - the one thing of a process that all of its modules log by
     leave_libraries()
     logging.getLogger().addHandler(_Libraries(logging.WARNING))
-    setup = Setup(logging.getLevelNamesMapping()[level.upper()], addresses, sys.stderr, sys.stderr.isatty())
+    setup = Setup(logging.getLevelNamesMapping()[level.upper()], addresses, sys.stderr, sys.stderr.isatty(), brief)
 
 
 class Logger:
@@ -92,8 +96,10 @@ class Logger:
         stream = setup.stream or sys.stderr
         with suppress(OSError, ValueError):  # full, or closed
             for_people = stream.isatty() if setup.for_people is None else setup.for_people
-            stream.write(_for_people(line) if for_people else _json(line))
-            stream.flush()
+            text = (log_lines.brief(line) if setup.brief else _for_people(line)) if for_people else _json(line)
+            if text is not None:
+                stream.write(text)
+                stream.flush()
 
 
 def get_logger() -> Logger:
@@ -157,16 +163,6 @@ def _for_people(line: Mapping[str, Any]) -> str:
     values = dict(line)
     level, exception = values.pop("level"), values.pop("exception", "")
     when, event = values.pop("timestamp"), values.pop("event")
-    said = (f"{_in('36', name)}={_in('35', _plain(value))}" for name, value in values.items())
-    begin = (_in("2", when), _in(COLOURS.get(level, "1"), f"{level:8}"), _in("1", f"{_plain(event):30}"))
+    said = (f"{colour('36', name)}={colour('35', plain(value))}" for name, value in values.items())
+    begin = (colour("2", when), colour(COLOURS.get(level, "1"), f"{level:8}"), colour("1", f"{plain(event):30}"))
     return " ".join((*begin, *said)) + f"\n{exception}"
-
-
-def _plain(value: object) -> str:
-    """Return it as it may be shown on a terminal: in quotes where it is not one word, and never as what a terminal obeys."""
-    text = str(value)
-    return text if text.isprintable() and text and " " not in text else repr(text)
-
-
-def _in(colour: str, text: str) -> str:
-    return f"\x1b[{colour}m{text}\x1b[0m"

@@ -74,6 +74,7 @@ ORDER = [
     "links",
     "sealing",
     "wake",
+    "log_lines",
     "logs",
     "systemd",
     "watch",

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 
 log = get_logger()
 
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="On a terminal, print the whole log: every line with all its values.")
 BIND = click.option("--bind", metavar="HOST:PORT", help="Where to listen (default: 127.0.0.1:8080, or FLOWBRIDGE_BIND).")
 
 
-def _load(config: str | None, bind: str | None = None, given: Sequence[socket.socket] = ()) -> tuple[Settings, Loaded]:
+def _load(config: str | None, bind: str | None = None, given: Sequence[socket.socket] = (), *,
+          verbose: bool = True) -> tuple[Settings, Loaded]:  # fmt: skip
     """Read settings and routes.yaml. The addresses are those of the sockets that were `given`, whatever the settings say."""
     settings = load_settings(os.environ, config=config, bind=bind)
-    configure(settings.log, settings.log_addresses)
+    configure(settings.log, settings.log_addresses, brief=not verbose and settings.log != "debug")
     tracing.prepare(settings.environ)
     if given:
         from bridge.supervise import as_bound
@@ -64,15 +66,18 @@ def _following(settings: Settings, loaded: Loaded) -> Following:
 
 @click.command()
 @BIND
+@VERBOSE
 @click.pass_obj
-def serve(config: str | None, bind: str | None) -> None:
+def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     """Run everything: receivers and a worker, in one process tree.
+
+    On a terminal it prints a line for each event and each run that ends; elsewhere the log is JSON.
 
     SIGTERM or Ctrl-C ends it within 10 seconds: calls under way are finished, the rest is handed back to the queue. Sockets that systemd
     listens on, called public and private, are used instead of the addresses in the settings.
     """
     notify, given = _told()
-    settings, loaded = _load(config, bind, given)
+    settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge import supervise
     from bridge.wake import Wake
     from bridge.watch import Watch
@@ -87,11 +92,12 @@ def serve(config: str | None, bind: str | None) -> None:
 
 @click.command()
 @BIND
+@VERBOSE
 @click.pass_obj
-def web(config: str | None, bind: str | None) -> None:
+def web(config: str | None, bind: str | None, verbose: bool) -> None:
     """Run receivers only: they take webhooks in and keep them. A worker elsewhere delivers."""
     notify, given = _told()
-    settings, loaded = _load(config, bind, given)
+    settings, loaded = _load(config, bind, given, verbose=verbose)
     from bridge import supervise
     from bridge.reload import Following
     from bridge.wake import Wake
@@ -106,11 +112,12 @@ def web(config: str | None, bind: str | None) -> None:
 
 
 @click.command()
+@VERBOSE
 @click.pass_obj
-def work(config: str | None) -> None:
+def work(config: str | None, verbose: bool) -> None:
     """Run a worker only: it starts the flows and follows their runs. Any number may run on PostgreSQL."""
     notify, _ = _told()
-    settings, loaded = _load(config)
+    settings, loaded = _load(config, verbose=verbose)
     from bridge import supervise
     from bridge.reload import Following
     from bridge.wake import Wake

@@ -189,7 +189,8 @@ class Hooks:
             self.counts.add(EVENTS, source.name, "handshake")
         for event, kept in received.kept:
             self.log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id,
-                          bytes=len(event.body), files=len(event.files), deliveries=len(kept.deliveries), duplicate=kept.duplicate,
+                          bytes=len(event.body), files=len(event.files), deliveries=len(kept.deliveries),
+                          routes=[one.route for one in kept.deliveries], duplicate=kept.duplicate,
                           problem=event.problem, spam=event.spam and event.spam.partition(":")[0], ms=round(seconds * 1000, 1))  # fmt: skip
             outcome = "duplicate" if kept.duplicate else "spam" if event.spam else "problem" if event.problem else "accepted"
             self.counts.add(EVENTS, source.name, outcome)

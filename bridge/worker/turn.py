@@ -75,7 +75,10 @@ def note(taken: Taken) -> None:
     for claim, outcome, status in taken.settled:
         note_attempt(claim, outcome, status)
     for followed, report in taken.over:
-        log.info("run", delivery_id=followed.id, event_id=followed.event_id, run_id=followed.run_id, state=report.state)
+        since, until = followed.delivered_at, report.finished_at
+        seconds = None if since is None or until is None else round(max(until - since, 0.0), 3)
+        log.info("run", delivery_id=followed.id, event_id=followed.event_id, route=followed.route, flow=followed.flow,
+                 run_id=followed.run_id, state=report.state, seconds=seconds)  # fmt: skip
         COUNTS.add(RUNS, followed.route, str(report.state or "unseen"))
     for claim, status in taken.reaped:
         log.warning("taken_over", delivery_id=claim.delivery.id, event_id=claim.delivery.event_id, status=status)

@@ -1,0 +1,130 @@
+"""Show the log on a terminal: one readable line per event, and a line for whatever needs attention. Pure.
+
+A line that is not among `BRIEF` is shown from the level `warning` on; the rest is for `-v`, and for JSON elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+SOURCE_WIDTH: Final = 24  # columns of source and type
+STATUS_WIDTH: Final = 13  # columns of what became of a request
+GREEN, YELLOW, RED, CYAN, DIM = "32", "33", "31", "36", "2"
+QUIET_LEVELS: Final = ("debug", "info")
+LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
+RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
+LISTED: Final = ("problems", "settings")  # values that are printed one a line
+LEFT_OUT: Final = ("kept", "client")  # values that only `-v` shows
+SHORT_ID: Final = 8  # last characters of an id, by which `flowbridge show` finds it
+
+Values = Mapping[str, Any]
+
+
+def brief(line: Values) -> str | None:
+    """Return a line of the log as a terminal shows it, with its line end; None where it is left out."""
+    values = dict(line)
+    at, level, event = str(values.pop("timestamp"))[11:19], values.pop("level"), values.pop("event")
+    exception = values.pop("exception", "")
+    row = BRIEF.get(event)
+    text = row(values) if row is not None else None
+    if text is None:
+        if level in QUIET_LEVELS:
+            return None
+        text = _general(level, event, values)
+    return f"{colour(DIM, at)}  {text}\n{exception}"
+
+
+def colour(code: str, text: str) -> str:
+    """Return a text in a colour of the terminal."""
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def plain(value: object) -> str:
+    """Return a value as a terminal may show it: in quotes where it is not one word, and never as something that a terminal obeys."""
+    text = str(value)
+    return text if text.isprintable() and text and " " not in text else repr(text)
+
+
+def _general(level: str, event: str, values: Values) -> str:
+    listed = "".join(f"\n    {_printable(one)}" for name in LISTED for one in values.get(name) or ())
+    said = " ".join(f"{name}={plain(value)}" for name, value in values.items() if value is not None and name not in (*LISTED, *LEFT_OUT))
+    head = f"{colour(LEVEL_COLOURS.get(level, CYAN), level)}  {event.replace('_', ' ')}"
+    return f"{head}  {said}".rstrip() + listed
+
+
+def _event(values: Values) -> str:
+    source = _printable(f"{values['source']} {values['type'] or ''}".rstrip())
+    status, code, detail = _became(values)
+    return f"{_columns(source, status, code)}  {detail}  {colour(DIM, _milliseconds(values['ms']))}"
+
+
+def _became(values: Values) -> tuple[str, str, str]:
+    """Return a request's status, its colour, and what was started by it."""
+    routes = ", ".join(map(_printable, values.get("routes") or ()))
+    if values["duplicate"]:
+        return "200 duplicate", DIM, _show(values["event_id"])
+    if values["spam"]:
+        return "202 spam", YELLOW, _show(values["event_id"])
+    if values["problem"]:
+        return "202 problem", YELLOW, _printable(values["problem"])
+    return ("202", GREEN, f"→ {routes}") if routes else ("202 no route", YELLOW, _show(values["event_id"]))
+
+
+def _rejected(values: Values) -> str:
+    kept = values.get("reject_id")
+    why = _show(kept) if kept else _printable(values["reason"])
+    return f"{_columns(_printable(values['source']), '401 refused', RED)}  {why}"
+
+
+def _run(values: Values) -> str:
+    state = str(values["state"] or "not seen to end")
+    took = colour(DIM, _seconds(values["seconds"])) if values.get("seconds") is not None else ""
+    what = _printable(f"  {values['route']} → {values['flow']}")
+    hint = "" if state == "done" else f"{_show(values['run_id'])}  "
+    return f"{_columns(what, state, RUN_COLOURS.get(state, YELLOW))}  {hint}{took}".rstrip()
+
+
+def _reloaded(values: Values) -> str:
+    return f"{colour(GREEN, 'routes.yaml was read again')}: {values['sources']} sources, {values['routes']} routes"
+
+
+def _attempt(values: Values) -> str | None:
+    """An attempt that started the flow is told by its run."""
+    if values["outcome"] == "started":
+        return None
+    what = _printable(f"  {values['route']} → {values['flow']}")
+    detail = _printable(values.get("detail") or "")
+    return f"{_columns(what, values['outcome'], YELLOW)}  {detail}".rstrip()
+
+
+def _columns(what: str, status: str, code: str) -> str:
+    return f"{what:{SOURCE_WIDTH}}  {colour(code, f'{status:{STATUS_WIDTH}}')}"
+
+
+def _show(id_: object) -> str:
+    """Return the command that shows what has this id, with the shortest form of it that is unique."""
+    return f"flowbridge show {_printable(str(id_)[-SHORT_ID:])}"
+
+
+def _printable(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _milliseconds(ms: float) -> str:
+    return f"{ms:.0f} ms"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+#: How the lines of an event's way are shown.
+BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
+    "event": _event,
+    "rejected": _rejected,
+    "attempt": _attempt,
+    "run": _run,
+    "config_reloaded": _reloaded,
+}

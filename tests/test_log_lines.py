@@ -1,0 +1,100 @@
+"""What `serve` prints on a terminal: one readable line per event, and nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import Bridge, until
+
+from bridge.log_lines import brief
+
+AT = "2026-11-27T08:26:25.123456Z"
+EVENT = {"event_id": "evt_01k2m9abcd", "source": "github", "type": "issues", "provider_id": "1", "bytes": 2, "files": 0, "deliveries": 1,
+         "routes": ["triage"], "duplicate": False, "problem": None, "spam": None, "ms": 12.3}  # fmt: skip
+
+
+def shown(event: str, level: str = "info", **values: Any) -> str | None:
+    """Return a line without its colours."""
+    text = brief({"timestamp": AT, "level": level, "event": event, **values})
+    return None if text is None else re.sub(r"\x1b\[\d*m", "", text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "08:26:25  github issues             202            → triage  12 ms\n"),
+        ({"type": None}, "08:26:25  github                    202            → triage  12 ms\n"),
+        ({"routes": [], "deliveries": 0}, "08:26:25  github issues             202 no route   flowbridge show k2m9abcd  12 ms\n"),
+        ({"duplicate": True}, "08:26:25  github issues             200 duplicate  flowbridge show k2m9abcd  12 ms\n"),
+        ({"spam": "token"}, "08:26:25  github issues             202 spam       flowbridge show k2m9abcd  12 ms\n"),
+        ({"problem": "cannot be\x1b[2J read"}, "08:26:25  github issues             202 problem    cannot be\\x1b[2J read  12 ms\n"),
+    ],
+)
+def test_an_event_is_one_line_of_eighty_columns(changes: dict[str, Any], text: str) -> None:
+    assert shown("event", **EVENT | changes) == text and len(text) <= 80
+
+
+def test_what_becomes_of_it_is_a_line_each() -> None:
+    run = {"delivery_id": "dlv_1", "event_id": "evt_1", "route": "triage", "flow": "local/x", "run_id": "0123456789", "seconds": 0.314}
+    assert shown("run", state="done", **run) == "08:26:25    triage → local/x        done           0.31 s\n"
+    assert shown("run", state="failed", **run) == "08:26:25    triage → local/x        failed         flowbridge show 23456789  0.31 s\n"
+    assert shown("run", state="done", **run | {"seconds": None}) == "08:26:25    triage → local/x        done\n"
+    attempt = {"route": "triage", "flow": "gumloop/x", "outcome": "started", "detail": None}
+    assert shown("attempt", **attempt) is None
+    refused = shown("attempt", "warning", **attempt | {"outcome": "refused", "detail": "the connection was refused"})
+    assert refused == "08:26:25    triage → gumloop/x      refused        the connection was refused\n"
+    rejected = shown("rejected", "warning", source="github", reason="mismatch", client=None, reject_id="rej_01k2m9abcd")
+    assert rejected == "08:26:25  github                    401 refused    flowbridge show k2m9abcd\n"
+
+
+def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
+    assert shown("flows_loaded", flows=8) is None
+    invalid = shown("config_invalid", "error", problems=("routes.yaml:3:1: a", "routes.yaml:4:1: b\x07"), kept="abc")
+    assert invalid == "08:26:25  error  config invalid\n    routes.yaml:3:1: a\n    routes.yaml:4:1: b\\x07\n"
+    failed = shown("flow_failed", "warning", flow="x", exception="Traceback…\nKeyError\n")
+    assert failed == "08:26:25  warning  flow failed  flow=x\nTraceback…\nKeyError\n"
+
+
+class OnTerminal(Bridge):
+    """A bridge whose stderr is a terminal."""
+
+    def start_without_waiting(self) -> None:
+        self.screen, child = pty.openpty()
+        self.process = subprocess.Popen(self._command(), stdout=child, stderr=child, env=self.environ, cwd=self.folder,
+                                                      start_new_session=True)  # fmt: skip
+        os.close(child)
+        self.text = ""
+
+    def read(self) -> str:
+        while select.select([self.screen], [], [], 0)[0]:
+            try:
+                self.text += re.sub(r"\x1b\[\d*m", "", os.read(self.screen, 65536).decode()).replace("\r\n", "\n")
+            except OSError:
+                break
+        return self.text
+
+    @property
+    def stderr(self) -> str:
+        return self.read()
+
+
+@pytest.mark.slow
+def test_serve_on_a_terminal_prints_a_line_for_each_event_and_run(tmp_path: Path) -> None:
+    with OnTerminal(tmp_path, fresh=True) as bridge:
+        assert bridge.event().status == 202
+        until(lambda: re.search(r"\d\d:\d\d:\d\d    everything → local/echo\s+done ", bridge.read()), what="the end of its run")
+        lines = [line for line in bridge.read().splitlines() if re.match(r"\d\d:\d\d:\d\d  ", line)]
+        assert re.fullmatch(r"\d\d:\d\d:\d\d  github issues\s+202\s+→ everything  \d+ ms", lines[0]), lines
+        assert len(lines) == 2 and not any("{" in line for line in lines)
+        assert bridge.post("/hooks/github", b"{}", {"X-Hub-Signature-256": "sha256=00", "X-GitHub-Event": "issues"}).status == 401
+        until(lambda: re.search(r"401 refused +flowbridge show [0-9a-z]{8}", bridge.read()), what="the refused one")
+        assert bridge.stop(signal.SIGINT) == 0
+        assert "Traceback" not in bridge.read()
