@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-SOURCE_WIDTH: Final = 24  # columns of source and type
+SOURCE_WIDTH: Final = 20  # columns of source and type
 STATUS_WIDTH: Final = 13  # columns of what became of a request
 GREEN, YELLOW, RED, CYAN, DIM = "32", "33", "31", "36", "2"
 QUIET_LEVELS: Final = ("debug", "info")
@@ -99,7 +99,7 @@ def _attempt(values: Values) -> str | None:
 
 
 def _columns(what: str, status: str, code: str) -> str:
-    return f"{what:{SOURCE_WIDTH}}  {colour(code, f'{status:{STATUS_WIDTH}}')}"
+    return f"{what:{SOURCE_WIDTH}}  {colour(code, status)}{' ' * (STATUS_WIDTH - len(status))}"
 
 
 def _show(id_: object) -> str:

@@ -30,12 +30,12 @@ def shown(event: str, level: str = "info", **values: Any) -> str | None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "08:26:25  github issues             202            → triage  12 ms\n"),
-        ({"type": None}, "08:26:25  github                    202            → triage  12 ms\n"),
-        ({"routes": [], "deliveries": 0}, "08:26:25  github issues             202 no route   flowbridge show k2m9abcd  12 ms\n"),
-        ({"duplicate": True}, "08:26:25  github issues             200 duplicate  flowbridge show k2m9abcd  12 ms\n"),
-        ({"spam": "token"}, "08:26:25  github issues             202 spam       flowbridge show k2m9abcd  12 ms\n"),
-        ({"problem": "cannot be\x1b[2J read"}, "08:26:25  github issues             202 problem    cannot be\\x1b[2J read  12 ms\n"),
+        ({}, "08:26:25  github issues         202            → triage  12 ms\n"),
+        ({"type": None}, "08:26:25  github                202            → triage  12 ms\n"),
+        ({"routes": [], "deliveries": 0}, "08:26:25  github issues         202 no route   flowbridge show k2m9abcd  12 ms\n"),
+        ({"duplicate": True}, "08:26:25  github issues         200 duplicate  flowbridge show k2m9abcd  12 ms\n"),
+        ({"spam": "token"}, "08:26:25  github issues         202 spam       flowbridge show k2m9abcd  12 ms\n"),
+        ({"problem": "cannot be\x1b[2J read"}, "08:26:25  github issues         202 problem    cannot be\\x1b[2J read  12 ms\n"),
     ],
 )
 def test_an_event_is_one_line_of_eighty_columns(changes: dict[str, Any], text: str) -> None:
@@ -44,15 +44,15 @@ def test_an_event_is_one_line_of_eighty_columns(changes: dict[str, Any], text: s
 
 def test_what_becomes_of_it_is_a_line_each() -> None:
     run = {"delivery_id": "dlv_1", "event_id": "evt_1", "route": "triage", "flow": "local/x", "run_id": "0123456789", "seconds": 0.314}
-    assert shown("run", state="done", **run) == "08:26:25    triage → local/x        done           0.31 s\n"
-    assert shown("run", state="failed", **run) == "08:26:25    triage → local/x        failed         flowbridge show 23456789  0.31 s\n"
-    assert shown("run", state="done", **run | {"seconds": None}) == "08:26:25    triage → local/x        done\n"
+    assert shown("run", state="done", **run) == "08:26:25    triage → local/x    done           0.31 s\n"
+    assert shown("run", state="failed", **run) == "08:26:25    triage → local/x    failed         flowbridge show 23456789  0.31 s\n"
+    assert shown("run", state="done", **run | {"seconds": None}) == "08:26:25    triage → local/x    done\n"
     attempt = {"route": "triage", "flow": "gumloop/x", "outcome": "started", "detail": None}
     assert shown("attempt", **attempt) is None
     refused = shown("attempt", "warning", **attempt | {"outcome": "refused", "detail": "the connection was refused"})
-    assert refused == "08:26:25    triage → gumloop/x      refused        the connection was refused\n"
+    assert refused == "08:26:25    triage → gumloop/x  refused        the connection was refused\n"
     rejected = shown("rejected", "warning", source="github", reason="mismatch", client=None, reject_id="rej_01k2m9abcd")
-    assert rejected == "08:26:25  github                    401 refused    flowbridge show k2m9abcd\n"
+    assert rejected == "08:26:25  github                401 refused    flowbridge show k2m9abcd\n"
 
 
 def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
