@@ -174,6 +174,7 @@ def test_a_retry_is_the_next_attempt_and_ends_in_dead(database: Database) -> Non
         [held] = claim(database, now=NOW + 100 * number)
         assert held.attempt == number
         record(database, held, Outcome(kind=Kind.REFUSED, detail="down"), NOW + 100 * number)
+        assert get(database, one).dead_kind is (None if number == 1 else DeadKind.PLATFORM)
     assert get(database, one).status is Status.DEAD
     assert get(database, one).reason == "gave up after 2 attempts: down"
 
