@@ -18,6 +18,7 @@ EQUIVALENT: dict[str, str] = {
     "17bd0bf08d": "there is one job here, the first and the last",
     "17f57dd781": "any number below 0 says that there is no descriptor",
     "19d9961197": "all are the same as the first where all are the same as the last",
+    "369cafb3a7": "all are the same as the first, so the last is None where the first is",
     # bridge/store/ledger.py
     "18ffe3a3ce": "`lines.leave` passes over a delivery without an order",
     # bridge/worker/loop.py
@@ -25,6 +26,8 @@ EQUIVALENT: dict[str, str] = {
     "05b2715541": "a thread is begun a moment later: a matter of speed",
     "1d81b1b052": "the time between two heartbeats is a matter of speed while a lease holds for more than two",
     "2054d4e2fd": "the loop that waits for the end of the calls does not rest: a matter of speed",
+    "2c9c372d3d": "a second before 1970 is past, as second 0 is",
+    "34685e3ce6": "the loop does not rest while calls wait for a thread: a matter of speed",
     "2310f2d51e": "what the configuration allows is worked out again at each turn: a matter of speed",
     "232235a29b": "a look that is overdue by less than a second is waited for with no wait, not with `idle`: a matter of speed",
     "2431ea0323": "second 1 of 1970 is past, as second 0 is",
