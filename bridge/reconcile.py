@@ -42,10 +42,6 @@ class Window:
         """Tell whether a time is in it."""
         return self.since <= at <= self.until
 
-    def overlaps(self, other: Window) -> bool:
-        """Tell whether a run could have been created in both."""
-        return self.since <= other.until and other.since <= self.until
-
 
 def window(began_at: float, timeout: float, off: float = 0.0) -> Window:
     """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much the platform's clock differs."""

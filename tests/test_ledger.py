@@ -13,7 +13,7 @@ from bridge.errors import IllegalTransition
 from bridge.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
 from bridge.overview import DAY
 from bridge.shares import Shares
-from bridge.store import claims, events, following, ledger, overview, tables
+from bridge.store import claims, events, following, ledger, overview, reconciling, tables
 from bridge.store.claims import Allowed, Claim
 from bridge.store.database import Database
 from bridge.store.rows import to_delivery
@@ -174,8 +174,20 @@ def test_a_retry_is_the_next_attempt_and_ends_in_dead(database: Database) -> Non
         [held] = claim(database, now=NOW + 100 * number)
         assert held.attempt == number
         record(database, held, Outcome(kind=Kind.REFUSED, detail="down"), NOW + 100 * number)
+        assert get(database, one).dead_kind is (None if number == 1 else DeadKind.PLATFORM)
     assert get(database, one).status is Status.DEAD
     assert get(database, one).reason == "gave up after 2 attempts: down"
+
+
+def test_an_unknown_start_is_looked_for_by_its_last_attempt(database: Database) -> None:
+    [one] = add(database, on_unknown="reconcile")
+    [held] = claim(database)
+    record(database, held, Outcome(kind=Kind.THROTTLED, detail="full", status_code=429))
+    [held] = claim(database, now=NOW + 1000)
+    assert record(database, held, Outcome(kind=Kind.UNKNOWN, detail="no answer"), NOW + 1001) is Status.UNKNOWN
+    with database.read() as connection:
+        found = reconciling.case(connection, one)
+    assert found is not None and (found.attempt, found.began_at) == (2, NOW + 1000)
 
 
 def test_a_lost_lease_changes_nothing_but_completes_the_attempt(database: Database) -> None:

@@ -194,6 +194,45 @@ def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database:
     assert sum(one.throttled for one in found) == sum(start.status == 429 for start in fake.starts) > 0
 
 
+def test_no_more_calls_are_under_way_than_there_are_threads_for(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CALLS", 2)
+    ids, over = add(sqlite, 5), threading.Event()
+
+    def send(_call: Call, _seconds: float) -> Lost:
+        over.wait(60)
+        return Lost("over", sent=False)
+
+    worker = made(sqlite, configured(gumloop(url="http://127.0.0.1:9")), send=send)
+    try:
+        for _ in range(5):
+            worker._beat_at = 0.0  # each step is a turn, though nothing has ended
+            worker.step()
+        assert [get(sqlite, one).status for one in ids].count(Status.SENDING) == 2
+    finally:
+        over.set()
+        worker.stop()
+        worker.run()
+
+
+def test_an_idle_worker_writes_nothing_between_heartbeats(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "BEAT", 3600.0)
+    worker, writes, write = made(sqlite, configured()), [], sqlite.write
+    worker.step()  # the first heartbeat
+    monkeypatch.setattr(sqlite, "write", lambda work: writes.append(work) or write(work))
+    worker.step()
+    assert writes == []
+
+
+def test_what_a_route_has_had_counts_for_the_next_turn(sqlite: Database) -> None:
+    for route in ("first", "second"):
+        add(sqlite, 3, route)
+    worker = made(sqlite, configured(gumloop(url="http://127.0.0.1:9", max_concurrent_runs=1)), send=lambda *_: Lost("over", sent=False))
+    worker.step()
+    assert worker._shares.order("gumloop", ["first", "second"]) == ["second", "first"]
+    worker.stop()
+    worker.run()
+
+
 def test_retry_after_is_honoured(sqlite: Database) -> None:
     with FakePlatform(cap=0, retry_after="1") as fake, working(sqlite, configured(gumloop(fake))):
         (one,) = wait(sqlite, add(sqlite), lambda one: one.throttled >= 1)

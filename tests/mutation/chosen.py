@@ -57,6 +57,7 @@ class Chosen:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note how long the test takes, and what it executes."""
+        self._report.with_name("started").write_text(item.nodeid)
         if self._coverage is not None:
             self._coverage.switch_context(item.nodeid)
         began = time.monotonic()

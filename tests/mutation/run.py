@@ -35,17 +35,18 @@ FIRST_TESTS, FIRST_SECONDS = 200, 40.0  # the tests that are run first, and how 
 MORE_TESTS, MORE_SECONDS = 1000, 240.0  # the same for the others that execute the line
 SERVER_TESTS = 60  # those of them that are run on PostgreSQL
 CHECK_TESTS, CHECK_SECONDS = 60, 10.0  # the tests that are to pass without a mutant
-PATIENCE, START_SECONDS = 6.0, 60.0  # a run may take so many times as long as without a mutant, and so much longer
+PATIENCE, EACH_SECONDS = 10.0, 30.0  # a test may take so many times as long as without a mutant, and so much longer
 WHOLE_SECONDS = 900.0  # for a test file of which it is not known how long it takes
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run of pytest: test files, and the tests in them (all where none are named)."""
+    """One run of pytest: test files, the tests in them (all where none are named), and how long all and `each` may take."""
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
     seconds: float
+    each: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -113,9 +114,8 @@ def _within(tests: Sequence[str], seconds: Mapping[str, float], most: float, num
 
 def _step(found: lines.Known, tests: Sequence[str]) -> Step:
     files = tuple(dict.fromkeys(test.partition("::")[0] for test in tests))
-    servers = 0.5 * len(found.postgres.intersection(tests))
-    spent = sum(found.seconds.get(test.replace("postgresql", "sqlite"), 1.0) for test in tests)
-    return Step(files, tuple(tests), START_SECONDS + PATIENCE * (spent + servers))
+    each = {test: EACH_SECONDS + PATIENCE * found.seconds.get(test.replace("postgresql", "sqlite"), 1.0) for test in tests}
+    return Step(files, tuple(tests), sum(each.values()), each)
 
 
 def try_mutant(tree: Tree, mutant: Mutant, steps: Sequence[Step]) -> Result:
@@ -124,7 +124,7 @@ def try_mutant(tree: Tree, mutant: Mutant, steps: Sequence[Step]) -> Result:
     began = time.monotonic()
     with tree.changed(mutant.file, mutant.code):
         for step in steps:
-            said = tree.run(files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, changed=mutant.file)
+            said = tree.run(files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, each=step.each, changed=mutant.file)
             result.ran.append(f"{len(step.tests) or 'all'} tests of {', '.join(step.files)}")
             if said["result"] != "passed":
                 result.result, result.by = said["result"], said.get("failed") or ""

@@ -93,6 +93,9 @@ def _run(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
     while status is None and time.monotonic() < until and os.getppid() == parent:
         done, how = os.waitpid(pid, os.WNOHANG)
         status = os.waitstatus_to_exitcode(how) if done else None
+        if not done and (hangs := _hangs(report.with_name("started"), request.get("each", {}))):
+            report.write_text(json.dumps({"result": "timeout", "failed": hangs}))
+            break
         if not done:
             time.sleep(0.02)
     _end_all()
@@ -105,6 +108,15 @@ def _run(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
         with contextlib.suppress(OSError):
             said["why"] = (folder / "output").read_text(errors="replace")[-2000:]
     return said
+
+
+def _hangs(started: Path, each: dict[str, float]) -> str | None:
+    """Return the test that takes longer than it may, by the time at which it was begun."""
+    try:
+        test, at = started.read_text(), started.stat().st_mtime
+    except OSError:
+        return None
+    return test if test in each and time.time() - at > each[test] else None
 
 
 def _be(request: dict[str, Any], folder: Path, report: Path) -> None:
