@@ -183,12 +183,6 @@ def test_the_limits_are_those_of_the_contract() -> None:
     assert MOST == 600.0
 
 
-def test_windows_overlap_where_a_run_could_have_been_created_in_both() -> None:
-    one = Window(10.0, 20.0)
-    for since, until, both in ((0.0, 9.9, False), (0.0, 10.0, True), (12.0, 13.0, True), (20.0, 30.0, True), (20.1, 30.0, False)):
-        assert one.overlaps(Window(since, until)) is Window(since, until).overlaps(one) is both
-
-
 def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
     for oldest, covers in ((WINDOW.since - 0.1, True), (WINDOW.since, False), (None, False)):
         assert seen(listed=FULL, oldest=oldest).covers is covers
