@@ -157,7 +157,7 @@ def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(databa
     assert [one.id for one in audit.listed(database, unfinished=True)] == ["act_3", "act_1"]
     assert [one.id for one in audit.listed(database, since=NOW - 50)] == ["act_3", "act_2"]
     assert audit.find(database, "act_1").id == "act_1"
-    with pytest.raises(NotFound, match="several ids begin with 'act_'"):
+    with pytest.raises(NotFound, match="several ids match 'act_'"):
         audit.find(database, "act_")
     for text in ("act_9", "act_%", "evt_"):
         with pytest.raises(NotFound, match="no act has the id"):

@@ -133,6 +133,7 @@ def test_what_goes_with_as_alone_is_wrong_usage_without_it(store: Database, more
 
 
 def test_an_empty_store_has_none(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
     assert (run("resolve").exit_code, run("resolve").stderr) == (0, "No delivery is unknown.\n")
     assert run("resolve", "dlv_1").exit_code == 1
     assert not (folder / "data" / "flowbridge.db").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
@@ -59,7 +60,8 @@ def test_the_filters_are_those_of_events(kept: Database) -> None:
     assert run("export", "--source", "nobody").stdout_bytes == b"received_at,id,source\r\n"
 
 
-def test_nothing_was_received_yet(folder: object) -> None:
+def test_nothing_was_received_yet(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
     done = run("export")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "nothing was received yet" in done.stderr

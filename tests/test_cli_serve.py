@@ -174,6 +174,7 @@ def test_without_a_server_the_local_platform_says_what_is_missing(tmp_path: Path
 
 
 def test_tail_waits_for_the_first_start(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text("version: 1\n")
     with running(tmp_path, "tail") as process:
         assert process.stderr and "waiting" in process.stderr.readline()
         process.send_signal(signal.SIGINT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from processes import call
-from serving import Bridge
+from serving import Bridge, until
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import StoreError
@@ -60,7 +60,7 @@ def test_a_bridge_on_a_corrupt_database_asks_senders_to_send_again_and_is_not_re
         answers = [bridge.event() for _ in range(4)]
         assert [(one.status, one.json["error"]) for one in answers] == [(503, "store_failed")] * 4
         assert all(int(one.headers["retry-after"]) > 0 for one in answers)
-        assert bridge.get("/readyz").status == 503
+        until(lambda: bridge.get("/readyz").status == 503, what="the next look at the store")
         assert {line["event"] for line in bridge.log} & {"unforeseen", "turn_failed"} == set()
 
 

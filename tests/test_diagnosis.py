@@ -255,7 +255,7 @@ def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(dat
     assert [one.id for one in rejects.listed(database)] == ["rej_fork00002", "rej_github00001"]
     assert [one.id for one in rejects.listed(database, source="github")] == ["rej_github00001"]
     assert [one.id for one in rejects.listed(database, since=NOW + 2, limit=1)] == ["rej_fork00002"]
-    with pytest.raises(NotFound, match="several ids begin with 'rej_': rej_"):
+    with pytest.raises(NotFound, match="several ids match 'rej_': rej_"):
         rejects.get(database, "rej_")
     with pytest.raises(NotFound, match="no reject has the id 'rej_x%'"):
         rejects.get(database, "rej_x%")

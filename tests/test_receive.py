@@ -684,7 +684,7 @@ def test_a_gate_decides_what_is_kept_of_a_form(bench: Bench, monkeypatch: pytest
         kept.append(arrivals)
         return bench.store.keep(arrivals, replanned)
 
-    def through(request: Request, _body: Any, _source: Source, _form: Any, given: Any, now: float) -> Passing:
+    def through(request: Request, _body: Any, _source: Source, _form: Any, given: Any, now: float, _size: int) -> Passing:
         asked.append((given, now))
         return Passing(replace(request, headers={**request.headers, "x-masked": "yes"}), keep, object() if repeats else None, spam=spam)
 

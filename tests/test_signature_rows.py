@@ -22,7 +22,7 @@ from bridge.signatures import pinned, pins_of
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
 #: Good by a scheme that its sender has replaced by a stronger one: the row knows the stronger one only.
-SUPERSEDED = {"hubspot-v1", "hubspot-v2-get", "hubspot-v2-post"}
+SUPERSEDED = {"hubspot-v1", "hubspot-v2-get", "hubspot-v2-post", "twilio-form-duplicates"}
 #: What is pinned where a vector is of one topic, webhook or the like.
 PINNED: dict[str, Callable[[dict[str, Any]], str]] = {
     "topic_arn": lambda vector: json.loads(vector["body"])["TopicArn"],

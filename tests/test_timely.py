@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 from conftest import NOW, make_delivery, make_event
 
+from bridge.clock_reading import ClockReading
 from bridge.model import Answer, Call, Delivery, Kind, Lost, Outcome
 from bridge.routes import Platform
 from bridge.store import claims
@@ -16,7 +18,7 @@ from bridge.worker.timely import attempt
 TIMEOUT = 30.0
 CALL = Call(method="POST", url="http://127.0.0.1/start", headers={}, body=b"{}")
 PLATFORM = Platform(name="http", type="http", base_url="http://127.0.0.1/", timeout=TIMEOUT)
-CLAIM = claims.Claim(make_delivery(make_event("1")), 1, "w:1", NOW)
+CLAIM = claims.Claim(make_delivery(make_event("1")), 1, "w:1", NOW, ClockReading(at=NOW, boot_clock=NOW, boot_id="b", host="h"))
 DONE = Outcome(kind=Kind.STARTED, run_id="r1")
 
 
@@ -37,7 +39,8 @@ class Machine:
         return Answer(status=200, headers={}, body=b"")
 
     def attempt(self, deliver: Callable[..., Outcome], kept_at: float = NOW) -> Outcome:
-        return attempt(CLAIM, PLATFORM, deliver, self.send, self.now, kept_at)  # type: ignore[arg-type]
+        with patch.object(timely, "elapsed", self.now):  # the boot clock shows the same
+            return attempt(CLAIM, PLATFORM, deliver, self.send, self.now, kept_at)  # type: ignore[arg-type]
 
 
 def calls(answers: list[Answer | Lost], *wanted: float) -> Callable[..., Outcome]:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from test_ledger import add, attempts, claim, get, record
 from test_worker import configured, gumloop, made
 
+from bridge.clock_reading import ClockReading
 from bridge.model import Kind, Order, Outcome, RunReport, RunState, Status
 from bridge.pace import Limits
 from bridge.store import circuits, claims, events, following, ledger
@@ -112,7 +113,7 @@ def test_two_turns_that_change_the_same_lines_in_another_order_do_not_deadlock(
         for mine, other in (("x", "y"), ("y", "x"))
     )
     meeting_after(monkeypatch, ledger, "record", Meeting(postgresql))
-    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, NOW + 5)) for one in (first, second)))
+    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5))) for one in (first, second)))
     assert [side.error for side in sides] == [None, None]
     assert {get(postgresql, held.delivery.id).run_state for held in runs.values()} == {RunState.DONE}
     assert {get(postgresql, held.delivery.id).status for held in calls.values()} == {Status.DELIVERED}
@@ -131,7 +132,7 @@ def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadl
     looks = [(one, 1, goes_on) for one in followed]
     meeting_after(monkeypatch, following, "record_run", Meeting(postgresql))
     workers = [worker_with(postgresql, [], looks), worker_with(postgresql, [], looks[::-1])]
-    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, NOW + 5)) for one in workers))
+    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5))) for one in workers))
     assert [side.error for side in sides] == [None, None]
 
 

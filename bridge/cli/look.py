@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.store.queries import Found
 
 REJECT_PREFIX, OTHER_PREFIXES = "rej_", ("evt_", "dlv_")
+NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
 EVENT_COLUMNS = (
     Column("received", whole=True),
     Column("id", whole=True),
@@ -168,6 +169,8 @@ def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path |
     flowbridge show dlv_01jd2x… --json | jq .deliveries
     flowbridge show evt_01jd2x --save cvs/            the files that came with a form
     """
+    if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
+        raise click.UsageError(NO_FILES)
     settings = settings_of(config)
     with opened(settings) as database:
         if database is None:
@@ -178,7 +181,7 @@ def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path |
             _show_event(database, found, settings, with_body=with_body, folder=folder, as_json=as_json)
             return
     if folder is not None:
-        raise click.UsageError("a reject has no files: flowbridge stores none of a request that failed verification")
+        raise click.UsageError(NO_FILES)
     if reject is not None:
         from bridge.cli.rejects import show_reject
 
