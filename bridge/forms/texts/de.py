@@ -75,6 +75,7 @@ TEXTS = {
     "whole_form": "Das Formular",
     "optional": "freiwillig",
     "submit": "Senden",
+    "sending": "Wird gesendet …",
     "choose": "Bitte wählen",
     "nothing_chosen": "Keine Angabe",
     "honeypot": "Bitte dieses Feld leer lassen",

@@ -75,6 +75,7 @@ TEXTS = {
     "whole_form": "The form",
     "optional": "optional",
     "submit": "Send",
+    "sending": "Sending…",
     "choose": "Please choose",
     "nothing_chosen": "None",
     "honeypot": "Please leave this field empty",

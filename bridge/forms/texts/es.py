@@ -75,6 +75,7 @@ TEXTS = {
     "whole_form": "El formulario",
     "optional": "opcional",
     "submit": "Enviar",
+    "sending": "Enviando…",
     "choose": "Elija, por favor",
     "nothing_chosen": "Ninguna respuesta",
     "honeypot": "Deje este campo vacío, por favor",

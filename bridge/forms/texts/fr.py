@@ -75,6 +75,7 @@ TEXTS = {
     "whole_form": "Le formulaire",
     "optional": "facultatif",
     "submit": "Envoyer",
+    "sending": "Envoi en cours…",
     "choose": "Veuillez choisir",
     "nothing_chosen": "Aucune réponse",
     "honeypot": "Veuillez laisser ce champ vide",
