@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from bridge.store.database import Database
     from bridge.store.queries import Found
 
+RUN = "run "  # how the reason of a delivery begins that is none: its run
 REJECT_PREFIX, OTHER_PREFIXES = "rej_", ("evt_", "dlv_")
 EVENT_COLUMNS = (
     Column("received", whole=True),
-    Column("id", whole=True),
+    output.ID,
     Column("source"),
     Column("type"),
     Column("deliveries", style=output.styled),
 )
 DELIVERY_COLUMNS = (
     Column("created", whole=True),
-    Column("id", whole=True),
+    output.ID,
     Column("route"),
     Column("status", style=output.styled, whole=True),
-    Column("flow", spare=True),
-    Column("reason", spare=True),
+    Column("flow", spare=True, optional=True),
+    Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN) else text),
 )
 
 
@@ -117,7 +118,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
 
 def _delivery_row(delivery: Delivery) -> tuple[str, ...]:
-    told = delivery.reason or (f"run {delivery.run_id}" if delivery.run_id else "")
+    told = delivery.reason or (f"{RUN}{delivery.run_id}" if delivery.run_id else "")
     if not told and delivery.status is Status.BLOCKED and delivery.order is not None:
         told = f"in line: order key {delivery.order.key}"
     if not told and delivery.status is Status.QUEUED and delivery.debounce is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
@@ -98,7 +96,7 @@ def _named(name: str) -> Provider:
 def _print(row: Provider) -> None:
     click.secho(f"{row.title} ({row.name})", bold=True)
     click.echo()
-    click.echo(_wrapped(row.setup))
+    click.echo(output.wrapped(row.setup))
     click.echo()
     ids, pins = ", else ".join(_place(one) for one in row.event_id), pins_of(row.scheme)
     unknown = "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
@@ -120,21 +118,13 @@ def _print(row: Provider) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(click.style(name.ljust(NAME), dim=True) + _wrapped(value, NAME))
+            click.echo(click.style(name.ljust(NAME), dim=True) + output.wrapped(value, NAME))
     click.echo()
     output.answer(" ".join([f"flowbridge add {row.name}", *(f"--pin {pin.name}=VALUE" for pin in pins if pin.required)]))
     if row.learn is not None:
         output.answer(f"flowbridge learn {row.name}")
     for sample in row.samples:
         output.answer(f"flowbridge sample {row.name} {sample.type}")
-
-
-def _wrapped(text: str, indent: int = 0) -> str:
-    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others; names with hyphens and URLs stay whole."""
-    margin = " " * indent
-    wide = min(100, get_terminal_size().columns) if output.on_terminal() else 100
-    filled = textwrap.fill(text, wide, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
-    return filled[indent:]
 
 
 def _place(place: Place) -> str:
