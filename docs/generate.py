@@ -35,7 +35,7 @@ from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.metrics import METRICS  # noqa: E402
 from bridge.model import TRANSITIONS, Status  # noqa: E402
 from bridge.platforms import PLATFORMS, gumloop  # noqa: E402
-from bridge.providers import MIB, MODULES, PROVIDERS  # noqa: E402
+from bridge.providers import MIB, MODULES, PROVIDERS, kind_of  # noqa: E402
 from bridge.receive import NAME_LENGTH  # noqa: E402
 from bridge.retry import RETRY_AFTER_MAX  # noqa: E402
 from bridge.send import MAX_ANSWER  # noqa: E402
@@ -94,9 +94,8 @@ def providers_table() -> str:
     """All providers at a glance, kind by kind, then each."""
     parts = []
     for module in MODULES:
-        kind = (module.__doc__ or "").partition(": ")[2].partition(". Pure")[0]
         rows = ((f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence) for row in module.ROWS)
-        parts.append(f"**{kind[0].upper()}{kind[1:]}**\n\n" + table(("provider", "who", "proof", "evidence"), rows))
+        parts.append(f"**{kind_of(module)}**\n\n" + table(("provider", "who", "proof", "evidence"), rows))
     return "\n".join([*parts, *map(_provider, PROVIDERS.values())])
 
 
