@@ -347,9 +347,10 @@ def reserved_list() -> str:
 
 
 def later_list() -> str:
-    """Keys that are refused by name because a later version will have them."""
-    rows = ((code(section), ", ".join(code(name) for name in sorted(names))) for section, names in document.LATER.items())
-    return table(("under", "not yet"), rows)
+    """The section of keys that are refused by name because a later version will have them; nothing where there are none."""
+    rows = [(code(section), ", ".join(code(name) for name in sorted(names))) for section, names in document.LATER.items() if names]
+    head = "## Not in this version\n\nThese keys are refused by name; a later version will have them:\n\n"
+    return head + table(("under", "not yet"), rows) if rows else ""
 
 
 # -- the ledger

@@ -231,6 +231,14 @@ def need_project(settings: Settings) -> None:
         raise SettingsError(f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}")
 
 
+def need_routes(settings: Settings) -> None:
+    """Refuse to start where there is no routes.yaml, and say how to make one."""
+    file = settings.config
+    if not file.exists():
+        raise SettingsError(f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in an empty folder; "
+                            "else change to your project's folder, or pass --config FILE")  # fmt: skip
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database | None]:
     """Give the store, None where there is none yet: looking makes none.
