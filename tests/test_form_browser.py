@@ -305,7 +305,8 @@ def test_files_of_a_browser_are_kept_or_asked_for_again(site: Site, opened: Open
     page = opened(f"{site.url}/cards.html", locale="de-DE")
     page.locator("[name=card]").set_input_files(str(tmp_path / "evil.svg"))
     press(page)
-    assert "evil.svg ist von einer Art, die hier nicht angenommen wird." in page.locator("#cards-card-error").inner_text()
+    said = page.locator("#cards-card-error").inner_text()
+    assert said == "evil.svg: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, Text."
     assert page.locator("[name=name]").input_value() == "Ann"
     page.locator("[name=card]").set_input_files(str(tmp_path / "big.png"))
     press(page)

@@ -14,7 +14,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, searching, settings_of
+from bridge.cli.selection import AS_JSON, FilteredCommand, existing, filtered, filters, opened, searching, settings_of
 from bridge.errors import ConfigError, NotFound
 from bridge.model import Delivery, Event, Reject, Status
 
@@ -43,7 +43,7 @@ DELIVERY_COLUMNS = (
 )
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @filtered(statuses=("none",))
 @click.option("--spam/--not-spam", default=None, help="Only what is held to be spam (--reason is then why), or only the rest.")
 @AS_JSON
@@ -87,7 +87,7 @@ def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
     return output.moment(event.received_at), event.id, event.source, event.type or "", told
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @filtered()
 @AS_JSON
 @click.pass_obj
