@@ -104,7 +104,7 @@ class FilteredCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under two headings."""
         params = self.get_params(ctx)
-        parts = {
+        parts: dict[str, list[click.Parameter]] = {
             "Options": [one for one in params if not isinstance(one, Filter)],
             "Filters": [one for one in params if isinstance(one, Filter)],
         }
