@@ -20,9 +20,10 @@ from command_line import lines, run
 from fake_platform import FakePlatform
 from forking import Forked
 from processes import call, environment, eventually, running
-from serving import Bridge
+from serving import Bridge, until
 
 from bridge.cli.waiting import added
+from bridge.reload.presence import addresses
 
 ROUTES = """
 version: 1
@@ -283,6 +284,7 @@ def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_an
             elsewhere = {**bridge.environ, "FLOWBRIDGE_BIND": "127.0.0.1:1"}  # as where it was started with --bind
             return call(tmp_path, "--config", str(bridge.config), "flows", *arguments, environ=elsewhere)
 
+        until(lambda: addresses(Path(bridge.environ["FLOWBRIDGE_DATA"])), what="the bridge's note of its address")
         refused = flows("run", "local/http_request", "--input", "urk=x")
         assert refused.returncode == 2 and "the flow 'http_request' requires url: --input url=…" in refused.stderr
         assert "did you mean `url`?" in refused.stderr
