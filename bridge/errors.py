@@ -24,9 +24,10 @@ class Problem:
     path: str
     message: str
     level: str = "error"  # error | warning
+    shown: str = ""  # the path as people read it, where that is another: `routes[triage].flow`
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}"
+        return f"{self.file}:{self.line}:{self.column}: {self.shown or self.path}: {self.message}"
 
 
 class ConfigError(BridgeError):

@@ -32,12 +32,22 @@ class Loaded:
 
 def load_all(settings: Settings) -> Loaded:
     """Read routes.yaml. Raises `ConfigError` or `SettingsError`. No flow's code is run."""
+    return made_ready(read_routes(settings), settings)
+
+
+def read_routes(settings: Settings) -> Loaded:
+    """Read routes.yaml, the embedded platform as it is written. Raises as `load_all` does; nothing is generated for it."""
     disk = Disk()
     is_same = with_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
     reading = read(settings.config, settings.environ, disk, strict_secrets=False)
     if reading.config is None:
         raise ConfigError([problem for problem in reading.problems if problem.level == "error"])
-    return Loaded(ready(reading.config, settings), reading.key, disk if is_same else None)
+    return Loaded(reading.config, reading.key, disk if is_same else None)
+
+
+def made_ready(loaded: Loaded, settings: Settings) -> Loaded:
+    """Return what was read with what the embedded platform is reached by; `SettingsError` where it cannot be."""
+    return replace(loaded, config=ready(loaded.config, settings))
 
 
 def read_dotenv(settings: Settings, disk: Disk) -> str:

@@ -36,7 +36,7 @@ from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.metrics import METRICS  # noqa: E402
 from bridge.model import TRANSITIONS, Status  # noqa: E402
 from bridge.platforms import PLATFORMS, gumloop  # noqa: E402
-from bridge.providers import MIB, MODULES, PROVIDERS  # noqa: E402
+from bridge.providers import MIB, MODULES, PROVIDERS, kind_of  # noqa: E402
 from bridge.retry import RETRY_AFTER_MAX  # noqa: E402
 from bridge.send import MAX_ANSWER  # noqa: E402
 from bridge.signatures import MAX_SECRETS, AnyOf, HeaderSets, Hmac, Jwt, covers, covers_content, leaves, pins_of  # noqa: E402
@@ -95,9 +95,8 @@ def providers_table() -> str:
     """All providers at a glance, kind by kind, then each."""
     parts = []
     for module in MODULES:
-        kind = (module.__doc__ or "").partition(": ")[2].partition(". Pure")[0]
         rows = ((f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence) for row in module.ROWS)
-        parts.append(f"**{kind[0].upper()}{kind[1:]}**\n\n" + table(("provider", "who", "proof", "evidence"), rows))
+        parts.append(f"**{kind_of(module)}**\n\n" + table(("provider", "who", "proof", "evidence"), rows))
     return "\n".join([*parts, *map(_provider, PROVIDERS.values())])
 
 
@@ -368,9 +367,10 @@ def reserved_list() -> str:
 
 
 def later_list() -> str:
-    """Keys that are refused by name because a later version will have them."""
-    rows = ((code(section), ", ".join(code(name) for name in sorted(names))) for section, names in document.LATER.items())
-    return table(("under", "not yet"), rows)
+    """The section of keys that are refused by name because a later version will have them; nothing where there are none."""
+    rows = [(code(section), ", ".join(code(name) for name in sorted(names))) for section, names in document.LATER.items() if names]
+    head = "## Not in this version\n\nThese keys are refused by name; a later version will have them:\n\n"
+    return head + table(("under", "not yet"), rows) if rows else ""
 
 
 # -- the ledger

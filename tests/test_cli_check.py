@@ -114,7 +114,7 @@ def test_an_input_that_the_flow_does_not_have_is_a_warning_with_its_place(folder
         "the flow `send_email` has no input `from`, so that it is left out; did you mean `from_`? it has: to, subject, text,"
     )
     result = run("check")
-    assert "routes.yaml:7:44: routes.0.inputs.from: warning: the flow `send_email` has no input `from`" in result.stdout
+    assert "routes.yaml:7:44: routes[mail].inputs.from: warning: the flow `send_email` has no input `from`" in result.stdout
     assert result.exit_code == 0 and result.stdout.splitlines()[-1].endswith(", 1 warning")
 
 
@@ -235,9 +235,9 @@ def test_every_problem_of_one_file_is_listed_by_place(folder: Path) -> None:
     result = run("check")
     assert result.exit_code == 1
     assert re.findall(r"(?m)^routes\.yaml:(\d+):\d+: (\S+)", result.stdout) == [
-        ("5", "routes.0.flow:"),
-        ("6", "routes.1.flow"),
-        ("7", "routes.2.flow:"),
+        ("5", "routes[r0].flow:"),
+        ("6", "routes[r1].flow:"),
+        ("7", "routes[r2].flow:"),
     ]
 
 
@@ -264,3 +264,15 @@ def test_a_setting_that_a_platform_needs_is_missed_before_a_process_does_not_sta
     assert "error: platform 'crm' is sent links to files (`files: link`)" in result.stdout
     (folder / ".env").write_text("FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com\n")
     assert run("check").exit_code == 0
+
+
+@pytest.mark.parametrize(("text", "is_unread"), [
+    (FORM + "routes:\n- {name: a, on: contact, inputs: {title: ${body.x}}, flow: local/echo}\n", True),
+    (FORM + "routes:\n- {name: a, on: contakt, flow: local/echo}\n", False),
+])  # fmt: skip
+def test_where_the_file_cannot_be_read_more_may_follow(folder: Path, text: str, is_unread: bool) -> None:
+    (folder / "routes.yaml").write_text(text)
+    result = run("check")
+    more = "; others may follow once the file can be read" if is_unread else ""
+    said = result.stdout.splitlines()[-1].removesuffix(", 1 warning")
+    assert (result.exit_code, said) == (2, f"routes.yaml cannot be used: 1 error{more}")

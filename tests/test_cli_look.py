@@ -447,3 +447,12 @@ def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:
     assert run("help", "flows", "run").stdout == run("flows", "run", "--help").stdout
     assert run("help", "flows", "walk").exit_code == 2
     assert run("version").stdout == run("--version").stdout
+
+
+@pytest.mark.parametrize("command", ["events", "deliveries", "tail", "export", "retry", "cancel", "resolve", "replay"])
+def test_help_has_a_commands_own_options_before_its_filters(command: str) -> None:
+    own, _, filters = run(command, "--help").stdout.partition("Filters:\n")
+    assert "Options:\n" in own and "--help" in own and "  --limit N" in own
+    for name in ("--source", "--route", "--status", "--run", "--type", "--reason", "--dead-kind", "--since"):
+        assert f"\n  {name} " in f"\n{filters}"
+        assert f"\n  {name} " not in own.partition("Options:\n")[2]

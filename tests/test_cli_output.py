@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+from typing import Any
 
 import pytest
 
 from bridge.cli import output
+from bridge.cli.flows import FLOWS
+from bridge.cli.look import DELIVERY_COLUMNS, EVENT_COLUMNS
 from bridge.cli.output import Column
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\n\t\u202egnp.exe\u2066\u200b\u2028\ud800\x00é ✓"
@@ -97,3 +100,58 @@ def test_a_terminal_gets_a_table_that_fits(capsys: pytest.CaptureFixture[str], m
         output.print_table(columns, rows)
         lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
         assert lines == shown  # markup is text
+
+
+EVENT, DELIVERY = "evt_01kbc3vmg0q8ehn2dvk2m9abcd", "dlv_01kbc3vmg0q8ehn2dvk2m9abcdw3x4y5z6"
+
+
+def lines_at(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: Any, rows: Any) -> list[str]:
+    """What a terminal of a width shows of a table."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(width))
+    output.print_table(columns, rows)
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
+
+
+def test_an_id_is_short_where_the_row_does_not_fit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ("08:26:25Z", EVENT, "github", "issues.opened", "delivered, done")
+    wide = lines_at(120, capsys, monkeypatch, EVENT_COLUMNS, [row])
+    assert wide[1] == "  ".join(row)
+    narrow = lines_at(80, capsys, monkeypatch, EVENT_COLUMNS, [row])
+    assert narrow[1] == "  ".join((row[0], "evt_…k2m9abcd", *row[2:]))
+    assert len(narrow) == 2
+
+
+def test_a_delivery_takes_one_line_of_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ("08:26:25Z", DELIVERY, "triage-opened-issues", "delivered, done", "local/triage", "run 01m8e1p5v5w8ehn2dvk2m9abcd")
+    dead = ("08:26:26Z", DELIVERY, "triage-opened-issues", "dead, platform", "local/triage", "HTTP 401: the key is not accepted any more")
+    shown = lines_at(80, capsys, monkeypatch, DELIVERY_COLUMNS, [done])
+    assert len(shown) == 2
+    assert f"dlv_…{DELIVERY[-14:]}" in shown[1] and "flow" not in shown[0]
+    shown = lines_at(80, capsys, monkeypatch, DELIVERY_COLUMNS, [done, dead])
+    assert [line.strip() for line in shown][-1] == dead[-1], "why it is dead is never left out"
+    assert max(map(len, shown)) <= 80
+    assert DELIVERY in lines_at(180, capsys, monkeypatch, DELIVERY_COLUMNS, [done])[1]
+
+
+def test_a_column_that_says_nothing_is_left_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = lines_at(80, capsys, monkeypatch, FLOWS, [("local", "echo", "", "Return the inputs."), ("local", "triage", "", "")])
+    assert shown == ["platform  flow    description", "local     echo    Return the inputs.", "local     triage  -"]
+
+
+@pytest.mark.parametrize("text", [EVENT, DELIVERY, "rej_01kbc3vmg0q8ehn2dvk2m9abcd", "act_01kbc3vmg0q8ehn2dvk2m9abcd"])
+def test_a_short_id_has_both_ends(text: str) -> None:
+    head, _, tail = output.short_id(text).partition("…")
+    assert text.startswith(head) and text.endswith(tail) and len(tail) == (14 if head == "dlv_" else 8)
+    for other in ("-", "", "evt_short", "x" * 40):
+        assert output.short_id(other) == other
+
+
+def test_text_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "1000 events were sent and acknowledged, 23 of them did start twice (http-url/of-one-piece)"
+    lines = ("x" * 16 + output.wrapped(text, 16)).splitlines()
+    assert max(map(len, lines)) <= 40 and all(line.startswith(" " * 16) for line in lines[1:])
+    assert " ".join(line[16:] for line in lines) == text

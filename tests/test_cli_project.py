@@ -201,7 +201,7 @@ def test_a_local_flow_that_is_not_there_is_a_problem_with_its_place(folder: Path
     result = run("check")
     line = next(number for number, line in enumerate(text.splitlines(), 1) if "triaje" in line)
     assert result.exit_code == 1
-    where = f"routes.yaml:{line}:11: routes.0.flow (triage-opened-issues): "
+    where = f"routes.yaml:{line}:11: routes[triage-opened-issues].flow: "
     assert f"{where}the platform `local` has no flow `triaje`; did you mean `triage`?" in result.stdout
 
 
@@ -243,3 +243,15 @@ def test_the_schema_is_printed_or_written(folder: Path) -> None:
     assert json.loads(printed)["$schema"]
     assert run("schema", "--write", "new/schema.json").exit_code == 0
     assert (folder / "new" / "schema.json").read_text() == printed
+
+
+@pytest.mark.parametrize("command", ["serve", "web", "work"])
+@pytest.mark.parametrize("text", [None, "version: 1\nroutes: {}\n"])
+def test_what_cannot_start_leaves_the_folder_as_it_was(folder: Path, command: str, text: str | None) -> None:
+    if text is not None:
+        (folder / "routes.yaml").write_text(text)
+    before = sorted(folder.rglob("*"))
+    result = run(command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert ("`flowbridge init` writes one" in result.stderr) is (text is None)
+    assert sorted(folder.rglob("*")) == before

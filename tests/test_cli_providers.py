@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from command_line import lines, run
 
+from bridge.cli.providers import EVIDENCE as MEANINGS
 from bridge.cli.providers import _print
-from bridge.providers import EVIDENCE, PROVIDERS, UNKNOWN
+from bridge.providers import EVIDENCE, MODULES, PROVIDERS, UNKNOWN, kind_of
 
 
 def test_every_row_is_listed_with_its_evidence() -> None:
@@ -20,6 +21,26 @@ def test_every_row_is_listed_with_its_evidence() -> None:
     table = run("providers")
     assert all(f"\n{name} " in f"\n{table.stdout}" for name in PROVIDERS)
     assert f"{len(PROVIDERS)} providers" in table.stderr
+
+
+def test_a_word_finds_providers_by_name_title_and_kind() -> None:
+    found = run("providers", "pay")
+    assert found.exit_code == 0
+    names = [name for line in found.stdout.splitlines() if (name := line.partition(" ")[0]) in PROVIDERS]
+    assert {"paypal", "stripe"} <= set(names) and "github" not in names, "stripe is found by its kind"
+    assert [one["name"] for one in lines(run("providers", "PAY", "--json"))] == names
+    assert f"{len(names)} providers" in found.stderr
+    assert [one["name"] for one in lines(run("providers", "stripe", "--json"))] == ["stripe"], "a name is that provider"
+    nothing = run("providers", "no-such-word-anywhere")
+    assert nothing.exit_code == 2 and "`flowbridge providers` lists all" in nothing.stderr
+
+
+def test_the_list_is_grouped_by_kind_and_says_what_its_words_mean() -> None:
+    listed = run("providers")
+    places = [listed.stdout.index(kind_of(module)) for module in MODULES]
+    assert places == sorted(places) and all(kind_of(module)[0].isupper() for module in MODULES)
+    assert all(f"{word} = {meaning}" in listed.stderr for word, meaning in MEANINGS.items())
+    assert "the secret is shown" not in listed.stdout and "the secret itself is sent" in listed.stdout
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -73,6 +73,11 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         assert problem["do"] == "flowbridge check"
         shown = status(bridge)
         assert shown.returncode == 1
+        assert [line.split()[0] for line in shown.stdout.splitlines() if re.match(r"(config|receiver|worker) +\d+  ", line)] == [
+            "config", *["receiver"] * min(2, processors()), "worker",
+        ]  # fmt: skip
+        assert "dead          0 (0 in 24 h)" in shown.stdout and "unknown       0 (0 need a decision)" in shown.stdout
+        assert "backup        off\n" in shown.stdout and "CAPACITY" in shown.stdout
         assert "1 thing wants attention" in shown.stdout
 
         for secret in ("another secret", bridge.environ["FLOWBRIDGE_ADMIN_TOKEN"], "GITHUB_SECRET"):

@@ -44,16 +44,16 @@ CASES: list[tuple[str, list[str]]] = [
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: {t: ${body.x}}}\n", ["5:50: (file): a ${…} inside { } or [ ] wants quotes"]),
     (HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs: {t: [${body.x}]}\n", ["8:19: (file): a ${…} inside { } or [ ] wants quotes"]),
     (HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs:\n      t: #${body.x}\n", [
-        "9:7: routes.0.inputs.t: a value is missing: if its text begins with #, quote it"
+        "9:7: routes[a].inputs.t: a value is missing: if its text begins with #, quote it"
     ]),
     (HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs:\n      t: ~\n      u: null\n", [
-        "9:10: routes.0.inputs.t: an input without a value", "10:10: routes.0.inputs.u: an input without a value"
+        "9:10: routes[a].inputs.t: an input without a value", "10:10: routes[a].inputs.u: an input without a value"
     ]),
     (HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs:\n      t: ${body.x} #${body.y}\n", [
-        "9:10: routes.0.inputs.t: the text ends where # begins a comment, found ${body.x}; quote it"
+        "9:10: routes[a].inputs.t: the text ends where # begins a comment, found ${body.x}; quote it"
     ]),
     (HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs:\n      t: ${join(' # ', body.l)}\n", [
-        "9:10: routes.0.inputs.t: a ${ without its }; a text with a # or a quote in it wants quotes"
+        "9:10: routes[a].inputs.t: a ${ without its }; a text with a # or a quote in it wants quotes"
     ]),
     # ${env:…} where it has no place
     (HEAD + "routes:\n  - {name: '${env:X}', on: f, flow: local/x, inputs: {a: '${env:X}'}}\n", [
@@ -213,61 +213,63 @@ CASES: list[tuple[str, list[str]]] = [
     (HEAD + "routes:\n  - {}\n", [
         "5:5: routes.0.name: `name` is missing", "5:5: routes.0.flow: `flow` is missing",
     ]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, mach: {a: 1}}\n", ["5:37: routes[a].mach: unknown key `mach`; did you mean `match`?"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, zzzz: 1}\n", ["5:37: routes[a].zzzz: unknown key `zzzz`; the nearest of "]),
     (HEAD + "routes: [5]\n", ["4:10: routes.0: needs a mapping, found 5"]),
     (HEAD + "routes:\n  - {name: A b, on: f, flow: local/x}\n", ["5:12: routes.0.name: `A b` is not a route's name; allowed: a-z 0-9 _ -"]),
-    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x}\n  - {name: a, on: f, flow: local/x}\n", ["6:12: routes.1.name: the name `a` stands twice; first at routes.0"]),
-    (HEAD + "routes:\n  - {name: a, on: ff x, flow: local/x, inputs: {a: 1}}\n", ["5:19: routes.0.on: no source `ff`; did you mean `f`? allowed: f"]),
-    (HEAD + "routes:\n  - {name: a, flow: local/x, inputs: {a: 1}}\n", ["5:5: routes.0: has neither `on` nor `source`"]),
-    (HEAD + "routes:\n  - {name: a, on: f, source: f, flow: local/x}\n", ["5:22: routes.0.source: has both `on` and `source`"]),
-    (HEAD + "routes:\n  - {name: a, on: 'f x,,y', flow: local/x}\n", ["5:19: routes.0.on: a type is empty"]),
-    (HEAD + "routes:\n  - {name: a, on: f x, match: {event: y}, flow: local/x}\n", ["5:32: routes.0.match.event: the types stand in `on` already"]),
-    (HEAD + "routes:\n  - {name: a, on: f, match: {event: {}}, flow: local/x}\n", ["5:37: routes.0.match.event: needs a type or a list of types"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x}\n  - {name: a, on: f, flow: local/x}\n", ["6:12: routes[a].name: the name `a` stands twice; first at routes.0"]),
+    (HEAD + "routes:\n  - {name: a, on: ff x, flow: local/x, inputs: {a: 1}}\n", ["5:19: routes[a].on: no source `ff`; did you mean `f`? allowed: f"]),
+    (HEAD + "routes:\n  - {name: a, flow: local/x, inputs: {a: 1}}\n", ["5:5: routes[a]: has neither `on` nor `source`"]),
+    (HEAD + "routes:\n  - {name: a, on: f, source: f, flow: local/x}\n", ["5:22: routes[a].source: has both `on` and `source`"]),
+    (HEAD + "routes:\n  - {name: a, on: 'f x,,y', flow: local/x}\n", ["5:19: routes[a].on: a type is empty"]),
+    (HEAD + "routes:\n  - {name: a, on: f x, match: {event: y}, flow: local/x}\n", ["5:32: routes[a].match.event: the types stand in `on` already"]),
+    (HEAD + "routes:\n  - {name: a, on: f, match: {event: {}}, flow: local/x}\n", ["5:37: routes[a].match.event: needs a type or a list of types"]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: triag}\nflows: {triage: {platform: local, saved_item_id: x}}\n", [
-        "5:28: routes.0.flow: no flow `triag`; did you mean `triage`? allowed: triage, or PLATFORM/SAVED_ITEM_ID"
+        "5:28: routes[a].flow: no flow `triag`; did you mean `triage`? allowed: triage, or PLATFORM/SAVED_ITEM_ID"
     ]),
-    (HEAD + "routes:\n  - {name: a, on: f, flow: loca/x}\n", ["5:28: routes.0.flow: no platform `loca`; did you mean `local`?"]),
-    (HEAD + "routes:\n  - {name: a, on: f, flow: local/}\n", ["5:28: routes.0.flow: needs PLATFORM/SAVED_ITEM_ID"]),
-    (HEAD + "routes:\n  - {name: a, on: g, flow: local/x}\n".replace("{{", "{").replace("}}", "}"), ["5:19: routes.0.on: no source `g`"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: loca/x}\n", ["5:28: routes[a].flow: no platform `loca`; did you mean `local`?"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/}\n", ["5:28: routes[a].flow: needs PLATFORM/SAVED_ITEM_ID"]),
+    (HEAD + "routes:\n  - {name: a, on: g, flow: local/x}\n".replace("{{", "{").replace("}}", "}"), ["5:19: routes[a].on: no source `g`"]),
     (f"version: 1\nplatforms: {{l: {{type: local}}}}\nsources: {{g: {{provider: github, secret: {LONG}}}}}\nroutes:\n  - {{name: a, on: g, flow: l/x}}\n", [
-        "5:5: routes.0.inputs: `inputs` is missing; write a mapping, or inputs: ${body}"
+        "5:5: routes[a].inputs: `inputs` is missing; write a mapping, or inputs: ${body}"
     ]),
-    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: text}\n", ["5:45: routes.0.inputs: inputs is a mapping of names to values, or one ${…}"]),
-    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: [1]}\n", ["5:45: routes.0.inputs: needs a mapping of inputs, or one ${…}"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: text}\n", ["5:45: routes[a].inputs: inputs is a mapping of names to values, or one ${…}"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: [1]}\n", ["5:45: routes[a].inputs: needs a mapping of inputs, or one ${…}"]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: {API_key: 1, b: '${bdy.x}', c: ['${lowr(body)}']}}\n", [
-        "5:55: routes.0.inputs.API_key: the platform reserves the name API_key",
-        "5:61: routes.0.inputs.b: in `bdy.x`: `bdy` is not a root; did you mean `body`?",
-        "5:77: routes.0.inputs.c.0: in `lowr(body)`: no function `lowr`; did you mean `lower`?",
+        "5:55: routes[a].inputs.API_key: the platform reserves the name API_key",
+        "5:61: routes[a].inputs.b: in `bdy.x`: `bdy` is not a root; did you mean `body`?",
+        "5:77: routes[a].inputs.c.0: in `lowr(body)`: no function `lowr`; did you mean `lower`?",
     ]),
     (HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    match:\n      bdy.x: 1\n      body.y: {gtt: 1, gt: true}\n      any: [{body.z: {in: 5}}]\n    when: body.a == \"x\"\n", [
-        "9:14: routes.0.match.bdy.x: `bdy` is not a root; did you mean `body`?",
-        "10:21: routes.0.match.body.y.gtt: no operator `gtt`; did you mean `gt`?",
-        "10:28: routes.0.match.body.y.gt: `gt` needs number or string, found boolean",
-        "11:27: routes.0.match.any.0.body.z.in: `in` needs array, found number",
-        "12:11: routes.0.when: in `body.a == \"x\"`: \"x\" in double quotes is the name of a field",
+        "9:14: routes[a].match.bdy.x: `bdy` is not a root; did you mean `body`?",
+        "10:21: routes[a].match.body.y.gtt: no operator `gtt`; did you mean `gt`?",
+        "10:28: routes[a].match.body.y.gt: `gt` needs number or string, found boolean",
+        "11:27: routes[a].match.any.0.body.z.in: `in` needs array, found number",
+        "12:11: routes[a].when: in `body.a == \"x\"`: \"x\" in double quotes is the name of a field",
     ]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, match: {}, when: true}\n", [
-        "5:44: routes.0.match: an empty match; leave it out to take every event", "5:54: routes.0.when: needs text, found true"
+        "5:44: routes[a].match: an empty match; leave it out to take every event", "5:54: routes[a].when: needs text, found true"
     ]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, payload_schema: nope.json, inputs_schema: {properties: {a: {pattern: '('}}}}\n", [
-        "5:53: routes.0.payload_schema: cannot read", "5:106: routes.0.inputs_schema.properties.a.pattern: not a regular expression"
+        "5:53: routes[a].payload_schema: cannot read", "5:106: routes[a].inputs_schema.properties.a.pattern: not a regular expression"
     ]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, payload_schema: {items: {$ref: '../x.json'}}, inputs_schema: {$ref: 'http://x'}}\n", [
-        "5:68: routes.0.payload_schema.items.$ref: $ref `../x.json` leads out of the folder",
-        "5:105: routes.0.inputs_schema.$ref: $ref `http://x`: only files under the folder of routes.yaml are read, never a URL",
+        "5:68: routes[a].payload_schema.items.$ref: $ref `../x.json` leads out of the folder",
+        "5:105: routes[a].inputs_schema.$ref: $ref `http://x`: only files under the folder of routes.yaml are read, never a URL",
     ]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, mode: pause, reserved: allow, strict: yes, run_timeout: 1 hour}\n", [
-        "5:43: routes.0.mode: found `pause`; did you mean `paused`? allowed: live, paused, shadow",
-        "5:60: routes.0.reserved: found `allow`; allowed: refuse, drop",
-        "5:75: routes.0.strict: needs true or false, found `yes`",
-        "5:93: routes.0.run_timeout: `1 hour` is not a duration",
+        "5:43: routes[a].mode: found `pause`; did you mean `paused`? allowed: live, paused, shadow",
+        "5:60: routes[a].reserved: found `allow`; allowed: refuse, drop",
+        "5:75: routes[a].strict: needs true or false, found `yes`",
+        "5:93: routes[a].run_timeout: `1 hour` is not a duration",
     ]),
     (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, retry: {attempts: 0, first: 5, mx: 1h}}\n", [
-        "5:55: routes.0.retry.attempts: must be at least 1, found 0", "5:65: routes.0.retry.first: `5` is not a duration",
-        "5:68: routes.0.retry.mx: unknown key `mx`; did you mean `max`? allowed: attempts, first, max",
+        "5:55: routes[a].retry.attempts: must be at least 1, found 0", "5:65: routes[a].retry.first: `5` is not a duration",
+        "5:68: routes[a].retry.mx: unknown key `mx`; did you mean `max`? allowed: attempts, first, max",
     ]),
-    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, retry: {first: 2h, max: 1h}}\n", ["5:44: routes.0.retry: `first` is longer than `max`"]),
+    (HEAD + "routes:\n  - {name: a, on: f, flow: local/x, retry: {first: 2h, max: 1h}}\n", ["5:44: routes[a].retry: `first` is longer than `max`"]),
     *(
-        (HEAD + f"routes:\n  - {{name: a, on: f, flow: local/x, {written}}}\n", [f"5:{column}: routes.0.{problem}"])
+        (HEAD + f"routes:\n  - {{name: a, on: f, flow: local/x, {written}}}\n", [f"5:{column}: routes[a].{problem}"])
         for written, column, problem in (
             ("order_by: x", 47, "order_by: "),
             ("order_by: body.a == \"b\"", 47, "order_by: "),
@@ -294,7 +296,7 @@ CASES: list[tuple[str, list[str]]] = [
     ),
     *(
         ("version: 1\nplatforms: {h: {type: http, url: 'https://x'}}\nsources: {f: {provider: form}}\nroutes:\n"
-         f"  - {{name: a, on: f, flow: h/x, {written}}}\n", [f"5:{column}: routes.0.{problem}"])
+         f"  - {{name: a, on: f, flow: h/x, {written}}}\n", [f"5:{column}: routes[a].{problem}"])
         for written, column, problem in (
             ("on_unknown: reconcile", 45, "on_unknown: the platform `h` (http) has no runs to look for; allowed: hold, retry"),
             ("on_run_failed: dead", 33, "on_run_failed: the platform `h` (http) has no runs that could fail"),
@@ -324,6 +326,14 @@ def test_a_mistake_is_reported_at_its_place(tmp_path, text, expected):
         assert match is not None, f"{start!r} not among {found}"
         left.remove(match)
     assert left == []
+
+
+def test_an_unknown_key_of_many_does_not_list_them_all(tmp_path):
+    (one,) = problems(tmp_path, HEAD + "routes:\n  - {name: a, on: f, flow: local/x, mach: {a: 1}}\n")
+    assert one.path == "routes.0.mach", "the path of JSON stays as it was"
+    assert one.message == "unknown key `mach`; did you mean `match`?"
+    (one,) = problems(tmp_path, HEAD + "routes:\n  - {name: a, on: f, flow: local/x, zzzz: 1}\n")
+    assert one.message.count(",") == 4 and "flowbridge schema" in one.message
 
 
 WARNINGS = [

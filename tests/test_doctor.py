@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from pathlib import Path
@@ -67,7 +68,14 @@ def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) 
     assert found["replay", "github"] == "-" and "sample github --to http" in said["github"] and "--tamper replay" in said["github"]
     assert "has no id that would tell a copy" in said["token"], "it is not claimed that a copy stays out"
     table = doctor(bridge)
-    assert "gets in (202)" in table.stdout and "bad requests stay out, good ones get in" in table.stderr
+    assert "bad requests stay out, good ones get in" in table.stderr and "forged" not in table.stdout
+    rows = {row.split()[1]: row for row in table.stdout.splitlines() if row.startswith("requests")}
+    assert set(rows) == {"github", "stripe", "token"}, "one row for each source"
+    for name, row in rows.items():
+        tried = [result for (check, of), result in found.items() if of == name and check.startswith("forged ") and result != "-"]
+        assert " ".join(row.split()[2:]) == f"ok forgeries {len(tried)} of {len(tried)} refused, a good request gets in"
+    assert "gets in (202)" in doctor(bridge, "-v").stdout
+    assert "rejected" not in {line["event"] for line in bridge.log}, "the log tells of requests that strangers sent"
 
 
 def test_without_the_key_nothing_good_is_sent(bridge: Bridge) -> None:
@@ -80,6 +88,7 @@ def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None
     result = doctor(bridge, GITHUB_SECRET="not-what-the-running-one-has")
     assert result.returncode == 1
     assert "answered 401" in next(line for line in result.stdout.splitlines() if line.startswith("good") and "github" in line)
+    assert re.search(r"requests +github +error +forgeries (\d) of \1 refused, no good request got in", result.stdout)
 
 
 def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:

@@ -138,7 +138,7 @@ routes:
   - {name: b, on: g, flow: local/echo}
 """)
     assert [str(problem) for problem in check(path, {})[1] if problem.level == "error"] == [
-        f"{path}:8:5: routes.1.inputs: `inputs` is missing; write a mapping, or inputs: ${{body}} for the whole payload "
+        f"{path}:8:5: routes[b].inputs: `inputs` is missing; write a mapping, or inputs: ${{body}} for the whole payload "
         "(only forms, and services for forms, have a default)"
     ]
 

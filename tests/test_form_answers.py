@@ -22,7 +22,10 @@ from werkzeug.test import Client, EnvironBuilder
 from bridge import forms
 from bridge.config import check
 from bridge.errors import FieldFault, Refused
-from bridge.forms import reading
+from bridge.filetypes import GROUPS, TYPES
+from bridge.form import FileRules
+from bridge.forms import reading, texts
+from bridge.forms.checking import accepted
 from bridge.kept import no_room
 from bridge.multipart import parts
 from bridge.routes import Config, Source
@@ -41,6 +44,7 @@ platforms: {local: {type: local}}
 sources:
   plain: {provider: form}
   files: {provider: form, files: true}
+  upload: {provider: form, files: true, schema: {required: [name], properties: {name: {type: string}, cv: {type: string, format: binary}}}}
   lists: {provider: form, schema: {required: [a], properties: {a: {}, tags: {type: array, items: {type: string, minLength: 2}}, z: {}}}}
   typed: {provider: form, schema: {properties: {name: {type: string}, n: {type: number}, tags: {type: array, items: {enum: [a, b]}}}}}
 """
@@ -162,6 +166,29 @@ def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
     assert 'type="file"' in page and "Please choose your files again." not in page, "that would be refused again"
     _, page = page_of("plain", body, Refused(415, "files_not_supported", "x"), MULTIPART)
     assert 'type="file"' not in page and "This form takes no files." in page
+
+
+def test_files_are_asked_for_again_only_where_one_was_chosen() -> None:
+    fault = Refused(422, "invalid", "x", fields={"name": FieldFault("required")})
+    for content, name, is_asked in ((PDF, "cv.pdf", True), (b"", "", False)):
+        _, page = page_of("upload", multipart(part("name", b""), part("cv", content, name)), fault, MULTIPART)
+        assert 'type="file"' in page and ("Please choose your files again." in page) is is_asked
+
+
+@pytest.mark.parametrize(("language", "said"), [
+    ("en", "cv.exe: This type of file is not accepted. Accepted: images, PDF, documents, .csv."),
+    ("de", "cv.exe: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, PDF, Dokumente, .csv."),
+    ("fr", "cv.exe : ce type de fichier n’est pas accepté. Acceptés : images, PDF, documents, .csv."),
+    ("es", "cv.exe: este tipo de archivo no se acepta. Se aceptan: imágenes, PDF, documentos, .csv."),
+])  # fmt: skip
+def test_a_refused_type_of_file_is_said_in_words(language: str, said: str) -> None:
+    allowed = frozenset(row.name for row in TYPES.values() if row.group in ("image", "pdf", "document")) | {"csv"}
+    assert texts.say(language, FieldFault("file_type", limit=accepted(FileRules(types=allowed)), names=("cv.exe",))) == said
+
+
+def test_every_group_of_files_has_a_word_in_each_language() -> None:
+    for words in texts.LANGUAGES.values():
+        assert {f"files_{group}" for group in GROUPS} <= set(words)
 
 
 def test_each_of_several_texts_of_one_name_comes_back() -> None:

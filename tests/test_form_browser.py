@@ -305,7 +305,8 @@ def test_files_of_a_browser_are_kept_or_asked_for_again(site: Site, opened: Open
     page = opened(f"{site.url}/cards.html", locale="de-DE")
     page.locator("[name=card]").set_input_files(str(tmp_path / "evil.svg"))
     press(page)
-    assert "evil.svg ist von einer Art, die hier nicht angenommen wird." in page.locator("#cards-card-error").inner_text()
+    said = page.locator("#cards-card-error").inner_text()
+    assert said == "evil.svg: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, Text."
     assert page.locator("[name=name]").input_value() == "Ann"
     page.locator("[name=card]").set_input_files(str(tmp_path / "big.png"))
     press(page)
@@ -558,13 +559,16 @@ def test_a_browser_does_the_work_by_itself(site: Site, opened: Open) -> None:
 
 
 def test_too_fast_and_without_the_work_is_held_and_answered_alike(site: Site, opened: Open) -> None:
-    for javascript in (True, False):
-        page = opened(f"{site.hooks}/forms/long", javascript=javascript)
-        write(page, f"At once, {javascript}")
-        press(page)
-        assert page.get_by_role("heading").inner_text() == "Thank you"
-        assert str(site.newest().event.spam).startswith("token: ")
-        assert not site.newest().deliveries
+    page = opened(f"{site.hooks}/forms/long")
+    write(page, "At once, by a browser")
+    press(page)
+    assert page.get_by_role("heading").inner_text() == "Thank you"
+    assert str(site.newest().event.spam).startswith("token: ")
+    assert not site.newest().deliveries
+    fields = urlencode({"name": "Ann", "message": "At once, by a program"}).encode()
+    answer = site.bridge.post("/hooks/long", fields, {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"})
+    assert (answer.status, b"Thank you" in answer.body) == (200, True)
+    assert str(site.newest().event.spam).startswith("token: ") and not site.newest().deliveries
 
 
 def is_taken_once_mended(site: Site, page: Page) -> None:
@@ -622,7 +626,99 @@ def test_without_a_script_it_is_said_that_one_is_needed(site: Site, opened: Open
     for name, said in (("captcha", 1), ("guarded", 1), ("usual", 0)):
         page = opened(f"{site.hooks}/forms/{name}", javascript=False)
         assert page.locator("noscript p").count() == said
-    assert page.locator("button").is_visible()
+        assert page.locator("button").is_visible() is (said == 0)
+        if said:
+            with_script = opened(f"{site.hooks}/forms/{name}")
+            with_script.locator("button").wait_for()
+            assert with_script.locator("button").is_enabled()
+
+
+def holding(held: list[Any]) -> Callable[[Any], None]:
+    """Return what keeps requests of a page waiting, in `held`."""
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    return hold
+
+
+def test_a_form_that_needs_javascript_cannot_be_sent_without_it(site: Site, opened: Open) -> None:
+    """Neither by the button nor by the Enter key, on the hosted page and on a page with the printed form."""
+    (site.folder / "guarded.html").write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{printed(site, name='guarded')}")
+    before = site.bridge.count()
+    for url in (f"{site.hooks}/forms/guarded", f"{site.url}/guarded.html"):
+        page = opened(url, javascript=False)
+        assert page.locator("button").is_hidden() and page.locator("button").is_disabled()
+        write(page, "Without JavaScript.")
+        page.get_by_label("Name").press("Enter")
+        assert page.locator("noscript p").inner_text() == "This form can only be sent with JavaScript."
+        assert page.url == url
+    assert site.bridge.count() == before
+
+
+def test_the_printed_form_that_needs_javascript_is_sent_with_it(site: Site, opened: Open) -> None:
+    (site.folder / "guarded.html").write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{printed(site, name='guarded')}")
+    page = opened(f"{site.url}/guarded.html")
+    write(page, "Printed, with JavaScript.")
+    page.wait_for_timeout(2100)  # what a person takes at least (`min_fill`)
+    press(page)
+    assert (site.newest().event.spam, site.last()["message"]) == (None, "Printed, with JavaScript.")
+
+
+def test_the_button_is_busy_until_the_form_is_sent(site: Site, opened: Open) -> None:
+    """While the work is done, and while the server has not answered; not on a page that the back button brings again."""
+    page = opened(f"{site.url}/next.html")
+    held: list[Any] = []
+    page.route("**/challenge*", holding(held))
+    page.goto(f"{site.hooks}/forms/usual", wait_until="commit")
+    page.get_by_label("Name").fill("Ann busy")
+    button = page.locator("button")
+    button.click(no_wait_after=True)
+    page.locator("button[aria-busy=true]").wait_for()
+    assert (button.inner_text(), button.is_disabled()) == ("Sending…", True)
+    held[0].abort()
+    page.route("**/challenge*", lambda route: route.continue_())
+    page.get_by_role("heading", name="Thank you").wait_for()
+    page.go_back()
+    page.locator("button:not([aria-busy]):enabled").wait_for()
+    assert button.inner_text() == "Send"
+
+
+def test_the_button_recovers_where_the_page_is_shown_again(site: Site, opened: Open) -> None:
+    """As browsers do it that keep the page itself (bfcache), and as one does whose sending was stopped."""
+    page = opened(f"{site.url}/next.html", locale="de-DE")
+    page.clock.install()
+    page.goto(f"{site.hooks}/forms/guarded")
+    page.locator("[data-altcha][data-state=solved]").wait_for(state="attached")
+    for again in ("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))", ""):
+        page.locator("[data-altcha][data-state=solved]").wait_for(state="attached")
+        page.route("**/hooks/guarded", lambda route: route.fulfill(status=204))  # which leaves the page as it is
+        page.get_by_label("Name").fill("Ann")
+        page.locator("form").evaluate("form => { form.noValidate = true; }")
+        page.locator("button").click(no_wait_after=True)
+        page.clock.run_for(10)
+        page.locator("button[aria-busy=true]").wait_for()
+        assert page.locator("button").inner_text() == "Wird gesendet …"
+        page.evaluate(again) if again else page.clock.run_for(31_000)
+        page.locator("button:not([aria-busy]):enabled").wait_for()
+        assert page.locator("button").inner_text() == "Senden"
+
+
+def test_the_printed_form_with_fetch_is_busy_until_the_answer(site: Site, opened: Open) -> None:
+    form = printed(site, "--as", "fetch", name="plain")
+    (site.folder / "fetch.html").write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{form}")
+    page = opened(f"{site.url}/fetch.html")
+    held: list[Any] = []
+    page.route("**/hooks/plain", holding(held))
+    write(page, "By fetch, busy.")
+    with page.expect_request("**/hooks/plain"):
+        page.locator("button").click()
+    page.locator("button[aria-busy=true]:disabled").wait_for()
+    assert page.locator("button").inner_text() == "Sending…"
+    held[0].abort()
+    page.get_by_role("status").filter(has_text="Nothing was sent").wait_for()
+    page.locator("button:not([aria-busy]):enabled").wait_for()
+    assert page.locator("button").inner_text() == "Send"
 
 
 @pytest.mark.parametrize("wakes", ["at once", "later", "as it is sent"])

@@ -169,7 +169,7 @@ def test_react_renders_the_same_form(project: Path, captcha: str | None) -> None
     plain, rendered = Reader(run("contact-us").stdout), Reader(done.stdout)
     assert list(rendered.found) == list(plain.found)
     for name, attributes in plain.found.items():
-        spare = {"style"} if name == "_gotcha" else set()
+        spare = {"_gotcha": {"style"}, "button": {"hidden", "disabled", "data-needs-script", "data-busy"}}.get(name, set())
         own = {key: value or "" for key, value in rendered.found[name].items() if key not in spare}
         assert own == {key: value or "" for key, value in attributes.items() if key not in spare}, name
     assert "Na&lt;me {x}" in done.stdout
@@ -229,6 +229,33 @@ def test_where_the_widget_goes_is_said_without_its_key(folder: Path, kind: str) 
 def test_what_is_no_key_is_refused(folder: Path, key: str) -> None:
     with_captcha(folder, "turnstile", f", site_key: {key}")
     assert run("contact-us").exit_code == 2
+
+
+# -- forms that need JavaScript
+
+NEEDY = ("altcha: required", "token: required", "captcha: {kind: turnstile, secret: x, site_key: k}",
+         "captcha: {kind: recaptcha_v3, secret: x, site_key: k}")  # fmt: skip
+EASY = ("altcha: off", "altcha: optional", "captcha: {kind: turnstile, secret: x}", "altcha: off, token: optional")
+
+
+@pytest.mark.parametrize("spam", [*NEEDY, *EASY])
+@pytest.mark.parametrize("kind", ["html", "fetch"])
+def test_a_form_that_needs_javascript_has_no_usable_button_without_it(folder: Path, spam: str, kind: str) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("{altcha: off}", f"{{{spam}}}"))
+    text = run("contact-us", "--as", kind).stdout
+    button = Reader(text).found["button"]
+    for attribute in ("hidden", "disabled"):
+        assert (attribute in button) is (spam in NEEDY)
+    assert ("<noscript><p>This form can only be sent with JavaScript.</p></noscript>" in text) is (spam in NEEDY)
+    assert ("data-needs-script]" in text) is (spam in NEEDY and "captcha" in spam), "else the script of the bridge shows it"
+
+
+@pytest.mark.parametrize("spam", [*NEEDY, *EASY])
+def test_the_component_says_by_itself_that_it_is_busy(folder: Path, spam: str) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("{altcha: off}", f"{{{spam}}}"))
+    react = run("contact-us", "--as", "react", "--language", "fr").stdout
+    assert '<button type="submit" disabled={busy} aria-busy={busy || undefined}>{busy ? "Envoi en cours…" : "Go {now} ' in react
+    assert "noscript" not in react and "data-needs-script" not in react and "data-busy" not in react
 
 
 # -- a thank-you page of one's own

@@ -45,12 +45,12 @@ def test_every_language_is_offered_wherever_one_is_chosen() -> None:
 
 
 def test_every_sentence_is_said_somewhere_and_no_other_is() -> None:
-    """Keys are used by name: in the code and the templates, or made of a code word of `Refused`."""
+    """Keys are used by name: in the code and the templates, or made of a code word of `Refused` or of a group of files."""
     code = "".join(path.read_text() for path in BRIDGE.rglob("*.py") if path.parent.name != "texts")
     code += "".join(path.read_text() for path in (BRIDGE / "web" / "templates").glob("*.html"))
     for key in LANGUAGES["en"]:
         name = key.removesuffix("_1")
-        assert f'"{name}"' in code or f'"{name.removeprefix("refused_")}"' in code, key
+        assert any(f'"{one}"' in code for one in (name, name.removeprefix("refused_"), name.removeprefix("files_"))), key
     for key in re.findall(r'FieldFault\("(\w+)"|_by_limit\("(\w+)"', code):
         assert texts.has("".join(key)), key
 

@@ -310,7 +310,7 @@ def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
         load_all(load_settings(environ))
     assert load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"})).config.routes[0].links_files
     (tmp_path / "routes.yaml").write_text(routes.replace("PROVIDER", f"github, secret: {KEY}"))
-    with pytest.raises(ConfigError, match=r"routes\.0\.inputs: only files of forms have links .*, and the provider of jobs is github"):
+    with pytest.raises(ConfigError, match=r"routes\[tell\]\.inputs: only files of forms have links .*, and the provider of jobs is github"):
         load_all(load_settings(environ))
 
 

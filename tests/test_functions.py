@@ -138,6 +138,50 @@ RESULTS = [
 ]
 
 
+MONEY = [
+    ("money(body.n, 'eur') > 100", 10_001, True),
+    ("money(body.n, 'eur') > 100", 10_000, False),
+    ("money(body.n, 'eur') >= 100", 10_000, True),
+    ("money(body.n, 'eur') == 100", 10_000, True),
+    ("money(body.n, 'eur') != 100", 10_000, False),
+    ("money(body.n, 'eur') == 49.99", 4999, True),
+    ("money(body.n, 'eur') < 9", 1000, False),
+    ("money(body.n, 'jpy') > 100", 101, True),
+    ("money(body.n, 'jpy') > 100", 100, False),
+    ("money(body.n, 'jpy') > 100", 10_001, True),
+    ("money(body.n, 'kwd') > 100", 100_001, True),
+    ("money(body.n, 'kwd') > 100", 10_001, False),
+    ("money(body.n, 'kwd') == 12.345", 12_345, True),
+    ("100 < money(body.n, 'eur')", 10_001, True),
+    ("100 < money(body.n, 'eur')", 9_999, False),
+    ("money(body.n, 'eur') > -1", -99, True),
+    ("money(body.n, 'eur') > money(1000, 'EUR')", 9_999, True),
+    ("money(body.n, 'eur') == money(1000, 'usd')", 1000, False),
+    ("money(body.n, 'eur') == money(1000, 'eur')", 1000, True),
+    ("money(body.n, 'eur') == '10.00 EUR'", 1000, True),
+    ("money(body.n, 'eur') == `null`", 1000, False),
+    ("money(body.n, 'eur') > `null`", 1000, None),
+    ("money(body.n, 'eur') == `true`", 100, False),
+    ("body.money(n, 'eur') > 100", 10_001, True),
+    ("body | money(n, 'eur') > 100", 10_001, True),
+    ("length([{a: body.n}][?money(a, 'eur') > 100])", 10_001, 1),
+    ("if(money(body.n, 'eur') > 100 && money(body.n, 'eur') < 1000, 'large', 'other')", 10_001, "large"),
+]
+
+
+@pytest.mark.parametrize(("expression", "amount", "expected"), MONEY)
+def test_amounts_compare_in_units_of_their_currency(expression, amount, expected):
+    found = value(expression, n=amount)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+def test_amounts_of_two_currencies_have_no_order():
+    with pytest.raises(ExpressionError, match="two currencies"):
+        value("money(body.n, 'eur') > money(body.n, 'usd')", n=1)
+    with pytest.raises(ExpressionError, match="not a whole number of minor units"):
+        value("money(body.n, 'eur') > 100", n=1.5)
+
+
 @pytest.mark.parametrize(("expression", "expected"), RESULTS, ids=[row[0] for row in RESULTS])
 def test_results(expression, expected):
     if expected is ExpressionError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import NOW, make_event
 
 from bridge.bodies import Body
+from bridge.config import check
 from bridge.errors import ExpressionError
 from bridge.model import JSON, FormFile, Retry, Status
 from bridge.planning import context, delivery_id, plan
@@ -16,6 +18,19 @@ from bridge.routes import Debouncing, Flow, Mode, Ordering, Route
 from bridge.schemas import compile_schema
 from bridge.templates import RESERVED_INPUTS, compile_inputs
 
+LARGE_PAYMENTS = """
+version: 1
+platforms: {local: {type: local}}
+sources:
+  stripe: {provider: stripe, secret: "${env:S}"}
+routes:
+  - name: large
+    on: stripe invoice.paid
+    match:
+      when: money(body.data.object.amount_paid, body.data.object.currency) > 100
+    inputs: {total: "${money(body.data.object.amount_paid, body.data.object.currency)}"}
+    flow: local/echo
+"""
 FLOW = Flow(name="triage", platform="gumloop", saved_item_id="q3dasHQBidkNeXvAZo6Dby")
 BODY = {"action": "opened", "issue": {"title": "Bug", "number": 7}}
 
@@ -56,6 +71,19 @@ def test_every_route_that_matches_makes_one_and_no_other() -> None:
     )
     assert [one.route for one in found] == ["a", "pattern", "yes"]
     assert len({one.id for one in found}) == 3
+
+
+@pytest.mark.parametrize(("amount", "currency", "is_large"), [
+    (25_000, "eur", True), (10_000, "eur", False), (4_900, "eur", False), (250, "jpy", True), (99, "jpy", False),
+    (250_000, "kwd", True), (25_000, "kwd", False),
+])  # fmt: skip
+def test_a_route_by_amount_counts_in_units_of_the_currency(tmp_path: Path, amount: int, currency: str, is_large: bool) -> None:
+    (tmp_path / "routes.yaml").write_text(LARGE_PAYMENTS)
+    config, problems = check(tmp_path / "routes.yaml", {"S": "whsec_x"})
+    assert config is not None, problems
+    body = {"data": {"object": {"amount_paid": amount, "currency": currency}}}
+    event = make_event("1", source="stripe", provider="stripe", type="invoice.paid")
+    assert bool(plan(event, Body(value=body), config.routes, NOW, "")) is is_large
 
 
 def test_no_route_is_no_delivery() -> None:

@@ -242,7 +242,7 @@ def test_a_start_that_was_not_executed_is_made_again_after_two_looks(database: D
     first, second = attempts(database, one.id)
     assert second.started_at - first.started_at >= SOON + AGREE
     assert (first.outcome, second.outcome, second.run_id) == ("refused", "started", one.run_id)
-    assert first.detail.endswith("; no run of it was found")
+    assert first.detail.endswith("; no run found afterwards")
     assert (one.attempts, evidence(one)["decided"]) == (2, "queue")
 
 
@@ -251,7 +251,8 @@ def test_one_whose_attempts_are_used_up_is_dead(database: Database) -> None:
         fake.faults = ["lost"] * 2
         (one,) = wait(database, [send(database, retry=Retry(2, 0.02, 0.1))], is_in("dead"))
     assert (one.attempts, one.dead_kind, len(fake.starts)) == (2, "platform", 2)
-    assert (one.reason or "").startswith("gave up after 2 attempts, and no run of it was found: ")
+    assert (one.reason or "").startswith("gave up after 2 attempts: ")
+    assert (one.reason or "").endswith("; no run found afterwards")
 
 
 def test_a_list_that_does_not_go_back_so_far_decides_nothing(database: Database) -> None:

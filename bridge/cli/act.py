@@ -10,7 +10,7 @@ import click
 
 from bridge.cli import acting, output
 from bridge.cli.acting import Asked, asking, kept, named, need_some, things
-from bridge.cli.selection import existing, filtered, filters, searching, settings_of
+from bridge.cli.selection import FilteredCommand, existing, filtered, filters, searching, settings_of
 from bridge.errors import BridgeError, NotFound
 from bridge.model import Status
 
@@ -23,7 +23,7 @@ SETTLED = ("delivered", "queued", "dead")
 NOW, THEN = "now", "then"
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @click.argument("events", metavar="[EVENT]...", nargs=-1)
 @click.option("--through", metavar="ROUTE", help="Plan through this route only (default: that of --route, else every route).")
 @click.option("--with-routes", "when", type=click.Choice([NOW, THEN]), default=NOW, show_default=True,
@@ -64,7 +64,7 @@ def replay(config: str | None, /, events: tuple[str, ...], through: str | None, 
         go(database, settings, "replay", ids, problems, asked, asked.kept(events, **how), routes)
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @filtered(limit=0)
 @asking
@@ -83,7 +83,7 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
     _act("retry", config, deliveries, {"to": Status.QUEUED.value}, options)
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @filtered(limit=0)
 @asking
@@ -100,7 +100,7 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
     _act("cancel", config, deliveries, {"to": Status.CANCELLED.value, "reason": "cancelled by a person"}, options)
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @click.option("--as", "to", type=click.Choice(SETTLED), help="What it is; queued sends it again. Without it, what is known is shown.")
 @click.option("--run-id", metavar="RUN", help="With --as delivered: the run it started, which is then followed.")

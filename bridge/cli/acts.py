@@ -20,12 +20,12 @@ from bridge.shapes import act_json, iso, item_json
 
 COLUMNS = (
     Column("began", whole=True),
-    Column("id", whole=True),
+    output.ID,
     Column("who"),
     Column("done", style=output.styled, whole=True),
     Column("command", spare=True),
 )
-ITEMS = (Column("id", whole=True), Column("outcome", style=output.styled, whole=True), Column("what became of it", spare=True))
+ITEMS = (output.ID, Column("outcome", style=output.styled, whole=True), Column("what became of it", spare=True))
 OPEN = "open"
 COME_TO = (*(one.value for one in Became), OPEN)
 OPTIONS = {"routes": "--with-routes", "to": "--as", "run_id": "--run-id", "rate": "--rate", "limit": "--limit"}

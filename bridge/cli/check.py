@@ -13,6 +13,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.selection import AS_JSON
+from bridge.config.report import WHOLE_FILE
 from bridge.errors import BridgeError, ConfigError, Problem, SettingsError
 from bridge.times import write_time
 
@@ -196,7 +197,7 @@ def _print(name: str, found: Findings) -> None:
     for one in found.problems:
         place = click.style(output.clean(f"{one.file}:{one.line}:{one.column}:"), bold=True)
         level = click.style("warning: ", fg="yellow") if one.level == "warning" else ""
-        path = click.style(output.clean(one.path), fg="yellow" if one.level == "warning" else "red")
+        path = click.style(output.clean(one.shown or one.path), fg="yellow" if one.level == "warning" else "red")
         click.echo(f"{place} {path}: {level}{output.clean(one.message)}")
     for text in found.wrong:
         click.echo(click.style("error: ", fg="red") + output.clean_lines(text))
@@ -210,7 +211,8 @@ def _print(name: str, found: Findings) -> None:
         click.echo(click.style(f"{name} is valid", fg="green") + f": {counts}{tail}")
     elif found.refused:
         what = name if found.problems or found.config else "the settings"
-        click.echo(click.style(f"{what} cannot be used", fg="red") + f": {output.number(errors, 'error')}{tail}")
+        more = "; others may follow once the file can be read" if any(one.path == WHOLE_FILE for one in found.problems) else ""
+        click.echo(click.style(f"{what} cannot be used", fg="red") + f": {output.number(errors, 'error')}{more}{tail}")
     else:
         click.echo(f"{name} can be used, but " + click.style(output.number(errors, "thing"), fg="red") + f" must be mended{tail}")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,6 +40,7 @@ COLUMNS = (
     Column("result", style=output.styled, whole=True),
     Column("found", spare=True),
 )
+GOOD, FORGED = "good", "forged "  # the checks of a good request, and how those of forgeries begin
 CLOCK = 5.0  # seconds that two clocks may differ
 PATIENCE = 15.0  # seconds for an answer
 
@@ -56,16 +57,20 @@ class Finding:
 
 @click.command()
 @click.option("--to", metavar="URL", help="The bridge to try (default: FLOWBRIDGE_PUBLIC_URL, else the address it is bound to).")
+@click.option("-v", "--verbose", is_flag=True, help="A row for each check, also for those that were passed.")
 @AS_JSON
 @click.pass_obj
-def doctor(config: str | None, /, to: str | None, as_json: bool) -> None:
+def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) -> None:
     """Prove that bad requests stay out: each source of the running bridge gets a good sample and forgeries of it, in a dry mode.
 
     Nothing is kept of them, so that a replay is only spoken of, not tried. Beside that it looks at the public URL, its certificate, the
     clock, and the size of body that a proxy lets through. The exit code is 1 where something is wrong.
 
+    Of each source one row says how many forgeries were refused, and whether a good request got in; --verbose and --json list each check.
+
     \b
     flowbridge doctor
+    flowbridge doctor -v
     flowbridge doctor --to https://hooks.example.com
     """
     from bridge.config import load
@@ -86,10 +91,31 @@ def doctor(config: str | None, /, to: str | None, as_json: bool) -> None:
     finally:
         sender.close()
     if not as_json:
-        output.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in findings))
+        shown = findings if verbose else list(summed_up(findings))
+        output.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
     bad = sum(one.result == "error" for one in findings)
     output.say(f"{len(findings)} checks at {target}: " + (f"{bad} went wrong" if bad else "bad requests stay out, good ones get in"))
     sys.exit(1 if bad else 0)
+
+
+def summed_up(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the findings, those of signed requests to one source as one; what went wrong is a row of its own beside it."""
+    for of, some in groupby(findings, key=lambda one: one.of if _is_trial(one) else None):
+        trials = list(some)
+        if of is None:
+            yield from trials
+            continue
+        yield from (one for one in trials if one.result not in ("ok", "-"))
+        forged = [one for one in trials if one.check.startswith(FORGED) and one.result != "-"]
+        refused = sum(one.result == "ok" for one in forged)
+        good = sum(one.check == GOOD and one.result == "ok" for one in trials)
+        fine = refused == len(forged) and good
+        got = "a good request gets in" if good else "no good request got in"
+        yield Finding("requests", of, "ok" if fine else "error", f"forgeries {refused} of {len(forged)} refused, {got}")
+
+
+def _is_trial(one: Finding) -> bool:
+    return one.check in (GOOD, REPLAY) or one.check.startswith(FORGED)
 
 
 def examine(sender: Sender, target: str, settings: Settings, sources: list[Source]) -> Iterator[Finding]:
@@ -171,23 +197,23 @@ def _tried(sender: Sender, target: str, settings: Settings, source: Source) -> I
     try:
         good = source.scheme.sign(request, signer.secret, now)
     except ValueError as error:
-        yield Finding("good", source.name, "warning", f"no sample can be signed here: {error}")
+        yield Finding(GOOD, source.name, "warning", f"no sample can be signed here: {error}")
         return
     marks = {dry.HEADER.lower(): dry.token(settings.secret_key, source.name)}
     for kind in ("header", *(kind for kind in KINDS if kind != "header")):
         try:
             forgery = forge(signer, request, kind, now)
         except ValueError as reason:
-            yield Finding(f"forged {kind}", source.name, "-", str(reason))
+            yield Finding(f"{FORGED}{kind}", source.name, "-", str(reason))
             continue
         answer = _send(sender, aimed(forgery, called, url), marks)
         fine = answer.status == 401
         found = "stays out (401)" if fine else f"answered {answer.status}, not 401"
-        yield Finding(f"forged {kind}", source.name, "ok" if fine else "error", found)
+        yield Finding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
     answer = _send(sender, aimed(good, called, url), marks)
     fine = answer.status // 100 == 2
     found = f"gets in ({answer.status})" if fine else f"answered {answer.status}: {_why(source, good, answer)}"
-    yield Finding("good", source.name, "ok" if fine else "error", found)
+    yield Finding(GOOD, source.name, "ok" if fine else "error", found)
     yield _replayed(signer, good, target)
 
 
@@ -210,7 +236,7 @@ def _replayed(signer: Signer, good: Request, target: str) -> Finding:
     except ValueError as reason:
         return Finding(REPLAY, signer.source, "-", str(reason))
     how = f"flowbridge sample {signer.source} --to {target} --tamper replay"
-    return Finding(REPLAY, signer.source, "-", f"not tried, since of a dry request nothing is kept that a copy would be known by: {how}")
+    return Finding(REPLAY, signer.source, "-", f"not tried, as dry requests are not stored; to try it: {how}")
 
 
 def _send(sender: Sender, request: Request, marks: dict[str, str]) -> Answer:

@@ -10,7 +10,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.rereading import present_sources, reader
-from bridge.cli.selection import existing, filtered, filters, opened, searching, settings_of
+from bridge.cli.selection import FilteredCommand, existing, filtered, filters, opened, searching, settings_of
 from bridge.model import JSON, Event
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOST_COLUMNS = 1000
 ABOUT = ("received_at", "id", "source")  # the columns before the fields
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @filtered(statuses=("none",), limit=0)
 @click.option("--spam", is_flag=True, help="Only what is held to be spam, which is left out otherwise.")
 @click.option("--as", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="What is written.")

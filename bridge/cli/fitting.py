@@ -82,7 +82,9 @@ def _look_for_flows(written: Sequence[_Written], config: Config, flows: Collecti
         where = ("flows", flow.name, "saved_item_id") if flow.name in config.flows else (*each.path, "flow")
         before = len(report.problems)
         report.add(where, message)
-        report.problems[before:] = [replace(one, path=f"routes.{each.index}.flow ({each.route.name})") for one in report.problems[before:]]
+        report.problems[before:] = [
+            replace(one, path=f"routes.{each.index}.flow", shown=f"routes[{each.route.name}].flow") for one in report.problems[before:]
+        ]
 
 
 def _read(config: Config) -> tuple[Report, list[_Written]]:
@@ -95,6 +97,7 @@ def _read(config: Config) -> tuple[Report, list[_Written]]:
     report = Report(config.files[0])
     data, _ = gather(Path(config.files[0]), report)
     report.problems.clear()  # the file has been checked
+    report.name_routes(data)
     places = {one["name"]: (index, one.get("inputs")) for index, one in enumerate(data.get("routes") or [])}
     written = [_Written(places[route.name][0], route, places[route.name][1]) for route in config.routes]
     return report, [one for one in written if config.platforms[one.route.flow.platform].type == "local"]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bridge.platforms import KillReport, ListedRun, SavedFlow
     from bridge.routes import Platform
 
-FLOWS = (Column("platform", whole=True), Column("flow", whole=True), Column("name", spare=True), Column("description"))
+FLOWS = (Column("platform", whole=True), Column("flow", whole=True), Column("name", spare=True, optional=True),
+         Column("description", optional=True))  # fmt: skip
 INPUTS = (Column("name", whole=True), Column("type"), Column("description", spare=True))
 RUNS = (Column("state", output.styled, whole=True), Column("started", whole=True), Column("took", whole=True), Column("run id", whole=True))
 NEWEST = 10  # runs that are listed; a platform has no more to tell
@@ -65,11 +66,16 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
         for one, flow in listed:
             told = {"name": flow.name, "description": flow.description or None, "created_at": iso(flow.created_at)}
             output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
-    elif not output.print_table(FLOWS, ((one.name, flow.id, flow.name, _first_line(flow.description)) for one, flow in listed)):
+    elif not output.print_table(FLOWS, (_flow_row(one, flow) for one, flow in listed)):
         output.say("" if problems else "No flows. Save one on the platform, or write one into flows.py.")
     for problem in problems:
         output.say(f"Error: {problem}")
     sys.exit(1 if problems else 0)
+
+
+def _flow_row(platform: Platform, flow: SavedFlow) -> tuple[str, ...]:
+    name = "" if flow.name == flow.id else flow.name
+    return platform.name, flow.id, name, _first_line(flow.description)
 
 
 @flows.command()

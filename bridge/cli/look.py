@@ -14,7 +14,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.output import Column
-from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, searching, settings_of
+from bridge.cli.selection import AS_JSON, FilteredCommand, existing, filtered, filters, opened, searching, settings_of
 from bridge.errors import ConfigError, NotFound
 from bridge.model import Delivery, Event, Reject, Status
 
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     from bridge.store.database import Database
     from bridge.store.queries import Found
 
+RUN = "run "  # how the reason of a delivery begins that is none: its run
 REJECT_PREFIX, OTHER_PREFIXES = "rej_", ("evt_", "dlv_")
 NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
 EVENT_COLUMNS = (
     Column("received", whole=True),
-    Column("id", whole=True),
+    output.ID,
     Column("source"),
     Column("type"),
     Column("deliveries", style=output.styled),
 )
 DELIVERY_COLUMNS = (
     Column("created", whole=True),
-    Column("id", whole=True),
+    output.ID,
     Column("route"),
     Column("status", style=output.styled, whole=True),
-    Column("flow", spare=True),
-    Column("reason", spare=True),
+    Column("flow", spare=True, optional=True),
+    Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN) else text),
 )
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @filtered(statuses=("none",))
 @click.option("--spam/--not-spam", default=None, help="Only what is held to be spam (--reason is then why), or only the rest.")
 @AS_JSON
@@ -87,7 +88,7 @@ def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
     return output.moment(event.received_at), event.id, event.source, event.type or "", told
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @filtered()
 @AS_JSON
 @click.pass_obj
@@ -118,7 +119,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
 
 def _delivery_row(delivery: Delivery) -> tuple[str, ...]:
-    told = delivery.reason or (f"run {delivery.run_id}" if delivery.run_id else "")
+    told = delivery.reason or (f"{RUN}{delivery.run_id}" if delivery.run_id else "")
     if not told and delivery.status is Status.BLOCKED and delivery.order is not None:
         told = f"in line: order key {delivery.order.key}"
     if not told and delivery.status is Status.QUEUED and delivery.debounce is not None:

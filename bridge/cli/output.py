@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
@@ -29,6 +31,9 @@ GAP = 2  # columns between those of a table
 NAME = 14  # columns of a name that a value stands beside
 LEAST = 10  # columns that a shortened one keeps
 UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
+WRAPPED = 100  # columns in which running text is broken into lines, at most
+#: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last eight are the same for all of a route.
+ENDINGS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
 ROOMY = 24  # columns in which a text is broken into lines beside the others; with less room it goes below its row
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
@@ -124,13 +129,25 @@ def styled(text: str) -> str | None:
 class Column:
     """One column of a list. `style` gives the colour of a cell.
 
-    On a terminal a `whole` column is never shortened, and a `spare` one has all of its text in what room the others leave, or below.
+    On a terminal a `whole` column is never cut, and a `spare` one has all of its text in what room the others leave, or below. Where
+    not everything fits, `short` gives what a cell shows instead, and an `optional` column that has no room, or no text, is left out.
     """
 
     title: str
     style: Callable[[str], str | None] = lambda _: None
     whole: bool = False
     spare: bool = False
+    short: Callable[[str], str] | None = None
+    optional: bool = False
+
+
+def short_id(text: str) -> str:
+    """Return an id by its two ends, as commands accept it: `evt_…k2m9abcd`."""
+    kind = text[:4]
+    return f"{kind}…{text[-ENDINGS[kind]:]}" if kind in ENDINGS and len(text) > len(kind) + 1 + ENDINGS[kind] else text
+
+
+ID = Column("id", whole=True, short=short_id)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> int:
@@ -165,16 +182,24 @@ def _plain(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True) -> RenderableType:
     """Return rows as a table for a terminal that is `room` columns wide."""
-    from rich.cells import cell_len
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    longest = [max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)]
+    used = [place for place, column in enumerate(columns) if not column.optional or any(row[place] != "-" for row in rows)]
+    columns, rows = [columns[place] for place in used], [[row[place] for place in used] for row in rows]
+    longest = _longest(columns, rows)
     widths = fit(columns, longest, room)
+    if any(width < length for column, width, length in zip(columns, widths, longest, strict=True) if not (column.spare and width)) or (
+        sum(widths) + GAP * (len(widths) - 1) > room
+    ):
+        rows = [[column.short(cell) if column.short else cell for column, cell in zip(columns, row, strict=True)] for row in rows]
+        widths = fit(columns, _longest(columns, rows), room)
     beside = [place for place, width in enumerate(widths) if width]
-    below = [place for place, width in enumerate(widths) if not width]
+    below = [
+        place for place, width in enumerate(widths) if not width and not columns[place].optional and any(row[place] != "-" for row in rows)
+    ]
 
     def table(some: Sequence[Sequence[str]], *, header: bool) -> Table:
         made = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
@@ -197,15 +222,23 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *,
     return Group(*parts)
 
 
+def _longest(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)]
+
+
 def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
-    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones, the longest first."""
+    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones, the longest first.
+
+    Of those that may be cut, the widest is cut first.
+    """
     widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
     left = room - sum(width + GAP for width in widths if width) + GAP
-    for place in reversed(range(len(columns))):
-        if left < 0 and widths[place] and not columns[place].whole:
-            taken = min(-left, max(widths[place] - LEAST, 0))
-            widths[place] -= taken
-            left += taken
+    cut = [place for place, column in enumerate(columns) if not column.whole and not column.spare]
+    while left < 0 and cut and widths[widest := max(cut, key=lambda place: (widths[place], place))] > LEAST:
+        widths[widest] -= 1
+        left += 1
     wanted = {place: min(ROOMY, longest[place]) + GAP for place, column in enumerate(columns) if column.spare}
     while wanted and sum(wanted.values()) > left:
         del wanted[max(wanted, key=lambda place: longest[place])]
@@ -215,6 +248,14 @@ def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[in
         widths[place] = min(longest[place], left - sum(wanted.values()) - GAP)
         left -= widths[place] + GAP
     return widths
+
+
+def wrapped(text: str, indent: int = 0) -> str:
+    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others; names with hyphens and URLs stay whole."""
+    margin = " " * indent
+    wide = min(WRAPPED, get_terminal_size().columns) if on_terminal() else WRAPPED
+    filled = textwrap.fill(text, wide, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
+    return filled[indent:]
 
 
 def moment(at: float | None) -> str:

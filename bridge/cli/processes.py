@@ -11,11 +11,11 @@ import click
 
 from bridge import tracing
 from bridge.cli.numbers import Bounded
-from bridge.cli.selection import misnamed
+from bridge.cli.selection import misnamed, need_routes
 from bridge.errors import SettingsError
 from bridge.logs import configure, get_logger
 from bridge.settings import Settings, bracket, load_settings
-from bridge.start import Loaded, load_all
+from bridge.start import Loaded, made_ready, read_routes
 
 if TYPE_CHECKING:
     import socket
@@ -34,21 +34,24 @@ BIND = click.option("--bind", metavar="HOST:PORT", help="Where to listen (defaul
 def _load(config: str | None, bind: str | None = None, given: Sequence[socket.socket] = (), *,
           verbose: bool = True) -> tuple[Settings, Loaded]:  # fmt: skip
     """Read settings and routes.yaml. The addresses are those of the sockets that were `given`, whatever the settings say."""
+    without = load_settings(os.environ, config=config, bind=bind, secrets=False)
+    configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
+    tracing.prepare(without.environ)
+    need_routes(without)
+    read = read_routes(without)  # before the secret key is generated: a mistyped folder stays as it is
     settings = load_settings(os.environ, config=config, bind=bind)
-    configure(settings.log, settings.log_addresses, brief=not verbose and settings.log != "debug")
-    tracing.prepare(settings.environ)
     if given:
         from bridge.supervise import as_bound
 
         if len(given) == 1 and settings.private_bind is not None:
             raise SettingsError("FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private")
         settings = as_bound(settings, given)
-    return settings, loaded_and_told(settings)
+    return settings, loaded_and_told(settings, read)
 
 
-def loaded_and_told(settings: Settings) -> Loaded:
-    """Read routes.yaml, and say in the log which variables are called as settings are, and are none."""
-    loaded = load_all(settings)
+def loaded_and_told(settings: Settings, read: Loaded | None = None) -> Loaded:
+    """Read routes.yaml, unless it was `read`, and say in the log which variables are called as settings are, and are none."""
+    loaded = made_ready(read or read_routes(settings), settings)
     for text in misnamed(settings, loaded.config.canonical):
         log.warning("strange_setting", found=text)
     return loaded

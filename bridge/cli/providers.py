@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
@@ -32,30 +30,52 @@ NAME = 16  # columns of a name
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, metavar="[NAME | WORD]")
 @AS_JSON
 def providers(name: str | None, as_json: bool) -> None:
     """List the senders that flowbridge knows, or show one: how to set it up, what it signs, what to expect of it.
 
-    Any other sender works too, as hmac, token or basic with a `verify:` of its own in routes.yaml.
+    A word that is no provider's name lists those with the word in their name, title or kind. Any other sender works too, as hmac, token
+    or basic with a `verify:` of its own in routes.yaml.
 
     \b
     flowbridge providers
+    flowbridge providers pay
     flowbridge providers stripe
     """
+    from bridge.expressions import near
     from bridge.providers import PROVIDERS
 
-    if name is not None:
-        row = _named(name)
-        output.json_line(provider_json(row)) if as_json else _print(row)
+    if name in PROVIDERS:
+        output.json_line(provider_json(PROVIDERS[name])) if as_json else _print(PROVIDERS[name])
         return
+    groups = _found(name or "")
+    if not groups:
+        other = "`flowbridge providers` lists all; any other sender works as hmac or token"
+        raise click.UsageError(f"no provider is called {name!r} or has it in its title; {near(name or '', PROVIDERS)}{other}")
+    rows = [row for found in groups.values() for row in found]
     if as_json:
-        for row in PROVIDERS.values():
+        for row in rows:
             output.json_line(provider_json(row))
         return
-    output.print_table(COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in PROVIDERS.values()))
-    proven = sum(row.evidence != "unconfirmed" for row in PROVIDERS.values())
-    output.say(f"{len(PROVIDERS)} providers, {proven} of them confirmed. One of them: flowbridge providers NAME")
+    for number, (kind, found) in enumerate(groups.items()):
+        click.secho(("\n" if number else "") + kind, bold=True)
+        output.print_table(COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in found))
+    output.say("\nEVIDENCE: " + "; ".join(f"{word} = {meaning}" for word, meaning in EVIDENCE.items()) + ".")
+    proven = sum(row.evidence != "unconfirmed" for row in rows)
+    output.say(f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. One of them: flowbridge providers NAME")
+
+
+def _found(word: str) -> dict[str, list[Provider]]:
+    """Return the providers that a word finds, all for an empty one, by their kind."""
+    from bridge.providers import MODULES, kind_of
+
+    wanted = word.casefold().strip()
+    found = {
+        kind_of(module): [row for row in module.ROWS if any(wanted in text.casefold() for text in (row.name, row.title, kind_of(module)))]
+        for module in MODULES
+    }
+    return {kind: rows for kind, rows in found.items() if rows}
 
 
 def provider_json(row: Provider) -> dict[str, JSON]:
@@ -85,20 +105,10 @@ def provider_json(row: Provider) -> dict[str, JSON]:
     }
 
 
-def _named(name: str) -> Provider:
-    from bridge.expressions import near
-    from bridge.providers import PROVIDERS
-
-    if name not in PROVIDERS:
-        other = "`flowbridge providers` lists all; any other sender works as hmac or token"
-        raise click.UsageError(f"there is no provider {name!r}; {near(name, PROVIDERS)}{other}")
-    return PROVIDERS[name]
-
-
 def _print(row: Provider) -> None:
     click.secho(f"{row.title} ({row.name})", bold=True)
     click.echo()
-    click.echo(_wrapped(row.setup))
+    click.echo(output.wrapped(row.setup))
     click.echo()
     ids, pins = ", else ".join(_place(one) for one in row.event_id), pins_of(row.scheme)
     unknown = "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
@@ -120,21 +130,13 @@ def _print(row: Provider) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(click.style(name.ljust(NAME), dim=True) + _wrapped(value, NAME))
+            click.echo(click.style(name.ljust(NAME), dim=True) + output.wrapped(value, NAME))
     click.echo()
     output.answer(" ".join([f"flowbridge add {row.name}", *(f"--pin {pin.name}=VALUE" for pin in pins if pin.required)]))
     if row.learn is not None:
         output.answer(f"flowbridge learn {row.name}")
     for sample in row.samples:
         output.answer(f"flowbridge sample {row.name} {sample.type}")
-
-
-def _wrapped(text: str, indent: int = 0) -> str:
-    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others; names with hyphens and URLs stay whole."""
-    margin = " " * indent
-    wide = min(100, get_terminal_size().columns) if output.on_terminal() else 100
-    filled = textwrap.fill(text, wide, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
-    return filled[indent:]
 
 
 def _place(place: Place) -> str:

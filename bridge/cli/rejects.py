@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("received", whole=True),
-    Column("id", whole=True),
+    output.ID,
     Column("source"),
     Column("reason", style=output.styled),
     Column("why", spare=True),

@@ -94,6 +94,27 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
             self.fail(f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z", param, ctx)
 
 
+class Filter(click.Option):
+    """An option that says which events or deliveries a command is about; help lists these under a heading of their own."""
+
+
+class FilteredCommand(click.Command):
+    """A command whose help has its own options first, then its filters."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under two headings."""
+        params = self.get_params(ctx)
+        parts: dict[str, list[click.Parameter]] = {
+            "Options": [one for one in params if not isinstance(one, Filter)],
+            "Filters": [one for one in params if isinstance(one, Filter)],
+        }
+        for heading, some in parts.items():
+            records = [record for one in some if (record := one.get_help_record(ctx)) is not None]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
 #: What to do about a dead delivery, by what has to be fixed.
 DEAD_KINDS = {
     DeadKind.OURS.word: "fix routes.yaml, then replay",
@@ -101,9 +122,10 @@ DEAD_KINDS = {
     DeadKind.PERSON.word: "given up by a person",
 }
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-SOURCE = click.option("--source", metavar="NAME", help="Only of this source.")
-SINCE = click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
-UNTIL = click.option("--until", type=Moment(), metavar="TIME", help="Only before then.")
+SOURCE = click.option("--source", cls=Filter, metavar="NAME", help="Only of this source.")
+SINCE = click.option("--since", cls=Filter, type=Moment(), metavar="TIME",
+                     help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")  # fmt: skip
+UNTIL = click.option("--until", cls=Filter, type=Moment(), metavar="TIME", help="Only before then.")
 
 
 def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -130,13 +152,13 @@ def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = T
     kinds = ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
     options = [
         SOURCE,
-        click.option("--route", metavar="NAME", help="Only with a delivery by this route."),
-        click.option("--status", type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
-        click.option("--run", type=click.Choice([state.value for state in RunState]), metavar="STATE",
+        click.option("--route", cls=Filter, metavar="NAME", help="Only with a delivery by this route."),
+        click.option("--status", cls=Filter, type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
+        click.option("--run", cls=Filter, type=click.Choice([state.value for state in RunState]), metavar="STATE",
                      help=f"Only with a delivery whose run is {' | '.join(RunState)}."),
-        click.option("--type", "type_", metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
-        click.option("--reason", type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
-        click.option("--dead-kind", type=DeadKindWord(), metavar="KIND",
+        click.option("--type", "type_", cls=Filter, metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
+        click.option("--reason", cls=Filter, type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
+        click.option("--dead-kind", cls=Filter, type=DeadKindWord(), metavar="KIND",
                      help=f"Only with a delivery that is dead for a reason of this kind: {kinds}."),
         SINCE,
     ]
@@ -144,7 +166,7 @@ def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = T
         options.append(UNTIL)
     if body:
         read = "Only with this in the raw body, letter by letter. Reads every body that the other filters leave: add --since."
-        options.append(click.option("--body", type=Excerpt(raw=True), metavar="TEXT", help=read))
+        options.append(click.option("--body", cls=Filter, type=Excerpt(raw=True), metavar="TEXT", help=read))
     return adding(*options, newest(limit))
 
 
@@ -229,6 +251,14 @@ def need_project(settings: Settings) -> None:
     if not file.exists():
         hint = "change to your project's folder, or pass --config FILE (`flowbridge init` makes a project)"
         raise SettingsError(f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}")
+
+
+def need_routes(settings: Settings) -> None:
+    """Refuse to start where there is no routes.yaml, and say how to make one."""
+    file = settings.config
+    if not file.exists():
+        raise SettingsError(f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in an empty folder; "
+                            "else change to your project's folder, or pass --config FILE")  # fmt: skip
 
 
 @contextmanager

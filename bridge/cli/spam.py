@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge.model import Event
 
 F = TypeVar("F", bound=Callable[..., Any])
-COLUMNS = (Column("received", whole=True), Column("id", whole=True), Column("source"), Column("from"), Column("why", spare=True))
+COLUMNS = (Column("received", whole=True), output.ID, Column("source"), Column("from"), Column("why", spare=True))
 
 
 def _chosen(*, limit: int, reason: str) -> Callable[[F], F]:

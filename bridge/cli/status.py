@@ -170,8 +170,9 @@ def _facts(now: Overview, file: str) -> None:
     output.line("config", used + (f"used since {output.utc(config.since)}" if config.since else "nothing runs with it"))
     if config.error_since:
         output.line("wrong", f"since {output.utc(config.error_since)}", "red")
-    output.line("dead", f"{_count(now.dead, now)}, {_count(now.dead_today, now)} within a day", "red" if now.dead_today else None)
-    output.line("unknown", f"{_count(now.unknown, now)}, {_count(now.held, now)} for a person to resolve", "yellow" if now.held else None)
+    output.line("dead", f"{_count(now.dead, now)} ({_count(now.dead_today, now)} in 24 h)", "red" if now.dead_today else None)
+    unknown = f"{_count(now.unknown, now)} ({_count(now.held, now)} {'needs' if now.held == 1 else 'need'} a decision)"
+    output.line("unknown", unknown, "yellow" if now.held else None)
     if now.overdue != Overdue():
         late = now.overdue
         output.line("overdue", f"{late.leases} calls, {late.looks} looks at runs, {late.ahead} times too far ahead", "yellow")
@@ -188,7 +189,10 @@ def _facts(now: Overview, file: str) -> None:
 
 def _backup(one: Backups) -> str:
     often = next(word for word, every in BACKUPS.items() if every == one.every)
-    return f"{often}, " + ("there is none" if one.newest_at is None else f"newest {output.utc(one.newest_at)}")
+    newest = None if one.newest_at is None else f"newest {output.utc(one.newest_at)}"
+    if one.every is None:
+        return f"{often}, {newest}" if newest else often
+    return f"{often}, {newest or 'none yet'}"
 
 
 def _certificate(one: Certificate) -> str:
@@ -196,18 +200,22 @@ def _certificate(one: Certificate) -> str:
     return f"of {one.host}, {ends}" + (f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else "")
 
 
+ROLES = {"reload": "config", "web": "receiver", "work": "worker"}  # a process's role -> the word for it in the table
 PROCESSES = (Column("process", whole=True), Column("pid", whole=True), Column("up", whole=True), Column("config", whole=True),
              Column("host", spare=True))  # fmt: skip
 SOURCES = (Column("source"), Column("last event", whole=True), Column("today", whole=True), Column("rejected today", whole=True))
 PLATFORMS = (Column("platform"), Column("slots", whole=True), Column("calls", whole=True), Column("runs", whole=True),
              Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
-             Column("fits", whole=True, style=lambda text: None if text == "all" else "yellow"))  # fmt: skip
+             Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"))  # fmt: skip
 QUEUE = (Column("route"), Column("queued", whole=True), Column("oldest", whole=True), Column("blocked", whole=True),
          Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"))  # fmt: skip
 
 
 def _processes(now: Overview) -> list[tuple[object, ...]]:
-    return [(one.role, one.pid, _age(now.at - one.since), (one.config_hash or "-")[:HASH], one.host) for one in now.processes]
+    return [
+        (ROLES.get(one.role, one.role), one.pid, _age(now.at - one.since), (one.config_hash or "-")[:HASH], one.host)
+        for one in now.processes
+    ]
 
 
 def _sources(now: Overview) -> list[tuple[object, ...]]:

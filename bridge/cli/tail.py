@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli import output
-from bridge.cli.selection import AS_JSON, existing, filtered, filters, opened, settings_of
+from bridge.cli.selection import AS_JSON, FilteredCommand, existing, filtered, filters, opened, settings_of
 from bridge.errors import StoreError
 from bridge.model import RUN_ENDED, Delivery, Event, Reject, Status
 from bridge.shapes import delivery_json, event_json
@@ -70,7 +70,7 @@ def is_over(delivery: Delivery) -> bool:
     return delivery.status in (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
 
-@click.command()
+@click.command(cls=FilteredCommand)
 @filtered(statuses=(), limit=10, until=False, body=False)
 @AS_JSON
 @click.pass_obj

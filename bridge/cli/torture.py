@@ -133,9 +133,10 @@ def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
         output.json_line(made)
         return
     for title, text in rows(made):
-        output.answer(f"{title:<14}  {text}".rstrip())
+        output.answer(f"{title:<14}  {output.wrapped(text, 16)}".rstrip())
     for finding in made["findings"]:
         click.echo(click.style("wrong: ", fg="red") + output.clean(f"{finding['kind']}: {finding['id']}: {finding['text']}"))
     if (others := sum(made["wrong"].values()) - len(made["findings"])) > 0:
         output.answer(f"and {others} more")
-    click.secho(f"{made['verdict']}: {VERDICTS[made['verdict']]}", fg="green" if made["verdict"] == "kept" else "red")
+    verdict = output.wrapped(f"{made['verdict']}: {VERDICTS[made['verdict']]}")
+    click.secho(verdict, fg="green" if made["verdict"] == "kept" else "red")

@@ -104,6 +104,7 @@ def load_canonical(
 def _build(data: dict[str, Any], folder: Folder, filler: Filler, report: Report, cpus: int | None) -> Config | None:
     if () in report.settled:
         return None
+    report.name_routes(data)
     find_traps(data, report)
     filled = filler.fill(data)
     document = check_document(filled, report)

@@ -6,6 +6,7 @@ import copy
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -16,6 +17,8 @@ from bridge.config.kinds import Kept
 from bridge.config.report import Path, Report, found
 from bridge.expressions import near
 
+KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
+KEYS_NAMED = 5
 PARTS = frozenset({"spam", "page", "fields", "files"})  # of a source, that are looked at key by key
 _TYPES = {
     "string_type": "text",
@@ -183,8 +186,12 @@ def _unknown(path: Path, data: Any) -> str:
     if len(path) == depth and key in models.LATER.get(section, ()):
         return f"`{key}` is not available in this version"
     allowed = _allowed(path, data)
-    hint = near(key, allowed)
-    return f"unknown key `{key}`; {hint}allowed: {', '.join(allowed)}"
+    if len(allowed) <= KEYS_LISTED:
+        return f"unknown key `{key}`; {near(key, allowed)}allowed: {', '.join(allowed)}"
+    if hint := near(key, allowed):
+        return f"unknown key `{key}`; {hint.strip()}"
+    alike = get_close_matches(key, allowed, n=KEYS_NAMED, cutoff=0) or sorted(allowed)[:KEYS_NAMED]
+    return f"unknown key `{key}`; the nearest of {len(allowed)} keys: {', '.join(alike)} (`flowbridge schema` has them all)"
 
 
 def _allowed(path: Path, data: Any) -> list[str]:

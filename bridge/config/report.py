@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.errors import CompileError, Problem
 
 Path = tuple[str | int, ...]
+WHOLE_FILE = "(file)"  # the path of a problem that belongs to no key: nothing else of the file was looked at
+_NAME = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,15 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
     settled: set[Path] = field(default_factory=set)  #: paths that have been complained of for good
     filled: set[Path] = field(default_factory=set)  #: paths of what came from the environment or a file
+    routes: dict[int, str] = field(default_factory=dict)  #: the names of the routes, by their index
+
+    def name_routes(self, document: object) -> None:
+        """Note what the routes of a document are called, so that problems name them."""
+        listed = document.get("routes") if isinstance(document, dict) else None
+        for index, route in enumerate(listed if isinstance(listed, list) else ()):
+            name = route.get("name") if isinstance(route, dict) else None
+            if isinstance(name, str) and _NAME.fullmatch(name):
+                self.routes[index] = name
 
     def add(self, path: Path, message: str, *, key: bool = False, level: str = "error") -> None:
         """Note a problem at `path`; `key`: it is the key that is wrong, not the value."""
@@ -51,9 +63,14 @@ class Report:
             line, column, file = place.key_line, place.key_column, place.file
         else:
             line, column, file = place.line, place.column, place.file
-        problem = Problem(file, line, column, dotted(path), message, level)
+        problem = Problem(file, line, column, dotted(path), message, level, self._shown(path))
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def _shown(self, path: Path) -> str:
+        """Return a path with the name of its route: `routes[triage].inputs.title`; empty where it has none."""
+        name = self.routes.get(path[1]) if path[:1] == ("routes",) and len(path) > 1 and isinstance(path[1], int) else None
+        return "" if name is None else dotted((f"routes[{name}]", *path[2:]))
 
     def settle(self, path: Path, message: str) -> None:
         """Note a problem at `path` and none after it there or below."""
@@ -81,7 +98,7 @@ class Report:
 
 def dotted(path: Path) -> str:
     """Return a path as it is shown: `routes.0.inputs.title`."""
-    return ".".join(map(str, path)) or "(file)"
+    return ".".join(map(str, path)) or WHOLE_FILE
 
 
 def found(value: object) -> str:

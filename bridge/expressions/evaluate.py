@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from bridge.errors import CompileError, ExpressionError
 from bridge.expressions.roots import Node, near
 from bridge.expressions.unparse import unparse
-from bridge.functions import FUNCTIONS, Function, Reference, check_type, equal, is_true, shorten, type_of
+from bridge.functions import FUNCTIONS, Function, Money, Reference, check_type, decimal, equal, is_true, shorten, type_of
 from bridge.model import JSON
 
 MAX_MADE = 16 * 1024 * 1024  # characters and elements that the functions of one evaluation may make
@@ -47,14 +48,7 @@ def _chain(node: Node) -> Step:
     children = node["children"]
     if all(child["type"] == "field" for child in children):
         return _path(tuple(child["value"] for child in children))
-    steps = tuple(map(build, children))
-
-    def chain(value: JSON, run: Run) -> JSON:
-        for step in steps:
-            value = step(value, run)
-        return value
-
-    return chain
+    return _joined(tuple(map(build, children)))
 
 
 def _path(names: tuple[str, ...]) -> Step:
@@ -117,7 +111,57 @@ def _not(node: Node) -> Step:
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
 
 
+def _comparable(node: Node) -> Step | None:
+    """Return the function that evaluates a side of a comparison which ends in a call that has a value of its own there, else null."""
+    if node["type"] in ("subexpression", "pipe"):
+        *before, last = node["children"]
+        step = _comparable(last)
+        return None if step is None else _joined((*map(build, before), step))
+    row = FUNCTIONS.get(node["value"]) if node["type"] == "function_expression" else None
+    return None if row is None or row.compared is None else _function(node, replace(row, call=row.compared))
+
+
+def _joined(steps: tuple[Step, ...]) -> Step:
+    def chain(value: JSON, run: Run) -> JSON:
+        for step in steps:
+            value = step(value, run)
+        return value
+
+    return chain
+
+
+def _in_units(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
+    """Return both sides of a comparison, of which one is money, as values of one type: numbers beside a number, else texts."""
+    if isinstance(left, Money) and isinstance(right, Money):
+        if left.currency == right.currency or node["value"] in ("eq", "ne"):
+            return (left.amount, right.amount) if left.currency == right.currency else (str(left), str(right))
+        raise ExpressionError(f"amounts of two currencies have no order (in `{shorten(unparse(node))}`)")
+    money, other = (left, right) if isinstance(left, Money) else (right, left)
+    is_number = type_of(other) == "number"
+    pair = (money.amount, decimal(other)) if is_number else (str(money), other)
+    return pair if money is left else pair[::-1]
+
+
+def _money_comparator(node: Node, left: Step, right: Step) -> Step:
+    """Return a comparison in units of a currency: `money(…) > 100` is about 100 of them, however many cents they have."""
+    name = node["value"]
+
+    def compare(value: JSON, run: Run) -> JSON:
+        a, b = left(value, run), right(value, run)
+        if isinstance(a, Money) or isinstance(b, Money):
+            a, b = _in_units(a, b, node)
+        if name in ("eq", "ne"):
+            return (type(a) is type(b) and a == b) is (name == "eq")
+        return _ORDERS[name](a, b) if type(a) is type(b) else None
+
+    return compare
+
+
 def _comparator(node: Node) -> Step:
+    compared = [_comparable(child) for child in node["children"]]
+    if any(compared):
+        first, second = (step or build(child) for step, child in zip(compared, node["children"], strict=True))
+        return _money_comparator(node, first, second)
     left, right = map(build, node["children"])
     if node["value"] in ("eq", "ne"):
         wanted = node["value"] == "eq"
@@ -199,9 +243,10 @@ def _expref(node: Node) -> Step:
     return lambda _value, run: Reference(lambda element: inner(element, run))
 
 
-def _function(node: Node) -> Step:
+def _function(node: Node, given: Function | None = None) -> Step:
+    """Return the function that makes a call; `given`: the row to call in place of the table's."""
     name, arguments = node["value"], node["children"]
-    row = FUNCTIONS.get(name)
+    row = given or FUNCTIONS.get(name)
     if row is None:
         hint = near(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"
         raise CompileError(f"no function `{name}`; {hint}")

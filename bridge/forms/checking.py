@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bridge import filetypes
 from bridge.errors import FieldFault, Refused
-from bridge.filetypes import HTML, SVG, TEXTS, TYPES, XML
+from bridge.filetypes import GROUPS, HTML, SVG, TEXTS, TYPES, XML
 from bridge.form import FileRules, Form
 from bridge.forms.faults import field_faults
 from bridge.forms.fields import file_fields, type_fields
@@ -82,7 +82,7 @@ def _files(rules: FileRules, sent: Sent) -> Iterator[Fault]:
         if upload.size > rules.max_size:
             yield upload.field, 413, FieldFault("file_too_large", limit=size(rules.max_size), names=(upload.name,))
         elif not is_allowed(rules, sent, upload):
-            yield upload.field, 415, FieldFault("file_type", limit=", ".join(extensions(rules)), names=(upload.name,))
+            yield upload.field, 415, FieldFault("file_type", limit=accepted(rules), names=(upload.name,))
     came = {upload.field for upload in sent.uploads}
     for field in rules.required:
         if field not in came:  # a form without that enctype sends a file's name
@@ -104,6 +104,19 @@ def extensions(rules: FileRules) -> list[str]:
     """Return the extensions of files that are allowed, in the order of the table; none where any is."""
     known = [each for name, row in TYPES.items() if rules.types is not None and name in rules.types for each in row.extensions]
     return [*known, *sorted(rules.extensions)]
+
+
+def accepted(rules: FileRules) -> tuple[str, ...]:
+    """Return what files are allowed, for people: groups that are allowed as a whole (`image`), and extensions of others (`.csv`)."""
+    allowed = rules.types or frozenset()
+    known: list[str] = []
+    for group in (*GROUPS, ""):
+        rows = [row for row in TYPES.values() if row.group == group]
+        if group and all(row.name in allowed for row in rows):
+            known.append(group)
+        else:
+            known += [f".{row.extensions[0]}" for row in rows if row.name in allowed]
+    return (*known, *(f".{one}" for one in sorted(rules.extensions)))
 
 
 def size(bytes_: int) -> str:

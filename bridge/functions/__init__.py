@@ -7,6 +7,7 @@ JSON value of bounded size or raise ExpressionError, whatever JSON they are give
 from __future__ import annotations
 
 from bridge.functions import files, numeric, structure, text, times
+from bridge.functions.numeric import Money, decimal
 from bridge.functions.signature import Function, Reference, bounded, check_type, shorten, type_of
 from bridge.functions.structure import equal, identity_of, is_true
 from bridge.functions.text import encode, string
@@ -22,9 +23,11 @@ FUNCTIONS: dict[str, Function] = {
 __all__ = [
     "FUNCTIONS",
     "Function",
+    "Money",
     "Reference",
     "bounded",
     "check_type",
+    "decimal",
     "encode",
     "equal",
     "identity_of",

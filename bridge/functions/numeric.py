@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, DecimalException
 
 from bridge.errors import ExpressionError
@@ -106,14 +107,30 @@ def _floor(value: Number) -> Number:
     return number(math.floor(decimal(value)))
 
 
-def _money(amount: Number, currency: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in units of its currency (12.34, not 1234 cents). Its text is what `money()` gives."""
+
+    amount: Decimal
+    currency: str
+    decimals: int
+
+    def __str__(self) -> str:
+        return f"{self.amount:.{self.decimals}f} {self.currency}"
+
+
+def _read_money(amount: Number, currency: str) -> Money:
     code = currency.strip().upper()
     if len(code) != 3 or not code.isascii() or not code.isalpha():
         raise ExpressionError("the currency is not a code of three letters")
     if amount != int(amount) or abs(amount) >= 2**63:
         raise ExpressionError("the amount is not a whole number of minor units")
     exponent = 0 if code in ZERO_DECIMALS else 3 if code in THREE_DECIMALS else 2
-    return f"{Decimal(int(amount)).scaleb(-exponent):.{exponent}f} {code}"
+    return Money(Decimal(int(amount)).scaleb(-exponent), code, exponent)
+
+
+def _money(amount: Number, currency: str) -> str:
+    return str(_read_money(amount, currency))
 
 
 def _number(value: JSON) -> JSON:
@@ -161,10 +178,12 @@ FUNCTIONS = (
     Function(
         "money",
         ("amount: number", "currency: string"),
-        "An amount in minor units (cents) as text, with the decimals that the currency has.",
+        "An amount in minor units (cents) as text, with the decimals that the currency has. Compared with a number it is that many units "
+        "of the currency: `money(1234, 'eur') > 12`.",
         "money(1234, 'eur')",
         "12.34 EUR",
         _money,
+        compared=_read_money,
     ),
     Function(
         "number", ("x: any",), "The number that a text holds; null where it holds none.", "number(' 12.50 ')", 12.5, _number

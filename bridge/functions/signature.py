@@ -37,6 +37,7 @@ class Function:
     result: JSON
     call: Callable[..., JSON]
     lazy: bool = False  #: `call` gets its arguments as functions of nothing, and evaluates those it needs
+    compared: Callable[..., Any] | None = None  #: gives what a call of it is beside `<`, `==` and the like, where that is no text
     knows: bool = False  #: `call` gets the roots, and `now` beside them, before its arguments
 
     @property

@@ -4,6 +4,8 @@ Adding a provider is a row in one of the modules here, a sample payload under `s
 each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors*.py` hold.
 """
 
+from types import ModuleType
+
 from bridge.providers import (
     ai,
     banking,
@@ -60,6 +62,7 @@ __all__ = [
     "Provider",
     "Reply",
     "Sample",
+    "kind_of",
     "masked",
 ]
 
@@ -85,5 +88,13 @@ MODULES = (
     content,
     general,
 )
+
+
+def kind_of(module: ModuleType) -> str:
+    """Return what the rows of a module have in common, as its first line says: `Billing and subscriptions`."""
+    kind = (module.__doc__ or "").partition(": ")[2].partition(". Pure")[0]
+    return kind[:1].upper() + kind[1:]
+
+
 #: Every row, by name; the order is that of the tables people see.
 PROVIDERS: dict[str, Provider] = {row.name: row for module in MODULES for row in module.ROWS}

@@ -161,7 +161,7 @@ ROWS = (
         docs="https://huggingface.co/docs/hub/webhooks",
         evidence="docs",
         retries="Not documented; a delivery can be sent again from the webhook's activity page.",
-        signs="Nothing: the secret is shown.",
+        signs="Nothing is signed; the secret itself is sent.",
         limits=SHOWN + " There is no id, so one that comes twice is two events.",
         samples=(Sample("repo.content.update", "repo.content.update.json"),),
     ),

@@ -72,7 +72,7 @@ ROWS = (
         evidence="docs",
         retries="Retried once where there is no answer in time or none that can be used.",
         answer_within="3 s",
-        signs="Nothing: the secret is shown.",
+        signs="Nothing is signed; the secret itself is sent.",
         limits=SHOWN,
         samples=(Sample("user.lifecycle.create", "user.lifecycle.create.json"),),
     ),

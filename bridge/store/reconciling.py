@@ -21,7 +21,7 @@ from bridge.store.rows import to_delivery, to_json
 from bridge.store.sealed import closed, name_of, sealer_of
 from bridge.store.tables import attempt, delivery
 
-NOT_FOUND = "no run of it was found"
+NOT_FOUND = "no run found afterwards"
 FOUND = "its run was found"
 INCOMPARABLE_SECONDS: Final = 2 * 86400.0  # from attempts whose clocks cannot be compared, within which they may be of the same time
 
@@ -181,10 +181,10 @@ def _queue(connection: Connection, known: Case, evidence: Evidence, _: Answers, 
     """Start it again, unless its attempts are used up; this one came to nothing."""
     one = known.delivery
     is_over = one.attempts >= one.retry.attempts
-    said = f": {one.reason}" if one.reason else ""
-    values: dict[str, Any] = {"status": Status.QUEUED.value, "due_at": now, "reason": f"{NOT_FOUND}, so it is sent again{said}"}
+    said = f"{one.reason}; " if one.reason else ""
+    values: dict[str, Any] = {"status": Status.QUEUED.value, "due_at": now, "reason": f"{said}{NOT_FOUND}: sent again"}
     if is_over:
-        values = {"status": Status.DEAD.value, "reason": f"gave up after {one.attempts} attempts, and {NOT_FOUND}{said}",
+        values = {"status": Status.DEAD.value, "reason": f"gave up after {one.attempts} attempts: {said}{NOT_FOUND}",
                   "dead_kind": DeadKind.PLATFORM.value, "finished_at": now}  # fmt: skip
     if not _change(connection, known, _looked(evidence, **values)):
         return None

@@ -50,11 +50,14 @@ def pasted_parts(source: Source, base: str) -> HiddenParts:
     """Return what a form carries on a page that is made once and stays: its script fetches a token. `base`: the URL of this server."""
     if source.form is None:
         return HiddenParts()
-    parts, captcha = _parts(source, source.form, base, works=has_work(source)), source.form.spam.captcha
+    works, spam = has_work(source), source.form.spam
+    parts, captcha = _parts(source, source.form, base, works=works), spam.captcha
+    needs_script = works and "required" in (spam.altcha, spam.token)
     if captcha is None:
-        return parts
+        return replace(parts, needs_script=needs_script)
     widgets = Markup("\n  ").join(filter(None, (parts.widget, widget(captcha))))
-    return replace(parts, widget=widgets, scripts=parts.scripts + scripts(captcha))
+    needs_script = needs_script or captcha.site_key is not None
+    return replace(parts, widget=widgets, scripts=parts.scripts + scripts(captcha), needs_script=needs_script)
 
 
 def _parts(source: Source, form: Form, base: str, *, works: bool) -> HiddenParts:

@@ -160,7 +160,8 @@ class Hooks:
             if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
                 self.log.error("no_key", source=source.name)
                 raise Refused(503, "no_key", "the sender's keys cannot be had now; send it again", headers={"Retry-After": "60"}) from None
-            self.log.warning("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
+            note = self.log.debug if isinstance(self.turned_away, NotingDry) else self.log.warning
+            note("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
         except StoreError as error:
             self.log.error("not_stored", source=source.name, error=str(error))

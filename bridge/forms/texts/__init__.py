@@ -54,7 +54,13 @@ def text(language: str, key: str, **values: object) -> str:
 def say(language: str, fault: FieldFault) -> str:
     """Return what is wrong with a field, in words."""
     names = ", ".join(_short(name) for name in fault.names[:MOST_NAMED]) + (", …" if len(fault.names) > MOST_NAMED else "")
-    return text(language, fault.key, limit=fault.limit, names=names)
+    limit = _listed(language, fault.limit) if isinstance(fault.limit, tuple) else fault.limit
+    return text(language, fault.key, limit=limit, names=names)
+
+
+def _listed(language: str, words: tuple[str, ...]) -> str:
+    """Return groups of files in the words of a language, and other words as they are."""
+    return ", ".join(LANGUAGES[language].get(f"files_{word}", word) for word in words)
 
 
 def _short(name: str) -> str:

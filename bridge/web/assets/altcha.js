@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const PIECE = 500; // numbers tried before others have their turn
+  const STOPPED = 30000; // milliseconds after which a page that is still here shows its button again: its sending was stopped
   const LOOK = 60000; // milliseconds after which it is looked whether the token and the solution are still good
 
   const solve = async ({ challenge, salt, maxnumber }, pause) => {
@@ -49,9 +50,41 @@
     return input;
   };
 
+  // Returns two functions: one shows that a form is being sent and lets nothing press its button, one takes that back.
+  const busyState = (form) => {
+    let shown = null; // the button, and its text
+    const idle = () => {
+      if (!shown) return;
+      const { button, text, timer } = shown;
+      clearTimeout(timer);
+      shown = null;
+      button.disabled = false;
+      button.removeAttribute("aria-busy");
+      if (button.dataset.busy) button.textContent = text;
+    };
+    const busy = (given) => {
+      const button = given || form.querySelector("button[type=submit], button:not([type])");
+      if (shown || !(button instanceof HTMLButtonElement)) return;
+      shown = { button, text: button.textContent, timer: null };
+      button.disabled = true;
+      button.setAttribute("aria-busy", "true");
+      if (button.dataset.busy) button.textContent = button.dataset.busy;
+    };
+    const leaving = (given) => {
+      busy(given);
+      if (shown) shown.timer = setTimeout(idle, STOPPED);
+    };
+    return { busy, idle, leaving };
+  };
+
   const attach = (place) => {
     const form = place.closest("form");
     if (!form) return;
+    for (const button of form.querySelectorAll("[data-needs-script]")) {
+      button.hidden = false;
+      button.disabled = false;
+    }
+    const { busy, idle, leaving } = busyState(form);
     let working = null; // the promise of the solution that is being found, or was
     let goodUntil = 0;
 
@@ -94,14 +127,20 @@
     let waiting = false;
     let going = false;
     form.addEventListener("submit", (event) => {
-      if (going || (place.dataset.state === "solved" && Date.now() <= goodUntil)) return;
+      const button = event.submitter;
+      if (going || (place.dataset.state === "solved" && Date.now() <= goodUntil)) {
+        // Later, since what a disabled button says is not sent, and a script of the page may send the form itself.
+        setTimeout(() => { if (!event.defaultPrevented) leaving(button); });
+        return;
+      }
       event.preventDefault();
       event.stopImmediatePropagation();
       if (waiting) return;
       waiting = true;
-      const button = event.submitter;
+      busy(button);
       begin().finally(() => {
         waiting = false;
+        idle();
         going = true; // a form without a solution is sent, too: what that means is the server's to say
         try { form.requestSubmit(button); } finally { going = false; }
       });
@@ -112,7 +151,10 @@
       look();
     };
     // A page that the back button brings again has a token and a solution that were used.
-    addEventListener("pageshow", (event) => { if (event.persisted) renew(); });
+    addEventListener("pageshow", (event) => {
+      idle();
+      if (event.persisted) renew();
+    });
     // So has a form that a script sent, and made empty for the next.
     form.addEventListener("reset", renew);
     begin();

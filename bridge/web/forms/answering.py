@@ -123,7 +123,7 @@ def _refused(refused: Refused, source: Source, asking: Asking, parts: Parts) -> 
         if is_showable(sent):
             carried = parts(source, _good_still(control, refused))
             form = filled_view(source, asking.form, language, sent, faults, carried, _wanted(control, asking), files)
-            notes += [texts.text(language, "files_again")] if form.multipart and refused.code != NO_ROOM else []
+            notes += [texts.text(language, "files_again")] if files and refused.code != NO_ROOM else []
         else:
             notes.append(texts.text(language, "too_much_to_show"))
     problems = _problems(faults, form, language)

@@ -16,7 +16,8 @@ class HiddenParts:
     """Names and values of hidden inputs, the honeypot's name (empty: none), and what has the browser work.
 
     `widget` is HTML that goes before the button, `scripts` are URLs of what it needs, and `policy` is what these need of the page's
-    Content-Security-Policy, by directive. `needs_script`: without it nothing of the form would come through.
+    Content-Security-Policy, by directive. `needs_script`: without JavaScript a submission is held as spam, so the
+    form has no usable button until a script shows it.
     """
 
     inputs: Mapping[str, str] = field(default_factory=dict)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from textwrap import indent
 
 from bridge.forms.spam.captchas import KINDS
 from bridge.routes import Source
-from bridge.web.challenges import pasted_parts
+from bridge.web.challenges import has_work, pasted_parts
 from bridge.web.forms.hidden import HiddenParts
 from bridge.web.forms.markup import environment, form_view, speaker
 from bridge.web.forms.quoting import quoted
-from bridge.web.forms.widgets import as_module, asking, captcha_of
+from bridge.web.forms.widgets import as_module, asking, captcha_of, show_button
 
 VOID = frozenset({"input", "br", "hr", "img"})
 #: Attributes of HTML under the names that React gives them. https://react.dev/reference/react-dom/components/common
@@ -23,6 +24,7 @@ REACT = {
     "maxlength": "maxLength", "inputmode": "inputMode", "enctype": "encType", "accept-charset": "acceptCharset",
     "checked": "defaultChecked",
 }  # fmt: skip
+BUTTON = re.compile(r'(<button type="submit"[^>]*>).*?(</button>)', re.DOTALL)
 ASKED = frozenset({"input", "select", "textarea"})
 NUMBERS = frozenset({"minLength", "maxLength", "rows", "tabIndex"})
 SCRIPT = """<script type="module">
@@ -30,6 +32,14 @@ SCRIPT = """<script type="module">
   const labels = %(labels)s;
   const status = form.appendChild(document.createElement("p"));
   status.setAttribute("role", "status");
+  const button = form.querySelector("button[type=submit]");
+  const idle = button.textContent;
+  const busy = (is) => {
+    button.disabled = is;
+    button.textContent = is ? %(sending)s : idle;
+    if (is) button.setAttribute("aria-busy", "true");
+    else button.removeAttribute("aria-busy");
+  };
   const mark = (elements, faults) => {
     for (const element of elements) {
       const fault = (element.name && faults[element.name]) || "";
@@ -43,8 +53,7 @@ SCRIPT = """<script type="module">
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = form.querySelector("button[type=submit]");
-    button.disabled = true;
+    busy(true);
     try {
       const response = await fetch(form.getAttribute("action"), {
         method: "POST",
@@ -62,9 +71,10 @@ SCRIPT = """<script type="module">
     } catch {
       status.textContent = %(lost)s;
     } finally {
-      button.disabled = false;
+      busy(false);
     }
   });
+  addEventListener("pageshow", () => busy(false));
 </script>"""
 COMPONENT = """import { %(hooks)s } from "react";
 
@@ -133,14 +143,15 @@ ANSWERS = """  {answer && (
 def as_html(source: Source, base: str, language: str) -> str:
     """Return the form as HTML, sent to the bridge that is reached at `base`."""
     scripts = (f'\n<script src="{escape(one)}" defer></script>' for one in pasted_parts(source, base).scripts)
-    asks = _asking(source)
-    return _form(source, base, language) + "".join(scripts) + (f"\n{as_module(asks)}" if asks else "")
+    shows = show_button(source.name) if _shows_button(source, base) else ""
+    own = "\n".join(filter(None, (shows, _asking(source))))
+    return _form(source, base, language) + "".join(scripts) + (f"\n{as_module(own)}" if own else "")
 
 
 def as_fetch(source: Source, base: str, language: str) -> str:
     """Return it with a script that sends it and shows the answer below; without JavaScript it is sent all the same."""
     said = {"id": quoted(source.name), "lost": quoted(speaker(language)("not_reached")), "again": _again(source),
-            "labels": quoted(_labels(source, language))}  # fmt: skip
+            "labels": quoted(_labels(source, language)), "sending": quoted(speaker(language)("sending"))}  # fmt: skip
     return f"{as_html(source, base, language)}\n{SCRIPT % said}"
 
 
@@ -148,11 +159,13 @@ def as_react(source: Source, base: str, language: str) -> str:
     """Return it as a React component."""
     labels = _labels(source, language)
     reader = _Jsx(labels)
-    reader.feed(_form(source, base, language))
+    reader.feed(_form(source, base, language, in_react=True))
     reader.close()
     text = reader.text
-    for place, more in (("<form", " onSubmit={send}"), ('<button type="submit"', " disabled={busy}")):
+    for place, more in (("<form", " onSubmit={send}"), ('<button type="submit"', " disabled={busy} aria-busy={busy || undefined}")):
         text = text.replace(place, place + more, 1)
+    shown = f"{{busy ? {quoted(speaker(language)('sending'))} : {quoted(_submit_text(source, language))}}}"
+    text = BUTTON.sub(lambda found: f"{found[1]}{shown}{found[2]}", text)
     text = text.replace("</form>", ANSWERS + "</form>")
     name = "".join(word.capitalize() for word in re.split(r"[_-]+", source.name)) + "Form"
     said = {"name": name if name[0].isalpha() else f"Form{name}", "lost": quoted(speaker(language)("not_reached"))}
@@ -182,8 +195,20 @@ def _labels(source: Source, language: str) -> dict[str, str]:
     return {"": speaker(language)("whole_form"), **{field.control.name: field.control.label for field in fields}}
 
 
-def _form(source: Source, base: str, language: str) -> str:
+def _shows_button(source: Source, base: str) -> bool:
+    """Return whether the page itself must show the button: a captcha's script knows nothing of it, ours shows it."""
+    return pasted_parts(source, base).needs_script and not has_work(source)
+
+
+def _submit_text(source: Source, language: str) -> str:
+    return form_view(source, language, None, HiddenParts()).submit
+
+
+def _form(source: Source, base: str, language: str, *, in_react: bool = False) -> str:
+    """Return the form. In React, which draws nothing without JavaScript, the component itself says what its button shows."""
     view = form_view(source, language, f"{base}/hooks/{source.name}", pasted_parts(source, base))
+    if in_react:
+        view = replace(view, parts=replace(view.parts, scripts=(), needs_script=False))
     return str(environment().get_template("form_macros.html").module.form(view, speaker(language)))  # type: ignore[attr-defined]
 
 

@@ -51,6 +51,7 @@ button {
 .summary { margin: 0 0 1.5rem; padding: 1rem; border: 2px solid var(--wrong); border-radius: .375rem; }
 .summary p, .summary ul { margin: .5rem 0 0; }
 .summary ul { padding-left: 1.25rem; }
+button:disabled { cursor: progress; }
 @media (forced-colors: active) { button { border-color: ButtonText; } }
 """)
 

@@ -29,6 +29,12 @@ const ask = (event) => {
 };
 form.addEventListener("submit", ask, true);"""
 
+#: The button of a form that needs JavaScript is hidden and disabled until this runs.
+SHOW_BUTTON = """for (const button of document.getElementById(%(id)s).querySelectorAll("[data-needs-script]")) {
+  button.hidden = false;
+  button.disabled = false;
+}"""
+
 
 def captcha_of(source: Source) -> Captcha | None:
     """Return the captcha that the page of a form has, null where it has none."""
@@ -58,6 +64,11 @@ def asking(captcha: Captcha, form_id: str) -> str:
         return ""
     said = {"id": form_id, "key": captcha.site_key, "action": captcha.action or ACTION, "field": kind.fields[0]}
     return ASKS % {name: quoted(value) for name, value in said.items()}
+
+
+def show_button(form_id: str) -> str:
+    """Return the script that shows the button of a form that needs JavaScript."""
+    return SHOW_BUTTON % {"id": quoted(form_id)}
 
 
 def as_module(script: str) -> str:
