@@ -9,6 +9,7 @@ import pytest
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import select, update
 
+from bridge.clock_reading import ClockReading
 from bridge.errors import IllegalTransition
 from bridge.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
 from bridge.overview import DAY
@@ -30,10 +31,11 @@ def add(database: Database, count: int = 1, route: str = "triage", **changes: ob
 
 
 def claim(database: Database, *, caps: dict[str, int] | None = None, most: int = 32, now: float = NOW,
-          shares: Shares | None = None, **more) -> list[Claim]:  # fmt: skip
+          shares: Shares | None = None, clocks: ClockReading | None = None, **more) -> list[Claim]:  # fmt: skip
     lease, allowed = f"w:{now}", Allowed(caps=caps or {"local": 5}, **more)
     shares = shares or Shares()
-    taken = database.write(lambda c: claims.claim(c, allowed, most=most, now=now, lease=lease, order=shares.order))
+    read = None if clocks is None else lambda _platform: clocks
+    taken = database.write(lambda c: claims.claim(c, allowed, most=most, now=now, lease=lease, order=shares.order, clocks=read))
     shares.count((each.delivery.platform, each.delivery.route) for each in taken)
     return taken
 

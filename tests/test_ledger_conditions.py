@@ -16,6 +16,7 @@ from test_pruning import CONFIG, OLD, UNFINISHED, old_event
 from test_runs import new_run
 
 from bridge import reconcile
+from bridge.clock_reading import ClockReading
 from bridge.embedded import LocalState, RunResult
 from bridge.model import Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
 from bridge.pace import DAY, Limits, Pace, day_of, room, spend
@@ -496,10 +497,16 @@ FLOW: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id"
 WINDOW = 30.0 + 2 * reconcile.SKEW
 
 
+def clocks_at(at: float) -> ClockReading:
+    """Return what the clocks of one machine show, none of which was ever set."""
+    return ClockReading(at=at, boot_clock=at - NOW + 10_000.0, boot_id="boot", host="host")
+
+
 def begin(database: Database, at: float, outcome: Outcome | None = UNKNOWN, **given: Any) -> str:
     """A delivery for the flow whose call began at a time, and is under way where it has no outcome."""
     [one] = add(database, **{**FLOW, "created_at": at - 1000, "due_at": at - 1000, **given})
-    [held] = [each for each in claim(database, caps={given.get("platform", "gumloop"): 99}, now=at) if each.delivery.id == one]
+    taken = claim(database, caps={given.get("platform", "gumloop"): 99}, now=at, clocks=clocks_at(at))
+    [held] = [each for each in taken if each.delivery.id == one]
     if outcome is not None:
         record(database, held, outcome, at + 1)
     return one
@@ -580,7 +587,7 @@ def test_an_earlier_start_without_an_answer_counts_whatever_has_become_of_its_de
 def test_a_call_that_was_not_answered_is_open_no_more(database: Database) -> None:
     """Its delivery is being sent again: of its attempts only the one without an outcome is under way."""
     one, other = begin(database, NOW), begin(database, NOW + 20, REFUSED)
-    claim(database, caps={"gumloop": 99}, now=NOW + 1000)
+    claim(database, caps={"gumloop": 99}, now=NOW + 1000, clocks=clocks_at(NOW + 1000))
     assert get(database, other).status is Status.SENDING
     assert rivals(database, one) == []
 
@@ -656,11 +663,11 @@ def test_a_start_of_which_two_looks_find_nothing_is_made_again_and_was_none(data
     one = begin(database, NOW)
     assert settled(database, one) == {"poll_at": NOW + 100 + reconcile.AGREE, "polls": 1}
     assert settled(database, one, at=NOW + 131) == {
-        "status": "queued", "due_at": NOW + 131, "reason": "no run of it was found, so it is sent again: no answer", "polls": 2,
+        "status": "queued", "due_at": NOW + 131, "reason": "no answer; no run found afterwards: sent again", "polls": 2,
         "poll_at": None,
     }  # fmt: skip
     [kept] = attempts(database, one)
-    assert (kept.outcome, kept.run_id, kept.detail) == ("refused", None, "no answer; no run of it was found")
+    assert (kept.outcome, kept.run_id, kept.detail) == ("refused", None, "no answer; no run found afterwards")
     assert row(database, tables.pace, route="triage")["starts"] == 2
     check()
 
@@ -670,7 +677,7 @@ def test_the_last_start_of_which_nothing_is_found_is_dead(database: Database) ->
     [behind] = add(database, **FLOW, order=Order(key="k"))
     settled(database, one)
     assert settled(database, one, at=NOW + 131) == {
-        "status": "dead", "reason": "gave up after 1 attempts, and no run of it was found: no answer", "dead_kind": "platform", "polls": 2,
+        "status": "dead", "reason": "gave up after 1 attempts: no answer; no run found afterwards", "dead_kind": "platform", "polls": 2,
         "finished_at": NOW + 131, "poll_at": None, "holds_key": False,
     }  # fmt: skip
     assert get(database, behind).status is Status.QUEUED

@@ -171,7 +171,6 @@ def test_a_port_that_is_taken_is_said_and_2(tmp_path: Path) -> None:
         ({"FLOWBRIDGE_DATABASE_URL": "mysql://localhost/x", "FLOWBRIDGE_SECRET_KEY": "k" * 32}, "FLOWBRIDGE_DATABASE_URL"),
         ({"FLOWBRIDGE_DATABASE_URL": "not a url:hunter2", "FLOWBRIDGE_SECRET_KEY": "k" * 32}, "FLOWBRIDGE_DATABASE_URL"),
         ({"FLOWBRIDGE_DATABASE_URL": "sqlite:////proc/nowhere/x.db"}, "/proc/nowhere"),
-        ({"GITHUB_SECRET": ""}, "routes.yaml:6:"),
     ],
 )
 def test_what_cannot_be_used_is_said_and_not_served(tmp_path: Path, environ: dict[str, str], said: str) -> None:

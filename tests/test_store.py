@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import NOW, make_delivery, make_event
-from sqlalchemy import func, insert, select, update
+from serving import until
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import NotFound, StoreError
@@ -312,3 +316,30 @@ def test_no_value_makes_a_transaction_fail(database: Database, value: object, ke
     event = make_event("1", type="a", problem=None)
     events.add(database, event, [make_delivery(event, inputs=value)], never)
     assert (events.deliveries_of(database, [event.id])[event.id][0].inputs == kept) is True
+
+
+def test_closing_waits_for_the_commit_of_another_thread(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> None:
+    database = new_sqlite(tmp_path / "flowbridge.db")
+    begun, may_end, closed = (threading.Event() for _ in range(3))
+
+    def work(connection: Connection) -> int:
+        begun.set()
+        may_end.wait(60)
+        connection.exec_driver_sql("CREATE TABLE late (n INTEGER)")
+        return 7
+
+    def close() -> None:
+        database.close()
+        closed.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        written = pool.submit(database.write, work)
+        assert begun.wait(60)
+        pool.submit(close)
+        until(lambda: database._closed, what="the call of close")
+        assert not closed.is_set()
+        may_end.set()
+        assert written.result(60) == 7 and closed.wait(60)
+    with sqlite3.connect(tmp_path / "flowbridge.db") as file:
+        assert file.execute("SELECT count(*) FROM late").fetchone() == (0,)
+    file.close()

@@ -213,7 +213,7 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
     ("arguments", "said"),
     [
         (["--nodes", "2"], "several nodes need one PostgreSQL database"),
-        (["--minutes", "0.1"], "0.1 is not in the range"),
+        (["--minutes", "0.1"], "0.1 is not allowed: a number at least 1.5"),
         (["--only", "everything"], "'everything' is not one of"),
         (["--only", "database"], "--only database: SQLite has no connections to end"),
         (["--engine", "steam"], "'steam' is not"),

@@ -29,6 +29,7 @@ from bridge.store.lock_watch import LockWatch
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
 BATCH = 64  # how much work shares one commit at most
 ROWS = 1000  # and how many items; a statement takes 32,766 parameters
+CLOSE_SECONDS = 10.0  # that closing waits for commits under way
 NAMES_OF_ERRORS = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
 OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 UNREACHED = ("connection failed: ", "failed to resolve host")  # psycopg's words for a server that is not there
@@ -77,6 +78,7 @@ class Group:
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
         self._mutex = threading.Lock()
+        self._idle = threading.Condition(self._mutex)  # notified when nobody leads
         self._pending: deque[Job] = deque()
         self._leading = False
         self._connection: Connection | None = None
@@ -138,6 +140,8 @@ class Group:
         with self._mutex:
             following = self._pending[0] if self._pending else None
             self._leading = following is not None
+            if following is None:
+                self._idle.notify_all()
         if following is not None:
             following.lead = True
             following.done.release()
@@ -163,9 +167,14 @@ class Group:
             os.close(fd)
 
     def close(self) -> None:
+        """Close the connection once the commits under way are over: SQLite crashes where another thread still uses it.
+
+        After `CLOSE_SECONDS` it is left open; a process that was forked in the middle of a commit waits for a thread that it does not have.
+        """
         self._watch.close()
         with self._mutex:
-            self._abandon()
+            if self._idle.wait_for(lambda: not self._leading, CLOSE_SECONDS):
+                self._abandon()
 
 
 def _transact(batch: list[Job], connection: Connection, raw: sqlite3.Connection) -> None:
