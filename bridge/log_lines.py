@@ -53,7 +53,10 @@ def _general(level: str, event: str, values: Values) -> str:
     return f"{head}  {said}".rstrip() + listed
 
 
-def _event(values: Values) -> str:
+def _event(values: Values) -> str | None:
+    """A request that `doctor` sent is not stored, so there is nothing to show of it."""
+    if values.get("dry"):
+        return None
     source = _printable(f"{values['source']} {values['type'] or ''}".rstrip())
     status, code, detail = _became(values)
     return f"{_columns(source, status, code)}  {detail}  {colour(DIM, _milliseconds(values['ms']))}"
@@ -75,6 +78,11 @@ def _rejected(values: Values) -> str:
     kept = values.get("reject_id")
     why = _show(kept) if kept else _printable(values["reason"])
     return f"{_columns(_printable(values['source']), '401 refused', RED)}  {why}"
+
+
+def _unknown_source(values: Values) -> str:
+    hint = f"did you mean {_printable(values['near'])}?" if values.get("near") else "routes.yaml has no such source"
+    return f"{_columns(_printable(values['source']), '404', RED)}  {hint}"
 
 
 def _run(values: Values) -> str:
@@ -124,6 +132,7 @@ def _seconds(seconds: float) -> str:
 BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "event": _event,
     "rejected": _rejected,
+    "unknown_source": _unknown_source,
     "attempt": _attempt,
     "run": _run,
     "config_reloaded": _reloaded,

@@ -15,6 +15,7 @@ from bridge.cli import COMMANDS, SECTIONS
 from bridge.cli.selection import Moment
 from bridge.model import Debounce, FormFile, Order, Reject, RunState, Status
 from bridge.reconcile import Candidate, Earlier, Look, judge, window
+from bridge.routes import OWN
 from bridge.store import events, rejects, tables
 from bridge.store.database import Database
 from bridge.store.rows import to_json
@@ -164,6 +165,10 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
         events.add(store, event, [make_delivery(event)], lambda *_: [])
     assert run("show").stdout.startswith(event.id)
     assert lines(run("show", "--json"))[0]["provider_id"] == "1"
+    alert = make_event("alert", source=OWN, provider=OWN, type="alert.raised", now=NOW + 9)
+    events.add(store, alert, [], lambda *_: [])
+    assert lines(run("show", "--json"))[0]["provider_id"] == "1", "an alert of flowbridge itself is not what was sent last"
+    assert "no route matched" not in run("show", alert.id).stdout
 
 
 def test_any_beginning_or_ending_that_is_unique_names_an_id(store: Database) -> None:

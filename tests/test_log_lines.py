@@ -55,6 +55,13 @@ def test_what_becomes_of_it_is_a_line_each() -> None:
     assert rejected == "08:26:25  github                401 refused    flowbridge show k2m9abcd\n"
 
 
+def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
+    misspelt, none = shown("unknown_source", source="gihub\x1b", near="github"), shown("unknown_source", source="crm", near=None)
+    assert misspelt == f"08:26:25  {'gihub':<5}\\x1b{' ' * 13}404            did you mean github?\n"
+    assert none == f"08:26:25  {'crm':<20}  404            routes.yaml has no such source\n"
+    assert shown("event", **EVENT, dry=True) is None
+
+
 def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
     assert shown("flows_loaded", flows=8) is None
     invalid = shown("config_invalid", "error", problems=("routes.yaml:3:1: a", "routes.yaml:4:1: b\x07"), kept="abc")
@@ -96,5 +103,7 @@ def test_serve_on_a_terminal_prints_a_line_for_each_event_and_run(tmp_path: Path
         assert len(lines) == 2 and not any("{" in line for line in lines)
         assert bridge.post("/hooks/github", b"{}", {"X-Hub-Signature-256": "sha256=00", "X-GitHub-Event": "issues"}).status == 401
         until(lambda: re.search(r"401 refused +flowbridge show [0-9a-z]{8}", bridge.read()), what="the refused one")
+        assert bridge.post("/hooks/gitub", b"{}").status == 404
+        until(lambda: "did you mean github?" in bridge.read(), what="the misspelt one")
         assert bridge.stop(signal.SIGINT) == 0
         assert "Traceback" not in bridge.read()

@@ -251,8 +251,9 @@ def _unmatched(event: Event, settings: Settings) -> Sequence[tuple[str, str]]:
     from bridge.matching.reasons import explain_mismatch, explain_type
     from bridge.planning import context
     from bridge.retention import is_emptied
+    from bridge.routes import OWN
 
-    if event.problem or event.spam or is_emptied(event):
+    if event.problem or event.spam or is_emptied(event) or event.source == OWN:
         return ()
     try:
         config = good_config(settings)

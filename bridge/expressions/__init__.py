@@ -14,14 +14,14 @@ from jmespath.parser import Parser
 
 from bridge.errors import CompileError, ExpressionError
 from bridge.expressions.evaluate import Run, Step, build
-from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, copies, near, positions
+from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, close_name, copies, near, positions
 from bridge.expressions.scan import scan
 from bridge.functions import is_true, shorten
 from bridge.model import JSON
 
 MAX_LENGTH = 4096
 
-__all__ = ["MAX_LENGTH", "ROOTS", "Expression", "compile_expression", "is_true", "near"]
+__all__ = ["MAX_LENGTH", "ROOTS", "Expression", "close_name", "compile_expression", "is_true", "near"]
 
 
 @dataclass(frozen=True, slots=True)

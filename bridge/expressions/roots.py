@@ -69,8 +69,14 @@ def _unknown(name: str) -> str:
 
 def near(name: str, names: Any) -> str:
     """Return "did you mean `x`? " where one of `names` is close, else nothing."""
+    close = close_name(name, names)
+    return f"did you mean `{close}`? " if close is not None else ""
+
+
+def close_name(name: str, names: Any) -> str | None:
+    """Return which of `names` is close to another name, null where none is."""
     close = get_close_matches(str(name), [str(each) for each in names], n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`? " if close and close[0] != name else ""
+    return close[0] if close and close[0] != name else None
 
 
 def copies(node: Node) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import Column, ColumnElement, Row, Select, Table, func, literal,
 
 from bridge.errors import NotFound, SettingsError
 from bridge.model import Attempt, Delivery, Event, Status
+from bridge.routes import OWN
 from bridge.sealing import SETTING
 from bridge.store import events as kept
 from bridge.store import naming
@@ -129,9 +130,11 @@ def show(database: Database, text: str) -> Found:
 
 
 def newest_event(database: Database) -> str | None:
-    """Return the id of the event that was received last, null where none is stored."""
+    """Return the id of the event that was received last, of a sender if there is one; null where none is stored."""
+    newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
     with database.read() as connection:
-        return connection.execute(select(event.c.id).order_by(event.c.seq.desc()).limit(1)).scalar()
+        sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
+        return sent or connection.execute(newest_first).scalar()
 
 
 def find(database: Database, text: str) -> tuple[str, str | None]:

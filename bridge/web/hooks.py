@@ -18,6 +18,7 @@ from bridge import dry, traces
 from bridge.counting import COUNTS, Counts
 from bridge.dry import is_dry
 from bridge.errors import BadSignature, Refused, StoreError
+from bridge.expressions import close_name
 from bridge.forms import KeepFile, digest
 from bridge.forms.spam import Gate
 from bridge.ids import event_id
@@ -46,6 +47,7 @@ from bridge.web.turned_away import Noting, NotingDry
 log = get_logger()
 PREFIX = "/hooks/"
 DRY = f"HTTP_{dry.HEADER.upper().replace('-', '_')}"
+SOURCE_LENGTH = 63  # characters of a source's name
 UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
 UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
 
@@ -77,9 +79,11 @@ class Hooks:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
         config = self.config()
-        source = config.sources.get(environ["PATH_INFO"][len(PREFIX) :].rstrip("/"))
+        name = environ["PATH_INFO"][len(PREFIX) :].rstrip("/")
+        source = config.sources.get(name)
         if source is None:
             self.counts.add(REFUSED, OTHER, "404")
+            self.log.info("unknown_source", source=name[:SOURCE_LENGTH], near=close_name(name[:SOURCE_LENGTH], config.sources))
             return _refuse(UNKNOWN_SOURCE, start_response)
         if source.form is not None:
             take = lambda: self._take(environ, source, config)  # noqa: E731
