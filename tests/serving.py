@@ -233,11 +233,12 @@ class Bridge:
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """Kill the whole tree at once."""
+        """Kill the whole tree at once, and wait until none of it holds a socket or a file any more."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(60)
+            until(lambda: not members_of(self.pid), what="the end of the processes that were killed")
 
     @property
     def pid(self) -> int:
@@ -297,6 +298,17 @@ def children_of(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):
                 found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def members_of(group: int) -> list[int]:
+    """Return the processes of a group that are there and no zombies."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state != "Z":
+                found.append(int(folder.name))
     return found
 
 
