@@ -50,7 +50,9 @@ def signatures(data: bytes) -> None:
         _, events = bounded(size, lambda: one.receive(changed))
     except (BadSignature, Refused):
         return
-    if KEY in repr(events):
+    # A change may copy a secret that is sent as it is to a place of another name. Nobody but its owner can, so that copy may stay.
+    copied = repr(changed).count(KEY) - repr(good).count(KEY)
+    if repr(events).count(KEY) > max(0, copied):
         raise Finding(f"{one.row.name}: the secret is in the event")
 
 
