@@ -217,6 +217,16 @@ def latest(database: Database) -> float:
 # -- a machine that was booted again, another one, a version that stored no clocks
 
 
+def lose_an_answer(database: Database, clocks: Clocks, fake: FakePlatform, *, knows: bool) -> str:
+    """Make a call whose answer is lost, and return its delivery. `knows`: an earlier answer told the clock of the platform."""
+    with working(database, config(fake)):
+        if knows:
+            wait(database, [add(database, clocks.time())], ended)
+        fake.faults = ["lost"]
+        wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+    return one
+
+
 @pytest.mark.parametrize("moved", [("boot-2", "here"), ("boot-1", "there")])
 @pytest.mark.parametrize(
     ("step", "knows", "tells", "says"),
@@ -234,11 +244,7 @@ def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
 ) -> None:
     """`knows`: it was known at the intent, from an earlier answer. `tells`: it is at the look."""
     with FakePlatform(run_seconds=0.05) as fake:
-        with working(database, config(fake)):
-            if knows:
-                wait(database, [add(database, clocks.time())], ended)
-            fake.faults = ["lost"]
-            wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+        one = lose_an_answer(database, clocks, fake, knows=knows)
         assert (attempts(database, one)[0].platform_at is not None) is knows
         clocks.boot(*moved)
         clocks.ahead = step
@@ -253,11 +259,7 @@ def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
 @pytest.mark.parametrize("knows", [True, False])
 def test_an_attempt_of_an_earlier_version_is_held(database: Database, clocks: Clocks, knows: bool) -> None:
     with FakePlatform(run_seconds=0.05) as fake:
-        with working(database, config(fake)):
-            if knows:
-                wait(database, [add(database, clocks.time())], ended)
-            fake.faults = ["lost"]
-            wait(database, [one := add(database, clocks.time())], is_in("unknown"))
+        one = lose_an_answer(database, clocks, fake, knows=knows)
         none = dict.fromkeys(("boot_clock", "boot_id", "host", "platform_at"))
         with database.engine.begin() as connection:
             connection.execute(update(tables.attempt).where(tables.attempt.c.delivery_id == one).values(none))
