@@ -21,7 +21,7 @@ _MAGIC: Final[dict[bytes, Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\
 
 
 class _Packed:
-    """What is read, with a count of its bytes."""
+    """Reads the file as it is, and counts its bytes."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source, self.count = source, 0
@@ -35,7 +35,7 @@ class _Packed:
 
 
 class _Unpacked:
-    """What comes out of it: no more than was allowed."""
+    """Reads the uncompressed tar file; raises `StoreError` beyond what it may hold."""
 
     def __init__(self, packed: _Packed) -> None:
         self._packed = packed

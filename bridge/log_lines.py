@@ -98,7 +98,7 @@ def _reloaded(values: Values) -> str:
 
 
 def _attempt(values: Values) -> str | None:
-    """An attempt that started the flow is told by its run."""
+    """Return the line of an attempt; none for one that started the flow, since the line of its run says so."""
     if values["outcome"] == "started":
         return None
     what = _printable(f"  {values['route']} → {values['flow']}")

@@ -118,7 +118,7 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockStep:
-    """The last step of the clock that the store goes by: when, by the clock after it, and by how many seconds forward."""
+    """The last step of the store's clock: when it was (by the clock after it), and how many seconds it went forward."""
 
     at: float
     seconds: float

@@ -98,7 +98,7 @@ def _look_at_platforms(config: Config, settings: Settings, found: Findings) -> N
 
 
 def _look_at_keys(config: Config, found: Findings) -> None:
-    """Say which keys have a user of their own, as nothing in routes.yaml names it to their callers."""
+    """Note which keys have a user of their own, since routes.yaml does not name that user."""
     from bridge.config.keys import own_user
 
     for platform in config.platforms.values():

@@ -284,7 +284,7 @@ def _look(database: Database, stories: list[Story]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sayings:
-    """How to print a change, and a request that was refused."""
+    """The functions that print a change, and a request that was refused."""
 
     change: Callable[[float, Event | Delivery], None]
     refused: Callable[[Reject], None]

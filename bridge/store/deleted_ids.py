@@ -20,7 +20,7 @@ from bridge.subjects import folded
 
 DedupFor = Callable[[str], float]  # of a source, the seconds that its provider ids are stored
 TOGETHER: Final = 500  # rows of one transaction
-PLAIN_DIGEST: Final = "sha256:"  # how the id begins of an event that is known by its body: see `receive`
+PLAIN_DIGEST: Final = "sha256:"  # how the id begins of an event that is known by its body: see `bridge.duplicates`
 OF_NOTHING: Final = PLAIN_DIGEST + NOTHING
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)

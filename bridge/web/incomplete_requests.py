@@ -64,7 +64,6 @@ class IncompleteRequests:
             if not self._networks[network]:
                 del self._networks[network]
 
-
     def take_moment(self) -> bool:
         """Count one request that waits without a place, and return true; return false where that would be too many."""
         with self._mutex:
