@@ -31,6 +31,7 @@ T = TypeVar("T")
 SECRET = "It's a Secret to Everybody"
 LAUNCH = Path(__file__).with_name("launch.py")
 READY = {"serve": "/readyz", "web": "/healthz"}
+NO_MEMORY = {"bridge.web.health.NOT_READY_SECONDS": 0.0}  # else one receiver may say "not ready" when another has just said "ready"
 ROUTES = """
 version: 1
 platforms:
@@ -215,7 +216,8 @@ class Bridge:
             shutil.copy(store, data / "flowbridge.db")  # its mode too
 
     def _command(self) -> list[str]:
-        return [sys.executable, str(LAUNCH), json.dumps(self.constants), "--config", str(self.config), *self.arguments]
+        constants = (NO_MEMORY if self.arguments[0] in READY else {}) | self.constants
+        return [sys.executable, str(LAUNCH), json.dumps(constants), "--config", str(self.config), *self.arguments]
 
     def is_up(self, path: str = "/readyz") -> bool:
         """Whether a health page says yes; an error where the process has ended."""
