@@ -58,9 +58,14 @@ def test_it_installs_what_has_a_hash_and_nothing_else() -> None:
     assert "--no-deps --no-build-isolation ." in ours
 
 
-def test_base_images_can_be_named_by_digest() -> None:
+def test_base_images_are_named_by_digest() -> None:
     named = [rest.partition(" ")[0] for name, rest in instructions() if name == "FROM"]
     assert named == ["${PYTHON_IMAGE}"] * 2
+    (python,) = (rest.removeprefix("PYTHON_IMAGE=") for name, rest in instructions() if name == "ARG")
+    found = composed("postgres", "celery")
+    assert found["flowbridge"]["build"]["args"]["PYTHON_IMAGE"] == python
+    for image in (python, found["postgres"]["image"], found["redis"]["image"]):
+        assert re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
     given = {f"{name}_IMAGE": f"{name.lower()}:1@sha256:{'a' * 64}" for name in ("PYTHON", "POSTGRES", "REDIS")}
     found = composed("postgres", "celery", **given)
     assert found["flowbridge"]["build"]["args"]["PYTHON_IMAGE"] == given["PYTHON_IMAGE"]
