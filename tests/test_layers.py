@@ -21,6 +21,7 @@ ORDER = [
     "patterns",
     "limits",
     "locate",
+    "typos",
     "masking",
     "receipts",
     "signatures",

@@ -46,6 +46,9 @@ def check(config: str | None, /, as_json: bool) -> None:
 
     Every problem is listed with its place. Exit code 2: routes.yaml or the settings cannot be used. 1: something else is wrong.
 
+    An event type or a path that looks misspelt beside the samples of its provider, or the declared fields of its form, is a warning
+    with the name that was meant. Warnings leave the exit code at 0: samples are examples and do not show every field.
+
     \b
     flowbridge check
     flowbridge --config other.yaml check --json
@@ -66,6 +69,7 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 def _look(config: str | None, found: Findings) -> None:
     from bridge.cli.file_modes import exposed_files
+    from bridge.cli.samples_fit import find_misspelt
     from bridge.cli.selection import misnamed, settings_of
     from bridge.config import check as check_config
 
@@ -82,6 +86,7 @@ def _look(config: str | None, found: Findings) -> None:
         _look_at_keys(found.config, found)
         _look_at_secrets(found.config, found)
         _look_at_flows(found.config, settings, found)
+        found.problems += find_misspelt(found.config)
         _look_at_alerts(found.config, found)
     _look_at_database(settings, found)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.cli.written import read_routes
 from bridge.errors import Problem
 from bridge.expressions import near
 
@@ -89,17 +89,8 @@ def _look_for_flows(written: Sequence[_Written], config: Config, flows: Collecti
 
 def _read(config: Config) -> tuple[Report, list[_Written]]:
     """Return the routes to the embedded platform as they are written, and a report that knows where all stands."""
-    from bridge.config.files import gather
-    from bridge.config.report import Report
-
-    if not config.files:
-        return Report(""), []
-    report = Report(config.files[0])
-    data, _ = gather(Path(config.files[0]), report)
-    report.problems.clear()  # the file has been checked
-    report.name_routes(data)
-    places = {one["name"]: (index, one.get("inputs")) for index, one in enumerate(data.get("routes") or [])}
-    written = [_Written(places[route.name][0], route, places[route.name][1]) for route in config.routes]
+    report, places = read_routes(config)
+    written = [_Written(index, route, each.get("inputs")) for route in config.routes for index, each in (places[route.name],)]
     return report, [one for one in written if config.platforms[one.route.flow.platform].type == "local"]
 
 

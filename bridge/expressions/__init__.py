@@ -5,7 +5,7 @@ https://jmespath.org/specification.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from jmespath.parser import Parser
 
 from bridge.errors import CompileError, ExpressionError
 from bridge.expressions.evaluate import Run, Step, build
+from bridge.expressions.paths import IsFree, Reading, Steps, follow_path, read_paths, write_path
 from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, close_name, copies, near, positions
 from bridge.expressions.scan import scan
 from bridge.functions import is_true, shorten
@@ -21,7 +22,20 @@ from bridge.model import JSON
 
 MAX_LENGTH = 4096
 
-__all__ = ["MAX_LENGTH", "ROOTS", "Expression", "close_name", "compile_expression", "is_true", "near"]
+__all__ = [
+    "MAX_LENGTH",
+    "ROOTS",
+    "Expression",
+    "IsFree",
+    "Reading",
+    "Steps",
+    "close_name",
+    "compile_expression",
+    "follow_path",
+    "is_true",
+    "near",
+    "write_path",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,10 @@ class Expression:
             return self.step(value, Run(context))
         except RecursionError:
             raise ExpressionError(f"`{shorten(self.text)}`: the value nests too deep") from None
+
+    def read(self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False) -> list[Reading]:
+        """Return each path that it reads, with what stands there in any of the contexts; see `paths`."""
+        return read_paths(_parse(self.text), contexts, is_free)
 
 
 class Reader(Parser):  # type: ignore[misc]

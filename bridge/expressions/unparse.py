@@ -26,7 +26,8 @@ def _joined(between: str) -> Callable[[Node], str]:
     return lambda node: between.join(map(_grouped, node["children"]))
 
 
-def _name(text: str) -> str:
+def name_text(text: str) -> str:
+    """Return a name as an expression writes it: in double quotes where it has a hyphen or a blank."""
     return text if re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) else json.dumps(text)
 
 
@@ -61,7 +62,7 @@ def _projection(node: Node) -> str:
 
 
 _WRITE: dict[str, Callable[[Node], str]] = {
-    "field": lambda node: _name(node["value"]),
+    "field": lambda node: name_text(node["value"]),
     "literal": lambda node: _literal(node["value"]),
     "index": lambda node: f"[{node['value']}]",
     "slice": _slice,
@@ -79,7 +80,7 @@ _WRITE: dict[str, Callable[[Node], str]] = {
     "not_expression": lambda node: "!" + _grouped(node["children"][0]),
     "multi_select_list": lambda node: f"[{_texts(node)}]",
     "multi_select_dict": lambda node: "{" + _texts(node) + "}",
-    "key_val_pair": lambda node: f"{_name(node['value'])}: {_texts(node)}",
+    "key_val_pair": lambda node: f"{name_text(node['value'])}: {_texts(node)}",
     "projection": _projection,
     "value_projection": _projection,
     "filter_projection": _projection,

@@ -1,0 +1,115 @@
+"""Whether the routes fit what their sources receive, as far as samples and declared fields show it: misspelt event types and paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge.cli.written import read_routes
+from bridge.errors import Problem
+from bridge.expressions import Expression, IsFree, Reading, compile_expression, follow_path, write_path
+from bridge.matching import GROUPS, match_type
+from bridge.model import JSON
+from bridge.samples.known import free_names, sample_events
+from bridge.templates import parse
+from bridge.typos import find_typo
+
+if TYPE_CHECKING:
+    from bridge.config.report import Path, Report
+    from bridge.routes import Config, Route, Source
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is known of the events of a route. `lacks` and `see` are the parts of a message before and after the paths."""
+
+    contexts: Sequence[Mapping[str, JSON]]
+    is_free: IsFree
+    lacks: str
+    see: str
+
+
+def find_misspelt(config: Config) -> list[Problem]:
+    """Return a warning for each event type and path that looks like a misspelt one of a sample or of a form's fields; by their places."""
+    report, places = read_routes(config)
+    for route in {one.name: one for one in config.routes}.values():
+        source = config.sources.get(route.source)
+        if source is None:  # flowbridge's own alerts
+            continue
+        index, written = places[route.name]
+        _check_types(route, source, ("routes", index), written, report)
+        shown = _declared(source) if source.form is not None else _sampled(source, route)
+        for path, reading, is_dotted in _readings(written, shown) if shown.contexts else ():
+            if reading.meant is not None:
+                found, meant = (write_path(each, dotted=is_dotted) for each in (reading.path, reading.meant))
+                message = f"{shown.lacks} `{found}`; did you mean `{meant}`? {shown.see}"
+                report.add(("routes", index, *path), message, key=is_dotted, level="warning")
+    return sorted(report.problems)
+
+
+def _check_types(route: Route, source: Source, path: Path, written: Mapping[str, Any], report: Report) -> None:
+    """Warn of an event type that is near to one of a sample and fits none."""
+    provider = source.provider
+    known = [type_ for type_, _ in sample_events(source) if type_ is not None]
+    key = ("match", "event") if "event" in (written.get("match") or {}) else ("on",)
+    for type_ in route.types:
+        near = None if "*" in type_ else find_typo(type_, known)
+        if near is not None:
+            message = f"no sample of {provider.title} has the event type `{type_}`; did you mean `{near}`? {_see(provider.name)}"
+            report.add((*path, *key), message, level="warning")
+
+
+def _see(provider: str, type_: str = "") -> str:
+    if type_:
+        return f"A sample is only an example (`flowbridge sample {provider} {type_}` prints it)."
+    return f"Samples are only examples (`flowbridge providers {provider}` lists their types)."
+
+
+def _sampled(source: Source, route: Route) -> _Shown:
+    provider = source.provider
+    fitting = [(type_, roots) for type_, roots in sample_events(source) if match_type(route.types, type_)]
+    types = [type_ for type_ in dict.fromkeys(type_ for type_, _ in fitting) if type_ is not None]
+    who = " ".join([provider.title, *types[:1]]) if len(types) < 2 else f"{provider.title} {', '.join(types)}"
+    lacks = f"the sample of {who} has no" if len(types) < 2 else f"the samples of {who} have no"
+    return _Shown([roots for _, roots in fitting], free_names(provider.name), lacks, _see(provider.name, types[0] if types else ""))
+
+
+def _declared(source: Source) -> _Shown:
+    """Return what is known of a form: the fields of its schema, which sometimes allows others."""
+    fields = dict.fromkeys(source.form.properties if source.form is not None else (), "")
+    contexts = [{"body": fields, "form": fields, "fields": fields}] if fields else []
+    return _Shown(contexts, lambda _path: False, f"the schema of {source.name} declares no", f"It declares {', '.join(fields)}.")
+
+
+def _readings(written: Mapping[str, Any], shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+    """Yield what a route reads: its place in the route, the path, and whether it is written as a dotted path."""
+    yield from _of_match(written.get("match"), ("match",), shown)
+    for key in ("when", "inputs", "order_by", "debounce"):
+        yield from _of_texts(written.get(key), (key,), shown, is_expression=key != "inputs")
+
+
+def _of_match(document: JSON, path: Path, shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+    if isinstance(document, list):
+        for index, each in enumerate(document):
+            yield from _of_match(each, (*path, index), shown)
+        return
+    for key, value in document.items() if isinstance(document, Mapping) else ():
+        if key == "when":
+            yield from _of_texts(value, (*path, key), shown, is_expression=True)
+        elif key in GROUPS:
+            yield from _of_match(value, (*path, key), shown)
+        elif key != "event":
+            yield (*path, key), follow_path(key.split("."), shown.contexts, shown.is_free), True
+
+
+def _of_texts(document: JSON, path: Path, shown: _Shown, *, is_expression: bool) -> Iterator[tuple[Path, Reading, bool]]:
+    """Yield what the texts of a document read: their `${…}`, or the whole text where it `is_expression` without them."""
+    if isinstance(document, (Mapping, list)):
+        for key, value in document.items() if isinstance(document, Mapping) else enumerate(document):
+            if path != ("debounce",) or key == "key":
+                yield from _of_texts(value, (*path, key), shown, is_expression=is_expression)
+    elif isinstance(document, str):
+        found = [part for part in parse(document) if isinstance(part, Expression)]
+        for expression in found or ([compile_expression(document)] if is_expression else []):
+            yield from ((path, reading, False) for reading in expression.read(shown.contexts, shown.is_free))

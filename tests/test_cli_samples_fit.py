@@ -1,0 +1,120 @@
+"""check: event types and paths that look like misspelt ones of a provider's samples, or of a form's fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import lines, run
+
+SECRET = "${env:SECRET}"
+SOURCES = f"""version: 1
+platforms: {{local: {{type: local}}}}
+sources:
+  github: {{provider: github, secret: "{SECRET}"}}
+  stripe: {{provider: stripe, secret: "{SECRET}"}}
+  shop: {{provider: shopify, secret: "{SECRET}"}}
+  own: {{provider: hmac, secret: "{SECRET}", verify: {{header: X-Signature}}}}
+  contact: {{provider: form}}
+  order: {{provider: form, schema: {{type: object, properties: {{email: {{type: string}}, amount: {{type: number}}}}}}}}
+routes:
+"""
+
+
+@pytest.fixture(autouse=True)
+def _project(folder: Path) -> None:
+    (folder / ".env").write_text("SECRET=whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\n")
+
+
+def warnings(folder: Path, route: str) -> list[dict[str, Any]]:
+    """What `check` warns of in a route, besides sources without one."""
+    (folder / "routes.yaml").write_text(f"{SOURCES}  - {{name: one, flow: local/echo, {route}}}\n")
+    (found,) = lines(run("check", "--json"))
+    assert found["valid"]
+    return [one for one in found["problems"] if one["path"].startswith("routes.")]
+
+
+WRONG = {
+    'on: github issues, inputs: {title: "${body.issue.titel}"}': ("routes.0.inputs.title", "body.issue.titel", "body.issue.title"),
+    'on: github issues, inputs: {a: {b: ["#${body.isue.number}"]}}': ("routes.0.inputs.a.b.0", "body.isue.number", "body.issue.number"),
+    'on: github issues, inputs: {a: "${body.issue.labels[].nmae}"}': (
+        "routes.0.inputs.a", "body.issue.labels[].nmae", "body.issue.labels[].name"),
+    'on: github issues, inputs: "${body.isue}"': ("routes.0.inputs", "body.isue", "body.issue"),
+    "on: github issues, inputs: {a: 1}, match: {body.issue.stat: open}": (
+        "routes.0.match.body.issue.stat", "body.issue.stat", "body.issue.state"),
+    "on: github issues, inputs: {a: 1}, match: {any: [{body.acton: x}, {not: {body.action: y}}]}": (
+        "routes.0.match.any.0.body.acton", "body.acton", "body.action"),
+    "on: github issues, inputs: {a: 1}, match: {when: \"body.acton == 'x'\"}": ("routes.0.match.when", "body.acton", "body.action"),
+    "on: github issues, inputs: {a: 1}, when: body.issue.numbr > 3": ("routes.0.when", "body.issue.numbr", "body.issue.number"),
+    "on: github issues, inputs: {a: 1}, order_by: body.issue.nodeId": ("routes.0.order_by", "body.issue.nodeId", "body.issue.node_id"),
+    'on: github issues, inputs: {a: 1}, debounce: {key: "${body.issue.nummber}", wait: 1m}': (
+        "routes.0.debounce.key", "body.issue.nummber", "body.issue.number"),
+    'on: github, inputs: {title: "${body.issue.titel}"}': ("routes.0.inputs.title", "body.issue.titel", "body.issue.title"),
+    'on: stripe invoice.*, inputs: {a: "${body.data.object.amount_payed}"}': (
+        "routes.0.inputs.a", "body.data.object.amount_payed", "body.data.object.amount_paid"),
+    'on: github issues, inputs: {a: "${headers.\\"x-github-evnt\\"}"}': (
+        "routes.0.inputs.a", 'headers."x-github-evnt"', 'headers."x-github-event"'),
+    'on: github issues, inputs: {a: "${event.recieved_at}"}': ("routes.0.inputs.a", "event.recieved_at", "event.received_at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("route", "said"), WRONG.items(), ids=WRONG)
+def test_a_path_that_is_near_to_one_of_the_samples_is_a_warning(folder: Path, route: str, said: tuple[str, str, str]) -> None:
+    (found,) = warnings(folder, route)
+    place, path, meant = said
+    assert (found["level"], found["line"], found["path"]) == ("warning", 11, place)
+    assert f"no `{path}`; did you mean `{meant}`?" in found["message"] and "example" in found["message"]
+
+
+RIGHT = {
+    "a path that the sample has": 'on: github issues, inputs: {a: "${body.issue.title}"}, match: {body.issue.labels.0.name: bug}',
+    "an optional field that is like none": 'on: github issues, inputs: {a: "${body.changes.title.from} ${body.label.name}"}',
+    "an alternative": 'on: github issues, inputs: {a: "${body.issue.titel || body.issue.title}"}',
+    "names that the account chooses": 'on: stripe invoice.paid, inputs: {a: "${body.data.object.metadata.oder_id}"}',
+    "an event type without a sample": 'on: github pull_request, inputs: {a: "${body.acton} ${body.isue.titel}"}',
+    "a sender whose shape is its own": 'on: own, inputs: {a: "${body.data.custmer}"}',
+    "a form without declared fields": 'on: contact, inputs: {a: "${form.emial} ${form.nmae}"}',
+    "fields that are declared": 'on: order, inputs: {a: "${form.email} ${body.amount} ${form.phone}"}',
+    "a text that is no path": "on: github issues, inputs: {a: \"${join('.', ['body.issue.titel'])}\"}",
+    "flowbridge's own events": "on: flowbridge alert.*, inputs: {a: \"${body.sumary}\"}",
+    "an event type that the samples lack": 'on: [stripe charge.refunded, invoice.voided], inputs: {a: "${body.id}"}',
+    "a pattern": 'on: stripe invoic*.paid, inputs: {a: "${body.id}"}',
+}
+
+
+@pytest.mark.parametrize("route", RIGHT.values(), ids=RIGHT)
+def test_what_may_well_be_right_is_no_warning(folder: Path, route: str) -> None:
+    assert warnings(folder, route) == []
+
+
+def test_the_warning_names_its_place_the_sample_and_leaves_the_exit_code(folder: Path) -> None:
+    warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}"}')
+    result = run("check")
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1].startswith("routes.yaml is valid")
+    assert (
+        "routes.yaml:11:70: routes[one].inputs.title: warning: the sample of GitHub issues has no `body.issue.titel`; did you mean "
+        "`body.issue.title`? A sample is only an example (`flowbridge sample github issues` prints it).\n"
+    ) in result.stdout
+
+
+def test_a_path_that_several_samples_lack_is_one_warning(folder: Path) -> None:
+    (found,) = warnings(folder, 'on: shop orders/*, inputs: {a: "${body.total_prize}"}')
+    assert found["message"].startswith("the samples of Shopify orders/create, orders/paid have no `body.total_prize`; did you mean")
+
+
+def test_a_field_that_is_near_to_a_declared_one_is_a_warning(folder: Path) -> None:
+    first, second = warnings(folder, 'on: order, inputs: {a: "${form.emial}"}, match: {form.amout: {gt: 3}}')
+    assert first["message"] == "the schema of order declares no `form.emial`; did you mean `form.email`? It declares email, amount."
+    assert second["message"].startswith("the schema of order declares no `form.amout`; did you mean `form.amount`?")
+
+
+@pytest.mark.parametrize(("written", "place"), [
+    ("on: stripe invoice.payed", "routes.0.on"),
+    ("on: [stripe invoice.paid, Invoice.Paid]", "routes.0.on"),
+    ("source: stripe, match: {event: [invoice.payed]}", "routes.0.match.event"),
+])  # fmt: skip
+def test_an_event_type_that_is_near_to_one_of_the_samples_is_a_warning(folder: Path, written: str, place: str) -> None:
+    (found,) = warnings(folder, f'{written}, inputs: {{a: "${{body.id}}"}}')
+    assert (found["level"], found["line"], found["path"]) == ("warning", 11, place)
+    assert found["message"].startswith("no sample of Stripe has the event type `") and "did you mean `invoice.paid`?" in found["message"]
