@@ -139,6 +139,8 @@ def loose(name="", **inputs): ...
 @flow
 def whole(payload: WebhookInput): ...
 @flow
+def many(names=()): ...
+@flow
 def nothing(): ...
 """
 GIVEN = {
@@ -151,6 +153,10 @@ GIVEN = {
     'strict, inputs: "${body}"': [],
     "strict": [],
     "loose, inputs: {a: 1, b: 2}": [],
+    "loose, inputs: {nmae: 1}": [
+        "the flow `loose` has no input `nmae`, so that it is passed as an extra one; did you mean `name`? it has: name"
+    ],
+    "loose, inputs: {names: 1, name: 2}": [],
     "whole, inputs: {a: 1, b: 2}": [],
     "nothing, inputs: {a: 1}": ["the flow `nothing` has no input `a`, so that it is left out; it has none"],
 }
@@ -159,6 +165,18 @@ GIVEN = {
 @pytest.mark.parametrize(("route", "said"), GIVEN.items(), ids=GIVEN)
 def test_inputs_are_held_against_the_flow(folder: Path, route: str, said: Sequence[str]) -> None:
     assert messages(HEAD + f"routes:\n- {{name: one, on: contact, flow: local/{route}}}\n", FLOWS) == said
+
+
+def test_a_ready_made_flow_that_takes_any_column_is_held_against_its_own_inputs(folder: Path) -> None:
+    route = "routes:\n- {name: one, on: contact, inputs: {fiel: a.csv, colour: red}, flow: local/append_csv}\n"
+    assert messages(FORM + route) == [
+        "the flow `append_csv` has no input `fiel`, so that it is passed as an extra one; did you mean `file`? it has: file, bom, fields"
+    ]
+
+
+def test_an_input_of_another_flow_of_the_route_is_no_typo(folder: Path) -> None:
+    route = "routes:\n- {name: one, on: contact, inputs: {name: x, names: y}, flow: [local/strict, local/many, local/loose]}\n"
+    assert messages(HEAD + route, FLOWS) == []
 
 
 def test_flows_of_other_platforms_are_not_held_against_anything(folder: Path) -> None:

@@ -239,7 +239,7 @@ def test_names_that_are_nearly_right_get_a_hint(platform: FakePlatform) -> None:
         (("runs", "gumloop/eco"), 0, "the platform 'gumloop' has no flow 'eco'; did you mean `echo`?"),
         (("kill", "gumlop/x"), 2, "routes.yaml has no platform 'gumlop'; did you mean `gumloop`?"),
         (("kill", "gumloop/"), 2, "'gumloop/' does not say on which platform: gumloop/RUN"),
-        (("run", "repeat", "--input", "titel=x"), 0, "Note: the flow has no input 'titel'; did you mean `title`?"),
+        (("run", "repeat", "--input", "titel=x"), 0, "Note: the flow has no input 'titel'; did you mean `title`? it has: title"),
         (("run", "repeat", "--input", "titel"), 2, "--input 'titel' is not NAME=VALUE"),
     ):
         shown = run("flows", *command)

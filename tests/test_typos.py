@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from bridge.expressions import close_name
 from bridge.providers import PROVIDERS
 from bridge.samples import sample, sample_types
 from bridge.typos import find_typo
@@ -96,3 +97,9 @@ def _look_alikes(value: Any) -> Iterator[tuple[str, str]]:
                 yield min(name, near), max(name, near)
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _look_alikes(inner)
+
+
+def test_a_typo_goes_before_a_name_that_is_longer_and_alike() -> None:
+    assert close_name("fiel", ["file", "bom", "fields"]) == "file"
+    assert close_name("creation_date", ["created_at", "date_of_creation"]) is not None  # alike, and no typo
+    assert close_name("file", ["file"]) is None

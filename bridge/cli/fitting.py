@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.written import read_routes
 from bridge.errors import Problem
 from bridge.expressions import near
+from bridge.typos import find_typo
 
 if TYPE_CHECKING:
     from bridge.config.report import Report
@@ -110,16 +111,25 @@ def _taken_by_siblings(route: Route, config: Config, flows: Mapping[str, LocalFl
 def _look_at_inputs(written: _Written, flow: LocalFlow, taken: Collection[str] | None, report: Report) -> None:
     """Warn of inputs that neither this flow nor, by `taken`, another of the route has, and of those that this one lacks."""
     names = [one.name for one in flow.inputs]
-    takes_any = taken is None or flow.takes_any or any(one.kind == "body" for one in flow.inputs)
     for name in written.inputs:
-        if name not in names and not takes_any and name not in (taken or ()):
+        becomes = None if name in names or taken is None or name in taken else _becomes(name, flow, written.inputs)
+        if becomes is not None:
             has = f"it has: {', '.join(names)}" if names else "it has none"
-            message = f"the flow `{flow.id}` has no input `{name}`, so that it is left out; {_near(name, names)}{has}"
+            message = f"the flow `{flow.id}` has no input `{name}`, so that it {becomes}; {_near(name, names)}{has}"
             report.add((*written.path, "inputs", name), message, key=True, level="warning")
     lacking = [f"`{one.name}`" for one in flow.inputs if one.required and one.kind != "body" and one.name not in written.inputs]
     if lacking:
         message = f"the flow `{flow.id}` needs {', '.join(lacking)}, which the route does not give: every run will fail"
         report.add((*written.path, "inputs"), message, key=True, level="warning")
+
+
+def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
+    """Return what becomes of an input that a flow does not name; None where it may be meant: the flow takes it, and it is no typo."""
+    if any(one.kind == "body" for one in flow.inputs):
+        return None
+    if not flow.takes_any:
+        return "is left out"
+    return "is passed as an extra one" if find_typo(name, [one.name for one in flow.inputs if one.name not in given]) else None
 
 
 def _look_at_settings(written: _Written, flow: LocalFlow, environ: Mapping[str, str], report: Report) -> None:

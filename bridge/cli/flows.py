@@ -177,7 +177,7 @@ def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JS
     names = [node.name for node in nodes or ()]
     for name in given:
         if name not in names and (hint := near(name, names)):
-            output.say(f"Note: the flow has no input {name!r}; {hint}".rstrip())
+            output.say(f"Note: the flow has no input {name!r}; {hint}it has: {', '.join(names)}")
     missing = [node.name for node in nodes or () if node.required and node.name not in given]
     if missing:
         options = " ".join(f"--input {name}=…" for name in missing)

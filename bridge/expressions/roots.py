@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from bridge.errors import CompileError
+from bridge.typos import find_typo
 
 Node = dict[str, Any]
 
@@ -74,8 +75,11 @@ def near(name: str, names: Any) -> str:
 
 
 def close_name(name: str, names: Any) -> str | None:
-    """Return which of `names` is close to another name, null where none is."""
-    close = get_close_matches(str(name), [str(each) for each in names], n=1, cutoff=0.6)
+    """Return which of `names` is close to another name, one that it looks misspelt of before others; null where none is."""
+    known = [str(each) for each in names]
+    if (typo := find_typo(str(name), known)) is not None:
+        return typo
+    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
     return close[0] if close and close[0] != name else None
 
 
