@@ -239,7 +239,7 @@ def test_show_says_which_clause_of_each_route_failed(store: Database, folder: Pa
         '              bugs: body.action: expected one of "opened", "reopened", found "closed"',
         '              bugs: body.issue.user.type: expected anything but "Bot", found "Bot"',
         "              bugs: body.issue.locked: not (expected true), found true",
-        "              bugs: when: contains(body.issue.labels[].name, 'bugg') is false",
+        """              bugs: when: contains(body.issue.labels[].name, 'bugg') is false: body.issue.labels[].name is ["bug"]""",
         f"next          fix routes.yaml, then flowbridge replay {event.id}",
     ):
         assert f"\n{line}\n" in text

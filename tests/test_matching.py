@@ -314,3 +314,40 @@ def test_a_reason_names_what_was_expected_and_what_was_found() -> None:
         "body.n: not (expected 5), found 5", "when: body.yes is true, within `not`",
     ]  # fmt: skip
     assert explain_type(("push", "issues.*"), None) == 'event.type: expected one of "push", "issues.*", found nothing'
+
+
+WHEN = {
+    "money(body.cents, 'usd') > 100": "money(body.cents, 'usd') > 100 is false: money(body.cents, 'usd') is \"45.00 USD\"",
+    "body.n > 3 && body.s == 'x'": "body.n > 3 && body.s == 'x' is false: body.n is 2",
+    "body.n > 3 || contains(body.tags, 'b')": "body.n > 3 || contains(body.tags, 'b') is false: body.n is 2, body.tags is [\"a\"]",
+    "body.gone && body.s > 3": "body.gone && body.s > 3 is nothing: body.gone is nothing",
+    "if(body.n == 2, body.gone, money(body.s, 'usd'))":
+        "if(body.n == 2, body.gone, money(body.s, 'usd')) is nothing: body.n == 2 is true, body.gone is nothing",
+    "!(body.n == 2)": "!(body.n == 2) is false: body.n is 2",
+    "body.n == body.m": "body.n == body.m is false: body.n is 2, body.m is nothing",
+    "body.tag[0] == 'a'": "body.tag[0] == 'a' is false: body.tag[0] is nothing (did you mean `body.tags[0]`?)",
+    "body.gone": "body.gone is nothing",
+    "body.tag": "body.tag is nothing (did you mean `body.tags`?)",
+    "length(body.tags[?starts_with(@, 'wholly other text')]) > 1":
+        "length(body.tags[?starts_with(@, 'wholly other text')]) > 1 is false: length(…) is 0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), WHEN.items(), ids=WHEN)
+def test_a_condition_that_fails_says_what_it_compared(text: str, said: str) -> None:
+    context = {"body": {"cents": 4500, "n": 2, "s": "x", "tags": ["a"]}}
+    assert explain_mismatch(compile_match({"when": text}), context) == [f"when: {said}"]
+
+
+def test_a_condition_within_not_says_what_it_compared() -> None:
+    assert explain_mismatch(compile_match({"not": {"when": "body.n < 3"}}), {"body": {"n": 2}}) == [
+        "when: body.n < 3 is true, within `not`: body.n is 2"
+    ]
+
+
+def test_a_path_that_leads_nowhere_names_the_one_that_was_meant() -> None:
+    context = {"body": {"issue": {"state": "open", "milestone": None}}}
+    assert explain_mismatch(compile_match({"body.isue.state": "open", "body.issue.milestone": {"exists": True}}), context) == [
+        'body.isue.state: expected "open", found nothing (did you mean `body.issue.state`?)',
+        "body.issue.milestone: expected a value, found nothing",
+    ]

@@ -14,6 +14,7 @@ from jmespath.parser import Parser
 
 from bridge.errors import CompileError, ExpressionError
 from bridge.expressions.evaluate import Run, Step, build
+from bridge.expressions.parts import condition_parts
 from bridge.expressions.paths import IsFree, Reading, Steps, follow_path, read_paths, write_path
 from bridge.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, close_name, copies, near, positions
 from bridge.expressions.scan import scan
@@ -58,6 +59,11 @@ class Expression:
     def read(self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False) -> list[Reading]:
         """Return each path that it reads, with what stands there in any of the contexts; see `paths`."""
         return read_paths(_parse(self.text), contexts, is_free)
+
+    def parts(self, context: Mapping[str, JSON]) -> list[tuple[str, JSON]]:
+        """Return what it compares, as (text, value), where that made it true or false; ExpressionError where it cannot be evaluated."""
+        value = {root: context.get(root) for root in ROOTS}
+        return condition_parts(_parse(self.text), lambda node: build(node)(value, Run(context)))
 
 
 class Reader(Parser):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.errors import ExpressionError
-from bridge.expressions import Expression
+from bridge.expressions import Expression, follow_path, write_path
 from bridge.functions import is_true
 from bridge.locate import dig
 from bridge.model import JSON
@@ -19,7 +19,8 @@ Context = Mapping[str, JSON]
 class Verdict:
     """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and those inside it.
 
-    `problem`: why an expression could not be evaluated; the clause is then false.
+    `problem`: why an expression could not be evaluated; the clause is then false. `parts`: what a condition compared, as (text, value).
+    `near`: paths that exist, where one that was read leads nowhere and looks misspelt.
     """
 
     path: str
@@ -29,6 +30,8 @@ class Verdict:
     verdict: bool
     inner: tuple[Verdict, ...] = ()
     problem: str | None = None
+    parts: tuple[tuple[str, JSON], ...] = ()
+    near: tuple[str, ...] = ()
 
 
 class Clause(Protocol):
@@ -56,7 +59,9 @@ class Leaf:
 
     def explain(self, context: Context) -> Verdict:
         found = _find(context, self.steps)
-        return Verdict(self.path, self.operator, self.expected, found, self.test(found))
+        meant = follow_path(self.steps, [context]).meant if found is None else None
+        near = () if meant is None else (write_path(meant, dotted=True),)
+        return Verdict(self.path, self.operator, self.expected, found, self.test(found), near=near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,11 @@ class When:
 
     def explain(self, context: Context) -> Verdict:
         try:
-            found = self.expression(context)
+            found, parts = self.expression(context), tuple(self.expression.parts(context))
         except ExpressionError as error:
             return Verdict("when", "when", self.expression.text, None, verdict=False, problem=str(error))
-        return Verdict("when", "when", self.expression.text, found, is_true(found))
+        near = tuple(write_path(one.meant) for one in self.expression.read([context]) if one.meant is not None)
+        return Verdict("when", "when", self.expression.text, found, is_true(found), parts=parts, near=near)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,14 +52,17 @@ def _reasons(verdict: Verdict, *, wanted: bool) -> list[str]:
 def _line(verdict: Verdict, *, wanted: bool) -> str:
     if verdict.problem is not None:
         return f"{verdict.path}: {verdict.problem}"
+    hint = f" (did you mean {' and '.join(f'`{path}`' for path in verdict.near)}?)" if verdict.near else ""
     if verdict.operator == "when":
-        return f"when: {verdict.expected} is {_quote(verdict.found)}" + ("" if wanted else ", within `not`")
+        compared = ", ".join(f"{text} is {_quote(value)}" for text, value in verdict.parts)
+        came = f"when: {verdict.expected} is {_quote(verdict.found)}" + ("" if wanted else ", within `not`")
+        return f"{came}: {compared}{hint}" if compared else f"{came}{hint}"
     if verdict.operator == "exists":
         expected = f"expected {'a value' if verdict.expected is True else 'no value'}"
     else:
         quoted = _one_of(verdict.expected) if isinstance(verdict.expected, list) else _quote(verdict.expected)
         expected = _EXPECTED[verdict.operator].format(quoted)
-    return f"{verdict.path}: {expected if wanted else f'not ({expected})'}, found {_quote(verdict.found)}"
+    return f"{verdict.path}: {expected if wanted else f'not ({expected})'}, found {_quote(verdict.found)}{hint}"
 
 
 def _one_of(values: Sequence[JSON]) -> str:
