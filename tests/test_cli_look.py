@@ -13,7 +13,7 @@ from sqlalchemy import insert
 
 from bridge.cli import COMMANDS, SECTIONS
 from bridge.cli.selection import Moment
-from bridge.model import Debounce, FormFile, Order, Reject, RunState, Status
+from bridge.model import DeadKind, Debounce, Delivery, Event, FormFile, Order, Reject, RunState, Status
 from bridge.reconcile import Candidate, Earlier, Look, judge, window
 from bridge.routes import OWN
 from bridge.store import events, rejects, tables
@@ -250,6 +250,83 @@ def test_show_says_which_clause_of_each_route_failed(store: Database, folder: Pa
     assert "routes.yaml has no route for the source github\n" in run("show").stdout
     (folder / "routes.yaml").write_text("version: 2\n")
     assert "routes.yaml cannot be used, so the reason is not known: flowbridge check\n" in run("show").stdout
+
+
+SEVERAL = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "${env:NOT_SET}"}}
+routes:
+  - name: triage
+    on: github issues
+    inputs: {title: "${body.issue.titel}", text: "#${body.issue.numbr}", n: "${body.n}", x: 1}
+    flow: local/echo
+  - {name: whole, on: github issues, inputs: "${body.isue}", flow: local/echo}
+  - {name: closed, on: github issues, match: {body.action: closed, body.issue.stat: open}, inputs: {a: 1}, flow: local/echo}
+  - {name: pushes, on: github push, inputs: {a: 1}, flow: local/echo}
+  - {name: builds, on: github workflow_run, inputs: {a: 1}, flow: local/echo}
+"""
+
+
+def planned(store: Database, **changes: object) -> tuple[Event, Delivery]:
+    """An event of an issue with one delivery by `triage`."""
+    body = b'{"action":"opened","n":null,"issue":{"title":"Pump","number":3,"state":"open"}}'
+    event = make_event("1", body=body, headers={"content-type": "application/json"})
+    delivery = make_delivery(event, inputs={"x": 1, "text": "#"}, **changes)
+    events.add(store, event, [delivery, make_delivery(event, route="gone")], lambda *_: [])
+    return event, delivery
+
+
+def test_show_lists_the_routes_that_did_not_match_beside_those_that_did(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(SEVERAL)
+    event, delivery = planned(store)
+    for line in (
+        f"not matched   whole: it matches now: flowbridge replay {event.id} --through whole",
+        '              closed: body.action: expected "closed", found "opened" (and 1 more)',
+        "              for other event types: pushes, builds",
+    ):
+        assert f"\n{line}\n" in run("show").stdout
+    assert "not matched" not in run("show", delivery.id).stdout
+    (folder / "routes.yaml").write_text("version: 2\n")
+    assert "not matched" not in run("show").stdout and run("show").exit_code == 0
+
+
+@pytest.mark.parametrize("state", ["failed", "terminated"])
+def test_show_of_a_failed_run_says_which_input_lacked_which_path(store: Database, folder: Path, state: str) -> None:
+    (folder / "routes.yaml").write_text(SEVERAL)
+    event, delivery = planned(store)
+    put(store, delivery.id, status="delivered", run_id="Run1", run_state=state)
+    text = run("show", delivery.id).stdout
+    assert (
+        "\nmissing       input title: body.issue.titel is not in this event (did you mean `body.issue.title`?)\n"
+        "missing       input text: body.issue.numbr is not in this event (did you mean `body.issue.number`?)\n"
+        "missing       input n: body.n is null in this event\n"
+        f"next          mend routes.yaml, then flowbridge replay {event.id} --through triage\n"
+    ) in text
+    (folder / "routes.yaml").write_text(SEVERAL.replace("titel", "title").replace("numbr", "number"))
+    text = run("show", delivery.id).stdout
+    assert "missing       input n:" in text and "input title" not in text and "\nnext " not in text
+
+
+def test_show_of_a_run_that_is_done_says_only_what_looks_misspelt(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(SEVERAL)
+    _, delivery = planned(store)
+    put(store, delivery.id, status="delivered", run_id="Run1", run_state="done")
+    text = run("show", delivery.id).stdout
+    assert "input title: " in text and "input text: " in text and "input n: " not in text and "\nnext " not in text
+
+
+def test_show_of_a_parked_delivery_says_which_path_was_missing(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(SEVERAL)
+    event = planned(store)[0]
+    for route, reason, said in (
+        ("triage", "input `title` is null, and the route is strict", "input title: body.issue.titel is not in this event"),
+        ("whole", "inputs must be an object, but the expression gave null", "inputs: body.isue is not in this event"),
+    ):
+        other = make_event(route, body=event.body, headers=event.headers)
+        events.add(store, other, [make_delivery(other, route=route, status=Status.DEAD, dead_kind=DeadKind.OURS, reason=reason)],
+                   lambda *_: [])  # fmt: skip
+        assert f"reason        {reason}\nmissing       {said} (did you mean `body.issue" in run("show", other.id).stdout
 
 
 def test_show_quotes_hostile_values_shortly_and_says_what_fails(store: Database, folder: Path) -> None:

@@ -161,8 +161,10 @@ def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path |
     """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and why it failed.
 
     ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other id shares is enough; without ID
-    the newest event is shown. An event that no route matched comes with the reason: which clause of each route failed, what it
-    expected, and what it found.
+    the newest event is shown.
+
+    It says why a route did not match: which clause failed, what it expected, and what it found. Where an input has no value, as its
+    path leads nowhere in the event, it says which input and which path. Both are worked out with the routes.yaml of now.
 
     \b
     flowbridge show                                   the newest event
@@ -217,7 +219,7 @@ def _show_event(database: Database, found: Found, settings: Settings, *, with_bo
 
     if folder is not None:
         sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
-    beside = _beside(database, found, settings)
+    beside = _beside(database, found, settings, with_reasons=not as_json)
     if as_json:
         output.json_line(whole_event_json(found.event, found.deliveries, found.attempts, beside.waits, beside.acts))
     elif found.delivery_id is not None:
@@ -226,9 +228,10 @@ def _show_event(database: Database, found: Found, settings: Settings, *, with_bo
         print_event(found, beside, with_body=with_body)
 
 
-def _beside(database: Database, found: Found, settings: Settings) -> Beside:
-    """Look up what the deliveries wait for, what people did, and why no route matched. Reads routes.yaml only where it is needed."""
+def _beside(database: Database, found: Found, settings: Settings, *, with_reasons: bool) -> Beside:
+    """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not match and inputs are missing."""
     from bridge.cli.one_event import Beside
+    from bridge.cli.route_reasons import NO_REASONS, find_reasons
     from bridge.config import load
     from bridge.store import audit, waits
 
@@ -240,34 +243,5 @@ def _beside(database: Database, found: Found, settings: Settings) -> Beside:
         waits=waits.waits_of(database, found.deliveries, config, time.time()),
         behind={one.id: waits.held_up_by(database, one) for one in found.deliveries if one.holds_key},
         acts=audit.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
-        unmatched=_unmatched(found.event, settings) if not found.deliveries else (),
+        reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
     )
-
-
-def _unmatched(event: Event, settings: Settings) -> Sequence[tuple[str, str]]:
-    """Return by route why it does not match an event, under the configuration of now: a line for each clause that failed."""
-    from bridge.cli.rereading import good_config, reader
-    from bridge.matching import match_type
-    from bridge.matching.reasons import explain_mismatch, explain_type
-    from bridge.planning import context
-    from bridge.retention import is_emptied
-    from bridge.routes import OWN
-
-    if event.problem or event.spam or is_emptied(event) or event.source == OWN:
-        return ()
-    try:
-        config = good_config(settings)
-    except ConfigError:
-        return [("", "routes.yaml cannot be used, so the reason is not known: flowbridge check")]
-    routes = config.routes_of(event.source)
-    if not routes:
-        return [("", f"routes.yaml has no route for the source {event.source}")]
-    roots = context(event, reader(config.sources)(event), event.received_at)
-    lines: list[tuple[str, str]] = []
-    for route in {one.name: one for one in routes}.values():
-        if not match_type(route.types, event.type):
-            lines.append((route.name, explain_type(route.types, event.type)))
-            continue
-        reasons = explain_mismatch(route.match, roots) if route.match is not None else []
-        lines += [(route.name, reason) for reason in reasons] or [(route.name, f"it matches now: flowbridge replay {event.id}")]
-    return lines

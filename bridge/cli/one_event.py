@@ -12,6 +12,7 @@ import orjson
 from bridge.audit import Act, Item
 from bridge.cli import output
 from bridge.cli.evidence import told
+from bridge.cli.route_reasons import NO_REASONS, UNDONE, Reasons
 from bridge.model import JSON, Attempt, DeadKind, Delivery, Event, Reject, Status
 from bridge.retention import is_emptied
 from bridge.shapes import iso
@@ -23,21 +24,18 @@ LONGEST = 4000  # characters of a body or of outputs that are shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What is shown beside an event: by delivery what it waits for and how many wait for it; what people did; why no route matched.
-
-    `unmatched`: pairs of a route's name and a reason, the name empty where the reason concerns no route.
-    """
+    """What is shown beside an event: by delivery what it waits for and how many wait for it; what people did; what routes.yaml explains."""
 
     waits: Mapping[str, Wait] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
     acts: Sequence[tuple[Act, Item]] = ()
-    unmatched: Sequence[tuple[str, str]] = ()
+    reasons: Reasons = NO_REASONS
 
 
 def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
     """Print all that is known of an event: names on the left, values beside them, the same on a terminal and in a file."""
     _print_head(found.event)
-    _print_unmatched(found.event, beside)
+    _print_unmatched(found, beside.reasons)
     _print_acts(beside, found.event.id)
     for delivery in found.deliveries:
         click.echo()
@@ -73,13 +71,16 @@ def _print_whole_delivery(found: Found, delivery: Delivery, beside: Beside, even
     _block("log", "\n".join(delivery.log) or None)
 
 
-def _print_unmatched(event: Event, beside: Beside) -> None:
-    if not beside.unmatched:
-        return
-    output.line("deliveries", "none: no route matched", "yellow")
-    for route, reason in beside.unmatched:
-        output.line("", f"{route}: {reason}" if route else reason)
-    output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
+def _print_unmatched(found: Found, reasons: Reasons) -> None:
+    lines = [f"{route}: {reason}" if route else reason for route, reason in reasons.unmatched]
+    if found.deliveries:
+        for index, line in enumerate(lines):
+            output.line("" if index else "not matched", line)
+    elif lines:
+        output.line("deliveries", "none: no route matched", "yellow")
+        for line in lines:
+            output.line("", line)
+        output.line("next", f"fix routes.yaml, then flowbridge replay {found.event.id}")
 
 
 def print_reject(reject: Reject, findings: Sequence[str]) -> None:
@@ -130,7 +131,10 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
     output.line("route", f"{delivery.route} → {delivery.flow}")
     output.line("status", output.standing(delivery), output.styled(output.standing(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
-    output.line("next", _next(delivery))
+    missing = beside.reasons.missing.get(delivery.id, ())
+    for one in missing:
+        output.line("missing", one.text, "yellow")
+    output.line("next", _next(delivery, is_misspelt=any(one.is_misspelt for one in missing)))
     if wait := beside.waits.get(delivery.id):
         output.line("waits", wait.detail, "yellow")
         output.line("until", iso(wait.until))
@@ -150,16 +154,14 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
         output.line("throttled", f"{delivery.throttled} times, which spent no attempt")
 
 
-def _next(delivery: Delivery) -> str | None:
-    """Return what a person can do about a delivery that nothing becomes of by itself."""
+def _next(delivery: Delivery, *, is_misspelt: bool) -> str | None:
+    """Return what a person can do about a delivery that nothing becomes of by itself, or whose run failed for a misspelt path."""
     if delivery.status is Status.UNKNOWN:
         return f"flowbridge resolve {delivery.id}"
+    replay = f"mend routes.yaml, then flowbridge replay {delivery.event_id} --through {delivery.route}"
     if delivery.status is not Status.DEAD:
-        return None
-    if delivery.dead_kind is DeadKind.OURS:
-        said = f"mend routes.yaml, then flowbridge replay {delivery.event_id} --through {delivery.route}"
-    else:
-        said = f"flowbridge retry {delivery.id}"
+        return replay if is_misspelt and delivery.run_state in UNDONE else None
+    said = replay if is_misspelt or delivery.dead_kind is DeadKind.OURS else f"flowbridge retry {delivery.id}"
     return said + (f"; flowbridge cancel {delivery.id} lets those behind it go" if delivery.holds_key else "")
 
 

@@ -1,0 +1,123 @@
+"""Why routes did not match an event, and why inputs of its deliveries are missing, by the configuration of now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.errors import ConfigError, ExpressionError
+from bridge.model import Delivery, Event, RunState, Status
+
+if TYPE_CHECKING:
+    from bridge.expressions import Reading
+    from bridge.routes import Config, Context
+    from bridge.settings import Settings
+    from bridge.store.queries import Found
+    from bridge.templates import Template
+
+UNDONE = (RunState.FAILED, RunState.TERMINATED)
+UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge check"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An input without a value, or with a gap in its text: the `text` says which path leads nowhere, and whether it looks misspelt."""
+
+    text: str
+    is_misspelt: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasons:
+    """`unmatched`: pairs of a route and a reason, the route empty where the reason concerns none. `missing`: by delivery, its inputs."""
+
+    unmatched: Sequence[tuple[str, str]] = ()
+    missing: Mapping[str, Sequence[Missing]] = field(default_factory=dict)
+
+
+NO_REASONS = Reasons()
+
+
+def find_reasons(found: Found, settings: Settings) -> Reasons:
+    """Return why routes did not match, and which inputs are missing; nothing for events that no route is asked about."""
+    from bridge.cli.rereading import good_config, reader
+    from bridge.config import load
+    from bridge.planning import context
+    from bridge.retention import is_emptied
+    from bridge.routes import OWN
+
+    event = found.event
+    if event.problem or event.spam or is_emptied(event) or event.source == OWN:
+        return NO_REASONS
+    try:
+        config = load(settings.config, settings.environ, strict_secrets=False) if found.deliveries else good_config(settings)
+    except ConfigError:
+        return NO_REASONS if found.deliveries else Reasons(unmatched=[("", UNUSABLE)])
+    roots = context(event, reader(config.sources)(event), event.received_at)
+    return Reasons(
+        unmatched=list(_unmatched(event, found.deliveries, config, roots)),
+        missing={one.id: list(_missing(one, config, roots)) for one in found.deliveries},
+    )
+
+
+def _unmatched(event: Event, deliveries: Sequence[Delivery], config: Config, roots: Context) -> Iterator[tuple[str, str]]:
+    """Yield each clause that failed; of routes beside others that matched only the first, and routes for other types in one line."""
+    from bridge.matching import match_type
+    from bridge.matching.reasons import explain_mismatch, explain_type
+
+    planned = {one.route for one in deliveries}
+    routes = {one.name: one for one in config.routes_of(event.source) if one.name not in planned}.values()
+    if not planned and not routes:
+        yield "", f"routes.yaml has no route for the source {event.source}"
+    other_types = []
+    for route in routes:
+        if not match_type(route.types, event.type):
+            if planned:
+                other_types.append(route.name)
+            else:
+                yield route.name, explain_type(route.types, event.type)
+            continue
+        reasons = explain_mismatch(route.match, roots) if route.match is not None else []
+        if not reasons:
+            through = f" --through {route.name}" if planned else ""
+            yield route.name, f"it matches now: flowbridge replay {event.id}{through}"
+        elif planned:
+            yield route.name, reasons[0] + (f" (and {len(reasons) - 1} more)" if reasons[1:] else "")
+        else:
+            yield from ((route.name, reason) for reason in reasons)
+    if other_types:
+        yield "", f"for other event types: {', '.join(other_types)}"
+
+
+def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Missing]:
+    """Yield which inputs lack a value, and which paths lead nowhere; where the delivery went well, only what looks misspelt."""
+    from bridge.templates import Inputs
+
+    route = next((one for one in config.routes if one.name == delivery.route), None)
+    if route is None or not isinstance(route.reshape, Inputs):
+        return
+    is_bad = delivery.status is Status.DEAD or delivery.run_state in UNDONE
+    given = delivery.inputs if isinstance(delivery.inputs, dict) else {}
+    for name, template in [("", route.reshape.whole)] if route.reshape.whole is not None else route.reshape.each.items():
+        readings = [one for expression in template.expressions for one in expression.read([roots]) if one.is_missing]
+        is_null = name not in given and _gives_null(template, roots)
+        shown = readings if is_null and is_bad else [one for one in readings if one.meant is not None]
+        if shown:
+            text = f"{f'input {name}' if name else 'inputs'}: {'; '.join(map(_describe, shown))}"
+            yield Missing(text, any(one.meant is not None for one in shown))
+
+
+def _gives_null(template: Template, roots: Context) -> bool:
+    with suppress(ExpressionError):
+        return template(roots) is None
+    return True
+
+
+def _describe(reading: Reading) -> str:
+    from bridge.expressions import write_path
+
+    hint = f" (did you mean `{write_path(reading.meant)}`?)" if reading.meant is not None else ""
+    found = "is null in this event" if reading.meant is None and reading.values else "is not in this event"
+    return f"{write_path(reading.path)} {found}{hint}"
