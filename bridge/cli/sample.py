@@ -19,12 +19,13 @@ from bridge.cli import output
 from bridge.cli.forging import KINDS, Signer, forge
 from bridge.cli.knowing import aimed, called_as, knowing, live_secrets
 from bridge.cli.making import Made, new_pins, new_secret, signing_text
-from bridge.cli.replaying import REFUSED, REPLAY, expected, verdict
+from bridge.cli.replaying import REPLAY, expected
+from bridge.cli.sample_answers import send, send_twice
 from bridge.cli.sample_edits import edit, read_body
-from bridge.cli.sample_forms import explain_spam, needs_challenge, solve_challenge
-from bridge.errors import BadSignature, BridgeError
+from bridge.cli.sample_forms import needs_challenge, solve_challenge
+from bridge.errors import BadSignature
 from bridge.locate import compile_locator
-from bridge.model import Answer, Call, Lost, Request
+from bridge.model import Request
 from bridge.signatures import Hmac, Pin, Unsigned, is_pair, pinned
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
     --set and --body change the event before it is signed. To a form that requires a token or a proof of work, --to sends both, as a
     browser does.
 
-    With --to the exit code is 0 where it was accepted, or, tampered with, where it was refused; a replay, where the second copy was
-    refused or is the same event. What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign. Senders
-    with a pair of keys (Discord, SendGrid, PayPal) sign with the private one, which is theirs alone: --secret takes another, --made-up
-    makes a pair to try it with.
+    With --to it says why an event was refused, or that an accepted one starts nothing, and the next step. The exit code is 0 where it
+    was accepted, or, tampered with, where it was refused; a replay, where the second copy was refused or is the same event.
+
+    What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign. Senders with a pair of keys (Discord,
+    SendGrid, PayPal) sign with the private one, which is theirs alone: --secret takes another, --made-up makes a pair to try it with.
 
     \b
     flowbridge sample github
@@ -96,12 +98,7 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
         return
     if form is not None and signer.of is not None and needs_challenge(form):
         request = solve_challenge(request, signer.of, form)
-    if is_replay:
-        sys.exit(_send_twice(request))
-    code, answer = _send(request, is_forged=tamper is not None)
-    if form is not None and answer.status // 100 == 2:
-        explain_spam(answer, settings)
-    sys.exit(code)
+    sys.exit(send_twice(request, signer) if is_replay else send(request, signer, settings, is_forged=tamper is not None))
 
 
 def _given(secret: str | None) -> str | None:
@@ -266,49 +263,3 @@ def curl(request: Request) -> str:
     except UnicodeDecodeError:
         raise click.UsageError("this body is no text, so no shell command holds it; send it with --to") from None
     return " \\\n".join(lines)
-
-
-def _send(request: Request, *, is_forged: bool) -> tuple[int, Answer]:
-    """Send the request; return the exit code and the answer."""
-    answer = _answered(request, 401 if is_forged else 200)
-    return _judge(answer, is_forged=is_forged), answer
-
-
-def _judge(answer: Answer, *, is_forged: bool) -> int:
-    status = answer.status
-    is_taken = status // 100 == 2
-    if is_taken != is_forged and (is_taken or status in REFUSED):
-        return 0
-    if status // 100 == 3:  # as a proxy sends http:// on to https://
-        where = output.clean(answer.headers.get("location", "another"))
-        output.say(f"The URL leads to {where}, and senders do not follow: give them that one.")
-    elif not is_forged:
-        output.say("The event was not accepted.")
-    elif is_taken:
-        output.say("The forgery was accepted.")
-    else:
-        output.say(f"Answered {status}: that it was refused for its signature is not said.")
-    return 1
-
-
-def _send_twice(request: Request) -> int:
-    fine, said = verdict(_answered(request, 200), _answered(request, 200))
-    output.say(said)
-    return 0 if fine else 1
-
-
-def _answered(request: Request, wanted: int) -> Answer:
-    """Send the request, and print what is answered: green for the kind of status that is `wanted`."""
-    from bridge.send import Sender
-
-    sender = Sender()
-    started = time.monotonic()
-    answer = sender.send(Call(method=request.method, url=request.url, headers=request.headers, body=request.body), 30.0)
-    took = (time.monotonic() - started) * 1000
-    sender.close()
-    if isinstance(answer, Lost):
-        raise BridgeError(f"not sent: {output.unanswered(answer.reason)}")
-    is_fine = (answer.status // 100 == 2) == (wanted // 100 == 2)
-    status = click.style(str(answer.status), fg="green" if is_fine else "red")
-    click.echo(f"{status}  {output.clean(answer.body.decode('utf-8', 'replace').strip())}  ({took:.0f} ms)")
-    return answer

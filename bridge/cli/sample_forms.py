@@ -12,15 +12,13 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from bridge.cli import output
-from bridge.errors import BridgeError, NotFound
+from bridge.errors import BridgeError
 from bridge.forms.spam.altcha import FIELD, MOST_WORK
 from bridge.model import Call, Lost, Request
 
 if TYPE_CHECKING:
     from bridge.form import Form
-    from bridge.model import Answer
     from bridge.routes import Source
-    from bridge.settings import Settings
 
 TOKEN_FIELD: Final = "_token"  # noqa: S105 - the name of a field
 SECONDS: Final = 30.0  # that the form's server may take to answer
@@ -47,26 +45,6 @@ def solve_challenge(request: Request, source: Source, form: Form) -> Request:
     output.say(f"The form asks for {' and '.join(fields) or 'nothing'}: fetched and solved. Waiting {wait:g} s, as a person would.")
     time.sleep(wait)
     return replace(request, body=_with_fields(request, fields))
-
-
-def explain_spam(answer: Answer, settings: Settings) -> None:
-    """Say that the submission was marked as spam, where the store of this project says so: its sender is told nothing of it."""
-    from bridge.cli.selection import opened
-    from bridge.store import queries
-
-    try:
-        event_id = orjson.loads(answer.body).get("event_id")
-    except (orjson.JSONDecodeError, AttributeError):
-        return
-    if not isinstance(event_id, str):
-        return
-    try:
-        with opened(settings) as database:
-            event = queries.show(database, event_id).event if database is not None else None
-    except (BridgeError, NotFound):
-        return
-    if event is not None and event.spam:
-        output.say(f"It was marked as spam ({event.spam}), so it starts nothing: flowbridge spam release {event_id}")
 
 
 def _fetch(url: str) -> dict[str, Any]:
