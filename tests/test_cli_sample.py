@@ -397,6 +397,28 @@ def test_what_cannot_be_set_is_wrong_usage(folder: Path, text: str, message: str
     assert refused.exit_code == 2 and message in refused.stderr and refused.stdout == ""
 
 
+@pytest.mark.parametrize(("name", "text", "said"), [
+    ("github", "body.isue.titel=x", "no body.isue.titel, so it is added; did you mean body.issue.title?"),
+    ("github", "body.issue.labels.0.nmae=x", "no body.issue.labels.0.nmae, so it is added; did you mean body.issue.labels.0.name?"),
+    ("github", "headers.X-GitHub-Evnt=x", "no headers.x-github-evnt, so it is added; did you mean headers.x-github-event?"),
+    ("form", "form.emial=x", "no form.emial, so it is added; did you mean form.email?"),
+    ("github", "body.issue.title=x", ""),
+    ("github", "body.label={}", ""),
+    ("github", "headers.X-Extra=1", ""),
+    ("github", "query.page=1", ""),
+    ("form", "form.phone=1", ""),
+])  # fmt: skip
+def test_a_path_that_is_added_and_looks_misspelt_is_named(folder: Path, name: str, text: str, said: str) -> None:
+    made = run("sample", name, "--set", text)
+    notes = [line for line in made.stderr.splitlines() if line.startswith("--set ")]
+    assert made.exit_code == 0 and notes == ([f"--set {text}: there is {said}"] if said else [])
+
+
+def test_a_body_of_ones_own_is_held_against_itself(folder: Path) -> None:
+    made = run("sample", "github", "--body", "-", "--set", "body.custmer=1", input='{"customer": 2}')
+    assert made.exit_code == 0 and "did you mean body.customer?" in made.stderr and '"custmer":1' in made.stdout
+
+
 def test_a_body_of_ones_own_is_sent_as_it_is(folder: Path) -> None:
     (folder / "own.json").write_bytes(b'{"action": "own",  "n": 1}\n')
     made = run("sample", "github", "--body", "own.json")

@@ -45,7 +45,8 @@ RUNNING = ""  # what --to holds where it is given without a URL
 @click.option("--made-up", is_flag=True, help="Sign with a secret or a pair of keys made up for this once, and say it.")
 @click.option("--tamper", type=click.Choice([*KINDS, REPLAY]), help="Make it a forgery that must be refused; replay: send it twice.")
 @click.option("--set", "sets", metavar="PATH=VALUE", multiple=True,
-              help="Set a value before signing, by its path as in `match`; VALUE is JSON where it parses, else text. Repeatable.")
+              help="Set a value before signing, by its path as in `match`; VALUE is JSON where it parses, else text. A path that is "
+              "not there is added. Repeatable.")
 @click.option("--body", "body_file", metavar="FILE|-", help="Send this body instead of the sample's; - is standard input.")
 @click.pass_obj
 def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None, made_up: bool,

@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 import click
 import orjson
 
+from bridge.cli import output
+from bridge.expressions import follow_path, write_path
 from bridge.locate import as_text
 from bridge.model import JSON, Request
 
@@ -41,7 +43,7 @@ def _read(path: Path) -> bytes:
 def edit(request: Request, sets: Sequence[str], body: bytes | None) -> Request:
     """Return the request with another body, if one is given, and then with each `PATH=VALUE` set.
 
-    Raises `UsageError` where a path cannot be set.
+    Says which path is not there and looks like a misspelt one that is. Raises `UsageError` where a path cannot be set.
     """
     if body is not None:
         request = replace(request, body=body, headers={**request.headers, "content-type": _type_of(request, body)})
@@ -70,12 +72,22 @@ def _set(request: Request, text: str) -> Request:
         raise click.UsageError(f"--set {text!r}: {root!r} cannot be set; a path begins with {', '.join(ROOTS)}")
     value = _value(written)
     if root == "headers":
+        _warn_of_typo(text, [root, ".".join(steps).lower()], dict(request.headers))
         return replace(request, headers={**request.headers, ".".join(steps).lower(): _line(text, value)})
     if root == "query":
-        pairs = {**dict(parse_qsl(request.query_string, keep_blank_values=True)), ".".join(steps): _line(text, value)}
+        given = dict(parse_qsl(request.query_string, keep_blank_values=True))
+        _warn_of_typo(text, [root, ".".join(steps)], given)
+        pairs = {**given, ".".join(steps): _line(text, value)}
         query = urlencode(pairs)
         return replace(request, query_string=query, url=f"{request.url.partition('?')[0]}?{query}")
-    return replace(request, body=_set_in_body(request, steps, value, text))
+    return replace(request, body=_set_in_body(request, root, steps, value, text))
+
+
+def _warn_of_typo(text: str, path: Sequence[str], found: JSON) -> None:
+    """Say that a path is added, where it is near to one that is there. `found`: what stands at the path's root."""
+    meant = follow_path(path, [{path[0]: found}]).meant
+    if meant is not None:
+        output.say(f"--set {text}: there is no {'.'.join(path)}, so it is added; did you mean {write_path(meant, dotted=True)}?")
 
 
 def _value(written: str) -> JSON:
@@ -93,11 +105,12 @@ def _line(text: str, value: JSON) -> str:
     return line
 
 
-def _set_in_body(request: Request, steps: list[str], value: JSON, text: str) -> bytes:
+def _set_in_body(request: Request, root: str, steps: list[str], value: JSON, text: str) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == FORM_TYPE:
         pairs = parse_qsl(request.body.decode(), keep_blank_values=True)
         name = ".".join(steps)
+        _warn_of_typo(text, [root, name], dict(pairs))
         written = value if isinstance(value, str) else orjson.dumps(value).decode()
         place = next((index for index, (key, _) in enumerate(pairs) if key == name), len(pairs))
         return urlencode([*pairs[:place], (name, written), *pairs[place + 1 :]]).encode()
@@ -106,6 +119,7 @@ def _set_in_body(request: Request, steps: list[str], value: JSON, text: str) -> 
     except orjson.JSONDecodeError:
         found = f"--set {text!r}: this body is {kind or 'no JSON'}, in which no path can be set"
         raise click.UsageError(f"{found}; give a body with --body") from None
+    _warn_of_typo(text, [root, *steps], document)
     return orjson.dumps(_with(document, steps, value, text))
 
 
