@@ -11,6 +11,7 @@ from bridge.errors import Problem
 from bridge.expressions import Expression, IsFree, Reading, compile_expression, follow_path, write_path
 from bridge.matching import GROUPS, match_type
 from bridge.model import JSON
+from bridge.samples import sample_types
 from bridge.samples.known import free_names, sample_events
 from bridge.templates import parse
 from bridge.typos import find_typo
@@ -60,10 +61,12 @@ def _check_types(route: Route, source: Source, path: Path, written: Mapping[str,
             report.add((*path, *key), message, level="warning")
 
 
-def _see(provider: str, type_: str = "") -> str:
-    if type_:
-        return f"A sample is only an example (`flowbridge sample {provider} {type_}` prints it)."
-    return f"Samples are only examples (`flowbridge providers {provider}` lists their types)."
+def _see(provider: str, types: Sequence[str] = ()) -> str:
+    """Return where samples are seen; `types`: those of events."""
+    if not types:
+        return f"Samples are only examples (`flowbridge providers {provider}` lists their types)."
+    named = [each for each in types if each in sample_types(provider)]  # an element of a batch may have another type than its sample
+    return f"A sample is only an example (`{' '.join(['flowbridge sample', provider, *named[:1]])}` prints it)."
 
 
 def _sampled(source: Source, route: Route) -> _Shown:
@@ -72,7 +75,7 @@ def _sampled(source: Source, route: Route) -> _Shown:
     types = [type_ for type_ in dict.fromkeys(type_ for type_, _ in fitting) if type_ is not None]
     who = " ".join([provider.title, *types[:1]]) if len(types) < 2 else f"{provider.title} {', '.join(types)}"
     lacks = f"the sample of {who} has no" if len(types) < 2 else f"the samples of {who} have no"
-    return _Shown([roots for _, roots in fitting], free_names(provider.name), lacks, _see(provider.name, types[0] if types else ""))
+    return _Shown([roots for _, roots in fitting], free_names(provider.name), lacks, _see(provider.name, types))
 
 
 def _declared(source: Source) -> _Shown:
