@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import lines, run
+
+from bridge.expressions import follow_path
+from bridge.providers import PROVIDERS
+from bridge.routes import Source
+from bridge.samples.known import free_names, sample_events
+from bridge.signatures import Unsigned
 
 SECRET = "${env:SECRET}"
 SOURCES = f"""version: 1
@@ -118,3 +125,33 @@ def test_an_event_type_that_is_near_to_one_of_the_samples_is_a_warning(folder: P
     (found,) = warnings(folder, f'{written}, inputs: {{a: "${{body.id}}"}}')
     assert (found["level"], found["line"], found["path"]) == ("warning", 11, place)
     assert found["message"].startswith("no sample of Stripe has the event type `") and "did you mean `invoice.paid`?" in found["message"]
+
+
+def test_problems_of_all_kinds_are_listed_by_place(folder: Path) -> None:
+    found = warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}"}')
+    (folder / "routes.yaml").write_text((folder / "routes.yaml").read_text() + "  - {name: two, on: contact, flow: local/append_csv}\n")
+    (all_found,) = lines(run("check", "--json"))
+    places = [(one["line"], one["column"]) for one in all_found["problems"]]
+    assert places == sorted(places) and found[0] in all_found["problems"] and places[-1][0] == 12
+
+
+def test_the_name_of_a_batch_leads_to_its_sample(folder: Path) -> None:
+    text = SOURCES.replace("  contact:", f'  pay: {{provider: gocardless, secret: "{SECRET}"}}\n  contact:')
+    route = '  - {name: one, flow: local/echo, on: pay payments.failed, inputs: {a: "${body.acton}"}}\n'
+    (folder / "routes.yaml").write_text(text + route)
+    assert "did you mean `body.action`? A sample is only an example (`flowbridge sample gocardless` prints it)." in run("check").stdout
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_no_path_of_a_sample_is_a_typo_beside_another_sample(name: str) -> None:
+    row = PROVIDERS[name]
+    source = Source(name=name, provider=row, scheme=row.scheme or Unsigned(), event_type=row.event_type, batch=row.batch)
+    samples = [roots for _, roots in sample_events(source)]
+    for roots in samples:
+        assert [path for path in _paths(roots) for other in samples if follow_path(path, [other], free_names(name)).meant] == []
+
+
+def _paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, str(key))
+        yield from _paths(inner, (*path, str(key)))

@@ -87,6 +87,7 @@ def _look(config: str | None, found: Findings) -> None:
         _look_at_secrets(found.config, found)
         _look_at_flows(found.config, settings, found)
         found.problems += find_misspelt(found.config)
+        found.problems.sort(key=lambda one: (one.file != str(settings.config), one))
         _look_at_alerts(found.config, found)
     _look_at_database(settings, found)
 
