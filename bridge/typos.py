@@ -13,6 +13,7 @@ from typing import Final
 ONE_SLIP: Final = 4  # letters of a word in which one slip is a typo
 TWO_SLIPS: Final = 9  # letters of a word in which two slips are a typo
 MOST_SLIPS: Final = 2  # in all words of a name
+LONGER: Final = 6  # characters by which names may differ in length, `_` among them; senders choose how long the others are
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 
 
@@ -25,6 +26,8 @@ def find_typo(name: str, names: Iterable[str]) -> str | None:
 
 def _distance(name: str, other: str) -> int | None:
     """Return by how many slips a name is off; None where it is another name. Digits are never a slip."""
+    if abs(len(name) - len(other)) > LONGER:
+        return None
     if name[:1].casefold() != other[:1].casefold() or re.findall(r"\d+", name) != re.findall(r"\d+", other):
         return None
     words, others = _words(name), _words(other)

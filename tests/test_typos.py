@@ -77,6 +77,12 @@ def test_the_nearest_name_wins_and_a_known_name_is_no_typo() -> None:
     assert find_typo("title", []) is None
 
 
+def test_the_length_of_a_name_that_a_sender_chose_costs_nothing() -> None:
+    names = ["t" * 5_000_000, *(f"t{number}" for number in range(10_000))]
+    assert find_typo("titel", names) is None
+    assert find_typo("titel", [*names, "title"]) == "title"
+
+
 def test_in_no_sample_two_names_side_by_side_look_like_typos() -> None:
     """Only the plural of a name stands beside it in some, and the same name in two spellings."""
     found = {pair for provider in PROVIDERS for type_ in sample_types(provider) for pair in _look_alikes(_payload(provider, type_))}
