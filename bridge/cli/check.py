@@ -69,7 +69,7 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 def _look(config: str | None, found: Findings) -> None:
     from bridge.cli.file_modes import exposed_files
-    from bridge.cli.samples_fit import find_misspelt
+    from bridge.cli.misspelt_paths import find_misspelt
     from bridge.cli.selection import misnamed, settings_of
     from bridge.config import check as check_config
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.written import read_routes
+from bridge.cli.written_routes import read_routes
 from bridge.errors import Problem
 from bridge.expressions import near
 from bridge.typos import find_typo

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.written import read_routes
+from bridge.cli.written_routes import read_routes
 from bridge.errors import Problem
 from bridge.expressions import Expression, IsFree, Reading, compile_expression, follow_path, write_path
 from bridge.matching import GROUPS, match_type
 from bridge.model import JSON
 from bridge.samples import sample_types
-from bridge.samples.known import free_names, sample_events
+from bridge.samples.sample_events import free_names, sample_events
 from bridge.templates import parse
 from bridge.typos import find_typo
 

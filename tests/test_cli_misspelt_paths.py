@@ -12,7 +12,7 @@ from command_line import lines, run
 from bridge.expressions import follow_path
 from bridge.providers import PROVIDERS
 from bridge.routes import Source
-from bridge.samples.known import free_names, sample_events
+from bridge.samples.sample_events import free_names, sample_events
 from bridge.signatures import Unsigned
 
 SECRET = "${env:SECRET}"
