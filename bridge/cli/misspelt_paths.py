@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli.written_routes import read_routes
-from bridge.errors import Problem
+from bridge.errors import CompileError, Problem
 from bridge.expressions import Expression, IsFree, Reading, compile_expression, follow_path, write_path
-from bridge.matching import GROUPS, match_type
+from bridge.matching import GROUPS, bare_expression, match_type, path_steps
 from bridge.model import JSON
 from bridge.samples import sample_types
 from bridge.samples.sample_events import free_names, sample_events
@@ -103,16 +103,24 @@ def _of_match(document: JSON, path: Path, shown: _Shown) -> Iterator[tuple[Path,
         elif key in GROUPS:
             yield from _of_match(value, (*path, key), shown)
         elif key != "event":
-            yield (*path, key), follow_path(key.split("."), shown.contexts, shown.is_free), True
+            yield (*path, key), follow_path(path_steps(key), shown.contexts, shown.is_free), True
 
 
 def _of_texts(document: JSON, path: Path, shown: _Shown, *, is_expression: bool) -> Iterator[tuple[Path, Reading, bool]]:
-    """Yield what the texts of a document read: their `${…}`, or the whole text where it `is_expression` without them."""
+    """Yield what the texts of a document read: their `${…}`, or where they are each one expression, the whole text."""
     if isinstance(document, (Mapping, list)):
         for key, value in document.items() if isinstance(document, Mapping) else enumerate(document):
             if path != ("debounce",) or key == "key":
                 yield from _of_texts(value, (*path, key), shown, is_expression=is_expression)
     elif isinstance(document, str):
-        found = [part for part in parse(document) if isinstance(part, Expression)]
-        for expression in found or ([compile_expression(document)] if is_expression else []):
+        for expression in _expressions(document, is_expression=is_expression):
             yield from ((path, reading, False) for reading in expression.read(shown.contexts, shown.is_free))
+
+
+def _expressions(text: str, *, is_expression: bool) -> list[Expression]:
+    if not is_expression:
+        return [part for part in parse(text) if isinstance(part, Expression)]
+    try:
+        return [compile_expression(bare_expression(text))]
+    except CompileError:  # the file is valid: this is written as few would write it
+        return []

@@ -30,9 +30,11 @@ __all__ = [
     "Operator",
     "Verdict",
     "When",
+    "bare_expression",
     "compile_match",
     "compile_when",
     "match_type",
+    "path_steps",
 ]
 
 GROUPS = ("any", "all", "not", "when")
@@ -71,7 +73,7 @@ def _entry(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
     if key == "when":
         return _when(value, path, problems)
     try:
-        steps = _steps(key)
+        steps = path_steps(key)
     except CompileError as error:
         problems.append((path, str(error)))
         return AllOf(())
@@ -105,19 +107,20 @@ def _when(value: JSON, path: Path, problems: Problems) -> Clause:
         problems.append((path, f"`when` needs an expression, found {_found(value)}"))
         return AllOf(())
     try:
-        return compile_when(_bare(value))
+        return compile_when(bare_expression(value))
     except CompileError as error:
         problems.append((path, str(error)))
         return AllOf(())
 
 
-def _bare(text: str) -> str:
+def bare_expression(text: str) -> str:
     """Return the expression inside a lone `${…}`: both ways to write it are accepted."""
     stripped = text.strip()
     return stripped[2:-1] if stripped.startswith("${") and stripped.endswith("}") and stripped.count("${") == 1 else text
 
 
-def _steps(key: str) -> tuple[str, ...]:
+def path_steps(key: str) -> tuple[str, ...]:
+    """Return the steps of a dotted path of `match`; `CompileError` where it is none."""
     steps = tuple(key.split("."))
     if "" in steps or not re.fullmatch(r"[^\s\[\](){}|&<>=!'\"`*@,]+(?: [^\s\[\](){}|&<>=!'\"`*@,]+)*", key):
         raise CompileError(f"`{key}` is not a dotted path (like body.items.0.name); an expression belongs in when:")
