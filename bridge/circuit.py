@@ -3,6 +3,9 @@
 **Circuit.** After some failures in a row (no connection, no answer, 5xx) the circuit is open: nothing is sent. When its time is over, one
 start goes as a probe; it closes the circuit or opens it again, for twice as long. https://martinfowler.com/bliki/CircuitBreaker.html
 
+**Credentials.** One 401 opens the circuit, since the credentials are those of all starts. Probes are rare, and the circuit is half open at
+once when the configuration may have other credentials.
+
 **Allowance.** A 429 although we count free slots means that someone else uses the platform's slots. Then as many runs are allowed as are in
 flight, and after a while one more is tried: where it starts the next is tried at once, where it does not, half as often.
 """
@@ -17,6 +20,7 @@ from bridge.retry import RETRY_AFTER_MAX
 
 FAILURES: Final = 5  # in a row, until it opens
 OPEN_FIRST, OPEN_MAX = 10.0, 300.0  # seconds that it stays open: the first time, and at most
+UNAUTHORIZED_FIRST, UNAUTHORIZED_MAX = 60.0, 900.0  # the same after a 401
 PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
 RAISE_FIRST, RAISE_MAX = 0.5, 15.0  # seconds until one more run is tried: after the first 429, and at most
 FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
@@ -26,9 +30,9 @@ FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
 class Circuit:
     """What is known of a platform that does not take all it is asked. Where all is well there is none.
 
-    `failures`: in a row. `open_until`: it is open, or half open once that is past; `open_for`: how long it was opened. `probe_until`: a
-    probe is under way. `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on. `not_before`: the platform
-    asked not to be called until then.
+    `failures`: in a row; 0 in a circuit that a 401 opened. `open_until`: it is open, or half open once that is past; `open_for`: how long
+    it was opened. `probe_until`: a probe is under way. `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on.
+    `not_before`: the platform asked not to be called until then.
     """
 
     platform: str
@@ -47,6 +51,11 @@ class Circuit:
         if self.open_until is None:
             return "closed"
         return "open" if now < self.open_until else "half_open"
+
+    @property
+    def is_unauthorized(self) -> bool:
+        """True where the platform refused our credentials, and no start has been accepted since."""
+        return self.open_until is not None and not self.failures
 
 
 def free(circuit: Circuit | None, cap: int, used: int, now: float) -> int:
@@ -74,6 +83,8 @@ def learn(circuit: Circuit | None, platform: str, outcome: Outcome, used: int, n
         return circuit
     if outcome.kind in FAILED:
         return _failed(circuit or Circuit(platform=platform), outcome, now, jitter)
+    if outcome.kind is Kind.UNAUTHORIZED:
+        return _unauthorized(circuit or Circuit(platform=platform), outcome, now, jitter)
     if outcome.kind is Kind.THROTTLED:
         return _throttled(circuit or Circuit(platform=platform), outcome, used, now, jitter)
     if circuit is None:
@@ -91,13 +102,32 @@ def settled(circuit: Circuit | None, cap: int) -> Circuit | None:
     return None if circuit.allowance is None or circuit.allowance >= cap else circuit
 
 
+def try_credentials(circuit: Circuit, now: float) -> Circuit:
+    """Return the circuit once the configuration may have other credentials: after a 401 one start goes at once."""
+    return replace(circuit, open_for=0.0, open_until=now, probe_until=None) if circuit.is_unauthorized else circuit
+
+
+def _unauthorized(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
+    if known.is_unauthorized and known.state(now) == "open":  # a call that began before it opened
+        return known
+    open_for = max(UNAUTHORIZED_FIRST, 2 * known.open_for if known.is_unauthorized else 0.0)
+    return _opened(replace(known, failures=0, reason=outcome.detail or None), open_for, UNAUTHORIZED_MAX, now, jitter)
+
+
+def _opened(known: Circuit, open_for: float, most: float, now: float, jitter: float) -> Circuit:
+    open_for = min(most, open_for)
+    return replace(known, open_for=open_for, open_until=now + open_for * (0.9 + jitter / 5), probe_until=None)
+
+
 def _failed(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
+    if known.is_unauthorized:  # the probe has not found out whether the credentials are accepted
+        waits = known.state(now) == "open"
+        return known if waits else _opened(known, max(OPEN_FIRST, known.open_for), UNAUTHORIZED_MAX, now, jitter)
     known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
     waiting = known.open_until is not None and now < known.open_until  # a call that began before it opened
     if known.failures < FAILURES or waiting:
         return known
-    open_for = min(OPEN_MAX, max(OPEN_FIRST, 2 * known.open_for))
-    return replace(known, open_for=open_for, open_until=now + open_for * (0.9 + jitter / 5), probe_until=None)
+    return _opened(known, max(OPEN_FIRST, 2 * known.open_for), OPEN_MAX, now, jitter)
 
 
 def _throttled(known: Circuit, outcome: Outcome, used: int, now: float, jitter: float) -> Circuit:

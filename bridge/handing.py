@@ -131,9 +131,10 @@ def _upload(delivery: Delivery, platform: Platform, number: int, file: FormFile,
         return Outcome(kind=Kind.REFUSED, detail=f"{file.name} was not uploaded: {answer.reason}")
     report = question.read(answer, now)
     if isinstance(report, Outcome):
-        # Nothing was started, whatever the status. What an upload is answered says nothing of how starts fare.
-        kind = Kind.REJECTED if report.kind is Kind.REJECTED else Kind.REFUSED
-        return replace(report, kind=kind, detail=f"{file.name} was not uploaded: {report.detail}", ours=True)
+        # Nothing was started, whatever the status. What an upload is answered says nothing of how starts fare, but for a 401.
+        kind = report.kind if report.kind in (Kind.REJECTED, Kind.UNAUTHORIZED) else Kind.REFUSED
+        ours = kind is not Kind.UNAUTHORIZED
+        return replace(report, kind=kind, detail=f"{file.name} was not uploaded: {report.detail}", ours=ours)
     hands.uploaded[platform.name, name] = report
     return report
 

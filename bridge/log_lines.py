@@ -102,7 +102,8 @@ def _attempt(values: Values) -> str | None:
     if values["outcome"] == "started":
         return None
     what = _printable(f"  {values['route']} → {values['flow']}")
-    detail = _printable(values.get("detail") or "")
+    hint = "flowbridge status" if values["outcome"] == "unauthorized" else ""
+    detail = _printable(values.get("detail") or hint)
     return f"{_columns(what, values['outcome'], YELLOW)}  {detail}".rstrip()
 
 

@@ -292,6 +292,7 @@ class Kind(StrEnum):
     STARTED = "started"
     REFUSED = "refused"  #: it certainly did not start, and trying again may help
     THROTTLED = "throttled"  #: it certainly did not start because the platform is full; spends no attempt
+    UNAUTHORIZED = "unauthorized"  #: it certainly did not start because the platform refused our credentials; spends no attempt
     REJECTED = "rejected"  #: it certainly did not start, and trying again cannot help
     UNKNOWN = "unknown"  #: it may have started
 

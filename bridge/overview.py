@@ -81,6 +81,7 @@ class PlatformNow:
     runs: int = 0
     circuit: Circuit | None = None
     missing: str | None = None  # which value is not set
+    credentials: str = "credentials"  # what is to be corrected where it refuses them
 
     @property
     def fits(self) -> int | None:

@@ -29,9 +29,11 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
             return Decision(Status.DELIVERED, now)
         case Kind.REJECTED:
             return Decision(Status.DEAD, now, outcome.detail)
-        case Kind.THROTTLED:
-            # It keeps its place; when it goes is the circuit's to say. It was due, whatever a clock that was ahead said.
-            return Decision(Status.QUEUED, min(delivery.due_at, now), outcome.detail, spends=False)
+        case Kind.THROTTLED | Kind.UNAUTHORIZED:
+            # When it goes is the circuit's to say. It was due, whatever a clock that was ahead said, and a full platform leaves it its
+            # place; after a 401 it goes behind the others that are due, so that the next probe is another delivery.
+            due_at = min(delivery.due_at, now) if outcome.kind is Kind.THROTTLED else now
+            return Decision(Status.QUEUED, due_at, outcome.detail, spends=False)
         case Kind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
             return Decision(Status.UNKNOWN, now, outcome.detail)
     if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:

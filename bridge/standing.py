@@ -13,6 +13,7 @@ from bridge import __version__, backup_age, tls
 from bridge.alerting import is_told
 from bridge.errors import BridgeError
 from bridge.overview import DAY, LATELY, ConfigNow, Lane, Overdue, Overview, PlatformNow, Process, SourceNow
+from bridge.platforms import PLATFORMS
 from bridge.routes import OWN
 
 if TYPE_CHECKING:
@@ -220,11 +221,13 @@ def _queue(config: Config | None, standing: Standing | None) -> list[Lane]:
 def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
     caps = {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
     missing = {one.name: one.missing for one in config.platforms.values()} if config else {}
+    told = {one.name: PLATFORMS[one.type].credentials for one in config.platforms.values()} if config else {}
     slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
     names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
     used = {name: slots.get(name, (0, 0)) for name in names}
     return [
-        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name), missing=missing.get(name))
+        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name), missing=missing.get(name),
+                    credentials=told.get(name, "credentials"))
         for name, (calls, runs) in used.items()
     ]
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.circuit import Circuit
 from bridge.kept import signed_reserve
 from bridge.model import Status
-from bridge.overview import DAY, Overview, SourceNow
+from bridge.overview import DAY, Overview, PlatformNow, SourceNow
 from bridge.silence import LEAST
 from bridge.times import write_time
 
@@ -48,6 +49,7 @@ CONDITIONS: Final = {
     "flows_unusable": Condition(WARNING, 60.0),
     "no_secret": Condition(CRITICAL, 60.0),
     "no_credentials": Condition(CRITICAL, 60.0),
+    "credentials_refused": Condition(CRITICAL, 60.0),
     "disk_full": Condition(CRITICAL, 60.0),
     "backup": Condition(WARNING, 900.0),
     "files_full": Condition(WARNING, 60.0),
@@ -227,7 +229,9 @@ def _of_platforms(now: Overview) -> Iterator[Trouble]:
             do = f"see who else uses it; flowbridge show {waiting[one.name].oldest_id}"
             yield Trouble(f"platform_full:{one.name}", what, do)
         circuit = one.circuit
-        if circuit is not None and circuit.state(now.at) != "closed":
+        if circuit is not None and circuit.is_unauthorized:
+            yield _refused_credentials(one, circuit, now.at)
+        elif circuit is not None and circuit.state(now.at) != "closed":
             again = f" until {_clock(circuit.open_until)}" if circuit.open_until and circuit.open_until > now.at else ", but for a probe"
             why = f": {circuit.reason}" if circuit.reason else ""
             yield Trouble(
@@ -235,6 +239,14 @@ def _of_platforms(now: Overview) -> Iterator[Trouble]:
                 f"platform {one.name} is not called{again}{why}",
                 "see whether it is up; it is tried again by itself",
             )
+
+
+def _refused_credentials(one: PlatformNow, circuit: Circuit, at: float) -> Trouble:
+    why = f" ({circuit.reason})" if circuit.reason else ""
+    again = f"at {_clock(circuit.open_until)}" if circuit.state(at) == "open" else "now"
+    what = f"platform {one.name} refused its {one.credentials}{why}: its deliveries wait and none is lost; one is tried {again}"
+    do = "set the right value in .env, which is read again by itself; one is tried at once then"
+    return Trouble(f"credentials_refused:{one.name}", what, do)
 
 
 def _of_deliveries(now: Overview) -> Iterator[Trouble]:

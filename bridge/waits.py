@@ -102,7 +102,15 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
         return Wait(kind="platform", detail=f"the platform {one.platform!r} is not in routes.yaml any more")
     if around.missing is not None:
         return Wait(kind="platform", detail=f"the platform {one.platform!r} cannot be called: {around.missing}")
+    if around.circuit is not None and around.circuit.is_unauthorized:
+        return _unauthorized(one, around.circuit)
     return Wait(kind="paused", detail=f"the route {one.route!r} is paused") if around.is_paused else None
+
+
+def _unauthorized(one: Delivery, known: Circuit) -> Wait:
+    why = f" ({known.reason})" if known.reason else ""
+    do = "correct them in .env. Without a change one start is tried then"
+    return Wait(kind="credentials", detail=f"{one.platform} refused the credentials{why}: {do}", until=known.open_until)
 
 
 def _not_due(one: Delivery, now: float) -> Wait | None:

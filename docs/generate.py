@@ -475,6 +475,7 @@ def limits_table() -> str:
         ("until one more run is tried where others fill the platform", f"{circuit.RAISE_FIRST:g} s, growing to {circuit.RAISE_MAX:g} s"),
         ("failures in a row that open a platform's circuit", circuit.FAILURES),
         ("a circuit stays open", f"{circuit.OPEN_FIRST:g} s, growing to {circuit.OPEN_MAX / 60:g} min"),
+        ("the same after a 401", f"{circuit.UNAUTHORIZED_FIRST:g} s, growing to {circuit.UNAUTHORIZED_MAX / 60:g} min"),
         ("a key of `order_by` and `debounce`", f"{planning.KEY_LENGTH} characters; a longer one is known by its SHA-256"),
         ("a worker's lease on a delivery", f"{claims.LEASE:g} s, extended while it lives"),
         ("looks at a run", polls),

@@ -22,7 +22,8 @@ REFUSED = Outcome(kind=Kind.REFUSED, detail="no connection")
 UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="HTTP 500")
 THROTTLED = Outcome(kind=Kind.THROTTLED, detail="HTTP 429")
 REJECTED = Outcome(kind=Kind.REJECTED, detail="HTTP 400")
-OUTCOMES = [STARTED, REFUSED, UNKNOWN, THROTTLED, REJECTED]
+UNAUTHORIZED = Outcome(kind=Kind.UNAUTHORIZED, detail="HTTP 401")
+OUTCOMES = [STARTED, REFUSED, UNKNOWN, THROTTLED, REJECTED, UNAUTHORIZED]
 
 
 def after(*outcomes: Outcome, known: Circuit | None = None, used: int = 0, now: float = NOW) -> Circuit | None:
@@ -90,6 +91,54 @@ def test_calls_that_were_under_way_when_it_opened_do_not_keep_it_open_for_longer
     assert again is not None and again.open_until == known.open_until
 
 
+# -- refused credentials
+
+
+def refused(now: float = NOW) -> Circuit:
+    known = after(UNAUTHORIZED, now=now)
+    assert known is not None and known.open_until is not None
+    return known
+
+
+def test_one_401_opens_it_and_probes_are_rare() -> None:
+    known = refused()
+    assert known.is_unauthorized and known.reason == "HTTP 401" and settled(known, 5) == known
+    assert free(known, 5, 0, NOW + 50) == 0
+    assert after(UNAUTHORIZED, UNKNOWN, REFUSED, known=known, now=NOW + 1) == known  # calls that began before it opened
+    spans = []
+    for _ in range(6):
+        spans.append(known.open_for)
+        later = (known.open_until or 0) + 0.001
+        assert free(known, 5, 0, later) == 1 and free(probe(known, later), 5, 0, later) == 0
+        known = after(UNAUTHORIZED, known=probe(known, later), now=later) or known
+    assert spans == [60, 120, 240, 480, 900, 900]
+
+
+@pytest.mark.parametrize("outcome", [STARTED, REJECTED, THROTTLED])
+def test_credentials_that_are_accepted_close_it(outcome: Outcome) -> None:
+    known = after(outcome, known=probe(refused(), NOW + 90), now=NOW + 90)
+    assert known is not None and known.state(NOW + 90) == "closed" and not known.is_unauthorized
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, UNKNOWN])
+def test_a_probe_without_an_answer_says_nothing_of_the_credentials(outcome: Outcome) -> None:
+    known = after(outcome, known=probe(refused(), NOW + 90), now=NOW + 90)
+    assert known is not None and known.is_unauthorized and known.state(NOW + 90) == "open" and known.open_for == 60
+
+
+def test_a_platform_that_fails_and_then_refuses_the_credentials_is_held_for_them() -> None:
+    known = after(UNAUTHORIZED, known=open_circuit())
+    assert known is not None and known.is_unauthorized and known.open_for == 60
+
+
+def test_other_credentials_are_tried_at_once() -> None:
+    known = circuit.try_credentials(after(UNAUTHORIZED, known=refused(), now=NOW + 90) or refused(), NOW + 100)
+    assert known.state(NOW + 100) == "half_open" and free(known, 5, 0, NOW + 100) == 1
+    again = after(UNAUTHORIZED, known=probe(known, NOW + 100), now=NOW + 100)
+    assert again is not None and again.open_for == 60
+    assert circuit.try_credentials(open_circuit(), NOW) == open_circuit()
+
+
 def test_a_429_allows_as_many_as_are_in_flight_and_later_one_more() -> None:
     known = after(THROTTLED, used=2)
     assert known is not None and known.allowance == 2
@@ -144,7 +193,7 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(steps: l
         known = settled(learn(known, "p", outcome, used, now, jitter), 5)
         assert free(known, 5, 5, now) == 0
         assert 0 <= free(known, 5, used, now) <= 5 - used
-    later = now + max(1.1 * circuit.OPEN_MAX, circuit.PROBE, circuit.RAISE_MAX * 1.25)
+    later = now + max(1.1 * circuit.OPEN_MAX, 1.1 * circuit.UNAUTHORIZED_MAX, circuit.PROBE, circuit.RAISE_MAX * 1.25)
     assert free(known, 5, 0, later) >= 1
 
 

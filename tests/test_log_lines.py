@@ -51,6 +51,8 @@ def test_what_becomes_of_it_is_a_line_each() -> None:
     assert shown("attempt", **attempt) is None
     refused = shown("attempt", "warning", **attempt | {"outcome": "refused", "detail": "the connection was refused"})
     assert refused == "08:26:25    triage → gumloop/x  refused        the connection was refused\n"
+    unauthorized = shown("attempt", "warning", **attempt | {"outcome": "unauthorized"})
+    assert unauthorized == "08:26:25    triage → gumloop/x  unauthorized   flowbridge status\n"
     rejected = shown("rejected", "warning", source="github", reason="mismatch", client=None, reject_id="rej_01k2m9abcd")
     assert rejected == "08:26:25  github                401 refused    flowbridge show k2m9abcd\n"
 

@@ -53,6 +53,7 @@ WELL = Overview(
 )
 DAILY = Backups(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
 OPEN = Circuit(platform="gumloop", failures=5, open_for=60.0, open_until=NOW + 30, reason="HTTP 503")
+DENIED = Circuit(platform="gumloop", open_for=60.0, open_until=NOW + 30, reason="HTTP 401 unauthorized: bad key")
 BUSY = Circuit(platform="gumloop", allowance=0, raise_at=NOW + 10, raise_for=15.0, reason="HTTP 429")
 OTHER = replace(WORK, config_hash="b" * 64)
 
@@ -100,6 +101,10 @@ def test_what_comes_up_is_given_a_moment() -> None:
          "platform gumloop is not called until 16:00:30Z: HTTP 503", "up"),
         ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))]},
          "not called, but for a probe", "up"),
+        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=DENIED, credentials="`api_key`")]},
+         "platform gumloop refused its `api_key` (HTTP 401 unauthorized: bad key): its deliveries wait and none is lost; one is tried at "
+         "16:00:30Z",
+         "set the right value in .env"),
         ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)], "queue": [replace(LANE, due_at=NOW - 301)]},
          "platform gumloop says that it is full at 0 of 5 runs, and deliveries wait", "flowbridge show dlv_1"),
         ({"queue": [replace(LANE, due_at=NOW - 7200)]}, "deliveries of route triage are 120 min late", "flowbridge show dlv_1"),

@@ -170,7 +170,7 @@ STARTS = {
     "400 flat": (answer(400, {"error": "bad_request", "message": "no flow"}), Kind.REJECTED, "HTTP 400 bad_request: no flow"),
     "401 nested": (
         answer(401, {"error": {"code": "invalid_key", "message": "no such key", "type": "auth", "param": None, "details": {}}}),
-        Kind.REJECTED,
+        Kind.UNAUTHORIZED,
         "HTTP 401 invalid_key: no such key",
     ),
     "402": (answer(402, {"error": "insufficient_credits"}), Kind.REJECTED, "HTTP 402 insufficient_credits"),
@@ -213,6 +213,8 @@ def test_a_run_page_is_kept_only_where_it_is_a_link() -> None:
         (204, {}, Kind.STARTED),
         (302, {}, Kind.REJECTED),
         (400, {}, Kind.REJECTED),
+        (401, {}, Kind.UNAUTHORIZED),
+        (403, {}, Kind.REJECTED),
         (410, {}, Kind.REJECTED),
         (408, {}, Kind.UNKNOWN),
         (425, {}, Kind.REFUSED),

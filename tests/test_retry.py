@@ -23,6 +23,7 @@ DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown=
         (Kind.REFUSED, 0, "hold", Status.QUEUED, True),
         (Kind.REFUSED, 2, "hold", Status.DEAD, True),  # the third of three
         (Kind.THROTTLED, 2, "hold", Status.QUEUED, False),  # never spends one
+        (Kind.UNAUTHORIZED, 2, "hold", Status.QUEUED, False),
         (Kind.UNKNOWN, 0, "hold", Status.UNKNOWN, True),
         (Kind.UNKNOWN, 2, "hold", Status.UNKNOWN, True),
         (Kind.UNKNOWN, 0, "reconcile", Status.UNKNOWN, True),
@@ -42,6 +43,12 @@ def test_a_call_that_was_not_made_spends_no_attempt_and_waits_before_the_next() 
     decision = settle(delivery, Outcome(kind=Kind.REFUSED, detail="it stood still", ours=True, made=False), NOW, 0.5)
     assert (decision.status, decision.spends, decision.reason) == (Status.QUEUED, False, "it stood still")
     assert decision.due_at > NOW
+
+
+def test_a_delivery_whose_credentials_were_refused_lets_the_others_that_are_due_go_first() -> None:
+    waiting = replace(DELIVERY, due_at=NOW - 60)
+    assert settle(waiting, Outcome(kind=Kind.UNAUTHORIZED), NOW, 0.5).due_at == NOW
+    assert settle(waiting, Outcome(kind=Kind.THROTTLED), NOW, 0.5).due_at == NOW - 60
 
 
 def test_retry_after_is_honoured_and_capped() -> None:

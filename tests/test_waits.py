@@ -24,6 +24,7 @@ FREE = Around(cap=5)
 OPEN = Circuit(platform="local", failures=5, open_for=10.0, open_until=NOW + 7, reason="connection refused")
 HALF = replace(OPEN, open_until=NOW - 1, probe_until=NOW + 40)
 FULL = Circuit(platform="local", allowance=2, raise_at=NOW + 3)
+DENIED = Circuit(platform="local", open_for=60.0, open_until=NOW + 50, reason="HTTP 401: unknown key")
 PUT_OFF = Circuit(platform="local", not_before=NOW + 9)
 USED_UP = Pace(day=day_of(NOW), starts=100)
 
@@ -49,6 +50,7 @@ DUE_LATER = {"due_at": NOW + 30}
         ({}, replace(FREE, workers=0), "worker", None, "no worker is running"),
         ({}, replace(FREE, circuit=OPEN), "circuit", NOW + 7, "local failed 5 times in a row (connection refused): its circuit is open"),
         ({}, replace(FREE, circuit=HALF), "circuit", NOW + 40, "one start tries out whether local answers again"),
+        ({}, replace(FREE, circuit=DENIED, workers=0), "credentials", NOW + 50, "local refused the credentials (HTTP 401: unknown key)"),
         ({}, replace(FREE, circuit=PUT_OFF), "circuit", NOW + 9, "local asked not to be called until then"),
         ({}, replace(FREE, used=5), "slots", None, "all 5 slots of local are taken"),
         ({}, replace(FREE, used=2, circuit=FULL), "allowance", NOW + 3, "local says that it is full at 2 runs; one more is tried then"),

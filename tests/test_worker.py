@@ -22,6 +22,7 @@ from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, refusing,
 from serving import is_alive, until
 from sqlalchemy import select
 
+from bridge.circuit import Circuit
 from bridge.errors import BridgeError, StoreError
 from bridge.flows import flow
 from bridge.flows.host import Host, start_host
@@ -32,7 +33,7 @@ from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Mode, Platform, Route
 from bridge.send import Sender
 from bridge.settings import Settings, load_settings
-from bridge.store import claims, events, ledger, runs, tables
+from bridge.store import circuits, claims, events, ledger, runs, tables
 from bridge.store.bell import Listener
 from bridge.store.database import Database
 from bridge.wake import Wake
@@ -59,11 +60,15 @@ def configured(*platforms: Platform, routes: tuple[Route, ...] = ()) -> Config:
     return Config(sources={}, routes=routes, flows={}, platforms={one.name: one for one in platforms}, hash="0" * 64, canonical="{}")
 
 
-def made(database: Database, config: Config, flows: Mapping[str, Any] | None = None, **more: Any) -> Worker:
+Present = Config | Callable[[], Config]
+
+
+def made(database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any) -> Worker:
     environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))}
     settings: Settings = load_settings(environ | {"FLOWBRIDGE_RECONCILE_AFTER": more.pop("reconcile_after", "60")})
     host = host_of(flows) if flows else None
-    return Worker(settings, lambda: config, database, more.pop("send", None) or Sender().send, Wake(), host, more.pop("relay", None))
+    read = (lambda: config) if isinstance(config, Config) else config
+    return Worker(settings, read, database, more.pop("send", None) or Sender().send, Wake(), host, more.pop("relay", None))
 
 
 def host_of(flows: Mapping[str, Any]) -> Host:
@@ -74,7 +79,7 @@ def host_of(flows: Mapping[str, Any]) -> Host:
 
 
 @contextmanager
-def working(database: Database, config: Config, flows: Mapping[str, Any] | None = None, **more: Any) -> Iterator[Worker]:
+def working(database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any) -> Iterator[Worker]:
     """A worker in a thread of its own."""
     worker = made(database, config, flows, **more)
     thread = threading.Thread(target=worker.run)
@@ -336,7 +341,47 @@ def test_a_refused_connection_is_tried_again_and_starts_once(database: Database)
     assert all(wait >= 0.002 for wait in waits)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def known_of(database: Database) -> dict[str, Circuit]:
+    with database.read() as connection:
+        return circuits.read(connection)
+
+
+def test_refused_credentials_hold_the_platform_until_the_configuration_has_others(database: Database) -> None:
+    with FakePlatform(run_seconds=0.05) as fake:
+        present = [configured(gumloop(fake, api_key="revoked"))]
+        with working(database, lambda: present[0]):
+            ids = add(database, 12)
+            until(lambda: known_of(database), what="a circuit")
+            until(lambda: not slots(database), what="the answers to the calls that were under way")
+            assert known_of(database)["gumloop"].is_unauthorized
+            refused = len(fake.starts)
+            assert {start.status for start in fake.starts} == {401} and refused <= 5
+            assert {get(database, one).status for one in ids} == {Status.QUEUED}
+            present[0] = configured(gumloop(fake, api_key="fake-key"))
+            found = wait(database, ids, ended)
+    assert len(fake.accepted) == 12 and len(fake.starts) == 12 + refused
+    assert {one.attempts for one in found} == {1} and sum(one.throttled for one in found) == refused
+    assert known_of(database) == {}
+
+
+def test_a_worker_that_starts_tries_refused_credentials_again(sqlite: Database) -> None:
+    now = time.time()
+    refused = Circuit(platform="gumloop", open_for=900.0, open_until=now + 900, reason="HTTP 401")
+    sqlite.write(lambda connection: circuits.write(connection, {}, {"gumloop": refused}, now))
+    with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake))):
+        wait(sqlite, add(sqlite), ended)
+    assert known_of(sqlite) == {}
+
+
+def test_a_403_concerns_the_delivery_alone(sqlite: Database) -> None:
+    with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake))):
+        fake.faults = [403]
+        (one,) = wait(sqlite, add(sqlite), is_in("dead"))
+        wait(sqlite, add(sqlite, 3), ended)
+    assert "HTTP 403" in (one.reason or "") and len(fake.accepted) == 3
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_rejected_start_is_dead_with_the_platforms_words(sqlite: Database, status: int) -> None:
     with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url))):
         server.script("/start_pipeline", respond(status, {"error": "invalid_flow", "message": "flow q3da is not yours, Bearer fake-key"}))

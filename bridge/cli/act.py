@@ -78,7 +78,7 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
     \b
     flowbridge retry dlv_01jd2x
     flowbridge retry --status dead --route triage --since 1h
-    flowbridge retry --dead-kind platform --reason 'HTTP 401' --rate 10/s
+    flowbridge retry --dead-kind platform --reason 'HTTP 403' --rate 10/s
     """
     _act("retry", config, deliveries, {"to": Status.QUEUED.value}, options)
 

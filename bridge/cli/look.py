@@ -97,7 +97,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
     \b
     flowbridge deliveries --dead-kind config                  to be replayed, once routes.yaml is mended
-    flowbridge deliveries --status dead --reason 'HTTP 401'
+    flowbridge deliveries --status dead --reason 'HTTP 403'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
     from bridge.shapes import delivery_json

@@ -39,7 +39,7 @@ STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),
     **dict.fromkeys(("unknown", "blocked", "throttled", "refused", "warning"), "yellow"),
-    **dict.fromkeys(("dead", "failed", "terminated", "rejected", "401", "error"), "red"),
+    **dict.fromkeys(("dead", "failed", "terminated", "rejected", "unauthorized", "401", "error"), "red"),
     **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
 }
 _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")

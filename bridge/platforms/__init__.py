@@ -29,9 +29,9 @@ class PlatformType:
     """One type of platform.
 
     `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to be harmless.
-    `on_unknown`, `base_url`: what holds where routes.yaml does not say. What follows `read_start` is null for one without runs:
-    how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of a run. `upload` is null where files go in
-    the start itself.
+    `on_unknown`, `base_url`: what holds where routes.yaml does not say. `credentials`: what has to be corrected after a 401. What follows
+    `read_start` is null for one without runs: how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of
+    a run. `upload` is null where files go in the start itself.
     """
 
     build_start: Callable[[Platform, Delivery], Call]
@@ -45,6 +45,7 @@ class PlatformType:
     upload: Upload | None = None
     polling: Polling | None = None
     idempotent: bool = False
+    credentials: str = "`api_key`"
     on_unknown: str = "reconcile"
     base_url: str = ""
 
@@ -80,6 +81,7 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         upload=Upload(local.build_upload, local.read_upload),
         polling=Polling(first=0.05, growth=1.6, max=2.0, least=0.02, together=0),
         idempotent=True,
+        credentials="`FLOWBRIDGE_LOCAL_API_KEY`",
         on_unknown="retry",
         base_url=local.BASE_URL,
     ),
@@ -87,6 +89,7 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         build_start=http.build_start,
         read_start=http.read_start,
         idempotent=True,
+        credentials="`headers`",
         on_unknown="retry",
     ),
 }

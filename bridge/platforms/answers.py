@@ -21,8 +21,9 @@ USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
 DETAIL_LENGTH: Final = 300  # characters of an error text
 
 #: Statuses that do not follow their class. 408: some gateways say it of a slow backend, which may well have started the run.
-#: 425 (RFC 8470) says that the request was not processed.
-BY_STATUS: Final = {408: Kind.UNKNOWN, 425: Kind.REFUSED, 429: Kind.THROTTLED}
+#: 425 (RFC 8470) says that the request was not processed. 401 concerns the credentials, which all starts of a platform share; 403 may
+#: concern one flow.
+BY_STATUS: Final = {401: Kind.UNAUTHORIZED, 408: Kind.UNKNOWN, 425: Kind.REFUSED, 429: Kind.THROTTLED}
 #: A redirect comes from something standing before the API (a moved host, a login page) and is never followed; REJECTED
 #: repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes no sense, no status at all) may have started.
 BY_CLASS: Final = {3: Kind.REJECTED, 4: Kind.REJECTED}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from bridge.circuit import Circuit
+from bridge.circuit import Circuit, try_credentials
 from bridge.pace import Pace
 from bridge.store.locks import Lock, alone
 from bridge.store.prepared import Prepared
@@ -32,6 +32,15 @@ def write(connection: Connection, before: Mapping[str, Circuit], after: Mapping[
         connection.execute(delete(circuit).where(circuit.c.platform == name))
         if known is not None:
             connection.execute(insert(circuit).values(**{each: getattr(known, each) for each in NAMES}, changed_at=now))
+
+
+def try_all_credentials(connection: Connection, now: float) -> None:
+    """Have one start go to each platform that refused our credentials. To be called when the configuration may have others."""
+    if not any(one.is_unauthorized for one in read(connection).values()):
+        return
+    alone(connection, Lock.COUNT_SLOTS)
+    before = read(connection)
+    write(connection, before, {name: try_credentials(one, now) for name, one in before.items()}, now)
 
 
 def paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:

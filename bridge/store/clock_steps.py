@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Connection, Row, case, exists, func, select, text, update
 from sqlalchemy.sql.elements import TextClause
 
-from bridge.circuit import OPEN_MAX, PROBE, RAISE_MAX
+from bridge.circuit import OPEN_MAX, PROBE, RAISE_MAX, UNAUTHORIZED_MAX
 from bridge.clock_reading import STEP_SECONDS, ClockReading, passed
 from bridge.logs import get_logger
 from bridge.overview import ClockStep
@@ -159,7 +159,8 @@ def limits() -> tuple[Limit, ...]:
         Limit(local_run.c.lease_until, runs.HELD, LEASE),
         Limit(delivery.c.delivered_at, IN_FLIGHT, 0.0),
         Limit(delivery.c.poll_at, POLLED, LONGEST_LOOK_SECONDS, delivery.c.run_timeout),
-        Limit(circuit.c.open_until, None, OPEN_MAX * SPREAD),
+        Limit(circuit.c.open_until, text("circuit.failures > 0"), OPEN_MAX * SPREAD),
+        Limit(circuit.c.open_until, text("circuit.failures = 0"), UNAUTHORIZED_MAX * SPREAD),
         Limit(circuit.c.probe_until, None, PROBE),
         Limit(circuit.c.raise_at, None, RAISE_MAX * SPREAD),
         Limit(circuit.c.not_before, None, RETRY_AFTER_MAX),

@@ -59,7 +59,7 @@ _SETTLE = Prepared(
     })
 )  # fmt: skip
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
-CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED)
+CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.UNAUTHORIZED, Kind.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bridge.routes import Config, Platform
 from bridge.settings import Settings
 from bridge.shares import Shares
 from bridge.start import local_platform
-from bridge.store import bell, claims, clock_steps, following, health, ledger, turn_locks
+from bridge.store import bell, circuits, claims, clock_steps, following, health, ledger, turn_locks
 from bridge.store.bell import Listener
 from bridge.store.changes import Changes
 from bridge.store.claims import Allowed, Claim
@@ -90,6 +90,7 @@ class Worker:
         self._beat_at, self._kept_at, self._failed_at = -math.inf, 0.0, -math.inf
         self._idle_until = 0.0  # there is nothing to do until then, unless somebody changes the store or something ends
         self._stopping = self._is_held = False
+        self._tries_credentials = True  # the configuration may have other credentials than those that were refused
         self._within = DRAIN  # seconds given to calls under way at the end, also where nobody has told it to end
 
     def run(self) -> None:
@@ -132,7 +133,7 @@ class Worker:
     def step(self) -> None:
         """Make one turn if there is anything to do. A store that fails costs nothing but time: what ended is kept for the next turn."""
         if (config := self._config()) is not self._present:
-            self._present, self._idle_until = config, 0.0
+            self._present, self._idle_until, self._tries_credentials = config, 0.0, True
             if self._local is not None:
                 self._local.reconfigured()
         self._collect()
@@ -145,7 +146,7 @@ class Worker:
             if self._anything(now):
                 taken = self._database.write(lambda connection: self._turn(connection, clocks))
                 self._ended, self._taking, self._unsure = Ended(), Taken(), []
-                self._kept_at = self._beat_at
+                self._kept_at, self._tries_credentials = self._beat_at, False
                 self._shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
                 self._begin(taken)
                 self._traced.note(taken)
@@ -218,6 +219,8 @@ class Worker:
         ledger.learn(connection, settled, self._allowed(config).caps, now, jitter=random.random(), reaped=reaped)
         if self._local is not None:
             self._local.look(connection, now, taken)
+        if self._tries_credentials:
+            circuits.try_all_credentials(connection, now)
         if not self._stopping:
             self._take(connection, config, clocks, taken)
         return taken
