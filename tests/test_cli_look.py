@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
@@ -108,6 +109,21 @@ def test_lists_for_people_are_aligned_text_without_colour(store: Database) -> No
     ]
     assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, config  local/echo  no\\nway\\x07")
     assert run("events", "--status", "none").stderr.startswith("No events like that.")
+
+
+def test_deliveries_of_a_route_with_several_flows_say_which_flow_each_is(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = [{"name": "many", "flow": ["local/echo", "local/append_csv"]}, {"name": "one", "flow": "local/echo"}]
+    events.remember_config(store, "c" * 64, json.dumps({"config": {"routes": routes}, "schemas": {}}), NOW)
+    event = make_event("1")
+    flows = [("many", "local/echo"), ("many", "local/append_csv"), ("one", "local/echo")]
+    made = [make_delivery(event, route, flow=flow, config_hash="c" * 64) for route, flow in flows]
+    events.add(store, event, [replace(one, id=f"dlv_{place}") for place, one in enumerate(made)], lambda *_: [])
+    assert "ROUTE  STATUS  FLOW" in run("deliveries").stdout and " → " not in run("deliveries").stdout
+    monkeypatch.setattr("bridge.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("deliveries").stdout
+    assert " many → local/echo " in shown and " many → local/append_csv " in shown and " one " in shown and "one →" not in shown
+    assert [one["flow"] for one in lines(run("deliveries", "--json"))] == [flow for _, flow in flows][::-1]
 
 
 def test_an_event_says_what_is_odd_about_it(store: Database) -> None:

@@ -135,6 +135,15 @@ def test_a_delivery_takes_one_line_of_a_narrow_terminal(capsys: pytest.CaptureFi
     assert DELIVERY in lines_at(180, capsys, monkeypatch, DELIVERY_COLUMNS, [done])[1]
 
 
+def test_a_route_is_cut_before_the_flow_that_tells_its_deliveries_apart(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    routes = "triage-opened-issues → gumloop/q3dasHQBidkNeXvAZo6Dby", "triage-opened-issues → local/echo", "paid"
+    rows = [("08:26:25Z", DELIVERY, route, "delivered, done", "-", "run 1") for route in routes]
+    shown = lines_at(80, capsys, monkeypatch, DELIVERY_COLUMNS, rows)
+    assert max(map(len, shown)) <= 80 and len(shown) == 4
+    assert "  gumloop/q3dasHQBidkNeXvAZo6Dby " in shown[1] and "  triage-opened-iss… → local/echo " in shown[2] and "  paid " in shown[3]
+    assert output.cut_route(routes[0], 20) == "…asHQBidkNeXvAZo6Dby" and output.cut_route("x" * 30, 20) == "x" * 30
+
+
 def test_a_column_that_says_nothing_is_left_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shown = lines_at(80, capsys, monkeypatch, FLOWS, [("local", "echo", "", "Return the inputs."), ("local", "triage", "", "")])
     assert shown == ["platform  flow    description", "local     echo    Return the inputs.", "local     triage  -"]

@@ -14,6 +14,7 @@ import click
 
 from bridge.cli import output
 from bridge.cli.output import Column
+from bridge.cli.planned_configs import PlannedConfigs
 from bridge.cli.selection import AS_JSON, FilteredCommand, existing, filtered, filters, opened, searching, settings_of
 from bridge.errors import ConfigError, NotFound
 from bridge.model import Delivery, Event, Reject, Status
@@ -37,7 +38,7 @@ EVENT_COLUMNS = (
 DELIVERY_COLUMNS = (
     Column("created", whole=True),
     output.ID,
-    Column("route"),
+    Column("route", cut=output.cut_route),
     Column("status", style=output.styled, whole=True),
     Column("flow", spare=True, optional=True),
     Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN) else text),
@@ -95,6 +96,8 @@ def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
 def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
     """List deliveries, newest first. A delivery is one event bound for one flow by one route.
 
+    Where a route had several flows when it was planned, a terminal shows them as ROUTE → FLOW.
+
     \b
     flowbridge deliveries --dead-kind config                  to be replayed, once routes.yaml is mended
     flowbridge deliveries --status dead --reason 'HTTP 403'
@@ -114,11 +117,20 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
             for delivery in found:
                 output.json_line(delivery_json(delivery))
             return
-        count = output.print_table(DELIVERY_COLUMNS, map(_delivery_row, found))
+        rows = _delivery_rows(found, PlannedConfigs(database)) if database else iter(())
+        count = output.print_table(DELIVERY_COLUMNS, rows)
         _after(count, limit, "deliveries", settings, is_filtered=any(value is not None for value in chosen.values()))
 
 
-def _delivery_row(delivery: Delivery) -> tuple[str, ...]:
+def _delivery_rows(found: Iterator[Delivery], planned: PlannedConfigs) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each. On a terminal, where a flow may have no room, it stands with the route if that has several."""
+    for one in found:
+        at, id_, route, status, flow, told = _delivery_row(one)
+        joined = output.on_terminal() and planned.has_several_flows(one)
+        yield (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told) if joined else (at, id_, route, status, flow, told)
+
+
+def _delivery_row(delivery: Delivery) -> tuple[str, str, str, str, str, str]:
     told = delivery.reason or (f"{RUN}{delivery.run_id}" if delivery.run_id else "")
     if not told and delivery.status is Status.BLOCKED and delivery.order is not None:
         told = f"in line: order key {delivery.order.key}"

@@ -29,6 +29,7 @@ CHUNK = 200  # rows whose widths are looked at before the first is printed
 WIDEST = 60  # characters to which the cells of a column are filled up in plain text
 GAP = 2  # columns between those of a table
 NAME = 14  # columns of a name that a value stands beside
+ARROW = " → "  # between a route and the flow it starts
 LEAST = 10  # columns that a shortened one keeps
 UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
 WRAPPED = 100  # columns in which running text is broken into lines, at most
@@ -131,6 +132,7 @@ class Column:
 
     On a terminal a `whole` column is never cut, and a `spare` one has all of its text in what room the others leave, or below. Where
     not everything fits, `short` gives what a cell shows instead, and an `optional` column that has no room, or no text, is left out.
+    `cut` cuts a cell to a width, where that is not done at its end.
     """
 
     title: str
@@ -139,6 +141,17 @@ class Column:
     spare: bool = False
     short: Callable[[str], str] | None = None
     optional: bool = False
+    cut: Callable[[str, int], str] | None = None
+
+
+def cut_route(text: str, width: int) -> str:
+    """Cut `ROUTE → FLOW` so that the flow, which tells the deliveries of one route apart, is there whole as far as it can be."""
+    route, arrow, flow = text.partition(ARROW)
+    if not arrow:
+        return text
+    some = route[: max(width - len(arrow) - len(flow) - 1, 1)]
+    forms = text, f"{some}…{arrow}{flow}", f"{arrow.lstrip()}{flow}", flow
+    return next((each for each in forms if len(each) <= width), f"…{flow[1 - width :]}")
 
 
 def short_id(text: str) -> str:
@@ -201,13 +214,17 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *,
         place for place, width in enumerate(widths) if not width and not columns[place].optional and any(row[place] != "-" for row in rows)
     ]
 
+    def cell(row: Sequence[str], place: int) -> str:
+        cut = columns[place].cut
+        return row[place] if cut is None else cut(row[place], widths[place])
+
     def table(some: Sequence[Sequence[str]], *, header: bool) -> Table:
         made = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
         for place in beside:
             spare = columns[place].spare
             made.add_column(columns[place].title, width=widths[place], no_wrap=not spare, overflow="fold" if spare else "ellipsis")
         for row in some:
-            made.add_row(*(Text(row[place], style=columns[place].style(row[place]) or "") for place in beside))
+            made.add_row(*(Text(cell(row, place), style=columns[place].style(row[place]) or "") for place in beside))
         return made
 
     def indented(told: Sequence[Text]) -> list[RenderableType]:
