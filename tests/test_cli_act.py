@@ -13,6 +13,7 @@ from command_line import lines, run
 from conftest import make_delivery, make_event, put
 
 from bridge.cli import asking
+from bridge.config import load
 from bridge.model import Answer, Delivery, Status
 from bridge.store import events, queries
 from bridge.store.database import Database
@@ -136,6 +137,26 @@ def test_a_run_is_looked_up_before_it_is_believed(
 def test_a_run_id_is_for_one_delivery_as_delivered(waiting: list[Delivery]) -> None:
     for more in (["--as", "dead", waiting[0].id], ["--as", "delivered", "--since", "1h"]):
         assert run("resolve", "--run-id", "R1", *more).exit_code == 2
+
+
+def test_a_retry_says_which_inputs_an_older_configuration_made(store: Database, waiting: list[Delivery], folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("${body.n}", "${body.m}"))
+    was = load(folder / "routes.yaml", {}, strict_secrets=False)
+    events.remember_config(store, was.hash, was.canonical, 0.0)
+    ids = [one.id for one in waiting]
+    for id_ in ids:
+        put(store, id_, status="dead", dead_kind="platform", reason="HTTP 400", config_hash=was.hash)
+    assert "older configuration" not in run("retry", *ids, "--dry-run").stderr
+    (folder / "routes.yaml").write_text(ROUTES)
+    one = run("retry", ids[0], "--yes")
+    assert one.exit_code == 0 and one.stdout == f"{ids[0]}  dead → queued\n"
+    assert "1 delivery has inputs that an older configuration made (route triage); retry sends them as they are.\n" in one.stderr
+    assert f"as it is now: flowbridge replay {waiting[0].event_id} --through triage\n" in one.stderr
+    many = run("retry", "--status", "dead", "--dry-run")
+    assert (many.exit_code, many.stdout) == (0, "2 deliveries to retry\n")
+    assert "2 deliveries have inputs that an older" in many.stderr and "flowbridge replay with the same filters or ids\n" in many.stderr
+    (folder / "routes.yaml").write_text("version: 2\n")
+    assert run("retry", ids[1], "--yes").exit_code == 0
 
 
 def test_events_are_replayed_through_the_routes_of_now(store: Database, waiting: list[Delivery], folder: Path) -> None:

@@ -74,6 +74,7 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
 
     Filters choose among those that are dead or whose run failed. An event's id stands for all of its deliveries. What was parked by
     planning (--dead-kind config) is never sent: mend routes.yaml, then replay. One with an ordering key joins its line.
+    Where a route was changed since, retry says so: its new inputs are made by replay only.
 
     \b
     flowbridge retry dlv_01jd2x
@@ -158,6 +159,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
 
 def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     from bridge.cli.doing import moving
+    from bridge.cli.planned_configs import say_older_inputs
     from bridge.store import acts
 
     asked, move = Asked.of(options), acts.MOVES[name]
@@ -168,6 +170,8 @@ def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str
         if not names:
             existing(settings, database, **asked.chosen)
             ids = _chosen(database, name, move, asked)
+        if name == "retry" and ids:
+            say_older_inputs(database, settings, ids)
         go(database, settings, name, ids, problems, asked, asked.kept(names, **how), moving)
 
 

@@ -1,17 +1,28 @@
-"""What routes.yaml said when a delivery was planned, as the store remembers it under the configuration's hash."""
+"""What routes.yaml said when a delivery was planned, as the store remembers it, and whether its route plans the same now."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.cli import output
+from bridge.errors import ConfigError
+
 if TYPE_CHECKING:
     from bridge.model import Delivery
+    from bridge.routes import Config
+    from bridge.settings import Settings
     from bridge.store.database import Database
 
 KEPT: Final = 8  # configurations that are held ready at once
+#: The keys of a route that decide what a delivery sends, and where to.
+DECIDING: Final = ("inputs", "flow", "payload_schema", "inputs_schema", "reserved", "strict")
+SCHEMAS: Final = ("payload_schema", "inputs_schema")
+
+Plan = tuple[str, str]  # the name of a route, and the hash of the configuration that planned by it
 
 
 class PlannedConfigs:
@@ -23,8 +34,15 @@ class PlannedConfigs:
 
     def has_several_flows(self, one: Delivery) -> bool:
         """Tell whether the route of a delivery started several flows."""
-        route = written_routes(self._read(one.config_hash)).get(one.route, {})
+        route = _routes(self._read(one.config_hash)).get(one.route, {})
         return isinstance(route.get("flow"), list) and len(route["flow"]) > 1
+
+    def changed(self, plans: Iterable[Plan], present: Config) -> set[Plan]:
+        """Return those whose route is still there, and makes other deliveries now."""
+        now = json.loads(present.canonical)
+        others = {(route, hash_) for route, hash_ in plans if hash_ != present.hash}
+        pairs = {(route, hash_): (_deciding(self._read(hash_), route), _deciding(now, route)) for route, hash_ in others}
+        return {plan for plan, (before, after) in pairs.items() if before and after and before != after}
 
     def _read_stored(self, config_hash: str) -> Mapping[str, Any]:
         from bridge.store import events
@@ -33,6 +51,51 @@ class PlannedConfigs:
         return {} if canonical is None else json.loads(canonical)
 
 
-def written_routes(canonical: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _routes(canonical: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the routes of a canonical configuration as they are written, by name."""
     return {one["name"]: one for one in canonical.get("config", {}).get("routes") or ()}
+
+
+def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """Return what decides which deliveries a route makes: its own keys, the flows it names, and its schemas; null without the route."""
+    route = _routes(canonical).get(name)
+    if route is None:
+        return None
+    flow = route.get("flow")
+    named = canonical["config"].get("flows") or {}
+    return {
+        **{key: route.get(key) for key in DECIDING},
+        "flows": {each: named.get(each) for each in (flow if isinstance(flow, list) else [flow])},
+        "schemas": canonical.get("schemas") if any(key in route for key in SCHEMAS) else None,
+    }
+
+
+def changed_since(database: Database, settings: Settings, deliveries: Iterable[Delivery]) -> frozenset[str]:
+    """Return the ids of the deliveries whose route makes other deliveries now; none where routes.yaml cannot be used."""
+    from bridge.config import load
+
+    asked = list(deliveries)
+    with suppress(ConfigError):
+        present = load(settings.config, settings.environ, strict_secrets=False) if asked else None
+        plans = PlannedConfigs(database).changed(((one.route, one.config_hash) for one in asked), present) if present else set()
+        return frozenset(one.id for one in asked if (one.route, one.config_hash) in plans)
+    return frozenset()
+
+
+def say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
+    """Say of deliveries that are sent again which inputs an older configuration made, and what makes them anew."""
+    from bridge.config import load
+    from bridge.store import queries
+
+    with suppress(ConfigError):
+        present = load(settings.config, settings.environ, strict_secrets=False)
+        plans = queries.plans(database, ids)
+        older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
+        count, routes = sum(each.count for each in older.values()), sorted({route for route, _ in older})
+        if not older:
+            return
+        what = "1 delivery has inputs" if count == 1 else f"{count} deliveries have inputs"
+        output.say(f"{what} that an older configuration made (route {', '.join(routes)}); retry sends them as they are.")
+        one = next(iter(older.values())).event_id if count == 1 else "with the same filters or ids"
+        through = f" --through {routes[0]}" if count == 1 else ""
+        output.say(f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}")

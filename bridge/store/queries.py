@@ -103,6 +103,27 @@ def count(database: Database, filters: Filters, *, of_deliveries: bool, also: Co
         return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar() or 0
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How many deliveries a route planned under one configuration, and the event of one of them."""
+
+    count: int
+    event_id: str
+
+
+def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, str], Planned]:
+    """Return by route and hash of the configuration how many of these deliveries were planned so."""
+    found: dict[tuple[str, str], Planned] = {}
+    columns = delivery.c.route, delivery.c.config_hash
+    for at in range(0, len(delivery_ids), 500):
+        query = select(*columns, func.count().label("n"), func.min(delivery.c.event_id).label("event_id")).group_by(*columns)
+        with database.read() as connection:
+            for row in connection.execute(query.where(delivery.c.id.in_(delivery_ids[at : at + 500]))):
+                known = found.get((row.route, row.config_hash), Planned(0, row.event_id))
+                found[row.route, row.config_hash] = Planned(known.count + row.n, known.event_id)
+    return found
+
+
 def going(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
     """Return of how many of these events a delivery (by that route) was started, or is about to be: a replay starts its flow again."""
     found = 0
