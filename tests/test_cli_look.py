@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from bridge.cli import COMMANDS, SECTIONS
 from bridge.cli.selection import Moment
+from bridge.config import load
 from bridge.model import DeadKind, Debounce, Delivery, Event, FormFile, Order, Reject, RunState, Status
 from bridge.reconcile import Candidate, Earlier, Look, judge, window
 from bridge.routes import OWN
@@ -123,6 +124,10 @@ def test_deliveries_of_a_route_with_several_flows_say_which_flow_each_is(store: 
     monkeypatch.setenv("COLUMNS", "80")
     shown = run("deliveries").stdout
     assert " many → local/echo " in shown and " many → local/append_csv " in shown and " one " in shown and "one →" not in shown
+    put(store, "dlv_1", status="dead", dead_kind="platform")
+    put(store, "dlv_2", status="dead", dead_kind="platform")
+    assert "--through many, which starts all flows of the route\n" in run("show", "dlv_1").stdout
+    assert "--through one\n" in run("show", "dlv_2").stdout
     assert [one["flow"] for one in lines(run("deliveries", "--json"))] == [flow for _, flow in flows][::-1]
 
 
@@ -317,7 +322,7 @@ def test_show_of_a_failed_run_says_which_input_lacked_which_path(store: Database
         "\nmissing       input title: body.issue.titel is not in this event (did you mean `body.issue.title`?)\n"
         "missing       input text: body.issue.numbr is not in this event (did you mean `body.issue.number`?)\n"
         "missing       input n: body.n is null in this event\n"
-        f"next          mend routes.yaml, then flowbridge replay {event.id} --through triage\n"
+        f"next          fix routes.yaml, then flowbridge replay {event.id} --through triage\n"
     ) in text
     (folder / "routes.yaml").write_text(SEVERAL.replace("titel", "title").replace("numbr", "number"))
     text = run("show", delivery.id).stdout
@@ -405,11 +410,46 @@ def shown(store: Database, changes: dict[str, object], **planned: object) -> tup
 def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
     id_, text = shown(store, {"status": "dead", "dead_kind": "ours", "reason": "bad expression"})
     assert "status        dead, config\n" in text
-    assert f"next          mend routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n" in text
-    id_, text = shown(store, {"status": "dead", "dead_kind": "platform", "reason": "HTTP 401"})
-    assert "status        dead, platform\n" in text and f"next          flowbridge retry {id_}\n" in text
+    replay = f"fix routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n"
+    assert f"next          {replay}" in text
+    id_, text = shown(store, {"status": "dead", "dead_kind": "platform", "reason": "HTTP 403"})
+    replay = f"fix routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n"
+    assert "status        dead, platform\n" in text
+    assert f"next          fix the cause, then flowbridge retry {id_}\n              or {replay}" in text
+    for state in ("failed", "terminated"):
+        id_, text = shown(store, {"status": "delivered", "run_state": state, "run_id": "r1"})
+        replay = f"fix routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n"
+        assert f"next          fix the flow, then flowbridge retry {id_}\n              or {replay}" in text, state
+    assert "next " not in shown(store, {"status": "delivered", "run_state": "done", "run_id": "r1"})[1]
+    id_, text = shown(store, {"status": "dead", "dead_kind": "person", "reason": "given up"})
+    assert f"next          flowbridge retry {id_}\n" in text
     id_, text = shown(store, {"status": "unknown", "attempts": 1})
     assert f"next          flowbridge resolve {id_}\n" in text
+
+
+def test_show_names_replay_where_the_route_has_changed_since(store: Database, folder: Path) -> None:
+    before, after = (ROUTES.replace("${body.n}", expression) for expression in ("${body.m}", "${body.n}"))
+    (folder / "routes.yaml").write_text(before)
+    was = load(folder / "routes.yaml", {}, strict_secrets=False)
+    events.remember_config(store, was.hash, was.canonical, NOW)
+    failed = {"status": "delivered", "run_state": "failed", "run_id": "r1"}
+    id_, text = shown(store, failed, config_hash=was.hash)
+    assert f"then flowbridge retry {id_}\n" in text
+    (folder / "routes.yaml").write_text(after.replace("mode: paused, ", ""))
+    text = run("show", id_).stdout
+    assert f"next          flowbridge replay evt_{id_[4:30]} --through triage\n" in text and "retry sends the old inputs again" in text
+    for other in (before.replace("mode: paused, ", ""), "version: 1\n", "version: 2\n"):  # the same inputs, no such route, not to be read
+        (folder / "routes.yaml").write_text(other)
+        assert f"then flowbridge retry {id_}\n" in run("show", id_).stdout, other
+
+
+def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    id_, _ = shown(store, {"status": "delivered", "run_state": "failed", "run_id": "r1"})
+    assert run("deliveries").stderr == ""
+    monkeypatch.setattr("bridge.cli.output.on_terminal", lambda: True)
+    assert run("deliveries").stderr == f"why, and what to do next: flowbridge show dlv_…{id_[-14:]}\n"
+    put(store, id_, run_state="done")
+    assert run("deliveries").stderr == ""
 
 
 def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:
@@ -420,7 +460,8 @@ def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:
     assert f"waits         behind {head}: that one is dead and holds the line (on_dead: block)" in text
     text = run("show", head).stdout
     assert "order key     acme/repo; the head of its line, with 1 behind it\n" in text
-    assert f"next          flowbridge retry {head}; flowbridge cancel {head} lets those behind it go\n" in text
+    assert f"next          fix the cause, then flowbridge retry {head}\n" in text
+    assert f"              or flowbridge cancel {head}, which lets those behind it go\n" in text
     (shape,) = lines(run("show", behind, "--json"))
     (one,) = shape["deliveries"]
     assert (one["order_key"], one["waits_for"]["kind"], one["waits_for"]["behind"]) == ("acme/repo", "line", head)

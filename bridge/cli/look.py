@@ -14,10 +14,10 @@ import click
 
 from bridge.cli import output
 from bridge.cli.output import Column
-from bridge.cli.planned_configs import PlannedConfigs
+from bridge.cli.planned_configs import PlannedConfigs, changed_since
 from bridge.cli.selection import AS_JSON, FilteredCommand, existing, filtered, filters, opened, searching, settings_of
 from bridge.errors import ConfigError, NotFound
-from bridge.model import Delivery, Event, Reject, Status
+from bridge.model import Delivery, Event, Reject, RunState, Status
 
 if TYPE_CHECKING:
     from bridge.cli.one_event import Beside
@@ -117,14 +117,21 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
             for delivery in found:
                 output.json_line(delivery_json(delivery))
             return
-        rows = _delivery_rows(found, PlannedConfigs(database)) if database else iter(())
+        wrong: list[str] = []
+        rows = _delivery_rows(found, PlannedConfigs(database), wrong) if database else iter(())
         count = output.print_table(DELIVERY_COLUMNS, rows)
+        if wrong and output.on_terminal():
+            output.say(f"why, and what to do next: flowbridge show {output.short_id(wrong[0])}")
         _after(count, limit, "deliveries", settings, is_filtered=any(value is not None for value in chosen.values()))
 
 
-def _delivery_rows(found: Iterator[Delivery], planned: PlannedConfigs) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each. On a terminal, where a flow may have no room, it stands with the route if that has several."""
+def _delivery_rows(found: Iterator[Delivery], planned: PlannedConfigs, wrong: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each, and put the ids of those that are dead, or whose run failed, into `wrong`.
+
+    On a terminal, where a flow may have no room, it stands with the route if that has several.
+    """
     for one in found:
+        wrong += [one.id] if one.status is Status.DEAD or one.run_state in (RunState.FAILED, RunState.TERMINATED) else []
         at, id_, route, status, flow, told = _delivery_row(one)
         joined = output.on_terminal() and planned.has_several_flows(one)
         yield (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told) if joined else (at, id_, route, status, flow, told)
@@ -242,12 +249,12 @@ def _show_event(database: Database, found: Found, settings: Settings, *, with_bo
 
 def _beside(database: Database, found: Found, settings: Settings, *, with_reasons: bool) -> Beside:
     """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not match and inputs are missing."""
-    from bridge.cli.one_event import Beside
+    from bridge.cli.one_event import Beside, is_retried
     from bridge.cli.route_reasons import NO_REASONS, find_reasons
     from bridge.config import load
     from bridge.store import audit, waits
 
-    config = None
+    config, planned = None, PlannedConfigs(database)
     if any(one.status in waits.WAITING for one in found.deliveries):
         with suppress(ConfigError):
             config = load(settings.config, settings.environ, strict_secrets=False)
@@ -256,4 +263,6 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
         behind={one.id: waits.held_up_by(database, one) for one in found.deliveries if one.holds_key},
         acts=audit.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
         reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
+        several=frozenset(one.id for one in found.deliveries if is_retried(one) and planned.has_several_flows(one)),
+        changed=changed_since(database, settings, [one for one in found.deliveries if is_retried(one)]),
     )

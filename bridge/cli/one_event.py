@@ -24,12 +24,17 @@ LONGEST = 4000  # characters of a body or of outputs that are shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What is shown beside an event: by delivery what it waits for and how many wait for it; what people did; what routes.yaml explains."""
+    """What is shown beside an event: by delivery what it waits for and how many wait for it; what people did; what routes.yaml explains.
+
+    `changed`: the deliveries whose route has changed since. `several`: those whose route has several flows.
+    """
 
     waits: Mapping[str, Wait] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
     acts: Sequence[tuple[Act, Item]] = ()
     reasons: Reasons = NO_REASONS
+    changed: frozenset[str] = frozenset()
+    several: frozenset[str] = frozenset()
 
 
 def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
@@ -131,10 +136,10 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
     output.line("route", f"{delivery.route} → {delivery.flow}")
     output.line("status", output.standing(delivery), output.styled(output.standing(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
-    missing = beside.reasons.missing.get(delivery.id, ())
-    for one in missing:
+    for one in beside.reasons.missing.get(delivery.id, ()):
         output.line("missing", one.text, "yellow")
-    output.line("next", _next(delivery, is_misspelt=any(one.is_misspelt for one in missing)))
+    for row, step in enumerate(_next(delivery, beside)):
+        output.line("" if row else "next", step)
     if wait := beside.waits.get(delivery.id):
         output.line("waits", wait.detail, "yellow")
         output.line("until", iso(wait.until))
@@ -154,15 +159,33 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
         output.line("throttled", f"{delivery.throttled} times, which spent no attempt")
 
 
-def _next(delivery: Delivery, *, is_misspelt: bool) -> str | None:
-    """Return what a person can do about a delivery that nothing becomes of by itself, or whose run failed for a misspelt path."""
+def is_retried(delivery: Delivery) -> bool:
+    """Tell whether `flowbridge retry` is for a delivery: it is dead but was not parked, or its run failed."""
+    if delivery.status is Status.DEAD:
+        return delivery.dead_kind is not DeadKind.OURS
+    return delivery.status is Status.DELIVERED and delivery.run_state in UNDONE
+
+
+def _next(delivery: Delivery, beside: Beside) -> list[str]:
+    """Return what a person can do about a delivery that nothing becomes of by itself."""
+    all_flows = ", which starts all flows of the route" if delivery.id in beside.several else ""
+    retry, replay = f"flowbridge retry {delivery.id}", f"flowbridge replay {delivery.event_id} --through {delivery.route}{all_flows}"
+    blocks = delivery.holds_key and delivery.status is Status.DEAD
+    cancel = [f"or flowbridge cancel {delivery.id}, which lets those behind it go"] if blocks else []
     if delivery.status is Status.UNKNOWN:
-        return f"flowbridge resolve {delivery.id}"
-    replay = f"mend routes.yaml, then flowbridge replay {delivery.event_id} --through {delivery.route}"
-    if delivery.status is not Status.DEAD:
-        return replay if is_misspelt and delivery.run_state in UNDONE else None
-    said = replay if is_misspelt or delivery.dead_kind is DeadKind.OURS else f"flowbridge retry {delivery.id}"
-    return said + (f"; flowbridge cancel {delivery.id} lets those behind it go" if delivery.holds_key else "")
+        return [f"flowbridge resolve {delivery.id}"]
+    if delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS:
+        return [f"fix routes.yaml, then {replay}", *cancel]
+    if not is_retried(delivery):
+        return []
+    if any(one.is_misspelt for one in beside.reasons.missing.get(delivery.id, ())):
+        return [f"fix routes.yaml, then {replay}", *cancel]
+    if delivery.id in beside.changed:
+        return [replay, "since its route has changed; retry sends the old inputs again", *cancel]
+    if delivery.dead_kind is DeadKind.PERSON:
+        return [retry, *cancel]
+    cause = "the cause" if delivery.status is Status.DEAD else "the flow"
+    return [f"fix {cause}, then {retry}", f"or fix routes.yaml, then {replay}", *cancel]
 
 
 def _print_attempt(attempt: Attempt) -> None:
