@@ -191,8 +191,8 @@ class Delivery:
 
     `inputs` is the object of input values, or, where `whole_body` is true, the whole payload for a Webhook Input node. `reruns`: how
     many of its runs failed and were followed by another. `holds_key`: those behind it in line wait for it. `evidence`: what the
-    platform's list of runs said, while its outcome was unknown. `unsealable`: why what was in it cannot be read any more; then it is not
-    sent.
+    platform's list of runs said, while its outcome was unknown; `look_at`: when that list is read next, null where a person settles it.
+    `unsealable`: why what was in it cannot be read any more; then it is not sent.
     """
 
     id: str
@@ -230,6 +230,7 @@ class Delivery:
     finished_at: float | None = None
     reruns: int = 0
     evidence: JSON = None
+    look_at: float | None = None
     lease: str | None = None
     unsealable: str | None = None
 

@@ -8,6 +8,7 @@ from typing import Final
 from bridge.circuit import Circuit, free
 from bridge.model import Delivery, Status
 from bridge.pace import DAY, NO_LIMITS, Limits, Pace, day_of, room
+from bridge.reconcile import AGREE
 from bridge.times import write_time
 
 UNPACED: Final = Pace()
@@ -85,8 +86,18 @@ def _holds(head: Delivery) -> str:
 def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
     if around.look_at is not None:
         when = "the platform's list of runs is looked through" + (" at once" if around.look_at <= now else " then")
-        return Wait(kind="unknown", detail=f"whether it started is not known; {when}", until=around.look_at)
+        detail = f"whether it started is not known; {when}. flowbridge resolve is only for what stays unknown"
+        return Wait(kind="unknown", detail=detail, until=around.look_at)
     return Wait(kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}")
+
+
+def settles_itself(one: Delivery) -> str | None:
+    """Return how an unknown delivery is settled without a person, null where it is not."""
+    if one.look_at is None:
+        return None
+    is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
+    again = "" if is_second else f", and again {AGREE:g} s later if no run is found"
+    return f"it settles itself when the platform's list of runs is read (at {_clock(one.look_at)}{again})"
 
 
 def _held(around: Around) -> Wait | None:

@@ -45,6 +45,7 @@ STATES: Mapping[str, Mapping[str, object]] = {
     "queued": {},
     "sending": {"status": "sending", "lease": "x", "lease_until": NOW, "slot": True},
     "unknown": {"status": "unknown", "attempts": 1},
+    "settling": {"status": "unknown", "attempts": 1, "poll_at": NOW + 90},
     "parked": {"status": "dead", "reason": "the payload does not fit", "dead_kind": "ours"},
     "dead": {"status": "dead", "attempts": 3, "dead_kind": "platform"},
     "given up": {"status": "dead", "attempts": 1, "dead_kind": "person"},

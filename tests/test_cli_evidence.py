@@ -80,6 +80,43 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
     assert "covered" not in newest and "empty at" not in newest  # what only later looks need
 
 
+def settling(store: Database, evidence: JSON = None) -> str:
+    """Keep one whose run is still looked for."""
+    id_ = unknown(store, evidence=evidence)
+    put(store, id_, poll_at=NOW + 90)
+    return id_
+
+
+LOOK = "it settles itself when the platform's list of runs is read (at 2025-11-24T16:01:30Z"
+
+
+def test_what_settles_itself_says_when_and_offers_no_command(store: Database) -> None:
+    id_ = settling(store)
+    for command in (["resolve"], ["show", id_]):
+        text = run(*command).stdout
+        assert f"next          nothing: {LOOK}, and again 30 s later if no run is found)\n" in text, command
+        assert "--as" not in text, command
+    assert "flowbridge resolve is for what stays unknown\n" in run("resolve").stdout
+    (told_of,) = lines(run("resolve", "--json"))
+    assert (told_of["commands"], told_of["look_at"]) == ([], "2025-11-24T16:01:30.000000Z")
+    again = settling(store, SEEN | {"empty_at": NOW + 60})
+    assert f"nothing: {LOOK})\n" in run("show", again).stdout
+
+
+def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
+    ids = [settling(store) for _ in range(3)]
+    refused = run("resolve", ids[0], "--as", "queued", "--yes")
+    assert refused.exit_code == 1 and f"{ids[0]}  not resolved: {LOOK}" in refused.stdout and "--force" in refused.stdout
+    held = unknown(store)
+    many = run("resolve", "--route", "paid", "--as", "dead", "--yes")
+    assert (many.exit_code, many.stdout) == (0, f"{held}  unknown → dead\n")
+    assert "3 deliveries like that settle themselves, and are left out: flowbridge resolve says when" in many.stderr
+    assert run("resolve", ids[0], "--as", "queued", "--yes", "--force").stdout == f"{ids[0]}  unknown → queued\n"
+    assert run("resolve", "--route", "paid", "--as", "dead", "--yes", "--force").stdout.count("unknown → dead") == 2
+    assert "resolve --route paid --as dead --force\n" in run("acts").stdout
+    assert LOOK in run("retry", settling(store), "--yes").stdout
+
+
 def test_it_is_json_for_programs_with_the_same_commands(store: Database) -> None:
     id_ = unknown(store, evidence=SEEN)
     (told_of,) = lines(run("resolve", "--json"))

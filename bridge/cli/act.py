@@ -105,13 +105,16 @@ def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
 @click.option("--as", "to", type=click.Choice(SETTLED), help="What it is; queued sends it again. Without it, what is known is shown.")
 @click.option("--run-id", metavar="RUN", help="With --as delivered: the run it started, which is then followed.")
-@click.option("--force", is_flag=True, help="With --run-id: although the platform says that it has no such run.")
+@click.option("--force", is_flag=True, help="Also what settles itself; with --run-id: although the platform says that it has no such run.")
 @filtered(limit=0)
 @asking
 @click.pass_obj
 def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, run_id: str | None, force: bool,
             **options: Any) -> None:  # fmt: skip
     """Say what became of deliveries whose outcome is unknown, after a look at the platform. Without --as: what is known of each.
+
+    It is for what stays unknown. While flowbridge still looks for the run of a delivery itself, that one is refused, unless --force is
+    given: its run may be found, and is then not started again.
 
     The run of --run-id is looked up first, where the platform can be asked; one that it does not have is refused.
 
@@ -127,12 +130,10 @@ def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, 
 
         show_unknown(settings_of(config), deliveries, Asked.of(options))
         return
-    if force and run_id is None:
-        raise click.UsageError("--force goes with --run-id")
     if run_id is not None and not force:
         _look_up(config, deliveries[0], run_id)
     reason = None if to == "queued" else f"resolved as {to} by a person"
-    _act("resolve", config, deliveries, {"to": to, "reason": reason, "run_id": run_id}, options)
+    _act("resolve", config, deliveries, {"to": to, "reason": reason, "run_id": run_id, "force": force}, options)
 
 
 def _look_up(config: str | None, name: str, run_id: str) -> None:
@@ -162,7 +163,7 @@ def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str
     from bridge.cli.planned_configs import say_older_inputs
     from bridge.store import acts
 
-    asked, move = Asked.of(options), acts.MOVES[name]
+    asked, move = Asked.of(options), acts.move_of(name, force=bool(how.get("force")))
     need_some(names, asked)
     settings = settings_of(config)
     with kept(settings) as database:
@@ -183,6 +184,10 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str
     wanted, among = filters(**asked.chosen), move.wants if chooses_state else move.usual
     searching(database, wanted, of_deliveries=True, also=among)
     ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
+    settling = queries.count(database, wanted, of_deliveries=True, also=acts.SETTLING) if move is acts.MOVES["resolve"] else 0
+    if settling:
+        what = "settles itself, and is" if settling == 1 else "settle themselves, and are"
+        output.say(f"{things(name, settling)} like that {what} left out: flowbridge resolve says when (--force: resolve at once)")
     parked = queries.count(database, wanted, of_deliveries=True, also=acts.PARKED) if name == "retry" and wanted.body is None else 0
     if parked:
         output.say(f"{things(name, parked)} like that {'was' if parked == 1 else 'were'} parked by planning, and never sent: mend "

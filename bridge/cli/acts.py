@@ -28,7 +28,7 @@ COLUMNS = (
 ITEMS = (output.ID, Column("outcome", style=output.styled, whole=True), Column("what became of it", spare=True))
 OPEN = "open"
 COME_TO = (*(one.value for one in Became), OPEN)
-OPTIONS = {"routes": "--with-routes", "to": "--as", "run_id": "--run-id", "rate": "--rate", "limit": "--limit"}
+OPTIONS = {"routes": "--with-routes", "to": "--as", "run_id": "--run-id", "force": "--force", "rate": "--rate", "limit": "--limit"}
 
 
 @click.group(invoke_without_command=True)
@@ -84,7 +84,7 @@ def command_line(one: Act) -> str:
     if told.get("through") == told.get("route"):
         told.pop("through", None)
     for name, value in told.items():
-        words += [OPTIONS.get(name, f"--{name.replace('_', '-')}"), _shown(name, value)]
+        words += [OPTIONS.get(name, f"--{name.replace('_', '-')}"), *([] if value is True else [_shown(name, value)])]
     return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
 
 

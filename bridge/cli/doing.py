@@ -37,10 +37,11 @@ def doing_of(settings: Settings, one: Act) -> Callable[[Database, Act], Doing[An
 
 def moving(_database: Database, one: Act) -> Moving:
     """Return what moves the deliveries of an act."""
-    from bridge.store.acts import MOVES, Moving
+    from bridge.store.acts import Moving, move_of
 
     asked = one.asked
-    return Moving(move=MOVES[one.command], to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id"))
+    move = move_of(one.command, force=bool(asked.get("force")))
+    return Moving(move=move, to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id"))
 
 
 def marking(_database: Database, _one: Act) -> Marking:

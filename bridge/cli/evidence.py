@@ -15,6 +15,7 @@ from bridge.cli.selection import existing, filters, opened, searching
 from bridge.errors import NotFound
 from bridge.model import JSON, Delivery, Status
 from bridge.shapes import attempt_json, delivery_json, evidence_json, iso
+from bridge.waits import settles_itself
 
 if TYPE_CHECKING:
     from bridge.model import Attempt
@@ -64,7 +65,7 @@ def _found(database: Database, names: Sequence[str], asked: Asked) -> tuple[list
 def _chosen(database: Database, asked: Asked) -> list[str]:
     from bridge.store import acts, queries
 
-    wanted, unknown = filters(**asked.chosen), acts.MOVES["resolve"].usual
+    wanted, unknown = filters(**asked.chosen), acts.FORCED["resolve"].usual
     searching(database, wanted, of_deliveries=True, also=unknown)
     return queries.delivery_ids(database, wanted, asked.limit, also=unknown)[::-1]
 
@@ -106,22 +107,31 @@ def _show(database: Database, id_: str, *, as_json: bool) -> None:
         output.line(name, value)
     output.line("look at", f"flowbridge flows runs {one.platform}/{one.saved_item_id}")
     output.line("a run near it", near and (output.run_link(near) or near.run_id))
+    if settles := settles_itself(one):
+        output.line("next", f"nothing: {settles}")
+        output.line("", "flowbridge resolve is for what stays unknown")
     for command, when in _commands(one):
         output.line(when, command)
 
 
 def _json(one: Delivery, lost: Sequence[Attempt], near: Delivery | None) -> dict[str, JSON]:
-    """The delivery's keys, and `evidence`, `attempt` (the call that was lost), `near` (the latest run of the flow) and `commands`."""
+    """The delivery's keys, and what is known of its start.
+
+    `evidence`, `attempt` (the call that was lost), `near` (the latest run of the flow), `look_at` and `commands`.
+    """
     return delivery_json(one) | {
         "evidence": evidence_json(one.evidence),
         "attempt": attempt_json(lost[0]) if lost else None,
         "near": near and {"run_id": near.run_id, "run_url": near.run_url, "delivered_at": iso(near.delivered_at)},
+        "look_at": iso(one.look_at),
         "commands": [command for command, _ in _commands(one)],
     }
 
 
 def _commands(one: Delivery) -> list[tuple[str, str]]:
-    """Return the commands that settle a delivery, each with when it is right."""
+    """Return the commands that settle a delivery, each with when it is right; none where it settles itself."""
+    if settles_itself(one):
+        return []
     run = _run_of(one.evidence)
     return [(f"flowbridge resolve {one.id} --as {said.format(run=run)}", when) for said, when in SETTLING]
 

@@ -126,12 +126,14 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
 
 
 def _delivery_rows(found: Iterator[Delivery], planned: PlannedConfigs, wrong: list[str]) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each, and put the ids of those that are dead, or whose run failed, into `wrong`.
+    """Yield a row for each, and put the ids of those that want a person into `wrong`.
 
     On a terminal, where a flow may have no room, it stands with the route if that has several.
     """
     for one in found:
-        wrong += [one.id] if one.status is Status.DEAD or one.run_state in (RunState.FAILED, RunState.TERMINATED) else []
+        is_held = one.status is Status.UNKNOWN and one.look_at is None
+        is_wrong = one.status is Status.DEAD or one.run_state in (RunState.FAILED, RunState.TERMINATED) or is_held
+        wrong += [one.id] if is_wrong else []
         at, id_, route, status, flow, told = _delivery_row(one)
         joined = output.on_terminal() and planned.has_several_flows(one)
         yield (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told) if joined else (at, id_, route, status, flow, told)

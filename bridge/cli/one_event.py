@@ -17,7 +17,7 @@ from bridge.model import JSON, Attempt, DeadKind, Delivery, Event, Reject, Statu
 from bridge.retention import is_emptied
 from bridge.shapes import iso
 from bridge.store.queries import Found
-from bridge.waits import Wait
+from bridge.waits import Wait, settles_itself
 
 LONGEST = 4000  # characters of a body or of outputs that are shown
 
@@ -173,7 +173,8 @@ def _next(delivery: Delivery, beside: Beside) -> list[str]:
     blocks = delivery.holds_key and delivery.status is Status.DEAD
     cancel = [f"or flowbridge cancel {delivery.id}, which lets those behind it go"] if blocks else []
     if delivery.status is Status.UNKNOWN:
-        return [f"flowbridge resolve {delivery.id}"]
+        settles = settles_itself(delivery)
+        return [f"nothing: {settles}"] if settles else [f"flowbridge resolve {delivery.id}"]
     if delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS:
         return [f"fix routes.yaml, then {replay}", *cancel]
     if not is_retried(delivery):

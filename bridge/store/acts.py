@@ -21,6 +21,7 @@ from bridge.store.database import Database
 from bridge.store.rows import delivery_row, to_delivery
 from bridge.store.sealed import sealer_of
 from bridge.store.tables import delivery, event
+from bridge.waits import settles_itself
 
 FAILED: Final = (RunState.FAILED, RunState.TERMINATED)
 MOST_BYTES: Final = 4 * 1024 * 1024  # of bodies that are planned anew in one transaction; one that is larger goes alone
@@ -59,7 +60,8 @@ def _refuse_retry(one: Delivery) -> str | None:
         run = one.run_state or "not followed"
         return f"it was delivered and its run is {run}: only one whose run failed is retried; replay makes a new delivery"
     if one.status is Status.UNKNOWN:
-        return "its outcome is unknown and a run may exist: look at the platform, then say what became of it with resolve"
+        by_hand = "look at the platform, then say what became of it with resolve"
+        return f"its outcome is unknown and a run may exist: {settles_itself(one) or by_hand}"
     if one.status is Status.SHADOW:
         return "its route was in shadow mode; set it live, then replay the event"
     if one.status is Status.BLOCKED:
@@ -75,6 +77,11 @@ def _refuse_cancel(one: Delivery) -> str | None:
 
 
 def _refuse_resolve(one: Delivery) -> str | None:
+    settles = settles_itself(one)
+    return f"{settles}; only what stays unknown is resolved, unless --force is given" if settles else _refuse_known(one)
+
+
+def _refuse_known(one: Delivery) -> str | None:
     return None if one.status is Status.UNKNOWN else f"it is {one.status}: only one whose outcome is unknown is resolved"
 
 
@@ -82,15 +89,23 @@ _status = delivery.c.status
 _planned = delivery.c.dead_kind.is_distinct_from(DeadKind.OURS)  # else it was parked by planning, and is never sent
 _sendable = or_((_status == Status.DEAD) & _planned, (_status == Status.DELIVERED) & delivery.c.run_state.in_(FAILED))
 _taken_out = (_status == Status.CANCELLED) & _planned & delivery.c.merged_into.is_(None)  # by a person
+_is_unknown, _is_held = _status == Status.UNKNOWN, delivery.c.poll_at.is_(None)  # held: the platform is not asked about it
 _waiting = _status.in_((Status.QUEUED, Status.BLOCKED))
 _cancellable = or_(_waiting, (_status == Status.DEAD) & delivery.c.holds_key)
 MOVES: Final[Mapping[str, Move]] = {
     "retry": Move(_refuse_retry, or_(_sendable, _taken_out), _sendable),
     "cancel": Move(_refuse_cancel, _cancellable, _waiting),
-    "resolve": Move(_refuse_resolve, _status == Status.UNKNOWN, _status == Status.UNKNOWN),
+    "resolve": Move(_refuse_resolve, _is_unknown & _is_held, _is_unknown & _is_held),
 }
+FORCED: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}  # with --force
+SETTLING: Final = _is_unknown & ~_is_held
 PARKED: Final = (_status == Status.DEAD) & ~_planned
 NO_SPAM: Final = "it is not held to be spam"
+
+
+def move_of(command: str, *, force: bool) -> Move:
+    """Return the move of a command. `force`: also of what settles itself."""
+    return FORCED.get(command, MOVES[command]) if force else MOVES[command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

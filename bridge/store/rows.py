@@ -161,6 +161,7 @@ def to_delivery(row: Any, sealer: Sealer) -> Delivery:
         run_state=RunState(row.run_state) if row.run_state else None,
         raw_state=row.raw_state,
         reruns=row.reruns,
+        look_at=row.poll_at if row.status == Status.UNKNOWN else None,
         lease=row.lease,
         **_content(row, sealer),
     )
