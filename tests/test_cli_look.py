@@ -326,7 +326,8 @@ def test_show_of_a_failed_run_says_which_input_lacked_which_path(store: Database
     ) in text
     (folder / "routes.yaml").write_text(SEVERAL.replace("titel", "title").replace("numbr", "number"))
     text = run("show", delivery.id).stdout
-    assert "missing       input n:" in text and "input title" not in text and "\nnext " not in text
+    assert "missing       input n:" in text and "input title" not in text
+    assert f"\nnext          fix the flow, then flowbridge retry {delivery.id}\n" in text
 
 
 def test_show_of_a_run_that_is_done_says_only_what_looks_misspelt(store: Database, folder: Path) -> None:

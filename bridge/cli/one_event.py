@@ -175,12 +175,12 @@ def _next(delivery: Delivery, beside: Beside) -> list[str]:
     if delivery.status is Status.UNKNOWN:
         settles = settles_itself(delivery)
         return [f"nothing: {settles}"] if settles else [f"flowbridge resolve {delivery.id}"]
-    if delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS:
+    is_parked = delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS
+    is_misspelt = any(one.is_misspelt for one in beside.reasons.missing.get(delivery.id, ()))
+    if is_parked or (is_retried(delivery) and is_misspelt):
         return [f"fix routes.yaml, then {replay}", *cancel]
     if not is_retried(delivery):
         return []
-    if any(one.is_misspelt for one in beside.reasons.missing.get(delivery.id, ())):
-        return [f"fix routes.yaml, then {replay}", *cancel]
     if delivery.id in beside.changed:
         return [replay, "since its route has changed; retry sends the old inputs again", *cancel]
     if delivery.dead_kind is DeadKind.PERSON:
