@@ -16,6 +16,7 @@ LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
 RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
 LISTED: Final = ("problems", "settings")  # values that are printed one a line
 LEFT_OUT: Final = ("kept", "client")  # values that only `-v` shows
+MISSING: Final = {"sources": "source {} answers 503", "platforms": "deliveries to platform {} wait"}  # while a value is missing
 SHORT_ID: Final = 8  # last characters of an id, by which `flowbridge show` finds it
 
 Values = Mapping[str, Any]
@@ -97,6 +98,14 @@ def _reloaded(values: Values) -> str:
     return f"{colour(GREEN, 'routes.yaml was read again')}: {values['sources']} sources, {values['routes']} routes"
 
 
+def _missing(values: Values) -> str:
+    """Return which sources answer 503 and which platforms are not called, each with the value that is missing."""
+    found = [(name.partition("."), why) for name, why in values["missing"].items()]
+    parts = [(MISSING[kind], name, why) for (kind, _, name), why in found]
+    lines = [f"\n    {_printable(what.format(name))}: {_printable(why.removeprefix('environment variable '))}" for what, name, why in parts]
+    return f"{colour(YELLOW, 'warning')}  values are missing; set them in .env (no restart needed)" + "".join(lines)
+
+
 def _attempt(values: Values) -> str | None:
     """Return the line of an attempt; none for one that started the flow, since the line of its run says so."""
     if values["outcome"] == "started":
@@ -137,4 +146,5 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "attempt": _attempt,
     "run": _run,
     "config_reloaded": _reloaded,
+    "values_missing": _missing,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -192,16 +192,16 @@ class Config:
     @property
     def missing(self) -> dict[str, str]:
         """By source and platform, as `sources.NAME`, which of its values is not set."""
-        return {name: one.missing for name, one in self._filled_in() if one.missing is not None}
+        named = [
+            *((f"sources.{name}", one.missing) for name, one in self.sources.items()),
+            *((f"platforms.{name}", one.missing) for name, one in self.platforms.items()),
+        ]
+        return {name: missing for name, missing in named if missing is not None}
 
     @property
-    def complete(self) -> frozenset[str]:
-        """The sources and platforms, as `sources.NAME`, that lack no value."""
-        return frozenset(name for name, one in self._filled_in() if one.missing is None)
-
-    def _filled_in(self) -> Iterator[tuple[str, Source | Platform]]:
-        yield from ((f"sources.{name}", one) for name, one in self.sources.items())
-        yield from ((f"platforms.{name}", one) for name, one in self.platforms.items())
+    def callable_platforms(self) -> dict[str, Platform]:
+        """The platforms that lack no value: another is not called, since it would refuse."""
+        return {name: one for name, one in self.platforms.items() if one.missing is None}
 
     @property
     def route_names(self) -> tuple[str, ...]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.config import Disk, read
 from bridge.errors import ConfigError, SettingsError
 from bridge.flows.library import Library, load_library
+from bridge.logs import get_logger
 from bridge.routes import Config, Platform
 from bridge.settings import Settings, is_loopback, take_environ, with_dotenv
 from bridge.store import events, local_flows, migrate, tally
 from bridge.store.database import Database
+
+log = get_logger()
 
 MAX_DOTENV: Final = 1024 * 1024  # bytes
 NOWHERE: Final = "nobody knows the URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL (such as https://hooks.example.com)"
@@ -67,6 +71,12 @@ def ready(config: Config, settings: Settings) -> Config:
         if route.links_files and not settings.public_url:
             raise SettingsError(f"route {route.name!r} has links to files in its inputs (`file_url`), but {NOWHERE}")
     return replace(config, platforms={name: _reachable(platform, settings) for name, platform in config.platforms.items()})
+
+
+def warn_of_missing(missing: Mapping[str, str]) -> None:
+    """Warn in the log, in one line, of the sources and platforms of `Config.missing`."""
+    if missing:
+        log.warning("values_missing", missing=missing)
 
 
 def local_platform(config: Config) -> Platform | None:

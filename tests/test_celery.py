@@ -127,6 +127,14 @@ def test_a_platform_that_only_the_worker_knows_is_left_to_others(database: Datab
     assert (get(database, one).status, attempts(database, one)) == ("sending", [])
 
 
+def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, calls: Any) -> None:
+    (one,) = add(database)
+    lease_all(database)
+    with FakePlatform() as fake:
+        assert not calls(database, configured(gumloop(fake, api_key="", missing="environment variable KEY is not set"))).make(one, "w:1")
+        assert (get(database, one).status, attempts(database, one), fake.starts) == ("sending", [], [])
+
+
 def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "LEASE", 5.0)
     monkeypatch.setattr(calls_module, "BEAT", 0.1)

@@ -393,9 +393,18 @@ def test_missing_secrets_can_be_warnings_and_then_nothing_verifies(write):
         "platforms.gumloop": "environment variable KEY is not set",
         "platforms.crm": "environment variable KEY is not set",
     }
-    assert config.complete == {"sources.contact", "sources.open", "platforms.local"}
+    assert list(config.callable_platforms) == ["local"]
     whole = load(write(FULL), ENV)
-    assert whole.missing == {} and len(whole.complete) == len(whole.sources) + len(whole.platforms)
+    assert whole.missing == {} and whole.callable_platforms == whole.platforms
+
+
+@pytest.mark.parametrize("secret", ['"v1-${env:SECRET}"', '"${env:OLD}${env:SECRET}"', '{value: "v-${env:SECRET}", not_after: 2999-01-01}'])
+def test_a_secret_of_which_a_part_is_missing_is_none(write, secret):
+    """What is left of it could be guessed."""
+    text = 'version: 1\nsources: {g: {provider: github, secrets: [SECRET, "${env:KEY}"]}}\n'.replace("[SECRET", f"[{secret}")
+    config, _ = check(write(text), {"KEY": "k" * 40, "OLD": "o" * 40}, strict_secrets=False)
+    assert config is not None and [one.value for one in config.sources["g"].secrets] == ["k" * 40]
+    assert config.missing == {"sources.g": "environment variable SECRET is not set"}
 
 
 def test_what_is_filled_in_is_never_read_again(write):

@@ -72,6 +72,15 @@ def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
     assert failed == "08:26:25  warning  flow failed  flow=x\nTraceback…\nKeyError\n"
 
 
+def test_missing_values_are_listed_with_what_they_come_to() -> None:
+    missing = {"sources.github": "environment variable A_SECRET is not set", "platforms.crm": "file crm.key is empty\x07"}
+    assert shown("values_missing", "warning", missing=missing) == (
+        "08:26:25  warning  values are missing; set them in .env (no restart needed)\n"
+        "    source github answers 503: A_SECRET is not set\n"
+        "    deliveries to platform crm wait: file crm.key is empty\\x07\n"
+    )
+
+
 class OnTerminal(Bridge):
     """A bridge whose stderr is a terminal."""
 

@@ -274,6 +274,14 @@ def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_i
     assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [0.5, 0.5]
 
 
+def test_a_platform_that_lacks_a_value_is_not_asked_about_its_runs(database: Database) -> None:
+    started(database)
+    for looks, count in ((looks_of(missing="environment variable KEY is not set"), 0), (looks_of(), 1)):
+        taken = Taken()
+        database.write(lambda c, looks=looks, taken=taken: looks.take(c, 5, NOW, taken))
+        assert len(taken.looks) == count
+
+
 def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite: Database) -> None:
     looks, one = looks_of(), started(sqlite)
     assert [next_in(sqlite, looks, one, SILENT) for _ in range(4)] == [1.0, 2.0, 4.0, 8.0]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bridge import start
 from bridge.apart import apart
 from bridge.config import Disk, load, read, rebuild
 from bridge.errors import BridgeError, StoreError
@@ -56,7 +57,7 @@ class Bench:
         self.loaded = load_all(self.settings)
         self.following = Following(self.settings, self.loaded)
         self.board = self.following.board
-        self.reader = Reader(self.settings, self.board, self.loaded.disk if known else None, self.remember, self.loaded.config.complete)
+        self.reader = Reader(self.settings, self.board, self.loaded.disk if known else None, self.remember)
 
     def remember(self, good: Good) -> None:
         if self.fails:
@@ -266,7 +267,7 @@ def test_settings_of_env_are_named_but_not_taken(bench: Bench, said: list[Any]) 
 
 def test_what_changed_before_the_first_look_is_seen_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
-    late = Reader(bench.settings, bench.board, None, bench.remember, bench.loaded.config.complete)
+    late = Reader(bench.settings, bench.board, None, bench.remember)
     bench.reader = late
     bench.settle()
     assert bench.route == "other"
@@ -343,7 +344,7 @@ def test_going_back_to_what_runs_is_said_and_changes_nothing(bench: Bench, said:
     assert bench.kept == []
 
 
-@pytest.mark.parametrize("name", ["issue.json", "secret", ".env", "routes.yaml"])
+@pytest.mark.parametrize("name", ["issue.json", "routes.yaml"])
 def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: str) -> None:
     raw = (bench.folder / name).read_bytes()
     (bench.folder / name).unlink()
@@ -352,6 +353,36 @@ def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: s
     assert bench.route == "first"
     (bench.folder / name).write_bytes(raw)
     assert bench.settle().error == ()
+
+
+@pytest.mark.parametrize(("name", "why"), [("secret", "file secret cannot be read: no such file or directory"),
+                                           (".env", "environment variable GITHUB_SECRET is not set")])  # fmt: skip
+def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(bench: Bench, said: list[Any], name: str, why: str,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(start, "log", reader.log)
+    raw, secrets = (bench.folder / name).read_bytes(), bench.following().sources["github"].secrets
+    (bench.folder / name).unlink()
+    bench.file.write_text(written("other"))
+    assert bench.settle().error == ()
+    source = bench.following().sources["github"]
+    assert (bench.route, source.missing, len(source.secrets)) == ("other", why, 1), "the other secret counts, this one no more"
+    assert [event for event, _ in said] == ["config_reloaded", "values_missing"]
+    assert said[1][1] == {"missing": {"sources.github": why}}
+    (bench.folder / name).write_bytes(raw)
+    bench.settle()
+    assert (bench.following().sources["github"].missing, bench.following().sources["github"].secrets) == (None, secrets)
+    assert [event for event, _ in said] == ["config_reloaded", "values_missing", "config_reloaded"]
+
+
+def test_a_secret_of_which_a_part_is_gone_is_none(bench: Bench) -> None:
+    """What is left of it could be guessed."""
+    bench.file.write_text(written().replace('"${env:GITHUB_SECRET}", "${file:secret}"', '"v1-${env:GITHUB_SECRET}"'))
+    bench.settle()
+    assert [one.value for one in bench.following().sources["github"].secrets] == ["v1-" + "g" * 40]
+    (bench.folder / ".env").write_text("")
+    bench.settle()
+    source = bench.following().sources["github"]
+    assert (source.secrets, source.missing) == ((), "environment variable GITHUB_SECRET is not set")
 
 
 def test_a_link_out_of_the_folder_is_refused_and_its_end_is_seen(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -179,6 +179,33 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
         until(lambda: server.received, what="the delivery that waited")
         assert server.received[0].headers["authorization"] == "Bearer token-of-the-crm"
         until(lambda: not problems(), what="the end of the problems")
+        missing = {"platforms.crm": "environment variable CRM_TOKEN is not set"}
+        missing |= dict.fromkeys(("sources.later", "sources.both"), "environment variable LATER_SECRET is not set")
+        assert [line["missing"] for line in bridge.said("values_missing")] == [missing], "once, at the start"
+
+
+def test_a_running_bridge_takes_a_configuration_without_a_secret(tmp_path: Path) -> None:
+    """As at a start: that source answers 503, whatever it is sent; the others serve."""
+    bridge = Reloading(tmp_path, text=INCOMPLETE.replace("PORT", "9"))
+    (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\nLATER_SECRET={LATER}\nCRM_TOKEN=token-of-the-crm\n")
+
+    def send(source: str, secret: str) -> int:
+        return bridge.post(f"/hooks/{source}", b"{}", github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)}).status
+
+    with bridge:
+        assert (send("github", OTHER), send("later", LATER), send("both", LATER)) == (202, 202, 202)
+        (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\nCRM_TOKEN=token-of-the-crm\n")
+        until(lambda: {send("later", secret) for secret in 4 * (LATER, OTHER, "", "wrong")} == {503}, what="it in every process")
+        kept = bridge.count("event"), bridge.count("reject")
+        assert (send("both", LATER), send("both", "")) == (503, 503)
+        assert (bridge.count("event"), bridge.count("reject")) == kept, "nothing of it"
+        assert (send("github", OTHER), send("both", OTHER)) == (202, 202)
+        why = "environment variable LATER_SECRET is not set"
+        (warned,) = until(lambda: bridge.said("values_missing"), what="the warning")
+        assert (warned["level"], warned["missing"]) == ("warning", {"sources.later": why, "sources.both": why})
+        assert bridge.said("config_invalid") == []
+        shown = call(tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ).stdout
+        assert "source later answers 503, since its secret cannot be read" in shown and "cannot be used" not in shown
 
 
 def test_a_source_cannot_start_without_what_says_how_it_is_verified(tmp_path: Path) -> None:
@@ -206,7 +233,7 @@ def test_a_changed_secret_counts_at_once_and_the_one_before_no_more(bridge: Relo
     assert new not in bridge.stderr
 
 
-def test_a_removed_secret_and_schema_keep_what_was(tmp_path: Path) -> None:
+def test_a_removed_schema_keeps_what_was(tmp_path: Path) -> None:
     text = routes("first").replace("inputs:", "payload_schema: issue.json, inputs:")
     (tmp_path / "issue.json").write_text('{"type": "object"}')
     with Reloading(tmp_path, text=text) as bridge:
@@ -215,13 +242,10 @@ def test_a_removed_secret_and_schema_keep_what_was(tmp_path: Path) -> None:
         assert "issue.json" in error[0]
         (tmp_path / "issue.json").write_text('{"type": "object"}')
         until(lambda: not bridge.detail["config"]["error"], what="the end of the error")
-        (tmp_path / ".env").unlink()
-        error = until(lambda: bridge.detail["config"]["error"], what="an error")
-        assert error == ["sources.github: environment variable HOOK_SECRET is not set"]
-        assert bridge.planned().deliveries[0].status != "dead"
-        before = bridge.planned().event.config_hash
+        planned = bridge.planned()
+        assert planned.deliveries[0].status != "dead"
+        before = planned.event.config_hash
         (tmp_path / "issue.json").write_text('{"type": "array"}')
-        (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\n")
         bridge.taken(before)
         assert bridge.planned().deliveries[0].status == "dead", "by the schema that came back"
 

@@ -15,7 +15,7 @@ from bridge.cli.selection import misnamed, need_routes
 from bridge.errors import SettingsError
 from bridge.logs import configure, get_logger
 from bridge.settings import Settings, bracket, load_settings
-from bridge.start import Loaded, made_ready, read_routes
+from bridge.start import Loaded, made_ready, read_routes, warn_of_missing
 
 if TYPE_CHECKING:
     import socket
@@ -50,10 +50,11 @@ def _load(config: str | None, bind: str | None = None, given: Sequence[socket.so
 
 
 def loaded_and_told(settings: Settings, read: Loaded | None = None) -> Loaded:
-    """Read routes.yaml, unless it was `read`, and say in the log which variables are called as settings are, and are none."""
+    """Read routes.yaml, unless it was `read`, and warn in the log of values that are missing, and of variables that are no settings."""
     loaded = made_ready(read or read_routes(settings), settings)
     for text in misnamed(settings, loaded.config.canonical):
         log.warning("strange_setting", found=text)
+    warn_of_missing(loaded.config.missing)
     return loaded
 
 

@@ -75,15 +75,16 @@ def read(
     data, folder = gather(Path(path), report, disk)
     filler = Filler(environ, folder.path, report, strict_secrets, disk)
     config = _build(data, folder, filler, report, cpus)
-    parts = json.dumps({"config": data, "schemas": folder.texts, "filled": filler.filled}) if config else ""
-    return Reading(config, report.sorted(), parts)
+    parts = {"config": data, "schemas": folder.texts, "filled": filler.filled, "reasons": filler.reasons}
+    return Reading(config, report.sorted(), json.dumps(parts) if config else "")
 
 
 def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) -> Config:
     """Return the configuration that `Reading.parts` are of; nothing is read. No YAML is parsed, so it takes a third of the time."""
     given = json.loads(parts)
     report, held = Report("(kept configuration)"), Folder(Path(folder), given["schemas"])
-    config = _build(given["config"], held, Filler({}, held.path, report, strict=False, given=given["filled"]), report, cpus)
+    filler = Filler({}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"])
+    config = _build(given["config"], held, filler, report, cpus)
     if config is None:
         raise ConfigError(report.sorted())
     return config

@@ -11,6 +11,10 @@ from pathlib import Path
 Answer = object  # what tells two answers apart: a digest, an error number, a list of names
 
 
+class NotRegular(OSError):
+    """What is to be read again is a pipe or the like, which can be read once."""
+
+
 class Disk:
     """Answers by the disk, and remembers each question with what tells its answer apart. What is missing is an answer too.
 
@@ -25,7 +29,7 @@ class Disk:
         """Return the first `most` bytes of a file; OSError where it cannot be read."""
         try:
             if self._again and not stat.S_ISREG(file.stat().st_mode):
-                raise OSError(errno.EINVAL, "it is no regular file, so it cannot be read again")
+                raise NotRegular(errno.EINVAL, "it is no regular file, so it cannot be read again")
             raw = _read(file, most)
         except OSError as error:
             self._asked[_content, (file, most)] = error.errno

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Any
 
-from bridge.config.disk import Disk
+from bridge.config.disk import Disk, NotRegular
 from bridge.config.report import Path, Report
 from bridge.templates import ENV_ALLOWED
 
@@ -28,15 +28,18 @@ def may_fill(path: Path) -> bool:
 class Filler:
     """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
 
-    `filled` is what it found, by what stands between the braces; `given`, where it is not null, is all that there is to find.
+    `filled` is what it found, by what stands between the braces, and `reasons` says why a value is missing. `given` and
+    `given_reasons`, where they are not null, are such from an earlier reading: nothing else is looked at.
     `missing` says by source or platform, as `("sources", NAME)`, what it lacks. What is missing under `verify` is always an error, since
     it decides how requests are checked.
     """
 
     def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool, disk: Disk | None = None,
-                 given: Mapping[str, str] | None = None) -> None:  # fmt: skip
+                 given: Mapping[str, str] | None = None, given_reasons: Mapping[str, str] | None = None) -> None:  # fmt: skip
         self.environ, self.folder, self.report, self.strict, self.disk, self.given = environ, folder, report, strict, disk or Disk(), given
+        self.given_reasons = given_reasons or {}
         self.filled: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
         self.read: list[str] = []
         self.missing: dict[Path, str] = {}
 
@@ -69,13 +72,14 @@ class Filler:
                 path, f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and $${{ for a literal ${{"
             )
             return ""
+        key = f"{kind}:{name}"
         if self.given is not None:
-            value = self.given.get(f"{kind}:{name}", "")
+            value = self.given.get(key, "")
             if not value:
-                self._missing(path, f"{kind}:{name[:80]} is not among what was given")
+                self._missing(path, key, self.given_reasons.get(key, f"{key[:80]} is not among what was given"))
         else:
             value = self._environment(name, path) if kind == "env" else self._file(name, path)
-        self.filled[f"{kind}:{name}"] = value
+        self.filled[key] = value
         return value
 
     def _environment(self, name: str, path: Path) -> str:
@@ -84,7 +88,7 @@ class Filler:
             return ""
         value = self.environ.get(name)
         if not value:
-            self._missing(path, f"environment variable {name} is {'not set' if value is None else 'empty'}")
+            self._missing(path, f"env:{name}", f"environment variable {name} is {'not set' if value is None else 'empty'}")
         return value or ""
 
     def _file(self, name: str, path: Path) -> str:
@@ -93,16 +97,21 @@ class Filler:
             raw = self.disk.read(file, MAX_SECRET_FILE + 1)
             self.read.append(str(file))
             value = raw.decode().rstrip("\r\n")
+        except NotRegular as error:  # it was read before, and its value is used: nothing is missing
+            self.report.settle(path, f"file {name} cannot be read: {error.strerror}")
+            return ""
         except (OSError, ValueError) as error:
-            self._missing(path, f"file {name} cannot be read: {(getattr(error, 'strerror', None) or 'not UTF-8 text').lower()}")
+            why = (getattr(error, "strerror", None) or "not UTF-8 text").lower()
+            self._missing(path, f"file:{name}", f"file {name} cannot be read: {why}")
             return ""
         if len(raw) > MAX_SECRET_FILE:
             self.report.settle(path, f"file {name} is larger than {MAX_SECRET_FILE} bytes")
         elif not value:
-            self._missing(path, f"file {name} is empty")
+            self._missing(path, f"file:{name}", f"file {name} is empty")
         return value
 
-    def _missing(self, path: Path, message: str) -> None:
+    def _missing(self, path: Path, key: str, message: str) -> None:
+        self.reasons[key] = message
         if self.strict or (path[:1] == ("sources",) and path[2:3] == ("verify",)):
             self.report.settle(path, message)
         else:

@@ -63,7 +63,7 @@ class Calls:
 
     def make(self, delivery_id: str, lease: str) -> bool:
         """Make the call of a delivery that was leased; False where it is not to be made (any more). `StoreError`: it did not begin."""
-        own, platforms = f"{self._id}:{os.urandom(8).hex()}", self._config().platforms
+        own, platforms = f"{self._id}:{os.urandom(8).hex()}", self._config().callable_platforms
 
         def begin(connection: Connection) -> Claim | None:
             clocks = self._now.read()

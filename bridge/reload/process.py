@@ -61,7 +61,7 @@ def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> 
     os.nice(NICE)
     board.take_place(ROLE, board.read().hash)
     remember = lambda good: apart(lambda: _remember(settings.database_url, good), PATIENCE)  # noqa: E731
-    reader = Reader(settings, board, loaded.disk, remember, loaded.config.complete)
+    reader = Reader(settings, board, loaded.disk, remember)
     asked = False
     while True:
         wait = reader.look(asked=asked)

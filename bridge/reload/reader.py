@@ -13,7 +13,7 @@ from bridge.errors import BridgeError
 from bridge.logs import get_logger
 from bridge.reload.board import Board, Known
 from bridge.settings import Settings, with_dotenv
-from bridge.start import read_dotenv, ready
+from bridge.start import read_dotenv, ready, warn_of_missing
 
 log = get_logger()
 
@@ -28,7 +28,7 @@ SHOWN: Final = 20  # problems that are told
 class Good:
     """A configuration that can be used. `canonical` is what is kept of it; for the others see `Known`.
 
-    `missing`: by source and platform, which of its values is not set. `complete`: those that have all of theirs.
+    `missing`: by source and platform, which of its values is not set.
     """
 
     hash: str
@@ -38,7 +38,6 @@ class Good:
     sources: int
     routes: int
     missing: Mapping[str, str] = field(default_factory=dict)
-    complete: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +53,12 @@ class Found:
 class Reader:
     """Looks at every file that the configuration is made of, or would be if it were there, by its content: that works on every mount.
 
-    `complete`: the sources and platforms that have all their values now. A configuration in which one of them lacks a value is refused,
-    since what runs still has it. `disk` is how the files were when the configuration on the board was read, null where that is not known.
+    A configuration in which a value is missing is used as at a start: the source answers 503, the platform's deliveries wait.
+    `disk` is how the files were when the configuration on the board was read, null where that is not known.
     `remember` keeps a configuration in the store before any process has it; BridgeError where it could not.
     """
 
-    def __init__(self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None],
-                 complete: frozenset[str] = frozenset()) -> None:  # fmt: skip
-        self._complete = complete
+    def __init__(self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]) -> None:
         self._settings, self._board, self._remember = settings, board, remember
         self._known = board.read()
         self._judged = disk  # as the files were when they were judged last
@@ -94,14 +91,10 @@ class Reader:
         """Take what was found, or say what is wrong with it."""
         before, asked, self._asked = self._known, self._asked, False
         known, problems, good = replace(before, restart=found.restart), found.problems, found.good
-        lost = [f"{name}: {why}" for name, why in good.missing.items() if name in self._complete] if good is not None else []
-        if lost:
-            good, problems = None, tuple(lost)
         if good is not None and good.key != before.key:
             try:
                 self._remember(good)
                 known = replace(known, hash=good.hash, key=good.key, parts=good.parts, since=time.time())
-                self._complete = good.complete
             except BridgeError as error:
                 problems = (f"the configuration could not be kept in the database: {error}",)
         since = (before.error_since if before.error == problems else time.time()) if problems else None
@@ -122,6 +115,7 @@ class Reader:
                 log.error("config_invalid", problems=known.error, kept=known.hash)
         elif known.key != was.key and good is not None:
             log.info("config_reloaded", hash=known.hash, was=was.hash, sources=good.sources, routes=good.routes)
+            warn_of_missing(good.missing)
         elif was.error:
             log.info("config_valid", hash=known.hash)
         elif asked:
@@ -142,7 +136,7 @@ def find(settings: Settings) -> Found:
     except BridgeError as error:
         return Found(disk, problems=(str(error),), restart=restart)
     good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.route_names),
-                config.missing, config.complete)  # fmt: skip
+                config.missing)  # fmt: skip
     return Found(disk, good, restart=restart)
 
 

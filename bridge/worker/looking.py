@@ -68,7 +68,7 @@ class Looks:
 
     def take(self, connection: Connection, most: int, now: float, taken: Taken) -> None:
         """Take on what is due, and see when the next will be."""
-        platforms = self._config().platforms
+        platforms = self._config().callable_platforms
         taken.looks = following.claim_polls(connection, platforms=platforms, most=most, now=now, near=self._near)
         if self._changed or taken.looks:
             self.next_at = following.next_due(connection, now) or 0.0

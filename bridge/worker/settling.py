@@ -18,7 +18,7 @@ log = get_logger()
 def allowed_by(config: Config) -> Allowed:
     """Return what a configuration allows to be claimed."""
     return Allowed(
-        caps={one.name: one.max_concurrent_runs for one in config.platforms.values() if one.missing is None},
+        caps={one.name: one.max_concurrent_runs for one in config.callable_platforms.values()},
         limits={route.name: route.limits for route in config.routes if route.limits != NO_LIMITS},
         paused=frozenset(route.name for route in config.routes if route.mode is Mode.PAUSED),
     )
