@@ -259,6 +259,40 @@ def test_every_problem_of_one_file_is_listed_by_place(folder: Path) -> None:
     ]
 
 
+MANY = """\
+version: 1
+platforms: {local: {type: local, flows: flows.py}}
+sources: {github: {provider: github, secret: "${env:HOOK_SECRET}"}}
+routes:
+- {name: a, on: github, inputs: {n: 1}, flow: local/mine}
+- {name: b, on: github, inputs: {n: 1}, flow: local/gone}
+"""
+
+
+def test_a_missing_secret_hides_no_flow_that_is_unknown(folder: Path) -> None:
+    (folder / "routes.yaml").write_text(MANY)
+    (folder / "flows.py").write_text("from bridge.flows import flow\n@flow\ndef mine(n: int = 0) -> None: ...\n")
+    result = run("check")
+    assert result.exit_code == 2
+    assert re.findall(r"(?m)^routes\.yaml:(\d+):\d+: (\S+)", result.stdout) == [
+        ("3", "sources.github.secret:"),
+        ("6", "routes[b].flow:"),
+    ]
+    assert "environment variable HOOK_SECRET is not set" in result.stdout
+    assert result.stdout.splitlines()[-1] == "routes.yaml can be used, but 2 things must be mended"
+    assert "note: source github answers 503 until its secret is set in .env; no restart is needed\n" in result.stderr
+
+
+def test_a_missing_secret_hides_no_broken_flows_file(folder: Path) -> None:
+    (folder / "routes.yaml").write_text(MANY)
+    (folder / "flows.py").write_text("def mine(:\n")
+    result = run("check", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["valid"]) == (2, False)
+    said = [one["message"] for one in found["problems"]]
+    assert said[0] == "environment variable HOOK_SECRET is not set" and "flows.py:1: SyntaxError" in said[1], said
+
+
 # -- what init says of ready-made flows
 
 

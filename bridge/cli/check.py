@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
+#: What it comes to that a source or a platform lacks a value.
+MISSING = {
+    "sources": "source {} answers 503 until its secret is set in .env; no restart is needed",
+    "platforms": "deliveries to platform {} wait until its value is set in .env; no restart is needed",
+}
+
+
 @dataclass(slots=True)
 class Findings:
     """What a check came to. `wrong` is what stands in no configuration file; `notes` is what is merely to be known."""
@@ -31,11 +38,12 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     config: Config | None = None
     refused: bool = False  # the settings or routes.yaml cannot be used
+    incomplete: bool = False  # routes.yaml can be used, and a secret or another value is missing
 
     @property
     def code(self) -> int:
-        """The exit code: 2 where a process would not start, 1 where something else is wrong."""
-        return 2 if self.refused else int(bool(self.wrong) or any(one.level == "error" for one in self.problems))
+        """The exit code: 2 where a process would not start or a value is missing, 1 where something else is wrong."""
+        return 2 if self.refused or self.incomplete else int(bool(self.wrong) or any(one.level == "error" for one in self.problems))
 
 
 @click.command()
@@ -44,7 +52,8 @@ class Findings:
 def check(config: str | None, /, as_json: bool) -> None:
     """Check routes.yaml with all that belongs to it: secrets, schemas, expressions, flows.py, settings and the database.
 
-    Every problem is listed with its place. Exit code 2: routes.yaml or the settings cannot be used. 1: something else is wrong.
+    Every problem is listed with its place. Exit code 2: routes.yaml or the settings cannot be used, or a secret is missing.
+    1: something else is wrong.
 
     An event type or a path that looks misspelt beside the samples of its provider, or the declared fields of its form, is a warning
     with the name that was meant. Warnings leave the exit code at 0: samples are examples and do not show every field.
@@ -75,6 +84,9 @@ def _look(config: str | None, found: Findings) -> None:
 
     settings = settings_of(config)
     found.config, found.problems = check_config(settings.config, settings.environ)
+    if found.config is None:  # where only values are missing, the rest is looked at all the same
+        found.config, _ = check_config(settings.config, settings.environ, strict_secrets=False)
+        found.incomplete = found.config is not None
     if not settings.config.exists():
         found.notes.append(f"there is no {settings.config}: `flowbridge init` writes one")
     canonical = found.config.canonical if found.config else ""
@@ -82,6 +94,7 @@ def _look(config: str | None, found: Findings) -> None:
     if found.config is None:
         found.refused = True
     else:
+        found.notes += [MISSING[name.partition(".")[0]].format(name.partition(".")[2]) for name in found.config.missing]
         _look_at_platforms(found.config, settings, found)
         _look_at_keys(found.config, found)
         _look_at_secrets(found.config, found)
