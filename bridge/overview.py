@@ -68,7 +68,7 @@ class Lane:
     oldest_at: float
     oldest_id: str
     due_at: float
-    state: str = "live"  # live | paused | no platform
+    state: str = "live"  # live | paused | no platform | no flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,4 +215,5 @@ class Overview:
     backups: Backups | None = None  # null: the store has its own
     flows_error: str | None = None  # why flows.py of this machine cannot be loaded
     flows_error_since: float | None = None
+    flows_absent: Mapping[str, str] = field(default_factory=dict)  # by route, the local flow that it names and that there is not
     tells: bool = True  # a route takes alerts

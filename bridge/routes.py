@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -202,6 +202,15 @@ class Config:
     def callable_platforms(self) -> dict[str, Platform]:
         """The platforms that lack no value: another is not called, since it would refuse."""
         return {name: one for name, one in self.platforms.items() if one.missing is None}
+
+    def absent_flows(self, known: Collection[str]) -> dict[str, str]:
+        """By route, the flow of the embedded platform that it names and that is not among the `known` ones."""
+        local = {name for name, one in self.platforms.items() if one.type == "local"}
+        return {
+            route.name: route.flow.saved_item_id
+            for route in self.routes
+            if route.flow.platform in local and route.flow.saved_item_id not in known and route.mode is not Mode.SHADOW
+        }
 
     @property
     def route_names(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -40,7 +41,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
     midnight = now - now % DAY
     at = now + (ahead or 0.0)
     standing = None if database is None else store.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
-    disk = _disk(settings)
+    disk, absent = _disk(settings), _absent(config, database)
     days = database if usual else None
     return Overview(
         at=now,
@@ -51,7 +52,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         config=said,
         sources=_heard(days, config, _sources(config, standing), at),
         today_cut=standing is not None and standing.today_cut,
-        queue=_queue(config, standing),
+        queue=_queue(config, standing, absent),
         blocked=standing.blocked if standing else {},
         platforms=_platforms(config, standing),
         dead=standing.dead if standing else 0,
@@ -74,6 +75,7 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
         backups=backup_age.look(settings),
         tells=config is None or is_told(config),
         flows_error=broken["error"] if broken else None,
+        flows_absent=absent,
         flows_error_since=_at(broken["error_since"]) if broken else None,
     )
 
@@ -205,7 +207,18 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
     ]
 
 
-def _queue(config: Config | None, standing: Standing | None) -> list[Lane]:
+def _absent(config: Config | None, database: Database | None) -> dict[str, str]:
+    """Return by route the local flow that it names and that there is not; nothing where the flows were not loaded yet."""
+    from bridge.store import local_flows
+
+    if config is None or database is None:
+        return {}
+    with database.read() as connection:
+        known = [one.id for one in local_flows.listed(connection)]
+    return config.absent_flows(known) if known else {}
+
+
+def _queue(config: Config | None, standing: Standing | None, absent: Mapping[str, str]) -> list[Lane]:
     from bridge.routes import Mode
 
     paused = {route.name for route in config.routes if route.mode is Mode.PAUSED} if config else set()
@@ -213,6 +226,8 @@ def _queue(config: Config | None, standing: Standing | None) -> list[Lane]:
     def state(route: str, platform: str) -> str:
         if config is not None and platform not in config.platforms:
             return "no platform"
+        if route in absent and config is not None and config.platforms[platform].type == "local":
+            return "no flow"
         return "paused" if route in paused else "live"
 
     return [replace(one, state=state(one.route, one.platform)) for one in (standing.queue if standing else ())]

@@ -47,6 +47,7 @@ CONDITIONS: Final = {
     "config_unusable": Condition(WARNING, 60.0),
     "config_not_taken": Condition(WARNING, 120.0),
     "flows_unusable": Condition(WARNING, 60.0),
+    "flow_missing": Condition(WARNING, 60.0),
     "no_secret": Condition(CRITICAL, 60.0),
     "no_credentials": Condition(CRITICAL, 60.0),
     "credentials_refused": Condition(CRITICAL, 60.0),
@@ -179,6 +180,10 @@ def _of_flows(now: Overview) -> Iterator[Trouble]:
     if now.flows_error is not None:
         what = f"flows.py cannot be loaded: {now.flows_error}. Flows that were loaded before still run; a restart would fail"
         yield Trouble("flows_unusable", what, "flowbridge check")
+    for route, flow in now.flows_absent.items():
+        what = f"route {route} names the flow {flow}, which the local platform does not have: its deliveries wait"
+        do = f"put {flow} back into flows.py, or name another flow in routes.yaml; flowbridge check has the names"
+        yield Trouble(f"flow_missing:{route}", what, do)
 
 
 def _of_values(now: Overview) -> Iterator[Trouble]:

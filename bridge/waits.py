@@ -30,6 +30,7 @@ class Around:
     """What a delivery waits among, as the store and routes.yaml have it.
 
     `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which value of the platform is not set.
+    `absent`: the flow that its route names and that the local platform does not have.
     `is_configured`: false where routes.yaml cannot be used,
     so that cap, `paused` and `limits` say nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
     `ahead`: those of its route that are due and go before it. `head`: of its line, with `before` others between the two.
@@ -38,6 +39,7 @@ class Around:
 
     cap: int | None = None
     missing: str | None = None
+    absent: str | None = None
     is_configured: bool = True
     is_paused: bool = False
     limits: Limits = NO_LIMITS
@@ -115,6 +117,9 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
         return Wait(kind="platform", detail=f"the platform {one.platform!r} cannot be called: {around.missing}")
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(one, around.circuit)
+    if around.absent is not None:
+        what = f"the route {one.route!r} names the flow {around.absent!r}, which the local platform does not have"
+        return Wait(kind="flow", detail=what)
     return Wait(kind="paused", detail=f"the route {one.route!r} is paused") if around.is_paused else None
 
 

@@ -74,6 +74,8 @@ def test_what_comes_up_is_given_a_moment() -> None:
     ("change", "what", "do"),
     [
         ({"hold_since": NOW, "hold_reason": "the store was restored"}, "nothing is started, since", "flowbridge db release"),
+        ({"flows_absent": {"triage": "gone"}}, "route triage names the flow gone, which the local platform does not have",
+         "put gone back into flows.py, or name another flow in routes.yaml"),
         ({"processes": []}, "nothing runs: no event is received or delivered", "flowbridge serve"),
         ({"processes": [WEB]}, "no worker is running", "flowbridge work"),
         ({"processes": [WORK]}, "no receiver is running", "flowbridge web"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from bridge.flows.ready import READY
 from bridge.model import Delivery, Kind, Retry
 from bridge.pace import Limits
 from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Mode, Route
+from bridge.routes import Config, Flow, Mode, Route
 from bridge.send import Sender
 from bridge.settings import load_settings
 from bridge.store import claims, holding, ledger, runs, tables
@@ -36,7 +37,7 @@ from bridge.store.database import Database
 from bridge.wake import Wake
 from bridge.worker import Worker, looking, loop, timely
 from bridge.worker.relaying import Relay
-from bridge.worker.settling import allowed_by, is_held, look_at, without
+from bridge.worker.settling import allowed_by, is_held, look_at, without_flows
 
 ONCE = Retry(attempts=1)
 
@@ -892,8 +893,19 @@ def test_what_a_configuration_allows() -> None:
     routes = (route("plain"), route("paused", mode=Mode.PAUSED), route("shadow", mode=Mode.SHADOW), route("limited", limits=limits))
     allowed = allowed_by(configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes))
     assert (allowed.caps, allowed.limits, allowed.paused) == ({"gumloop": 7, "local": 4}, {"limited": limits}, {"paused"})
-    assert without(allowed, LOCAL) == replace(allowed, caps={"gumloop": 7})
-    assert without(allowed, None) == allowed
+
+
+@pytest.mark.parametrize(("awaits", "caps", "absent"), [
+    (True, {"gumloop": 7}, set()), (False, {"gumloop": 7, "local": 4}, {("local", "b")}),
+])  # fmt: skip
+def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(awaits: bool, caps: Any, absent: Any) -> None:
+    names = (("a", "local"), ("b", "local"), ("c", "gumloop"))
+    flows = [Flow(name=name, platform=platform, saved_item_id=name) for name, platform in names]
+    routes = tuple(Route(name=flow.name, source="x", flow=flow, reshape=lambda _: {}) for flow in flows)
+    config = configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
+    local: Any = SimpleNamespace(awaits_flows=awaits, flow_ids=lambda _: ["a"])
+    allowed = without_flows(allowed_by(config), config, local, None)  # type: ignore[arg-type]
+    assert (allowed.caps, allowed.absent) == (caps, absent)
 
 
 def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any) -> None:

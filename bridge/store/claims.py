@@ -75,12 +75,14 @@ class Claim:
 class Allowed:
     """What the present configuration allows.
 
-    The slots of each platform (deliveries of others wait), the limits of routes that have some, and the routes that are paused.
+    The slots of each platform (deliveries of others wait), the limits of routes that have some, the routes that are paused, and the
+    lanes, as (platform, route), that wait for a flow that the platform does not have.
     """
 
     caps: Mapping[str, int]
     limits: Mapping[str, Limits] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
+    absent: frozenset[tuple[str, str]] = frozenset()
 
 
 def lanes(connection: Connection) -> list[tuple[str, str]]:
@@ -131,7 +133,9 @@ class _Claiming:
         for platform, cap in self._allowed.caps.items():
             known = self._circuits.get(platform)
             left = min(free(known, cap, self._used[platform], self._now), most - len(claims))
-            routes = [route for of, route in lanes if of == platform and route not in self._allowed.paused]
+            allowed = self._allowed
+            routes = [route for of, route in lanes
+                      if of == platform and route not in allowed.paused and (of, route) not in allowed.absent]  # fmt: skip
             taken = self._shared(platform, list(order(platform, routes)), left) if routes else []
             claims += taken
             if known is not None and taken:

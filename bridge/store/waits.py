@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
 from bridge.model import Delivery, Status
 from bridge.pace import NO_LIMITS, Pace
 from bridge.routes import Config, Mode
-from bridge.store import circuits, holding
+from bridge.store import circuits, holding, local_flows
 from bridge.store.database import Database
 from bridge.store.health import FRESH
 from bridge.store.rows import to_delivery
@@ -60,7 +60,15 @@ def _around(connection: Connection, one: Delivery, config: Config | None, now: f
     if one.status is Status.UNKNOWN:
         return Around(look_at=known["poll_at"])
     values: dict[str, Any] = _in_line(connection, one, known) if one.status is Status.BLOCKED else _in_queue(connection, one, known, now)
-    return Around(**values, **_configured(one, config))
+    return Around(**values, **_configured(one, config), absent=_absent(connection, one, config))
+
+
+def _absent(connection: Connection, one: Delivery, config: Config | None) -> str | None:
+    """Return the flow that the route names and that the local platform does not have."""
+    if config is None or one.platform not in config.platforms or config.platforms[one.platform].type != "local":
+        return None
+    known = [each.id for each in local_flows.listed(connection)]
+    return config.absent_flows(known).get(one.route) if known else None
 
 
 def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -142,6 +142,10 @@ class LocalRuns:
         """Whether flows are on their way that the configuration may name: until they are known a start of one would be refused."""
         self._awaited = self._awaited and (self._loading or self._unwritten is not None)
         return self._awaited
+
+    def flow_ids(self, connection: Connection) -> Collection[str]:
+        """Return the flows that there are: those that were loaded, until then those that the store knows."""
+        return self._flows if self._flows is not None else [one.id for one in local_flows.listed(connection)]
 
     # -- in a turn
 

@@ -22,7 +22,6 @@ from bridge.model import Kind, Outcome
 from bridge.routes import Config, Platform
 from bridge.settings import Settings
 from bridge.shares import Shares
-from bridge.start import local_platform
 from bridge.store import bell, circuits, claims, clock_steps, following, health, ledger, turn_locks
 from bridge.store.bell import Listener
 from bridge.store.changes import Changes
@@ -38,7 +37,7 @@ from bridge.worker.looking import Looks
 from bridge.worker.pool import Pool
 from bridge.worker.reconciling import Reconciler
 from bridge.worker.relaying import Relay
-from bridge.worker.settling import allowed_by, is_held, look_at, without
+from bridge.worker.settling import allowed_by, is_held, look_at, without_flows
 from bridge.worker.timely import attempt
 from bridge.worker.traced import Untraced
 from bridge.worker.turn import Ended, Taken, hand_back
@@ -269,8 +268,8 @@ class Worker:
         most = 0 if self._is_held else free - len(taken.looks) if self._relay is None else self._relay.room
         if most > 0:
             allowed, lease = self._allowed(config), f"{self.id}:{next(self._turns)}"
-            if self._local is not None and self._local.awaits_flows:
-                allowed = without(allowed, local_platform(config))
+            if self._local is not None:
+                allowed = without_flows(allowed, config, self._local, connection)
             taken.claims = claims.claim(connection, allowed, most=most, now=now, lease=lease, order=self._shares.order,
                                         intents=self._relay is None,
                                         clocks=at_intent(clocks, self._clocks, config.platforms))  # fmt: skip

@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 
 from bridge.logs import get_logger
 from bridge.pace import NO_LIMITS
-from bridge.routes import Config, Mode, Platform
+from bridge.routes import Config, Mode
+from bridge.start import local_platform
 from bridge.store import holding
 from bridge.store.claims import Allowed, Claim
+from bridge.worker.local import LocalRuns
 
 log = get_logger()
 
@@ -24,9 +26,14 @@ def allowed_by(config: Config) -> Allowed:
     )
 
 
-def without(allowed: Allowed, platform: Platform | None) -> Allowed:
-    """Return what is allowed, with nothing for one platform."""
-    return replace(allowed, caps={name: cap for name, cap in allowed.caps.items() if platform is None or name != platform.name})
+def without_flows(allowed: Allowed, config: Config, local: LocalRuns, connection: Connection) -> Allowed:
+    """Return what is allowed, without starts of local flows that are being loaded, or that there are not: they would be refused."""
+    platform = local_platform(config)
+    if platform is None:
+        return allowed
+    if local.awaits_flows:
+        return replace(allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name})
+    return replace(allowed, absent=frozenset((platform.name, route) for route in config.absent_flows(local.flow_ids(connection))))
 
 
 def is_held(connection: Connection, before: bool) -> bool:

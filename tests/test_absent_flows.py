@@ -1,0 +1,55 @@
+"""A route names a local flow that flows.py does not have (any more): its deliveries wait, and somebody hears of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from processes import call
+from serving import Bridge, until
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local, flows: flows.py}}
+sources: {github: {provider: github, secret: "${env:GITHUB_SECRET}"}}
+routes:
+- {name: mine, on: github, inputs: {n: 1}, flow: local/mine}
+- {name: other, on: github, inputs: {n: 1}, flow: local/echo}
+- {name: shadowed, on: github, inputs: {n: 1}, flow: local/nothing, mode: shadow}
+"""
+FLOWS = "from bridge.flows import flow\n@flow\ndef NAME(n: int = 0) -> dict: return {'n': n}\n"
+
+
+def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
+    def write(name: str) -> None:
+        (tmp_path / "flows.draft").write_text(FLOWS.replace("NAME", name))
+        (tmp_path / "flows.draft").replace(tmp_path / "flows.py")
+
+    def asked(*command: str) -> str:
+        return call(tmp_path, "--config", str(bridge.config), *command, environ=bridge.environ).stdout
+
+    def problems() -> list[dict[str, str]]:
+        return [one for one in json.loads(asked("status", "--json"))["problems"] if one["key"].startswith("flow")]
+
+    def states(event_id: str) -> dict[str, str | None]:
+        return {one.route: one.run_state for one in bridge.found(event_id).deliveries if one.route != "shadowed"}
+
+    write("mine")
+    with Bridge(tmp_path, routes=ROUTES, fresh=True) as bridge:
+        first = bridge.event().json["event_id"]
+        until(lambda: states(first) == {"mine": "done", "other": "done"}, what="both runs")
+        write("renamed")
+        (problem,) = until(problems, what="a problem")
+        assert (problem["key"], problem["severity"]) == ("flow_missing:mine", "warning")
+        assert problem["what"] == "route mine names the flow mine, which the local platform does not have: its deliveries wait"
+        assert problem["do"].startswith("put mine back into flows.py, or name another flow in routes.yaml")
+        second = bridge.event(b'{"n": 2}').json["event_id"]
+        until(lambda: states(second)["other"] == "done", what="the other route's run")
+        (waiting,) = [one for one in bridge.found(second).deliveries if one.route == "mine"]
+        assert (waiting.status, waiting.attempts) == ("queued", 0)
+        assert "waits         the route 'mine' names the flow 'mine', which the local platform does not have" in asked("show", waiting.id)
+        assert "no flow" in asked("status")
+        write("mine")
+        until(lambda: states(second)["mine"] == "done", what="the run of the one that waited")
+        assert [one.attempts for one in bridge.found(second).deliveries if one.route == "mine"] == [1]
+        until(lambda: not problems(), what="the end of the problem")
