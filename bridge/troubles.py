@@ -287,7 +287,7 @@ def _of_runs(now: Overview) -> Iterator[Trouble]:
     for route, (ended, failed) in sorted(now.runs_ended.items()):
         if failed and failed >= FAILING * ended:
             what = f"{failed} of {ended} runs of route {route} failed within a day"
-            yield Trouble(f"runs_failing:{route}", what, f"flowbridge deliveries --route {route} --limit 5; show ID has the run's log")
+            yield Trouble(f"runs_failing:{route}", what, f"flowbridge deliveries --route {route} --run failed; show ID has the run's log")
 
 
 def _of_sources(now: Overview) -> Iterator[Trouble]:
@@ -337,6 +337,9 @@ def notes(now: Overview) -> list[str]:
     if now.config.restart:
         said.append(f"{', '.join(now.config.restart)} in .env changed, and count after a restart")
     said += [f"flowbridge {each} runs, and {now.version} is installed: restart it" for each in now.running_versions if each != now.version]
+    failed = sum(failed for _, failed in now.runs_ended.values())
+    if failed:
+        said.append(f"{failed} run{'' if failed == 1 else 's'} failed within a day: flowbridge events --run failed --since 1d")
     if not now.tells and troubles(now):
         said.append("nobody is told of what wants attention: no route takes alerts (flowbridge alerts --help has one)")
     return said

@@ -22,7 +22,7 @@ from bridge.store import circuits, claims, events, health
 from bridge.store.database import Database
 
 KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
-        "platforms", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate", "overdue", "clock_step"}  # fmt: skip
+        "platforms", "runs", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate", "overdue", "clock_step"}  # fmt: skip
 
 
 DAY = 86400.0
@@ -87,6 +87,25 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
     assert found["processes"] == []
     assert "nothing runs" in found["problems"][0]["what"]
     assert [one["today"] for one in found["sources"]] == [1]
+
+
+def test_failed_runs_are_counted_by_route_with_the_command_that_lists_them(store: Database, folder: Path) -> None:
+    """Fewer than half of a route's runs are no problem, and yet to be seen."""
+    (folder / "routes.yaml").write_text("version: 1\nplatforms: {local: {type: local}}\n")
+    for route, state in (("triage", "done"), ("triage", "done"), ("triage", "failed"), ("a-route-with-quite-a-long-name-and-more", "done")):
+        event = make_event(None, now=time.time())
+        one = make_delivery(event, route)
+        events.add(store, event, [one], lambda *_: [])
+        put(store, one.id, status="delivered", run_id="r" + one.id[-8:], run_state=state, delivered_at=time.time(), finished_at=time.time())
+    shown = run("status").stdout
+    assert re.search(r"(?m)^ROUTE +RUNS IN 24 H +FAILED$", shown)
+    assert re.search(r"(?m)^triage +3 +1$", shown) and re.search(r"(?m)^a-route-with-quite-a-long-name-and-more +1 +0$", shown)
+    assert "note: 1 run failed within a day: flowbridge events --run failed --since 1d\n" in shown
+    assert "runs of route" not in shown, "no problem"
+    found = json.loads(run("status", "--json").stdout)
+    assert found["runs"][1] == {"route": "triage", "ended_within_a_day": 3, "failed_within_a_day": 1}
+    listed = run("events", "--run", "failed", "--since", "1d", "--json")
+    assert len(listed.stdout.splitlines()) == 1
 
 
 def test_before_the_first_start(folder: Path) -> None:

@@ -107,6 +107,8 @@ def _kept(now: Overview) -> dict[str, Any]:
              "allowance": one.circuit.allowance if one.circuit else None, "full_until": iso(one.full_until)}
             for one in now.platforms
         ],
+        "runs": [{"route": route, "ended_within_a_day": ended, "failed_within_a_day": failed}
+                 for route, (ended, failed) in sorted(now.runs_ended.items())],
         "dead": {"total": now.dead, "within_a_day": now.dead_today},
         "unknown": {"total": now.unknown, "for_a_person": now.held},
         "overdue": {"leases": now.overdue.leases, "looks": now.overdue.looks, "ahead": now.overdue.ahead},
@@ -139,7 +141,8 @@ def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
     _verdict(now, found)
     click.echo()
     _facts(now, file)
-    for columns, rows in ((PROCESSES, _processes(now)), (SOURCES, _sources(now)), (PLATFORMS, _platforms(now)), (QUEUE, _queue(now))):
+    for columns, rows in ((PROCESSES, _processes(now)), (SOURCES, _sources(now)), (PLATFORMS, _platforms(now)), (QUEUE, _queue(now)),
+                          (RUNS, _runs(now))):  # fmt: skip
         if rows:
             click.echo()
             output.print_table(columns, rows)
@@ -209,6 +212,8 @@ PLATFORMS = (Column("platform"), Column("slots", whole=True), Column("calls", wh
              Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"))  # fmt: skip
 QUEUE = (Column("route"), Column("queued", whole=True), Column("oldest", whole=True), Column("blocked", whole=True),
          Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"))  # fmt: skip
+RUNS = (Column("route"), Column("runs in 24 h", whole=True),
+        Column("failed", whole=True, style=lambda text: None if text == "0" else "red"))  # fmt: skip
 
 
 def _processes(now: Overview) -> list[tuple[object, ...]]:
@@ -249,6 +254,10 @@ def _queue(now: Overview) -> list[tuple[object, ...]]:
     ]
     queued = {one.route for one in now.queue}
     return [*rows, *((route, 0, "-", count, "in line") for route, count in sorted(now.blocked.items()) if route not in queued)]
+
+
+def _runs(now: Overview) -> list[tuple[object, ...]]:
+    return [(route, ended, failed) for route, (ended, failed) in sorted(now.runs_ended.items())]
 
 
 def _count(number: int, now: Overview) -> str:
