@@ -6,8 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from bridge import __version__
 from bridge.errors import BridgeError, ConfigError, SettingsError
@@ -57,6 +59,8 @@ SECTIONS = {
         "db": ("bridge.cli.db", "Look after the database."),
     },
 }
+#: Commands that read no routes.yaml, or one of their own.
+WITHOUT_ROUTES = frozenset({"demo", "init", "providers", "schema", "torture", "help", "version"})
 HIDDEN = {"help": "bridge.cli.usage", "version": "bridge.cli.usage"}
 #: What a process writes is for its own user, whatever the shell says.
 UMASK = 0o077
@@ -115,6 +119,14 @@ def _complain(text: str) -> None:
     click.echo(clean_lines(text), err=True)
 
 
+def _note_other_routes(used: str) -> None:
+    """Say which routes.yaml is used where FLOWBRIDGE_CONFIG names one and the current folder has another."""
+    here, named = Path("routes.yaml"), Path(used)
+    if here.is_file() and not (named.exists() and named.samefile(here)):
+        instead = "and not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG for that)"
+        _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--config", metavar="FILE", envvar="FLOWBRIDGE_CONFIG", help="The routes.yaml to use (or FLOWBRIDGE_CONFIG).")
 @click.version_option(__version__, prog_name="flowbridge")
@@ -125,6 +137,8 @@ def group(ctx: click.Context, config: str | None) -> None:
     Try it with nothing prepared: flowbridge demo
     """
     ctx.obj = config
+    if ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT and ctx.invoked_subcommand not in WITHOUT_ROUTES:
+        _note_other_routes(config or "")
     ctx.color = False if os.environ.get("NO_COLOR") else ctx.color  # https://no-color.org
 
 
