@@ -98,6 +98,11 @@ def _reloaded(values: Values) -> str:
     return f"{colour(GREEN, 'routes.yaml was read again')}: {values['sources']} sources, {values['routes']} routes"
 
 
+def _restart(values: Values) -> str:
+    named = "".join(f"\n    {_printable(name)}" for name in values["settings"])
+    return f"{colour(YELLOW, 'warning')}  settings in .env changed; restart flowbridge to use them" + named
+
+
 def _missing(values: Values) -> str:
     """Return which sources answer 503 and which platforms are not called, each with the value that is missing."""
     found = [(name.partition("."), why) for name, why in values["missing"].items()]
@@ -146,5 +151,6 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "attempt": _attempt,
     "run": _run,
     "config_reloaded": _reloaded,
+    "restart_needed": _restart,
     "values_missing": _missing,
 }

@@ -72,6 +72,13 @@ def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
     assert failed == "08:26:25  warning  flow failed  flow=x\nTraceback…\nKeyError\n"
 
 
+def test_settings_that_count_after_a_restart_are_listed() -> None:
+    assert shown("restart_needed", "warning", settings=("FLOWBRIDGE_BIND", "FLOWBRIDGE_LOG")) == (
+        "08:26:25  warning  settings in .env changed; restart flowbridge to use them\n"
+        "    FLOWBRIDGE_BIND\n    FLOWBRIDGE_LOG\n"
+    )
+
+
 def test_missing_values_are_listed_with_what_they_come_to() -> None:
     missing = {"sources.github": "environment variable A_SECRET is not set", "platforms.crm": "file crm.key is empty\x07"}
     assert shown("values_missing", "warning", missing=missing) == (
