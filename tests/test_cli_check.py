@@ -22,6 +22,7 @@ FORM = HEAD.replace(", flows: flows.py", "")
 def _set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ready-made flows need is set."""
     monkeypatch.setenv(smtp.URL, "smtp://127.0.0.1:25")
+    monkeypatch.setenv(mail.FROM, "hooks@example.com")
     monkeypatch.setenv(slack.WEBHOOK, "https://hooks.slack.com/services/T/B/x")
 
 
@@ -241,8 +242,28 @@ def test_what_a_ready_made_flow_needs_and_is_not_set_is_a_warning(folder: Path, 
 
 
 def test_what_is_said_to_be_needed_is_what_the_flows_look_for() -> None:
-    assert {name: setting for name, (setting, _) in NEEDED.items()} == {"send_email": smtp.URL, "slack_message": slack.WEBHOOK}
-    assert "webhook_url" in {one.name for one in READY["slack_message"].inputs}
+    assert {name: [setting for setting, _ in needed] for name, needed in NEEDED.items()} == {
+        "send_email": [smtp.URL, mail.FROM], "slack_message": [slack.WEBHOOK],
+    }  # fmt: skip
+    for name, needed in NEEDED.items():
+        assert {instead for _, instead in needed} <= {"", *(one.name for one in READY[name].inputs)}
+
+
+@pytest.mark.parametrize(("url", "more", "is_missed"), [
+    ("smtp://127.0.0.1:25", "", True),
+    ("smtp://127.0.0.1:25", ", from_: hooks@example.com", False),
+    ("smtp://user:pass@mail.example.com:587", "", True),
+    ("smtp://hooks%40example.com:pass@mail.example.com:587", "", False),
+])  # fmt: skip
+def test_mail_without_a_sender_is_a_warning(folder: Path, monkeypatch: pytest.MonkeyPatch, url: str, more: str, is_missed: bool) -> None:
+    """Of an alert too: it goes the way of any other mail."""
+    monkeypatch.setenv(smtp.URL, url)
+    monkeypatch.delenv(mail.FROM)
+    (folder / ".env").write_text("")
+    inputs = f"{{to: a@example.com, subject: Hi{more}}}"
+    text = FORM + f"routes:\n- {{name: tell-me, on: flowbridge alert.*, inputs: {inputs}, flow: local/send_email}}\n"
+    said = "the flow `send_email` needs FLOWBRIDGE_SMTP_FROM, which is not set and the route gives no `from_`: every run will fail"
+    assert [one for one in messages(text) if "SMTP" in str(one)] == [said] * is_missed
 
 
 def test_every_problem_of_one_file_is_listed_by_place(folder: Path) -> None:

@@ -57,7 +57,8 @@ def test_two_projects_share_no_secret(folder: Path) -> None:
 
 
 #: What the ready-made flows need that its routes go to.
-READY_MADE = ("FLOWBRIDGE_SMTP_URL=smtp://127.0.0.1:25", "FLOWBRIDGE_SLACK_WEBHOOK_URL=https://hooks.slack.com/services/T/B/x")
+READY_MADE = ("FLOWBRIDGE_SMTP_URL=smtp://127.0.0.1:25", "FLOWBRIDGE_SMTP_FROM=hooks@example.com",
+              "FLOWBRIDGE_SLACK_WEBHOOK_URL=https://hooks.slack.com/services/T/B/x")  # fmt: skip
 
 
 def uncommented(text: str) -> str:

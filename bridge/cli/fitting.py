@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from bridge.cli.written_routes import read_routes
 from bridge.errors import Problem
@@ -26,10 +27,10 @@ CHOSEN = {
     "send_email": {"to": "who gets mail in your name"},
     "slack_message": {"channel": "the channel"},
 }
-#: What ready-made flows need to be set, and the input that stands for it where there is one.
+#: The settings that ready-made flows need, each with the input that a route may give instead, empty where there is none.
 NEEDED = {
-    "send_email": ("FLOWBRIDGE_SMTP_URL", ""),
-    "slack_message": ("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),
+    "send_email": (("FLOWBRIDGE_SMTP_URL", ""), ("FLOWBRIDGE_SMTP_FROM", "from_")),
+    "slack_message": (("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),),
 }
 _WHOLE = re.compile(r"\s*\$\{\s*(?:form|body)\s*\}\s*")  # of a form, the two are the same object
 
@@ -133,13 +134,21 @@ def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
 
 
 def _look_at_settings(written: _Written, flow: LocalFlow, environ: Mapping[str, str], report: Report) -> None:
-    setting, instead = NEEDED.get(flow.id, ("", ""))
-    if not setting or environ.get(setting):
-        return
-    if not instead or (isinstance(written.inputs, Mapping) and instead not in written.inputs):
-        otherwise = f" and the route gives no `{instead}`" if instead else ""
-        message = f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will fail"
-        report.add((*written.path, "flow"), message, level="warning")
+    for setting, instead in NEEDED.get(flow.id, ()):
+        if environ.get(setting) or (setting == "FLOWBRIDGE_SMTP_FROM" and _is_user_address(environ.get("FLOWBRIDGE_SMTP_URL", ""))):
+            continue
+        if not instead or (isinstance(written.inputs, Mapping) and instead not in written.inputs):
+            otherwise = f" and the route gives no `{instead}`" if instead else ""
+            message = f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will fail"
+            report.add((*written.path, "flow"), message, level="warning")
+
+
+def _is_user_address(url: str) -> bool:
+    """Tell whether the user of a mail server's URL is an address, which is the sender where no other is set."""
+    try:
+        return "@" in unquote(urlsplit(url).username or "")
+    except ValueError:
+        return False
 
 
 def _near(name: str, names: Collection[str]) -> str:
