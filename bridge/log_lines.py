@@ -95,7 +95,17 @@ def _run(values: Values) -> str:
 
 
 def _reloaded(values: Values) -> str:
-    return f"{colour(GREEN, 'routes.yaml was read again')}: {values['sources']} sources, {values['routes']} routes"
+    what = "routes.yaml can be used again" if values.get("mended") else "routes.yaml was read again"
+    return f"{colour(GREEN, what)}: {values['sources']} sources, {values['routes']} routes"
+
+
+def _valid(_values: Values) -> str:
+    return f"{colour(GREEN, 'routes.yaml can be used again')}: it is as before"
+
+
+def _flows_loaded(values: Values) -> str | None:
+    """Return the line of a flows.py that could not be loaded before; none for another, since nothing was wrong."""
+    return f"{colour(GREEN, 'flows.py can be used again')}: {values['flows']} flows" if values.get("mended") else None
 
 
 def _restart(values: Values) -> str:
@@ -151,6 +161,8 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "attempt": _attempt,
     "run": _run,
     "config_reloaded": _reloaded,
+    "config_valid": _valid,
+    "flows_loaded": _flows_loaded,
     "restart_needed": _restart,
     "values_missing": _missing,
 }

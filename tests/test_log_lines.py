@@ -72,6 +72,15 @@ def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
     assert failed == "08:26:25  warning  flow failed  flow=x\nTraceback…\nKeyError\n"
 
 
+def test_what_can_be_used_again_is_said() -> None:
+    taken = {"hash": "b", "was": "a", "sources": 2, "routes": 3}
+    assert shown("config_reloaded", **taken, mended=False) == "08:26:25  routes.yaml was read again: 2 sources, 3 routes\n"
+    assert shown("config_reloaded", **taken, mended=True) == "08:26:25  routes.yaml can be used again: 2 sources, 3 routes\n"
+    assert shown("config_valid", hash="a") == "08:26:25  routes.yaml can be used again: it is as before\n"
+    assert shown("flows_loaded", flows=9, mended=True) == "08:26:25  flows.py can be used again: 9 flows\n"
+    assert shown("flows_loaded", flows=9, mended=False) is None
+
+
 def test_settings_that_count_after_a_restart_are_listed() -> None:
     assert shown("restart_needed", "warning", settings=("FLOWBRIDGE_BIND", "FLOWBRIDGE_LOG")) == (
         "08:26:25  warning  settings in .env changed; restart flowbridge to use them\n"

@@ -114,7 +114,8 @@ class Reader:
             if known.error != was.error or asked:
                 log.error("config_invalid", problems=known.error, kept=known.hash)
         elif known.key != was.key and good is not None:
-            log.info("config_reloaded", hash=known.hash, was=was.hash, sources=good.sources, routes=good.routes)
+            log.info("config_reloaded", hash=known.hash, was=was.hash, sources=good.sources, routes=good.routes,
+                     mended=bool(was.error))  # fmt: skip
             warn_of_missing(good.missing)
         elif was.error:
             log.info("config_valid", hash=known.hash)

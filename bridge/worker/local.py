@@ -82,7 +82,7 @@ class LocalRuns:
         self._paused_until = 0.0
         self._seen: object = None  # flows.py as it was when it was loaded last
         self._load_again = True
-        self._loading = self._awaited = False
+        self._loading = self._awaited = self._is_broken = False
         self.is_lost = False  # no run can be begun any more
         self._look_at_file()
 
@@ -111,8 +111,9 @@ class LocalRuns:
 
     def loaded(self, flows: list[LocalFlow]) -> None:
         """The flows are these from now on."""
-        log.info("flows_loaded", flows=len(flows))
+        log.info("flows_loaded", flows=len(flows), mended=self._is_broken)
         self._report_flows(None)
+        self._is_broken = False
         self._flows = {one.id: one for one in flows}
         self._unwritten, self._loading = flows, False
 
@@ -120,6 +121,7 @@ class LocalRuns:
         """The flows could not be loaded."""
         log.error("flows_not_loaded", error=why, kept=self._executor.ready)
         self._report_flows(why)
+        self._is_broken = True
         self._load_again, self._loading = not for_good, False
 
     def host_died(self) -> None:
