@@ -108,6 +108,12 @@ def _flows_loaded(values: Values) -> str | None:
     return f"{colour(GREEN, 'flows.py can be used again')}: {values['flows']} flows" if values.get("mended") else None
 
 
+def _shared(values: Values) -> str:
+    place = f" at http://{_printable(values['bind'])}" if values["bind"] else ""
+    head = f"{colour(YELLOW, 'warning')}  another flowbridge runs on this store: {_printable(values['data'])}"
+    return f"{head}\n    process {values['pid']}{place}; both deliver events, so stop one unless you want two"
+
+
 def _restart(values: Values) -> str:
     named = "".join(f"\n    {_printable(name)}" for name in values["settings"])
     return f"{colour(YELLOW, 'warning')}  settings in .env changed; restart flowbridge to use them" + named
@@ -164,5 +170,6 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "config_valid": _valid,
     "flows_loaded": _flows_loaded,
     "restart_needed": _restart,
+    "store_shared": _shared,
     "values_missing": _missing,
 }

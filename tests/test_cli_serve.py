@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from processes import call_here, environment, eventually, is_listening, running
-from serving import free_port
+from serving import Bridge, free_port, until
+
+from bridge.reload.presence import present
 
 pytestmark = pytest.mark.slow
 
@@ -191,3 +193,13 @@ def test_help_is_there_at_once(tmp_path: Path) -> None:
     code = "import sys, bridge.cli\ntry: bridge.cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout.split()
     assert not {"rich", "sqlalchemy", "flask", "pydantic", "jsonschema", "ruamel.yaml", "requests"} & set(loaded)
+
+
+def test_a_second_serve_on_the_same_store_names_the_first(tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    with Bridge(tmp_path) as first:
+        until(lambda: [one for one in present(tmp_path / "data") if one.get("bind")], what="the address of the first")
+        with Bridge(tmp_path / "second", environ={"FLOWBRIDGE_DATA": str(tmp_path / "data")}) as second:
+            (said,) = [line for line in second.log if line["event"] == "store_shared"]
+            assert (said["level"], said["pid"], said["bind"]) == ("warning", first.pid, f"127.0.0.1:{first.port}")
+        assert [line for line in first.log if line["event"] == "store_shared"] == []

@@ -81,6 +81,15 @@ def test_what_can_be_used_again_is_said() -> None:
     assert shown("flows_loaded", flows=9, mended=False) is None
 
 
+def test_another_bridge_on_the_store_is_named() -> None:
+    said = shown("store_shared", "warning", data="/srv/hooks/data", pid=4711, bind="127.0.0.1:8080")
+    assert said == (
+        "08:26:25  warning  another flowbridge runs on this store: /srv/hooks/data\n"
+        "    process 4711 at http://127.0.0.1:8080; both deliver events, so stop one unless you want two\n"
+    )
+    assert "process 4711; both" in str(shown("store_shared", "warning", data="/srv", pid=4711, bind=None))
+
+
 def test_settings_that_count_after_a_restart_are_listed() -> None:
     assert shown("restart_needed", "warning", settings=("FLOWBRIDGE_BIND", "FLOWBRIDGE_LOG")) == (
         "08:26:25  warning  settings in .env changed; restart flowbridge to use them\n"

@@ -86,6 +86,8 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     from bridge.wake import Wake
     from bridge.watch import Watch
 
+    if not given:  # with sockets it takes over from the one that runs, or systemd sees to it that there is one
+        _warn_of_others(settings)
     sockets = given or supervise.listen(settings)
     supervise.prepare_in_child(settings, loaded)
     wake, following = Wake(), supervise.following_at(settings, loaded, sockets)
@@ -131,6 +133,17 @@ def work(config: str | None, verbose: bool) -> None:
     wake, following = Wake(), Following(settings, loaded)
     watch = Watch(notify, worker_seen=lambda: wake.seen_at)
     _run(supervise.worker(settings, following, wake), settings, loaded, following, watch)
+
+
+def _warn_of_others(settings: Settings) -> None:
+    """Warn in the log of each bridge that runs on this store already: that is allowed, and mostly a mistake."""
+    from bridge.reload.presence import present
+
+    if settings.database_url.startswith("sqlite"):
+        for other in present(settings.data):
+            bind = other.get("bind")
+            address = None if bind is None else f"{bracket(str(bind[0]))}:{bind[1]}"
+            log.warning("store_shared", data=str(settings.data), pid=other["pid"], bind=address)
 
 
 def _told() -> tuple[Notify, list[socket.socket]]:
