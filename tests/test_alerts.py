@@ -195,8 +195,18 @@ def test_the_commands(store: Database, folder: Path) -> None:
     store.write(lambda connection: alerts.write(connection, [one]))
     (said,) = lines(run("alerts", "--json"))
     assert (said["condition"], said["subject"], said["state"]) == ("silence", "github", "pending")
+    raised = replace(one, key="dead", since=NOW - 1, raised_at=NOW, told_at=NOW, told=1)
+    store.write(lambda connection: alerts.write(connection, [one, raised]))
+    listed = run("alerts")
+    assert re.search(r"raised +once ", listed.stdout) and re.search(r"pending +not yet ", listed.stdout) and listed.stderr == ""
+    assert [said["notified"] for said in lines(run("alerts", "--json"))] == [1, 0]
     (folder / "routes.yaml").write_text("version: 1\nroutes: []\n")
     assert run("alerts", "test").exit_code == 1
+    listed = run("alerts")
+    assert re.search(r"raised +no route ", listed.stdout) and "told" not in listed.stdout
+    assert "note: no notification is sent, since no route in routes.yaml takes alerts.\n" in listed.stderr
+    assert "Write one with `on: flowbridge alert.*`" in listed.stderr
+    assert [said["notified"] for said in lines(run("alerts", "--json"))] == [0, 0]
 
 
 # -- the source of flowbridge's own

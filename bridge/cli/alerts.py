@@ -8,15 +8,17 @@ from typing import Any
 
 import click
 
-from bridge.alerting import Alert, listed, proof
+from bridge.alerting import Alert, is_told, listed, proof
 from bridge.cli import output
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, opened, settings_of
 from bridge.errors import BridgeError
+from bridge.settings import Settings
 from bridge.shapes import iso
 
-COLUMNS = (Column("since", whole=True), Column("severity", whole=True), Column("state", whole=True), Column("told", whole=True),
+COLUMNS = (Column("since", whole=True), Column("severity", whole=True), Column("state", whole=True), Column("notified", whole=True),
            Column("alert", spare=True))  # fmt: skip
+NO_ROUTE = "no route"  # takes alerts, so no notification is sent
 
 
 @click.group(invoke_without_command=True)
@@ -41,21 +43,38 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     from bridge.store import alerts as store
 
     known: list[Alert] = []
-    with opened(settings_of(ctx.obj)) as database:
+    settings = settings_of(ctx.obj)
+    with opened(settings) as database:
         if database is not None:
             with database.read() as connection:
                 known = listed(store.read(connection).values())
+    notifies = _notifies(settings)
     if as_json:
         for one in known:
-            output.json_line(_shape(one))
-        return
-    if not known:
+            output.json_line(_shape(one, notifies=notifies))
+    elif not known:
         click.echo("No alert is raised.")
-    elif known:
-        output.print_table(COLUMNS, [(output.utc(one.since), one.severity, one.state, one.told, one.what) for one in known])
+    else:
+        rows = [(output.utc(one.since), one.severity, one.state, _notified(one) if notifies else NO_ROUTE, one.what) for one in known]
+        output.print_table(COLUMNS, rows)
+    if known and not notifies:
+        output.say(f"note: no notification is sent, since no route in {settings.config} takes alerts.")
+        output.say("      Write one with `on: flowbridge alert.*` (flowbridge alerts --help has one), then try it: flowbridge alerts test")
 
 
-def _shape(one: Alert) -> dict[str, Any]:
+def _notifies(settings: Settings) -> bool:
+    """Whether a route takes alerts, as far as routes.yaml can be read."""
+    from bridge.config import check
+
+    config, _ = check(settings.config, settings.environ, strict_secrets=False)
+    return config is None or is_told(config)
+
+
+def _notified(one: Alert) -> str:
+    return "not yet" if not one.told else "once" if one.told == 1 else f"{one.told} times"
+
+
+def _shape(one: Alert, *, notifies: bool) -> dict[str, Any]:
     condition, _, subject = one.key.partition(":")
     return {
         "key": one.key,
@@ -67,6 +86,7 @@ def _shape(one: Alert) -> dict[str, Any]:
         "what_to_do": one.do,
         "since": iso(one.since),
         "told": one.told,
+        "notified": one.told if notifies else 0,
         "told_at": iso(one.told_at),
     }
 
