@@ -94,6 +94,12 @@ def _run(values: Values) -> str:
     return f"{_columns(what, state, RUN_COLOURS.get(state, YELLOW))}  {hint}{took}".rstrip()
 
 
+def _flow_failed(values: Values) -> str | None:
+    """Return the last line of a flow's traceback; `flowbridge show` has the rest, which only `-v` prints."""
+    lines = str(values.get("traceback") or "").splitlines()
+    return f"{colour(YELLOW, 'warning')}  flow {_printable(values['flow'])} failed: {_printable(lines[-1])}" if lines else None
+
+
 def _reloaded(values: Values) -> str:
     what = "routes.yaml can be used again" if values.get("mended") else "routes.yaml was read again"
     return f"{colour(GREEN, what)}: {values['sources']} sources, {values['routes']} routes"
@@ -166,6 +172,7 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "unknown_source": _unknown_source,
     "attempt": _attempt,
     "run": _run,
+    "flow_failed": _flow_failed,
     "config_reloaded": _reloaded,
     "config_valid": _valid,
     "flows_loaded": _flows_loaded,

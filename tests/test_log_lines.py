@@ -106,6 +106,13 @@ def test_missing_values_are_listed_with_what_they_come_to() -> None:
     )
 
 
+def test_of_a_flow_that_failed_the_last_line_of_its_traceback_is_shown() -> None:
+    traceback = 'Traceback (most recent call last):\n  File "flows.py", line 18, in triage\n    raise KeyError("x")\nKeyError\n'
+    assert shown("flow_failed", "warning", flow="triage", run_id="r1", traceback=traceback) == (
+        "08:26:25  warning  flow triage failed: KeyError\n"
+    )
+
+
 class OnTerminal(Bridge):
     """A bridge whose stderr is a terminal."""
 
