@@ -162,7 +162,8 @@ class LedgerMachine(RuleBasedStateMachine):
         [status] = self.database.write(lambda c: ledger.record(c, [settled], self.now, jitter=0.5))
         assert status is not None, "whoever holds the lease settles"
         one.slot, one.claim = False, None
-        one.spent, one.throttled = one.spent + (kind is not Kind.THROTTLED), one.throttled + (kind is Kind.THROTTLED)
+        is_free = kind in (Kind.THROTTLED, Kind.UNAUTHORIZED)
+        one.spent, one.throttled = one.spent + (not is_free), one.throttled + is_free
         match kind:
             case Kind.STARTED:
                 one.status, one.run, one.slot = "delivered", ended.run_id if has_run else None, has_run
@@ -174,6 +175,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.over(one, "dead")
             case Kind.THROTTLED:
                 one.status = "queued"
+            case Kind.UNAUTHORIZED:
+                one.status, one.due = "queued", self.now
             case Kind.REFUSED:
                 one.status, one.due = "queued", self.now + min(5.0, 2.0 ** (one.spent - 1)) * 0.5
                 if one.spent >= one.allowed:
