@@ -208,14 +208,13 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
 
 
 def _absent(config: Config | None, database: Database | None) -> dict[str, str]:
-    """Return by route the local flow that it names and that there is not; nothing where the flows were not loaded yet."""
+    """Return by route the local flow that it names and that there is not."""
     from bridge.store import local_flows
 
     if config is None or database is None:
         return {}
     with database.read() as connection:
-        known = [one.id for one in local_flows.listed(connection)]
-    return config.absent_flows(known) if known else {}
+        return local_flows.absent(connection, config)
 
 
 def _queue(config: Config | None, standing: Standing | None, absent: Mapping[str, str]) -> list[Lane]:

@@ -335,7 +335,7 @@ def notes(now: Overview) -> list[str]:
     """Return what is merely to be known."""
     said = []
     if now.config.restart:
-        said.append(f"{', '.join(now.config.restart)} in .env changed: restart flowbridge to use the new value")
+        said.append(f"{', '.join(now.config.restart)} in .env changed: the new value is used after a restart")
     said += [f"flowbridge {each} runs, and {now.version} is installed: restart it" for each in now.running_versions if each != now.version]
     failed = sum(failed for _, failed in now.runs_ended.values())
     if failed:

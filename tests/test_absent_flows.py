@@ -17,6 +17,7 @@ routes:
 - {name: other, on: github, inputs: {n: 1}, flow: local/echo}
 - {name: shadowed, on: github, inputs: {n: 1}, flow: local/nothing, mode: shadow}
 """
+TOKEN = "admin-token-of-thirty-two-characters"
 FLOWS = "from bridge.flows import flow\n@flow\ndef NAME(n: int = 0) -> dict: return {'n': n}\n"
 
 
@@ -35,7 +36,7 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         return {one.route: one.run_state for one in bridge.found(event_id).deliveries if one.route != "shadowed"}
 
     write("mine")
-    with Bridge(tmp_path, routes=ROUTES, fresh=True) as bridge:
+    with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_ADMIN_TOKEN": TOKEN}, fresh=True) as bridge:
         first = bridge.event().json["event_id"]
         until(lambda: states(first) == {"mine": "done", "other": "done"}, what="both runs")
         write("renamed")
@@ -49,6 +50,7 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         assert (waiting.status, waiting.attempts) == ("queued", 0)
         assert "waits         the route 'mine' names the flow 'mine', which the local platform does not have" in asked("show", waiting.id)
         assert "no flow" in asked("status")
+        assert bridge.get("/readyz", {"Authorization": f"Bearer {TOKEN}"}).json["flows"]["absent"] == {"mine": "mine"}
         write("mine")
         until(lambda: states(second)["mine"] == "done", what="the run of the one that waited")
         assert [one.attempts for one in bridge.found(second).deliveries if one.route == "mine"] == [1]

@@ -573,7 +573,7 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         assert "flows.py:1: ModuleNotFoundError" in complaints[0]
         assert served.api("POST", "start_pipeline", {}, saved_item_id="gone").status == 400
         until(lambda: not problems(served), what="the end of the problem")
-        assert served.get("/readyz", ADMIN).json["flows"] == {"error": None, "error_since": None}
+        assert served.get("/readyz", ADMIN).json["flows"] == {"error": None, "error_since": None, "absent": {}}
 
 
 def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from bridge.embedded import Input, LocalFlow
+from bridge.routes import Config
 from bridge.store.rows import from_json, to_json
 from bridge.store.tables import local_flow
 
@@ -39,6 +40,12 @@ def find(connection: Connection, flow_id: str) -> LocalFlow | None:
 def listed(connection: Connection) -> list[LocalFlow]:
     """Return all flows, by id."""
     return [_to_flow(row) for row in connection.execute(select(local_flow).order_by(local_flow.c.id))]
+
+
+def absent(connection: Connection, config: Config) -> dict[str, str]:
+    """Return by route the local flow that it names and that there is not; nothing where no flows are known yet."""
+    known = connection.execute(select(local_flow.c.id)).scalars().all()
+    return config.absent_flows(known) if known else {}
 
 
 def _to_row(flow: LocalFlow) -> dict[str, Any]:

@@ -67,8 +67,7 @@ def _absent(connection: Connection, one: Delivery, config: Config | None) -> str
     """Return the flow that the route names and that the local platform does not have."""
     if config is None or one.platform not in config.platforms or config.platforms[one.platform].type != "local":
         return None
-    known = [each.id for each in local_flows.listed(connection)]
-    return config.absent_flows(known).get(one.route) if known else None
+    return local_flows.absent(connection, config).get(one.route)
 
 
 def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:

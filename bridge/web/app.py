@@ -83,7 +83,7 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     credentials = settings.local_api_key, settings.local_user_id
     served = Served(Runs(database, ring), blobs, lambda: local_platform(config()), credentials)
     app.register_blueprint(flow_api(served))
-    app.register_blueprint(health_pages(settings, database, told, room))
+    app.register_blueprint(health_pages(settings, config, database, told, room))
     app.register_blueprint(metrics_page(exposition_of(settings, database, config)))
     app.register_blueprint(challenges(settings, config, limiter, secret_key))
     app.register_blueprint(hosted(settings, config, limiter, parts))

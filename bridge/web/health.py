@@ -14,8 +14,9 @@ from flask import Blueprint, Response, request
 
 from bridge import __version__
 from bridge.errors import BridgeError
+from bridge.routes import Config
 from bridge.settings import Settings
-from bridge.store import health
+from bridge.store import health, local_flows
 from bridge.store.clock import Clock
 from bridge.store.database import Database
 from bridge.store.disk import Room
@@ -27,7 +28,7 @@ READY_SECONDS = 1.0  # seconds that a process remembers that all is well
 NOT_READY_SECONDS = 0.1  # seconds that it remembers that something is not
 
 
-def health_pages(settings: Settings, database: Database, told: Told, room: Room | None) -> Blueprint:
+def health_pages(settings: Settings, config: Callable[[], Config], database: Database, told: Told, room: Room | None) -> Blueprint:
     """Return the pages. Who has the admin token also gets to see why, and what is `told` of the configuration and the processes."""
     pages = Blueprint("health", __name__)
     look = Remembered(lambda: _look(database, room))
@@ -44,6 +45,8 @@ def health_pages(settings: Settings, database: Database, told: Told, room: Room 
         if _is_admin(settings.admin_token, request.headers.get("Authorization", "")):
             body |= {"version": __version__, "store": {"writable": writable, "error": error}, "workers": workers,
                      "overdue": _overdue(database) if writable else None, **told()}  # fmt: skip
+            if "flows" in body:
+                body["flows"] |= {"absent": _absent(database, config()) if writable else None}
         return _json(200 if ready else 503, body)
 
     return pages
@@ -95,6 +98,15 @@ def _overdue(database: Database) -> dict[str, int] | None:
         clock.set()
         with database.read() as connection:
             return asdict(overdue(connection, clock()))
+    except BridgeError:
+        return None
+
+
+def _absent(database: Database, config: Config) -> dict[str, str] | None:
+    """Return by route the local flow that it names and that there is not, null where the store cannot say."""
+    try:
+        with database.read() as connection:
+            return local_flows.absent(connection, config)
     except BridgeError:
         return None
 
