@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -200,9 +201,9 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(steps: l
 # -- through the store
 
 
-def learned(database: Database, held: Any, outcome: Outcome, now: float = NOW) -> None:
-    one = [Settled(held, outcome, 1.0)]
-    database.write(lambda c: (ledger.record(c, one, now, jitter=0.5), ledger.learn(c, one, {"local": 5}, now, jitter=0.5)))
+def learned(database: Database, held: Any, outcome: Outcome, now: float = NOW, caps: Mapping[str, int] | None = None) -> None:
+    one, known = [Settled(held, outcome, 1.0)], {"local": 5} if caps is None else caps
+    database.write(lambda c: (ledger.record(c, one, now, jitter=0.5), ledger.learn(c, one, known, now, jitter=0.5)))
 
 
 def known_of(database: Database) -> dict[str, Circuit]:
@@ -234,6 +235,20 @@ def test_a_429_holds_the_platform_and_not_only_the_delivery_and_spends_nothing(d
     assert claim(database) == []
     assert (get(database, ids[1]).status, get(database, ids[1]).attempts, get(database, ids[1]).throttled) == (Status.QUEUED, 0, 1)
     assert [held.delivery.id for held in claim(database, now=NOW + 1)] == [ids[1]]  # one more is tried, the one that waits longest
+
+
+def test_a_429_for_the_only_start_allows_none_until_one_is_tried(database: Database) -> None:
+    add(database, 2)
+    [only] = claim(database, most=1)
+    learned(database, only, THROTTLED)
+    assert known_of(database)["local"].allowance == 0
+    assert [claim(database), len(claim(database, now=NOW + 1))] == [[], 1]
+
+
+def test_nothing_is_kept_of_the_room_on_a_platform_that_is_gone(database: Database) -> None:
+    add(database)
+    learned(database, claim(database)[0], THROTTLED, caps={})
+    assert known_of(database) == {}
 
 
 def test_an_unknown_that_is_our_own_doing_opens_nothing(database: Database) -> None:
