@@ -303,18 +303,41 @@ def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(sqlite: Datab
     hand.worker._grown_at = 0.0
     hand.worker._wait()
     assert hand.sleeps[-1] == pytest.approx(loop.IDLE / 2, abs=1e-3)
-    clock.at = row(sqlite, one).poll_at + 1.0
+    clock.at = row(sqlite, one).poll_at + 0.5
     hand.worker._wait()
     assert hand.sleeps[-1] == loop.IDLE, "it is due already"
+
+
+def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    monkeypatch.setattr(loop, "time", _Monotonic([100.0]))
+    hand.step()
+    hand.worker._wait()
+    add(sqlite)
+    hand.step()
+    hand.worker._wait()
+    assert hand.sleeps == [loop.IDLE, loop.TICK], "the pool grows after a tick"
+
+
+def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """Nobody rings for a retry."""
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    add(sqlite, due_at=clock.at + 1.0)
+    hand.step()
+    hand.worker._listener.hears = True
+    hand.step()
+    hand.worker._wait()
+    assert hand.sleeps[-1] <= 0.2
 
 
 def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     hand, at, grown = Hand(sqlite, configured()), [100.0], list[float]()
     monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
     hand.worker._calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
-    for at[0] in (100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
+    for at[0] in (loop.TICK, 100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
         hand.worker._wait()
-    assert grown == [100.0, 100.0051, 100.02]
+    assert grown == [loop.TICK, 100.0, 100.0051, 100.02]
 
 
 # -- leases
@@ -336,6 +359,19 @@ def test_a_beat_keeps_the_leases_of_calls_under_way(sqlite: Database, clock: Clo
     first.call()
     first.step()
     assert (get(sqlite, one).status, len(fake.starts), get(sqlite, one).attempts) == ("delivered", 1, 1)
+
+
+def test_a_lease_outlasts_two_beats_that_come_late(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+    """A machine that is busy for a while loses no call."""
+    late, other = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    (one,) = add(sqlite, on_unknown="retry")
+    late.step()
+    for _ in range(3):
+        clock.at += loop.BEAT
+        other.step()
+    assert (get(sqlite, one).status, other.waiting) == ("sending", [])
+    late.step()
+    assert row(sqlite, one).lease_until == clock.at + claims.LEASE
 
 
 def test_the_lease_of_a_call_that_has_ended_is_not_kept(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
@@ -577,6 +613,21 @@ def test_routes_that_are_paused_or_limited_are_as_the_configuration_says_now(sql
     hand.config = configured(gumloop(fake), routes=(route(limits=Limits(max_concurrent_runs=1)),))
     hand.step()
     assert hand.waiting == ids[:1]
+
+
+def test_what_a_configuration_allows_is_worked_out_once(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    worked_out: list[Config] = []
+    monkeypatch.setattr(loop, "allowed_by", lambda config: worked_out.append(config) or allowed_by(config))
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    first = hand.config
+    for _ in range(3):
+        add(sqlite)
+        hand.step()
+    hand.config = second = configured(gumloop(fake))
+    add(sqlite)
+    hand.step()
+    assert [id(each) for each in worked_out] == [id(first), id(second)]
 
 
 def test_each_turn_leases_under_a_name_of_its_own(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
