@@ -343,6 +343,25 @@ def test_a_commit_whose_turn_cannot_be_taken_fails_and_the_next_one_works(sqlite
     assert noted(sqlite) == ["2"]
 
 
+def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failure it has no file open: the standard input, whose number is 0, is not its own."""
+    write(sqlite, "1")
+    closed: list[int] = []
+    close = os.close
+    monkeypatch.setattr(os, "close", lambda fd: closed.append(fd) or (close(fd) if fd > 2 else None))
+    lock = sqlite.path.with_name(sqlite.path.name + ".lock")
+    with pytest.raises(StoreError):
+        sqlite.write(lambda connection: connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)"))
+    assert len(closed) == 1
+    lock.unlink()
+    lock.mkdir()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="IsADirectoryError"):
+            write(sqlite, "2")
+    sqlite.close()
+    assert len(closed) == 1 and closed[0] > 2
+
+
 def test_those_beyond_a_batch_go_with_the_next_one(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that fails takes only its own batch with it, and whoever comes next leads."""
     monkeypatch.setattr(group, "BATCH", 2)
