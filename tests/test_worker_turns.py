@@ -558,6 +558,20 @@ def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(sqlite: Da
     assert sorted(hand.waiting) == sorted(ids[1:])
 
 
+def test_a_worker_without_room_leaves_the_slots_to_others(sqlite: Database, clock: Clock, fake: FakePlatform,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Who claims keeps all other workers from claiming meanwhile."""
+    monkeypatch.setattr(loop, "CALLS", 1)
+    asked, claim = list[int](), claims.claim
+    monkeypatch.setattr(claims, "claim", lambda *given, most, **more: asked.append(most) or claim(*given, most=most, **more))
+    hand = Hand(sqlite, configured(gumloop(fake)))
+    ids = add(sqlite, 2)
+    for _ in range(3):
+        hand.step()
+        clock.at += loop.BEAT
+    assert (asked, hand.waiting) == ([1], ids[:1])
+
+
 def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(sqlite: Database, clock: Clock, fake: FakePlatform,
                                                                         lines: Any) -> None:  # fmt: skip
     hand = Hand(sqlite, configured(gumloop(fake)))
