@@ -95,11 +95,11 @@ KNOWN: list[dict[str, Any]] = [
             "    if passed is None or passed.known is None:\n"
             "        forms.keep(sent, keep_file)\n"
             "    request = replace(request, body=without_files)\n"
-            "    return replace(_keep([(request, body)], source, config, keep, now, new_id, digest, passed), body=body)\n"
+            "    return replace(_keep([(request, body)], source, config, keep, now, new_id, digest=digest, passed=passed), body=body)\n"
         ),
         "new": (
             "    request = replace(request, body=without_files)\n"
-            "    received = replace(_keep([(request, body)], source, config, keep, now, new_id, digest, passed), body=body)\n"
+            "    received = replace(_keep([(request, body)], source, config, keep, now, new_id, digest=digest, passed=passed), body=body)\n"
             "    if passed is None or passed.known is None:\n"
             "        forms.keep(sent, keep_file)\n"
             "    return received\n"
@@ -255,12 +255,12 @@ KNOWN: list[dict[str, Any]] = [
         "name": "N7",
         "file": "bridge/store/reconciling.py",
         "old": (
-            "    others = rivals(connection, known, answers.look)\n"
+            "    others = rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
             "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
         ),
         "new": (
             "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
-            "    others = rivals(connection, known, answers.look)\n"
+            "    others = rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
         ),
         "tests": ["tests/test_ledger_races.py"],
     },
@@ -326,10 +326,10 @@ KNOWN: list[dict[str, Any]] = [
         "name": "G-held",
         "file": "bridge/store/ledger.py",
         "old": (
-            '    .where(Among(delivery.c.id, "ids"))\n'
+            "    .order_by(delivery.c.id)\n"
             "    .with_for_update()\n"
         ),
-        "new": '    .where(Among(delivery.c.id, "ids"))\n',
+        "new": "    .order_by(delivery.c.id)\n",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
@@ -431,7 +431,10 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "C9-day",
         "file": "bridge/store/claims.py",
-        "old": "            circuits.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n",
+        "old": (
+            "    for claim in freed_starts:\n"
+            "        circuits.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
+        ),
         "new": "",
         "tests": ["tests/test_pace.py"],
     },
@@ -490,22 +493,22 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G3",
         "file": "bridge/store/ledger.py",
-        "old": "late = status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED",
-        "new": "late = status == Status.UNKNOWN",
+        "old": "known.status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED and known.made",
+        "new": "known.status == Status.UNKNOWN and known.made",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-mine-lease",
         "file": "bridge/store/ledger.py",
-        "old": "mine = status == Status.SENDING and lease == each.claim.lease",
-        "new": "mine = status == Status.SENDING",
+        "old": "known.status == Status.SENDING and known.lease == each.claim.lease",
+        "new": "known.status == Status.SENDING",
         "tests": ["tests/test_ledger.py"],
     },
     {
         "name": "G-give-back-late",
         "file": "bridge/store/ledger.py",
-        "old": "if mine and each.outcome.kind in _CAME_TO_NOTHING:",
-        "new": "if each.outcome.kind in _CAME_TO_NOTHING:",
+        "old": "if mine and each.outcome.kind in CAME_TO_NOTHING:",
+        "new": "if each.outcome.kind in CAME_TO_NOTHING:",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
@@ -545,15 +548,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-look-at",
         "file": "bridge/store/ledger.py",
-        "old": "look_at = each.look_at if decision.status is Status.UNKNOWN else None",
+        "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
         "new": "look_at = None",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at-always",
         "file": "bridge/store/ledger.py",
-        "old": "look_at = each.look_at if decision.status is Status.UNKNOWN else None",
-        "new": "look_at = each.look_at",
+        "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
+        "new": "look_at = each.look_at if not outcome.held else None",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
@@ -587,29 +590,29 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N5",
         "file": "bridge/store/reconciling.py",
-        "old": "for rows, is_open in ((unknown, False), (open_ones, True))",
-        "new": "for rows, is_open in ((unknown, False),)",
+        "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
+        "new": "for rows, is_open in ((settled.values(), False),)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N5-unknown",
         "file": "bridge/store/reconciling.py",
-        "old": "for rows, is_open in ((unknown, False), (open_ones, True))",
+        "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((open_ones, True),)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N11",
         "file": "bridge/store/reconciling.py",
-        "old": "attempt.c.started_at.between(known.began_at - width, known.began_at + width)",
-        "new": "attempt.c.started_at.between(known.began_at, known.began_at + width)",
+        "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
+        "new": "by_wall = at.between(clocks.at, clocks.at + width)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N11-later",
         "file": "bridge/store/reconciling.py",
-        "old": "attempt.c.started_at.between(known.began_at - width, known.began_at + width)",
-        "new": "attempt.c.started_at.between(known.began_at - width, known.began_at)",
+        "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
+        "new": "by_wall = at.between(clocks.at - width, clocks.at)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
@@ -650,8 +653,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-open-outcome",
         "file": "bridge/store/reconciling.py",
-        "old": '.where(text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None))',
-        "new": '.where(text("delivery.status = \'sending\'"))',
+        "old": 'text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None), or_(*near)',
+        "new": 'text("delivery.status = \'sending\'"), or_(*near)',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
@@ -818,8 +821,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "F4-over",
         "file": "bridge/store/following.py",
-        "old": '"finished_at": report.finished_at or now, "poll_at": None, "slot": False}',
-        "new": '"finished_at": report.finished_at or now, "poll_at": None}',
+        "old": '"finished_at": _ended_at(report, now), "poll_at": None, "slot": False}',
+        "new": '"finished_at": _ended_at(report, now), "poll_at": None}',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
@@ -902,8 +905,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W2-begin",
         "file": "bridge/worker/timely.py",
-        "old": "if not _may_begin(claim, platform.timeout, at := now(), kept_at):",
-        "new": "if not _may_begin(claim, platform.timeout, at := now(), kept_at) and False:",
+        "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, kept_at) <= 0:",
+        "new": "if False:",
         "tests": ["tests/test_timely.py"],
     },
     {
@@ -916,15 +919,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W7",
         "file": "bridge/worker/loop.py",
-        "old": "if now - self._failed_at > claims.LEASE:",
-        "new": "if True:",
+        "old": "if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):",
+        "new": "if clock_steps.is_settled(connection, now):",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W7-failed-at",
         "file": "bridge/worker/loop.py",
-        "old": "self._beat_at, self._failed_at = 0.0, self._now()",
-        "new": "self._beat_at = 0.0",
+        "old": "self._beat_at, self._failed_at = -math.inf, elapsed()",
+        "new": "self._beat_at = -math.inf",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
@@ -1017,8 +1020,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W15-no-timeout",
         "file": "bridge/worker/settling.py",
-        "old": "return claim.began_at + (platform.timeout if platform else 0.0) + after",
-        "new": "return claim.began_at + after",
+        "old": "return min(claim.began_at, now) + (platform.timeout if platform else 0.0) + after",
+        "new": "return min(claim.began_at, now) + after",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
@@ -1048,8 +1051,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N14",
         "file": "bridge/worker/reconciling.py",
-        "old": "0.0 if listing.told_at is None else listing.told_at - now",
-        "new": "0.0",
+        "old": "platform_at=listing.told_at)",
+        "new": "platform_at=None)",
         "tests": ["tests/test_reconciling.py"],
     },
     {
@@ -1141,16 +1144,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "I10",
         "file": "bridge/web/rate.py",
-        "old": (
-            "            if empty_at + apart - now > rate.per:\n"
-            "                return empty_at + apart - now - rate.per\n"
-            "            _CELL.pack_into(self._cells, at, empty_at + apart)\n"
-        ),
-        "new": (
-            "            _CELL.pack_into(self._cells, at, empty_at + apart)\n"
-            "            if empty_at + apart - now > rate.per:\n"
-            "                return empty_at + apart - now - rate.per\n"
-        ),
+        "old": "            if longest <= 0:\n",
+        "new": "            if True:\n",
         "tests": ["tests/test_rate.py"],
     },
     {
