@@ -121,3 +121,9 @@ def test_the_window_is_in_the_time_of_the_platform(
     at = NOW + 100 + step
     look = replace(LATER, at=at, platform_at=None if at_look is None else at + at_look)
     assert window_by_clocks(intent, look, TIMEOUT) == Window(NOW + since - SKEW, NOW + TIMEOUT + until + SKEW)
+
+
+@pytest.mark.parametrize(("at_look", "until"), [(None, 0.0), (5.0, 5.0)])
+def test_the_window_where_no_clock_tells_of_a_step_is_that_of_no_step(at_look: float | None, until: float) -> None:
+    look = ClockReading(at=NOW + 100, platform_at=None if at_look is None else NOW + 100 + at_look)
+    assert window_by_clocks(ClockReading(at=NOW), look, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + until + SKEW)

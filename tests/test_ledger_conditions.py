@@ -297,6 +297,14 @@ def test_a_late_start_settles_what_is_unknown_and_counts_nothing_again(database:
     }  # fmt: skip
 
 
+def test_a_late_start_settles_what_is_unknown_after_calls_that_were_not_counted_too(database: Database) -> None:
+    [one] = add(database)
+    put(database, one, throttled=2)
+    [held] = claim(database)
+    database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: NOW + 99))
+    assert record(database, held, STARTED, NOW + 61) is Status.DELIVERED
+
+
 def test_what_came_to_nothing_is_given_back_to_its_day_once(database: Database) -> None:
     add(database, 4)
     limits = {"triage": Limits(max_runs_per_day=9)}

@@ -187,6 +187,9 @@ def test_each_item_of_adyens_is_told_by_its_own_signed_fields() -> None:
     good = one.sign(replace(one.request(), body=json.dumps(document).encode()))
     known = known_as("adyen", good)
     assert len(set(known)) == 2 and all(each is not None and each.startswith("sha256:") for each in known)
+    document["notificationItems"] = [item]
+    alone = one.sign(replace(one.request(), body=json.dumps(document).encode()))
+    assert known_as("adyen", alone) == known[:1]
     changed = json.loads(good.body)
     changed["notificationItems"][0]["NotificationRequestItem"]["reason"] = "not signed"
     assert known_as("adyen", replace(good, body=json.dumps(changed).encode())) == known
