@@ -82,7 +82,9 @@ def steps_for(found: lines.Known, mutant: Mutant, named: Sequence[str] = ()) -> 
     own.update(targets.test_files(ROOT, mutant.file)[:1])
     ordered = _ordered(tests, found.seconds, own)
     first = _within(ordered, found.seconds, FIRST_SECONDS, FIRST_TESTS)
-    servers = [twin for each in ordered if (twin := each.replace("sqlite", "postgresql")) in found.postgres]
+    only = set(named or targets.test_files(ROOT, mutant.file)) - {each.partition("::")[0] for each in found.seconds}  # PostgreSQL alone
+    servers = sorted(each for each in found.postgres if each.partition("::")[0] in only)
+    servers += [twin for each in ordered if (twin := each.replace("sqlite", "postgresql")) in found.postgres]
     files = {each.partition("::")[0] for each in tests}
     servers += sorted(each for each in found.postgres if "postgresql" not in each and each.partition("::")[0] in files)
     more = _within([each for each in ordered if each not in set(first)], found.seconds, MORE_SECONDS, MORE_TESTS)
@@ -114,7 +116,11 @@ def _within(tests: Sequence[str], seconds: Mapping[str, float], most: float, num
 
 def _step(found: lines.Known, tests: Sequence[str]) -> Step:
     files = tuple(dict.fromkeys(test.partition("::")[0] for test in tests))
-    each = {test: EACH_SECONDS + PATIENCE * found.seconds.get(test.replace("postgresql", "sqlite"), 1.0) for test in tests}
+    longest: dict[str, float] = {}  # by file: what its tests share is made by whichever comes first, and was not when they were traced
+    for test, seconds in found.seconds.items():
+        longest[test.partition("::")[0]] = max(seconds, longest.get(test.partition("::")[0], 0.0))
+    each = {test: EACH_SECONDS + PATIENCE * found.seconds.get(test.replace("postgresql", "sqlite"), 1.0)
+            + longest.get(test.partition("::")[0], 0.0) for test in tests}  # fmt: skip
     return Step(files, tuple(tests), sum(each.values()), each)
 
 

@@ -13,7 +13,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "bridge/store/reconciling.py": ("reconciling", "encryption"),
     "bridge/reconcile.py": ("reconcile", "reconciling", "cli_look"),
     "bridge/receive.py": ("receive", "redact", "confirming", "limits", "handshakes", "handshakes_business", "forms",
-                          "form_uploads", "form_spam", "provider_edge", "previews"),
+                          "form_uploads", "form_spam", "provider_edge", "previews", "signed_content"),
     "bridge/blobs.py": ("blobs", "erase", "rekey", "encryption", "form_uploads", "upkeep", "backup"),
     "bridge/worker/loop.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
 }  # fmt: skip
@@ -33,7 +33,7 @@ WIDER: dict[str, tuple[str, ...]] = {
 
 #: Test files that mention a source file and take minutes, or execute it only in processes of their own.
 NOT_TRACED = {"alerts_live", "backup", "celery", "copy", "deploys", "first_schema", "fleet", "flow_processes", "processes",
-              "reload_processes", "succession", "torture_accounting", "upgrade"}  # fmt: skip
+              "reload_processes", "succession", "torture", "torture_accounting", "upgrade"}  # fmt: skip
 
 
 def test_files(root: Path, file: str, *, wider: bool = False) -> list[str]:
