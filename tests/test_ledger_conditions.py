@@ -259,6 +259,12 @@ def test_an_outcome_changes_what_it_says_and_nothing_else(database: Database, na
     check()
 
 
+def test_a_run_is_looked_at_at_once_where_its_platform_says_so(database: Database) -> None:
+    [one] = add(database)
+    record(database, claim(database)[0], STARTED, first_poll=0.0)
+    assert row(database, tables.delivery, id=one)["poll_at"] == NOW + 1
+
+
 def test_several_outcomes_at_once_each_move_their_own(database: Database) -> None:
     ids = add(database, 4)
     held = claim(database)
@@ -326,6 +332,16 @@ def test_a_run_that_was_followed_to_its_end_is_not_named_as_one_that_nobody_foll
     assert get(database, one).status is Status.QUEUED
     assert record(database, held, STARTED, NOW + 6) is None
     assert (late_starts(database), attempts(database, one)[0].late_at) == ([], None)
+
+
+def test_an_answer_that_is_told_twice_names_nothing(database: Database) -> None:
+    """Its run is the delivery's, or the delivery was deleted meanwhile."""
+    [one] = add(database)
+    [held] = claim(database)
+    assert [record(database, held, STARTED), record(database, held, STARTED)] == [Status.DELIVERED, None]
+    assert (late_starts(database), attempts(database, one)[0].late_at) == ([], None)
+    gone = replace(held, delivery=replace(held.delivery, id="dlv_gone"))
+    assert record(database, gone, STARTED) is None
 
 
 def test_only_the_attempt_whose_answer_is_late_is_named(database: Database) -> None:
@@ -510,10 +526,10 @@ def clocks_at(at: float) -> ClockReading:
     return ClockReading(at=at, boot_clock=at - NOW + 10_000.0, boot_id="boot", host="host")
 
 
-def begin(database: Database, at: float, outcome: Outcome | None = UNKNOWN, **given: Any) -> str:
+def begin(database: Database, at: float, outcome: Outcome | None = UNKNOWN, clocks: ClockReading | None = None, **given: Any) -> str:
     """A delivery for the flow whose call began at a time, and is under way where it has no outcome."""
     [one] = add(database, **{**FLOW, "created_at": at - 1000, "due_at": at - 1000, **given})
-    taken = claim(database, caps={given.get("platform", "gumloop"): 99}, now=at, clocks=clocks_at(at))
+    taken = claim(database, caps={given.get("platform", "gumloop"): 99}, now=at, clocks=clocks or clocks_at(at))
     [held] = [each for each in taken if each.delivery.id == one]
     if outcome is not None:
         record(database, held, outcome, at + 1)
@@ -577,6 +593,39 @@ def test_a_start_that_cannot_have_made_the_run_is_in_nobodys_way(database: Datab
     if stands:
         put(database, other, **stands)
     assert rivals(database, one) == []
+
+
+DAYS = 2 * 86400.0
+ELSEWHERE: dict[str, Any] = {"boot_id": "another"}
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["under way", "without an answer"])
+@pytest.mark.parametrize(
+    ("at", "clocks", "is_rival"),
+    [
+        # The wall clock was set in between: by the boot clock the other is of another time, or of the same.
+        *((sign * (WINDOW - 1), {"boot_clock": 90_000.0}, True) for sign in (1, -1)),
+        *((sign * (WINDOW + 1), {"boot_clock": 90_000.0}, False) for sign in (1, -1)),
+        *((9000.0, {"boot_clock": 10_000.0 + sign * (WINDOW - 1)}, True) for sign in (1, -1)),
+        *((9000.0, {"boot_clock": 10_000.0 + sign * (WINDOW + 1)}, False) for sign in (1, -1)),
+        # Of another boot the platform's clock counts.
+        *((9000.0, {**ELSEWHERE, "platform_at": NOW + 5 + sign * (WINDOW - 1)}, True) for sign in (1, -1)),
+        *((9000.0, {**ELSEWHERE, "platform_at": NOW + 5 + sign * (WINDOW + 1)}, False) for sign in (1, -1)),
+        *((sign * (WINDOW - 1), {**ELSEWHERE, "platform_at": NOW + 9000}, True) for sign in (1, -1)),
+        # Where no clock tells, those of two days may be of the same time.
+        *((sign * (DAYS - 1), ELSEWHERE, True) for sign in (1, -1)),
+        *((sign * (DAYS + 1), ELSEWHERE, False) for sign in (1, -1)),
+        (9000.0, {"host": "another"}, True),
+    ],
+)
+def test_who_may_be_of_the_same_time_is_told_by_any_clock_of_both(
+    database: Database, at: float, clocks: dict[str, Any], is_rival: bool, is_open: bool
+) -> None:
+    known = replace(clocks_at(NOW), platform_at=NOW + 5)
+    one = begin(database, NOW, clocks=known)
+    read = replace(known, at=NOW + at, **{"platform_at": None, **clocks})
+    other = begin(database, NOW + at, None if is_open else UNKNOWN, read)
+    assert [found[0] for found in rivals(database, one)] == ([other] if is_rival else [])
 
 
 def test_an_earlier_start_without_an_answer_counts_whatever_has_become_of_its_delivery(database: Database) -> None:
