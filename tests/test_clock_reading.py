@@ -101,6 +101,11 @@ def test_evidence_of_an_earlier_version_is_read() -> None:
     assert earlier(kept, 1) == Earlier(looks=1, covered=True, empty_at=LOOK.at)
 
 
+def test_the_step_is_kept_to_a_thousandth_of_a_second() -> None:
+    found = judge(DELIVERY, 1, NOW, replace(LOOK, step=1.23456), Earlier(), exclusive=False)
+    assert found.as_json()["clock_step"] == 1.235
+
+
 @pytest.mark.parametrize(
     ("at_intent", "at_look", "step", "since", "until"),
     [
