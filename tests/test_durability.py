@@ -527,8 +527,13 @@ def test_a_store_that_is_closed_leaves_nothing_open(sqlite: Database) -> None:
     write(sqlite, "1")
     mine = lambda: [one for one in Path("/proc/self/fd").iterdir() if str(_target(one)).startswith(str(sqlite.path))]  # noqa: E731
     assert str(sqlite.path) + ".lock" in [str(_target(one)) for one in mine()]
+    assert sqlite._group is not None
+    watch = sqlite._group._watch._thread
+    assert watch is not None
     sqlite.close()
     assert mine() == []
+    watch.join(60)
+    assert not watch.is_alive()
     with pytest.raises(StoreError):
         sqlite.write(lambda connection: connection.exec_driver_sql("SELECT 1 FROM no_such_table"))
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import NotFound, StoreError
 from bridge.model import Debounce, Order, Status
-from bridge.store import events, health, queries, tables
+from bridge.store import events, group, health, queries, tables
 from bridge.store.database import Database
 from bridge.store.group import brief
 
@@ -318,7 +318,10 @@ def test_no_value_makes_a_transaction_fail(database: Database, value: object, ke
     assert (events.deliveries_of(database, [event.id])[event.id][0].inputs == kept) is True
 
 
-def test_closing_waits_for_the_commit_of_another_thread(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> None:
+def test_closing_waits_for_the_commit_of_another_thread_and_no_longer(
+    new_sqlite: Callable[[Path], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "CLOSE_SECONDS", 600.0)
     database = new_sqlite(tmp_path / "flowbridge.db")
     begun, may_end, closed = (threading.Event() for _ in range(3))
 
