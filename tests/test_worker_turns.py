@@ -746,6 +746,8 @@ def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(sqlite: Da
     hand.worker.run()
     assert statuses(sqlite, [over, going_on]) == ["delivered", "unknown"]
     assert "flowbridge was stopped while the call was under way" in (get(sqlite, going_on).reason or "")
+    with sqlite.read() as connection:
+        assert connection.execute(select(tables.circuit)).all() == [], "it says nothing of the platform"
     assert hand.sleeps == [], "no time was given"
     assert len(lines("attempt")) == 2
     assert hand.closed
