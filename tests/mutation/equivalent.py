@@ -24,6 +24,10 @@ EQUIVALENT: dict[str, str] = {
     "369cafb3a7": "all are the same as the first, so the last is None where the first is",
     # bridge/store/ledger.py
     "18ffe3a3ce": "`lines.leave` passes over a delivery without an order",
+    # bridge/store/reconciling.py
+    "2b544591ea": "a platform's clock is compared only where it was told, and no platform tells second 0 of 1970",
+    "44f5f79201": "`followed` counts for what is delivered; here it is dead or queued",
+    "4578400bc3": "each verdict begins with a compare-and-set on what was read, which waits for the same row",
     # bridge/worker/loop.py
     "0aca3944f4": "what is due at the last moment of the wait keeps it from being idle, so nothing is missed",
     "1feae9939e": "whatever starts a worker takes the machine more than the first second after its boot",
