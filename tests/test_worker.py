@@ -715,7 +715,7 @@ def test_a_run_under_way_when_the_worker_stops_is_finished(sqlite: Database, tmp
 
 def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "DRAIN", 0.1)
-    with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 60)}, data=tmp_path):
+    with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 600)}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
         (found,) = until(lambda: begun(tmp_path), what="a run")
     until(lambda: not is_alive(int(found.name.partition("-")[2])), what="the end of its process")
@@ -725,7 +725,7 @@ def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(sqlite: Database
 
 def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(sqlite: Database, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(loop, "DRAIN", 0.1)
-    flows = {"once": slow_flow(tmp_path, 60, "once"), "again": slow_flow(tmp_path, 60, "again", idempotent=True)}
+    flows = {"once": slow_flow(tmp_path, 600, "once"), "again": slow_flow(tmp_path, 600, "again", idempotent=True)}
     with working(sqlite, configured(LOCAL), flows, data=tmp_path):
         ids = {name: start_run(sqlite, name) for name in flows}
         until(lambda: len(begun(tmp_path)) == 2, what="two runs")
