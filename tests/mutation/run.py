@@ -176,10 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     earlier = _read(log) if given.resume else {}
     if not given.resume:
         log.unlink(missing_ok=True)
-    todo = []
+    todo, reviewed = [], equivalent.EQUIVALENT if given.what == "sample" else {}
     for mutant, tests in wanted:
         before = earlier.get(mutant.id)
-        if before is not None and before.code == digest_of(mutant.code) and (before.is_noticed or not given.retry):
+        is_done = before is not None and (before.is_noticed or not given.retry or mutant.id in reviewed)
+        if before is not None and is_done and before.code == digest_of(mutant.code):
             results.append(before)
         else:
             todo.append((mutant, tests))
@@ -198,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument("--resume", action="store_true", help="go on with the results of the run before")
-    parser.add_argument("--retry", action="store_true", help="with --resume: run those that had survived once more")
+    parser.add_argument("--retry", action="store_true", help="with --resume: run once more those that had survived and are not equivalent")
     parser.add_argument("--fast", action="store_true", help="only the fast tests: what survives is no survivor yet, see --retry")
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     parser.add_argument("--trace", action="store_true", help="find which tests execute which lines, though there is no mutant to run")
