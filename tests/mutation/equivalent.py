@@ -11,12 +11,12 @@ EQUIVALENT: dict[str, str] = {
     "0ebc37bd66": "the path is always that of a folder; O_DIRECTORY only refuses anything else",
     "46af7db352": "a longer random part of a draft's name",
     # bridge/reconcile.py
-    "2e56adc903": "a step of less than a minute is never said: one that is has the sign of its direction",
+    "2e56adc903": "only a step of more than a minute is said, and of those just the ones forward are greater than -1",
     # bridge/store/claims.py
     "080bb3ae07": "a route without room is asked for no delivery and takes none",
     "0d03b7870a": "a route without room is asked for no delivery and takes none",
     # bridge/store/group.py
-    "034ced5727": "the greatest batch is a matter of speed: what does not fit goes into the next commit",
+    "034ced5727": "a commit for 63 callers is worth as much as one for 64: whoever does not fit is in the next",
     "17bd0bf08d": "there is one job here, the first and the last",
     "17f57dd781": "any number below 0 says that there is no descriptor",
     "19d9961197": "all are the same as the first where all are the same as the last",
@@ -30,8 +30,7 @@ EQUIVALENT: dict[str, str] = {
     "4578400bc3": "each verdict begins with a compare-and-set on what was read, which waits for the same row",
     # bridge/worker/loop.py
     "0aca3944f4": "what is due at the last moment of the wait keeps it from being idle, so nothing is missed",
-    "1feae9939e": "whatever starts a worker takes the machine more than the first second after its boot",
     "2c9c372d3d": "the boot clock never shows less than 0",
     "3b47214f88": "a heartbeat at second 0 or -1 after the boot is before every attempt",
-    "45b2f1afc3": "whatever starts a worker takes the machine more than the first second after its boot",
+    "45b2f1afc3": "no worker runs in the first second after the boot, so second 1 is past, as second 0 is",
 }
