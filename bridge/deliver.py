@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.handing import Hands, Send, hand_over
-from bridge.model import Delivery, Kind, Lost, Outcome, RunReport
+from bridge.http_messages import Lost
+from bridge.model import Delivery, Kind, Outcome, RunReport
 from bridge.platforms import PLATFORMS, ListedRun, Listing
 from bridge.platforms.answers import printable
 from bridge.routes import Platform

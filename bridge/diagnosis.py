@@ -11,8 +11,9 @@ from typing import Any
 
 from bridge import transit
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import Locator, compile_locator
-from bridge.model import Reject, Request
+from bridge.model import Reject
 from bridge.providers import PROVIDERS
 from bridge.rejects import MOST, obstacle, request_of
 from bridge.routes import Config, Source

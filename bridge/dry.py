@@ -11,7 +11,8 @@ from hashlib import sha256
 
 from itsdangerous import BadData, TimestampSigner
 
-from bridge.model import JSON, Request
+from bridge.http_messages import Request
+from bridge.model import JSON
 
 HEADER = "X-Flowbridge-Dry"
 LASTS = 60  # seconds

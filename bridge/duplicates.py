@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from bridge.bodies import Body
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import locate
-from bridge.model import Request
 from bridge.receipts import KEYED, unguessable
 from bridge.routes import Source
 from bridge.signatures import Content

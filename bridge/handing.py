@@ -16,7 +16,8 @@ from math import ceil
 from typing import Any, Final
 
 from bridge.functions.files import BEGINS, MARK
-from bridge.model import JSON, Answer, Call, Delivery, FormFile, Kind, Lost, Outcome
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import JSON, Delivery, FormFile, Kind, Outcome
 from bridge.platforms import PLATFORMS
 from bridge.routes import Platform
 

@@ -18,8 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from bridge.http_messages import Call, Lost
 from bridge.logs import get_logger
-from bridge.model import Call, Lost
 from bridge.signatures import Ask
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from bridge.model import JSON, Request
+from bridge.http_messages import Request
+from bridge.model import JSON
 
 KINDS = ("header", "query", "form", "body")
 URLENCODED = "application/x-www-form-urlencoded"

@@ -13,8 +13,8 @@ from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
 
 import orjson
 
+from bridge.http_messages import Request
 from bridge.locate import URLENCODED, compile_locator
-from bridge.model import Request
 
 MASK = "***"
 _MASK = MASK.encode()

@@ -20,11 +20,12 @@ from bridge.errors import Refused
 from bridge.form import Form
 from bridge.forms import KeepFile
 from bridge.forms.spam import Gate, Passed, pass_through
+from bridge.http_messages import Request
 from bridge.kept import Keep, Kept
 from bridge.limits import MAX_TEST, MAX_VALUES
 from bridge.locate import dig, locate
 from bridge.masking import hidden
-from bridge.model import JSON, Delivery, Event, FormFile, Request
+from bridge.model import JSON, Delivery, Event, FormFile
 from bridge.planning import plan
 from bridge.providers import Confirmation, Handshake, Probe, Reply
 from bridge.receipts import unguessable

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.kept import Keep
 from bridge.locate import compile_locator
 from bridge.masking import MASK, hidden, in_body
-from bridge.model import Reject, Request
+from bridge.model import Reject
 from bridge.providers import PROVIDERS
 from bridge.receive import Received, receive
 from bridge.routes import Config, Source

@@ -22,7 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse
 
 from bridge.connections import Adapter, TLSSocket, progress
-from bridge.model import Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
 
 MAX_ANSWER: Final = 256 * 1024  # bytes
 

@@ -24,7 +24,8 @@ from typing import Any, Protocol
 import orjson
 import pytest
 
-from bridge.model import Call, Lost, RunReport
+from bridge.http_messages import Call, Lost
+from bridge.model import RunReport
 from bridge.platforms import PLATFORMS
 from bridge.routes import Platform
 from bridge.send import Sender

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bridge.model import Request
+from bridge.http_messages import Request
 
 MOST_PARTS = 12  # of a header's name, joined by hyphens
 HOSTS = ("x-forwarded-host", "x-original-host", "host")  # where proxies leave the name that was called

@@ -15,7 +15,7 @@ import pytest
 from signing import BODY, NOW, post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures import Ask, Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, Wrapped, pinned
 
 EC_PRIVATE = (

@@ -15,7 +15,8 @@ from kinds import RSA_OTHER, RSA_PRIVATE, RSA_PUBLIC
 from signing import NOW, WHPK, WHSK
 
 from bridge.form import Form
-from bridge.model import Event, Request
+from bridge.http_messages import Request
+from bridge.model import Event
 from bridge.providers import PROVIDERS, Provider, masked
 from bridge.receive import Received, receive
 from bridge.routes import Config, Source

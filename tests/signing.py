@@ -6,7 +6,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS
 from bridge.signatures import Ed25519, Hmac, Pairs, Positional, Scheme, Secret, Timestamp, Token
 

@@ -19,7 +19,7 @@ import pytest
 from senders import sender
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 
 MODULES = os.environ.get("FLOWBRIDGE_NODE_MODULES")
 NODE = shutil.which("node")

@@ -14,7 +14,8 @@ from senders import KEY, OTHER, sender, stranger
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Event, Request
+from bridge.http_messages import Request
+from bridge.model import Event
 from bridge.providers import FORM, PROVIDERS
 from bridge.signatures import Hmac, Timestamp
 

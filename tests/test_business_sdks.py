@@ -16,7 +16,7 @@ from senders import KEY, sender
 from signing import post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import FORM
 
 

@@ -14,7 +14,8 @@ from conftest import make_delivery, make_event, put
 
 from bridge.cli import asking
 from bridge.config import load
-from bridge.model import Answer, Delivery, Status
+from bridge.http_messages import Answer
+from bridge.model import Delivery, Status
 from bridge.store import events, queries
 from bridge.store.database import Database
 

@@ -33,8 +33,8 @@ from bridge.cli.sample import curl, make
 from bridge.cli.sample_edits import edit
 from bridge.config import load
 from bridge.errors import BadSignature
-from bridge.model import Answer as Sent
-from bridge.model import Request
+from bridge.http_messages import Answer as Sent
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS
 from bridge.routes import Source
 from bridge.samples import sample_types

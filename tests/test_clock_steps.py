@@ -20,7 +20,8 @@ from test_worker import attempts, configured, ended, get, gumloop, is_in, made, 
 
 from bridge import reconcile
 from bridge.engine.calls import Calls
-from bridge.model import Answer, Call, Delivery, Lost, Order, Retry
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import Delivery, Order, Retry
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Flow
 from bridge.send import Sender

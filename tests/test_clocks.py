@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from bridge.model import Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
 from bridge.worker import clocks
 from bridge.worker.clocks import Clocks, _ahead
 

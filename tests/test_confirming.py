@@ -19,8 +19,9 @@ from werkzeug.test import Client, TestResponse
 from bridge import dry
 from bridge.cli.making import new_secret
 from bridge.config import load
+from bridge.http_messages import Request
 from bridge.keyring import Keyring
-from bridge.model import Delivery, Event, Request
+from bridge.model import Delivery, Event
 from bridge.providers import PROVIDERS
 from bridge.providers.cloud import SNS
 from bridge.receive import replan

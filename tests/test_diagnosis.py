@@ -21,8 +21,9 @@ from serving import Bridge, until
 from bridge.config import load
 from bridge.diagnosis import NOT_KEPT, UNREADABLE, diagnose
 from bridge.errors import BadSignature, NotFound
+from bridge.http_messages import Request
 from bridge.ids import event_id, reject_id
-from bridge.model import Reject, Request
+from bridge.model import Reject
 from bridge.rejects import MOST, obstacle, readmit, reject_of, request_of
 from bridge.routes import Config
 from bridge.store import events, rejects

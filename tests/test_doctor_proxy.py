@@ -16,7 +16,7 @@ from processes import call_here
 from serving import SECRET, Bridge, github
 
 from bridge import dry
-from bridge.model import Request
+from bridge.http_messages import Request
 
 pytestmark = pytest.mark.slow
 

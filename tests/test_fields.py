@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bridge.bodies import Body, decode
 from bridge.config import check
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.planning import context
 from bridge.providers import PROVIDERS
 from bridge.providers import fields as shapes

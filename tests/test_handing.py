@@ -26,8 +26,9 @@ from bridge.deliver import deliver
 from bridge.engine.calls import Calls
 from bridge.expressions import compile_expression
 from bridge.handing import Hands, link_until, may_refer, referred, uploaded_name
+from bridge.http_messages import Answer, Call, Lost
 from bridge.links import PREFIX, file_of, link
-from bridge.model import Answer, Call, Delivery, Event, FormFile, Kind, Lost, Retry, Status
+from bridge.model import Delivery, Event, FormFile, Kind, Retry, Status
 from bridge.platforms import PLATFORMS
 from bridge.platforms import gumloop as gumloop_calls
 from bridge.routes import Platform

@@ -12,7 +12,8 @@ from senders import sender, stranger
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature, Refused
-from bridge.model import Event, Request
+from bridge.http_messages import Request
+from bridge.model import Event
 from bridge.providers import FORM, PROVIDERS, Reply
 from bridge.providers.handshakes import MAX_ECHO, verify_token
 

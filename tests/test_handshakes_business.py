@@ -12,7 +12,8 @@ from senders import Sender, sender
 from signing import post
 
 from bridge.errors import BadSignature, Refused
-from bridge.model import Event, Request
+from bridge.http_messages import Request
+from bridge.model import Event
 from bridge.providers import FORM, Reply
 from bridge.signatures import Unsigned
 

@@ -14,7 +14,7 @@ from senders import sender
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS
 from bridge.signatures import AnyOf, Ask, Ecdsa, KeyService
 

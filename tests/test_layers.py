@@ -15,6 +15,7 @@ ROOT = Path(bridge.__file__).parent
 ORDER = [
     "errors",
     "times",
+    "http_messages",
     "model",
     "embedded",
     "audit",

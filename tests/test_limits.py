@@ -16,8 +16,8 @@ from signing import post
 
 from bridge import receive
 from bridge.errors import BadSignature, Refused
+from bridge.http_messages import Request
 from bridge.limits import MAX_TEST, MAX_VALUES, values_over
-from bridge.model import Request
 from bridge.providers import PROVIDERS
 from bridge.signatures import Unsigned
 from bridge.web.learning import lesson_of

@@ -24,8 +24,9 @@ from bridge import dry, logs
 from bridge.errors import StoreError
 from bridge.flows import flow
 from bridge.forms.spam import Gate
+from bridge.http_messages import Request
 from bridge.logs import configure, get_logger
-from bridge.model import Request, Status
+from bridge.model import Status
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Source
 from bridge.settings import Settings, load_settings

@@ -12,7 +12,7 @@ from senders import Sender, chosen, sender, stranger
 from signing import post
 
 from bridge.errors import BadSignature, Refused
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import FORM, PROVIDERS
 from bridge.signatures.encodings import ENCODE, unbase64
 

@@ -12,7 +12,8 @@ import pytest
 from processes import call, environment, eventually, is_listening, running
 from serving import Bridge, free_port, github, until
 
-from bridge.model import Call, Delivery, Lost, RunState
+from bridge.http_messages import Call, Lost
+from bridge.model import Delivery, RunState
 from bridge.send import Sender
 from bridge.store import events
 from bridge.testing import FlowPlatform, StartPlatform

@@ -7,7 +7,8 @@ import json
 import pytest
 from test_platforms import RUN, answer
 
-from bridge.model import Answer, RunState
+from bridge.http_messages import Answer
+from bridge.model import RunState
 from bridge.platforms import PLATFORMS, InputNode, KillReport, Listing, SavedFlow, gumloop
 from bridge.routes import Platform
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bridge
-from bridge.model import Answer, Delivery, Kind, RunState, Status
+from bridge.http_messages import Answer
+from bridge.model import Delivery, Kind, RunState, Status
 from bridge.platforms import PLATFORMS, Listing, Polling, gumloop
 from bridge.platforms.answers import DETAIL_LENGTH, error_text, load_beginning, parse_time, printable, retry_after
 from bridge.routes import Platform

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from senders import PINS, sender, stranger
 from serving import Answer, Bridge, exchange, head
 
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS
 from bridge.providers.handshakes import verify_token
 from bridge.signatures import pins_of

@@ -12,7 +12,7 @@ from senders import ALL, PROVEN, Sender, chosen
 from signing import NOW
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures import AnyOf, HeaderSets, Scheme, Token
 
 

@@ -13,7 +13,7 @@ from senders import PROVEN, Sender, chosen, covers_body, sender, stranger, templ
 from signing import NOW
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS
 from bridge.signatures import Basic, Hmac, Pairs, Scheme, Secret, Token, asymmetric
 

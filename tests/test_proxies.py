@@ -24,7 +24,7 @@ from serving import SECRET, Answer, Bridge, children_of, free_port, github, head
 from bridge.cli.forging import Signer
 from bridge.cli.sample import make
 from bridge.config import load
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.web.app import NOT_FOUND
 from bridge.web.faces import PRIVATE
 from bridge.web.incomplete_requests import BODY_TIME, HEAD_TIME, SLOWEST

@@ -18,10 +18,11 @@ from bridge.errors import Refused
 from bridge.form import FieldRules, FileRules, Form
 from bridge.forms.addresses import masked
 from bridge.forms.spam import blocklists
+from bridge.http_messages import Request
 from bridge.limits import depth_over, values_over
 from bridge.locate import query_value
 from bridge.masking import Redaction, hidden
-from bridge.model import JSON, Request
+from bridge.model import JSON
 from bridge.multipart import HEAD_BYTES, MAX_HEADERS, MAX_PARAMETERS, Malformed, file_name, parts
 from bridge.providers import PROVIDERS, Batch
 from bridge.receive import split

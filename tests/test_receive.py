@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from bridge import receive as module
 from bridge.config import load
 from bridge.errors import BadSignature, Refused, StoreError
+from bridge.http_messages import Request
 from bridge.ids import event_id
 from bridge.locate import query_value
-from bridge.model import Delivery, Event, Request, Status
+from bridge.model import Delivery, Event, Status
 from bridge.providers import Batch, Handshake, Probe, Reply
 from bridge.receive import PLANNING_FAILED, Received, receive, replan
 from bridge.routes import Config, Source

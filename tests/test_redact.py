@@ -19,8 +19,9 @@ from serving import Bridge, github, until
 
 from bridge.config import check
 from bridge.errors import SettingsError
+from bridge.http_messages import Request
 from bridge.ids import event_id
-from bridge.model import Delivery, Event, Request
+from bridge.model import Delivery, Event
 from bridge.receive import receive
 from bridge.redaction import compile_redaction, keyed, mark
 from bridge.rejects import obstacle, reject_of

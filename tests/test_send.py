@@ -33,7 +33,7 @@ from servers import (
 )
 
 from bridge import connections
-from bridge.model import Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
 from bridge.send import Sender
 
 BODY = b'{"title":"hi"}'

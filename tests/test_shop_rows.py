@@ -14,7 +14,8 @@ from signing import NOW, post
 
 from bridge.bodies import Body, decode_token
 from bridge.errors import BadSignature
-from bridge.model import Event, Request
+from bridge.http_messages import Request
+from bridge.model import Event
 from bridge.receive import read_body
 from bridge.signatures.encodings import to_base64url
 

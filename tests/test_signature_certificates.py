@@ -24,8 +24,8 @@ from kinds import (
 )
 from signing import NOW, post, secrets
 
+from bridge.http_messages import Request
 from bridge.keyring import Keyring
-from bridge.model import Request
 from bridge.signatures import pinned
 
 

@@ -31,7 +31,7 @@ from kinds import (
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures import Ecdsa, Scheme, Secret, Unsigned, pinned, pins_of
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"

@@ -8,7 +8,7 @@ import pytest
 from signing import CASES, NOW, case_request, post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures import Ed25519, Hmac, Timestamp
 from bridge.signatures.encodings import unbase64, unbase64url, unhex
 from bridge.signatures.signed import Signed

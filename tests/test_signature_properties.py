@@ -14,7 +14,7 @@ from signing import CASES, COVERS_BODY, NOW, Case, case_request, secrets
 
 import bridge.signatures
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 
 ENGINE = sorted(Path(bridge.signatures.__file__).parent.glob("*.py"))
 ALL = {**CASES, **{name: Case(kind.scheme, kind.secret) for name, kind in KINDS.items()}}

@@ -34,7 +34,7 @@ from kinds import (
 from signing import NOW, post, secrets
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures import Ask, Jwt, pinned, unwrapped
 
 

@@ -9,7 +9,7 @@ from signing import BODY, CASES, COVERS_BODY, NOW, TIMED, WHPK, WHSEC, WHSK, cas
 from vectors import VECTORS, Vector
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures import Hmac, Scheme, Secret, Unsigned
 
 SIGNATURE_HEADERS = {

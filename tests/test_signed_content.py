@@ -17,8 +17,8 @@ from signing import NOW, post
 
 from bridge.cli.replaying import provider_ids
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import compile_locator
-from bridge.model import Request
 from bridge.providers import PROVIDERS, Provider
 from bridge.providers.record import FORM
 from bridge.signatures import Basic, Hmac, Scheme, Timestamp, Token, Unsigned, covers, covers_content, leaves

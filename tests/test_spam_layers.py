@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bridge.form import Captcha, Spam
 from bridge.forms.spam import TOKEN_FIELD, altcha, blocklists, captchas, derive, tokens
 from bridge.forms.spam.judging import CONTROLS, LAYERS, Submission, judge, marks_of
-from bridge.model import Answer, Lost
+from bridge.http_messages import Answer, Lost
 from bridge.pace import Rate
 
 KEY = "k" * 64

@@ -12,7 +12,7 @@ from signing import NOW
 from test_handshakes_business import HOSTILE, MARKUP, TEXTS, answer, json_post
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS, Lesson, Probe
 
 

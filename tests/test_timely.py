@@ -9,7 +9,8 @@ import pytest
 from conftest import NOW, make_delivery, make_event
 
 from bridge.clock_reading import ClockReading
-from bridge.model import Answer, Call, Delivery, Kind, Lost, Outcome
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import Delivery, Kind, Outcome
 from bridge.routes import Platform
 from bridge.store import claims
 from bridge.worker import timely

@@ -13,7 +13,8 @@ from sqlalchemy import Float, update
 
 from bridge.cli import output
 from bridge.config.amounts import moment
-from bridge.model import Answer, Kind, Outcome, RunReport, RunState, Status
+from bridge.http_messages import Answer
+from bridge.model import Kind, Outcome, RunReport, RunState, Status
 from bridge.platforms import gumloop
 from bridge.platforms.answers import parse_time, told_at
 from bridge.shapes import delivery_json, evidence_json, iso

@@ -15,7 +15,8 @@ import orjson
 import pytest
 from processes import eventually, is_listening
 
-from bridge.model import Answer, Call, Kind, Lost
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import Kind
 from bridge.platforms import PLATFORMS
 from bridge.send import Sender
 from bridge.torture import weather

@@ -19,7 +19,8 @@ from collector import Collector, Seen
 from conftest import make_delivery, make_event
 from test_traces import GOOD, SPAN, TRACE
 
-from bridge.model import Answer, Call, Delivery, RunState
+from bridge.http_messages import Answer, Call
+from bridge.model import Delivery, RunState
 from bridge.store import events
 from bridge.store.database import Database
 from bridge.traces import Place, Span, Trace, attempt_span, event_span, run_span, trace_of

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from bridge import transit
 from bridge.config import load
 from bridge.diagnosis import diagnose
-from bridge.model import Reject, Request
+from bridge.http_messages import Request
+from bridge.model import Reject
 from bridge.rejects import reject_of
 from bridge.routes import Config
 from bridge.signatures import Secret

@@ -303,7 +303,7 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
     started: list[str] = []
 
     def send(call: Any, _timeout: float) -> Any:
-        from bridge.model import Answer
+        from bridge.http_messages import Answer
 
         started.append(call.headers["Idempotency-Key"])
         return Answer(status=200, body=b"{}")
@@ -497,7 +497,7 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
 
 
 def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) -> None:
-    from bridge.model import Request
+    from bridge.http_messages import Request
     from bridge.providers import PROVIDERS
     from bridge.routes import Source
     from bridge.signatures import Unsigned

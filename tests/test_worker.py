@@ -28,7 +28,8 @@ from bridge.flows import flow
 from bridge.flows.host import Host, start_host
 from bridge.flows.library import Library
 from bridge.flows.ready import READY
-from bridge.model import Answer, Call, Delivery, Lost, Retry, Status
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import Delivery, Retry, Status
 from bridge.platforms import PLATFORMS, Polling
 from bridge.routes import Config, Mode, Platform, Route
 from bridge.send import Sender

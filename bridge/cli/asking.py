@@ -8,7 +8,8 @@ import click
 
 from bridge.cli.selection import settings_of
 from bridge.errors import BridgeError
-from bridge.model import Answer, Call, Lost, RunReport
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import RunReport
 
 if TYPE_CHECKING:
     from bridge.platforms import Listing, PlatformType, SavedFlow

@@ -21,7 +21,8 @@ import click
 from bridge.cli import output
 from bridge.cli.numbers import Bounded
 from bridge.errors import BridgeError
-from bridge.model import Answer, Call, Delivery, Event, Lost, Reject, Request, RunState
+from bridge.http_messages import Answer, Call, Lost, Request
+from bridge.model import Delivery, Event, Reject, RunState
 
 if TYPE_CHECKING:
     from bridge.cli.demo_screen import Screen

@@ -24,7 +24,7 @@ from bridge.cli.output import Column
 from bridge.cli.replaying import REPLAY, expected
 from bridge.cli.selection import AS_JSON, settings_of, url_of
 from bridge.errors import BridgeError
-from bridge.model import Answer, Call, Lost, Request
+from bridge.http_messages import Answer, Call, Lost, Request
 from bridge.overview import DAY
 from bridge.signatures import Unsigned, is_pair, signs_url
 from bridge.troubles import SOON

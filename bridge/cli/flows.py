@@ -16,7 +16,8 @@ from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON
 from bridge.cli.waiting import INTERRUPTED, follow, word
 from bridge.errors import BridgeError
-from bridge.model import JSON, RUN_ENDED, Answer, Delivery, Kind, Outcome, RunReport, RunState, Status
+from bridge.http_messages import Answer
+from bridge.model import JSON, RUN_ENDED, Delivery, Kind, Outcome, RunReport, RunState, Status
 from bridge.shapes import iso
 
 if TYPE_CHECKING:

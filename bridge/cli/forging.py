@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bridge.cli.making import new_secret
-from bridge.model import JSON, Request
+from bridge.http_messages import Request
+from bridge.model import JSON
 from bridge.signatures import Jwt, Scheme, Secret, Unsigned, chosen
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from bridge.cli.selection import opened, settings_of
 from bridge.signatures import chosen
 
 if TYPE_CHECKING:
-    from bridge.model import Request
+    from bridge.http_messages import Request
     from bridge.routes import Source
     from bridge.settings import Settings
 

@@ -8,7 +8,8 @@ import orjson
 
 from bridge.bodies import Body
 from bridge.cli.forging import Signer, time_limit
-from bridge.model import JSON, Answer, Request
+from bridge.http_messages import Answer, Request
+from bridge.model import JSON
 from bridge.signatures import chosen, covers_content
 
 REPLAY = "replay"

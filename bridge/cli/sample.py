@@ -24,8 +24,8 @@ from bridge.cli.sample_answers import send, send_twice
 from bridge.cli.sample_edits import edit, read_body
 from bridge.cli.sample_forms import needs_challenge, solve_challenge
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import compile_locator
-from bridge.model import Request
 from bridge.signatures import Hmac, Pin, Unsigned, is_pair, pinned
 
 if TYPE_CHECKING:

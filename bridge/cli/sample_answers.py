@@ -12,7 +12,8 @@ import orjson
 from bridge.cli import output
 from bridge.cli.replaying import REFUSED, verdict
 from bridge.errors import BridgeError, NotFound
-from bridge.model import Answer, Call, Lost, Request, Status
+from bridge.http_messages import Answer, Call, Lost, Request
+from bridge.model import Status
 
 if TYPE_CHECKING:
     from bridge.cli.forging import Signer

@@ -14,8 +14,9 @@ import orjson
 
 from bridge.cli import output
 from bridge.expressions import follow_path, write_path
+from bridge.http_messages import Request
 from bridge.locate import as_text
-from bridge.model import JSON, Request
+from bridge.model import JSON
 
 LARGEST_BODY: Final = 64 * 1024 * 1024  # bytes of a file that is sent
 LONGEST_LIST: Final = 10_000  # positions of a list that --set may fill up

@@ -14,7 +14,7 @@ import orjson
 from bridge.cli import output
 from bridge.errors import BridgeError
 from bridge.forms.spam.altcha import FIELD, MOST_WORK
-from bridge.model import Call, Lost, Request
+from bridge.http_messages import Call, Lost, Request
 
 if TYPE_CHECKING:
     from bridge.form import Form

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bridge.model import Answer, Call, Delivery, Outcome, RunReport
+from bridge.http_messages import Answer, Call
+from bridge.model import Delivery, Outcome, RunReport
 from bridge.platforms import gumloop, http, local
 from bridge.platforms.records import InputNode, KillReport, ListedRun, Listing, Question, SavedFlow, Upload
 from bridge.routes import Platform

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import orjson
 
 import bridge
-from bridge.model import JSON, Answer, Delivery, Kind, Outcome
+from bridge.http_messages import Answer
+from bridge.model import JSON, Delivery, Kind, Outcome
 from bridge.retry import RETRY_AFTER_MAX
 from bridge.times import parse_iso, within_years
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
-from bridge.model import JSON, Answer, Call, Delivery, Kind, Outcome, RunReport, RunState
+from bridge.http_messages import Answer, Call
+from bridge.model import JSON, Delivery, Kind, Outcome, RunReport, RunState
 from bridge.platforms.answers import (
     USER_AGENT,
     as_text,

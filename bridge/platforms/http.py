@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.model import Answer, Call, Delivery, Kind, Outcome
+from bridge.http_messages import Answer, Call
+from bridge.model import Delivery, Kind, Outcome
 from bridge.platforms.answers import USER_AGENT, dump, idempotency_key, not_started
 from bridge.routes import Platform
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from bridge.model import Answer, Call, Delivery
+from bridge.http_messages import Answer, Call
+from bridge.model import Delivery
 from bridge.platforms import gumloop
 from bridge.platforms.answers import idempotency_key
 from bridge.platforms.records import InputNode, Listing

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, ParamSpec, TypeVar
 
-from bridge.model import Answer, Call, Outcome, RunReport
+from bridge.http_messages import Answer, Call
+from bridge.model import Outcome, RunReport
 from bridge.routes import Platform
 
 P = ParamSpec("P")

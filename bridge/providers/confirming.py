@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import compile_locator
-from bridge.model import Request
 from bridge.signatures import Ask
 from bridge.signatures.view import View
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.http_messages import Request
 from bridge.locate import Place
 from bridge.masking import within
-from bridge.model import JSON, Request
+from bridge.model import JSON
 from bridge.providers.confirming import Confirmation
 from bridge.signatures import Scheme
 

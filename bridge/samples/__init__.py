@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from bridge.model import JSON, Request
+from bridge.http_messages import Request
+from bridge.model import JSON
 from bridge.providers import FORM, PROVIDERS, Sample
 from bridge.providers.record import MULTIPART, XML
 

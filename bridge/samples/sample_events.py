@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from bridge.expressions import IsFree, Steps
+from bridge.http_messages import Request
 from bridge.locate import locate
-from bridge.model import JSON, Event, Request
+from bridge.model import JSON, Event
 from bridge.planning import context
 from bridge.providers import PROVIDERS
 from bridge.receive import read_body, split

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.scheme import Secret
 

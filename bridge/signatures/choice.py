@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.scheme import Proof, Scheme, Secret, live
 

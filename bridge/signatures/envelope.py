@@ -11,8 +11,8 @@ from hashlib import sha256
 from hmac import compare_digest
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import URLENCODED, Locator, compile_locator
-from bridge.model import Request
 from bridge.signatures.encodings import DECODE, ENCODE
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.offered import PLAIN, Parse

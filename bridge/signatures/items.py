@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import dig
-from bridge.model import JSON, Request
+from bridge.model import JSON
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.scheme import WHOLE_BODY, Proof, Scheme, Secret, live
 from bridge.signatures.view import View

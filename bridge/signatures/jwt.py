@@ -16,9 +16,10 @@ import orjson
 from itsdangerous.signer import HMACAlgorithm
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.limits import values_over
 from bridge.locate import Locator, compile_locator
-from bridge.model import JSON, Request
+from bridge.model import JSON
 from bridge.signatures import asymmetric
 from bridge.signatures.encodings import to_base64url, unbase64url
 from bridge.signatures.keyed import ALGORITHMS

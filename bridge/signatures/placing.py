@@ -7,8 +7,9 @@ from urllib.parse import quote, unquote_plus, urlencode
 
 import orjson
 
+from bridge.http_messages import Request
 from bridge.locate import URLENCODED, Locator
-from bridge.model import JSON, Request
+from bridge.model import JSON
 
 
 def place(request: Request, locator: Locator, text: str) -> Request:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import compile_locator
-from bridge.model import Request
 from bridge.signatures import asymmetric
 from bridge.signatures.certificates import Certificate, is_current
 from bridge.signatures.envelope import Envelope

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.errors import BadSignature
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.signatures.keys import NO_KEYS, Keys
 
 MAX_SECRETS = 8  # live at once per source; config refuses more

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.locate import Locator, compile_locator
-from bridge.model import Request
 from bridge.signatures.encodings import to_base64, unbase64
 from bridge.signatures.keys import NO_KEYS, Keys
 from bridge.signatures.placing import place

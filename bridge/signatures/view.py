@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bridge.errors import BadSignature
+from bridge.http_messages import Request
 from bridge.limits import values_over
 from bridge.locate import MAX_FIELDS, URLENCODED, Locator, as_text, dig
-from bridge.model import JSON, Request
+from bridge.model import JSON
 
 UNREAD = object()
 

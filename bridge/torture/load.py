@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from bridge.model import Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
 from bridge.send import Sender
 from bridge.torture.lanes import KEYS, SHARES, SIGNATURE, SOURCE, TYPE
 from bridge.torture.records import Sent

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from bridge.errors import BridgeError
-from bridge.model import Answer, Call
+from bridge.http_messages import Answer, Call
 from bridge.send import Sender
 from bridge.torture.processes import Process, Service, children_of
 

@@ -21,11 +21,12 @@ from bridge.errors import BadSignature, Refused, StoreError
 from bridge.expressions import close_name
 from bridge.forms import KeepFile, digest
 from bridge.forms.spam import Gate
+from bridge.http_messages import Request
 from bridge.ids import event_id
 from bridge.kept import Arrivals, Keep
 from bridge.logs import get_logger
 from bridge.metrics import ACK, EVENTS, OTHER, REFUSED, UNVERIFIED
-from bridge.model import JSON, Request, Status
+from bridge.model import JSON, Status
 from bridge.providers import Reply
 from bridge.receive import Received, receive
 from bridge.redaction import keyed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bridge.http_messages import Request
 from bridge.limits import MAX_TEST
 from bridge.logs import get_logger
-from bridge.model import Request
 from bridge.providers import Lesson, Probe, Reply
 from bridge.receive import read_body
 from bridge.routes import Source

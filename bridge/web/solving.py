@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from bridge.form import Captcha
 from bridge.forms.spam import captchas
+from bridge.http_messages import Answer, Lost
 from bridge.logs import get_logger
-from bridge.model import Answer, Lost
 from bridge.send import Sender
 
 log = get_logger()

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from bridge import dry
 from bridge.errors import StoreError
+from bridge.http_messages import Request
 from bridge.ids import reject_id
 from bridge.logs import get_logger
-from bridge.model import JSON, Reject, Request
+from bridge.model import JSON, Reject
 from bridge.pace import Rate
 from bridge.rejects import reject_of
 from bridge.routes import Source

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bridge.clock_reading import ClockReading
 from bridge.handing import Send
-from bridge.model import Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
 from bridge.platforms import PLATFORMS
 from bridge.platforms.answers import told_at
 from bridge.routes import Platform

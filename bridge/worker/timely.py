@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.handing import Send
+from bridge.http_messages import Answer, Call, Lost
 from bridge.logs import get_logger
-from bridge.model import Answer, Call, Delivery, Kind, Lost, Outcome
+from bridge.model import Delivery, Kind, Outcome
 from bridge.routes import Platform
 from bridge.store import claims
 from bridge.store.claims import Claim

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 from bridge.deliver import Send
 from bridge.errors import StoreError
-from bridge.model import Answer, Call, Delivery, Kind, Lost, Outcome, Status
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import Delivery, Kind, Outcome, Status
 from bridge.planning import event_id_of
 from bridge.routes import Config, Platform
 from bridge.store import events

@@ -12,8 +12,9 @@ from signing import NOW
 
 from bridge.bodies import decode
 from bridge.config import load
+from bridge.http_messages import Request
 from bridge.masking import hidden
-from bridge.model import Event, Request
+from bridge.model import Event
 from bridge.planning import plan
 from bridge.routes import Config
 from fuzz.choices import Choices, Finding, bounded

@@ -11,7 +11,7 @@ from senders import KEY, Sender, sender
 from signing import NOW
 
 from bridge.errors import BadSignature, Refused
-from bridge.model import Request
+from bridge.http_messages import Request
 from bridge.providers import PROVIDERS
 from bridge.signatures import AnyOf, HeaderSets, Jwt, Scheme
 from bridge.signatures.envelope import Envelope

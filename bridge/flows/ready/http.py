@@ -11,7 +11,8 @@ from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.asked import mapping, number, one_line, shown, text
 from bridge.flows.ready.outgoing import Reach, exchange, parse_url
 from bridge.flows.running import log
-from bridge.model import JSON, Answer, Call
+from bridge.http_messages import Answer, Call
+from bridge.model import JSON
 from bridge.platforms.answers import USER_AGENT, dump, error_text, load, printable
 
 TIMEOUT_MAX: Final = 300.0  # seconds

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from bridge.flows.function import FlowError
 from bridge.flows.ready.environment import readable_file, words
-from bridge.model import Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
 
 PRIVATE: Final = "FLOWBRIDGE_HTTP_REQUEST_PRIVATE"
 CA: Final = "FLOWBRIDGE_HTTP_REQUEST_CA"

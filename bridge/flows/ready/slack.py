@@ -13,7 +13,8 @@ from bridge.flows.ready.asked import text as text_of
 from bridge.flows.ready.environment import variable, words
 from bridge.flows.ready.outgoing import Reach, exchange, parse_url
 from bridge.flows.running import log
-from bridge.model import JSON, Answer, Call
+from bridge.http_messages import Answer, Call
+from bridge.model import JSON
 from bridge.platforms.answers import USER_AGENT, dump, error_text, printable, retry_after
 
 WEBHOOK: Final = "FLOWBRIDGE_SLACK_WEBHOOK_URL"

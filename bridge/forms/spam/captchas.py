@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import orjson
 
 from bridge.form import Captcha
-from bridge.model import JSON, Answer, Call, Lost
+from bridge.http_messages import Answer, Call, Lost
+from bridge.model import JSON
 
 LONGEST = 8192  # characters of what the page's script gives
 MOST_ANSWER = 64 * 1024

@@ -12,8 +12,9 @@ from bridge.form import Form
 from bridge.forms.addresses import masked, shown
 from bridge.forms.spam.judging import Solve, Submission, judge, marks_of
 from bridge.forms.spam.once import Marks, derive, digest_of
+from bridge.http_messages import Request
 from bridge.kept import Arrivals, Kept, Replan, no_daily_room, no_room
-from bridge.model import Delivery, Event, Request
+from bridge.model import Delivery, Event
 from bridge.routes import Source
 
 
