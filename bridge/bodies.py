@@ -6,8 +6,6 @@ A body that cannot be read is not an error here: the event is kept all the same,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
@@ -16,26 +14,13 @@ from werkzeug.http import parse_options_header
 
 from bridge import filetypes
 from bridge.limits import depth_over, values_over
-from bridge.model import JSON, FormFile
+from bridge.model import JSON, Body, FormFile
 from bridge.multipart import Malformed, Part, file_name, parts
 from bridge.signatures import unwrapped
 
 MAX_FIELDS = 1000
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """What a body says. `form` is the same object as `value` for form posts, else null; `problem` says why it cannot be read.
-
-    `files`: what came with it, in order. Those of a form source are kept; those of other senders are in their body, which stays as it is.
-    """
-
-    value: JSON = None
-    form: Mapping[str, JSON] | None = None
-    files: tuple[FormFile, ...] = ()
-    problem: str | None = None
 
 
 media_of = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time

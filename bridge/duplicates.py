@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.bodies import Body
 from bridge.errors import BadSignature
 from bridge.http_messages import Request
 from bridge.locate import locate
+from bridge.model import Body
 from bridge.receipts import KEYED, unguessable
 from bridge.routes import Source
 from bridge.signatures import Content

@@ -84,6 +84,19 @@ class FormFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a body says. `form` is the same object as `value` for form posts, else null; `problem` says why it cannot be read.
+
+    `files`: what came with it, in order. Those of a form source are kept; those of other senders are in their body, which stays as it is.
+    """
+
+    value: JSON = None
+    form: Mapping[str, JSON] | None = None
+    files: tuple[FormFile, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One verified inbound request, verbatim but for static credentials, which are masked. `body_sha256` is that of what was sent."""
 

@@ -17,11 +17,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from bridge.bodies import Body
 from bridge.errors import ExpressionError
 from bridge.masking import MASK
 from bridge.matching import match_type
-from bridge.model import JSON, DeadKind, Debounce, Delivery, Event, Order, Status
+from bridge.model import JSON, Body, DeadKind, Debounce, Delivery, Event, Order, Status
 from bridge.providers import PROVIDERS
 from bridge.routes import Context, Mode, Route
 from bridge.schemas import Validator

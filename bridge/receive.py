@@ -14,7 +14,7 @@ from functools import partial
 import orjson
 
 from bridge import forms
-from bridge.bodies import Body, decode, decode_token
+from bridge.bodies import decode, decode_token
 from bridge.duplicates import NAME_LENGTH, Digests, identify, signed_digest
 from bridge.errors import Refused
 from bridge.form import Form
@@ -25,7 +25,7 @@ from bridge.kept import Keep, Kept
 from bridge.limits import MAX_TEST, MAX_VALUES
 from bridge.locate import dig, locate
 from bridge.masking import hidden
-from bridge.model import JSON, Delivery, Event, FormFile
+from bridge.model import JSON, Body, Delivery, Event, FormFile
 from bridge.planning import plan
 from bridge.providers import Confirmation, Handshake, Probe, Reply
 from bridge.receipts import unguessable

@@ -13,11 +13,10 @@ from urllib.parse import quote, unquote_plus
 
 import orjson
 
-from bridge.bodies import Body
 from bridge.http_messages import Request
 from bridge.locate import FORMS, as_text
 from bridge.masking import Path, Redaction, rewritten
-from bridge.model import JSON
+from bridge.model import JSON, Body
 from bridge.receipts import keyed_digest, receipt
 from bridge.routes import Source
 

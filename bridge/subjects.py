@@ -8,8 +8,7 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import orjson
 
-from bridge.bodies import Body
-from bridge.model import JSON, Event, Reject
+from bridge.model import JSON, Body, Event, Reject
 from bridge.unicode_text import normalize
 
 ROOTS = ("body", "form", "fields", "query")  # with which a field's path may begin, as in routes.yaml

@@ -12,9 +12,9 @@ from growth import Work, check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.bodies import MAX_FIELDS, Body, decode
+from bridge.bodies import MAX_FIELDS, decode
 from bridge.limits import depth_over
-from bridge.model import FormFile
+from bridge.model import Body, FormFile
 
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"

@@ -9,10 +9,9 @@ from conftest import NOW, make_delivery, make_event
 from sqlalchemy import select
 from test_ledger import add, claim, get, record
 
-from bridge.bodies import Body
 from bridge.errors import ExpressionError
 from bridge.expressions import compile_expression
-from bridge.model import Debounce, Delivery, Kind, Outcome, Status
+from bridge.model import Body, Debounce, Delivery, Kind, Outcome, Status
 from bridge.planning import KEY_LENGTH, plan
 from bridge.routes import Debouncing, Flow, Ordering, Route
 from bridge.store import events, tables

@@ -15,10 +15,10 @@ from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import func, insert, select
 
 from bridge.blobs import Blobs
-from bridge.bodies import Body, decode
+from bridge.bodies import decode
 from bridge.embedded import LocalFile, LocalRun, LocalState
 from bridge.ids import act_id
-from bridge.model import Delivery, Event, FormFile, Order, Reject, Status
+from bridge.model import Body, Delivery, Event, FormFile, Order, Reject, Status
 from bridge.platforms.answers import start_key
 from bridge.store import audit, erasing, events, local_files, migrate, rejects, runs
 from bridge.store.database import Database

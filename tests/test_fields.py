@@ -14,9 +14,10 @@ from conftest import NOW, make_event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.bodies import Body, decode
+from bridge.bodies import decode
 from bridge.config import check
 from bridge.http_messages import Request
+from bridge.model import Body
 from bridge.planning import context
 from bridge.providers import PROVIDERS
 from bridge.providers import fields as shapes

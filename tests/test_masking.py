@@ -12,9 +12,9 @@ from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.bodies import Body
 from bridge.http_messages import Request
 from bridge.masking import MASK, hidden, within
+from bridge.model import Body
 from bridge.planning import context
 
 CREDENTIALS = frozenset(["header:authorization", "header:x-gitlab-token", "query:token", "query:api key"])

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from conftest import NOW, make_event
 
-from bridge.bodies import Body
 from bridge.config import check
 from bridge.errors import ExpressionError
-from bridge.model import JSON, FormFile, Retry, Status
+from bridge.model import JSON, Body, FormFile, Retry, Status
 from bridge.planning import context, delivery_id, plan
 from bridge.routes import Debouncing, Flow, Mode, Ordering, Route
 from bridge.schemas import compile_schema

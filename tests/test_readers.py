@@ -13,7 +13,7 @@ from growth import check_growth, measure
 from werkzeug.http import parse_options_header
 
 from bridge import filetypes, forms
-from bridge.bodies import Body, decode
+from bridge.bodies import decode
 from bridge.errors import Refused
 from bridge.form import FieldRules, FileRules, Form
 from bridge.forms.addresses import masked
@@ -22,7 +22,7 @@ from bridge.http_messages import Request
 from bridge.limits import depth_over, values_over
 from bridge.locate import query_value
 from bridge.masking import Redaction, hidden
-from bridge.model import JSON
+from bridge.model import JSON, Body
 from bridge.multipart import HEAD_BYTES, MAX_HEADERS, MAX_PARAMETERS, Malformed, file_name, parts
 from bridge.providers import PROVIDERS, Batch
 from bridge.receive import split

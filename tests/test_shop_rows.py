@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from senders import sender
 from signing import NOW, post
 
-from bridge.bodies import Body, decode_token
+from bridge.bodies import decode_token
 from bridge.errors import BadSignature
 from bridge.http_messages import Request
-from bridge.model import Event
+from bridge.model import Body, Event
 from bridge.receive import read_body
 from bridge.signatures.encodings import to_base64url
 

@@ -14,7 +14,7 @@ from bridge.cli.selection import FilteredCommand, existing, filtered, filters, o
 from bridge.model import JSON, Event
 
 if TYPE_CHECKING:
-    from bridge.bodies import Body
+    from bridge.model import Body
     from bridge.settings import Settings
     from bridge.store.database import Database
     from bridge.store.filters import Filters

@@ -6,10 +6,9 @@ from hashlib import sha256
 
 import orjson
 
-from bridge.bodies import Body
 from bridge.cli.forging import Signer, time_limit
 from bridge.http_messages import Answer, Request
-from bridge.model import JSON
+from bridge.model import JSON, Body
 from bridge.signatures import chosen, covers_content
 
 REPLAY = "replay"

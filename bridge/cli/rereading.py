@@ -10,8 +10,7 @@ from bridge.cli import output
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bridge.bodies import Body
-    from bridge.model import Event
+    from bridge.model import Body, Event
     from bridge.routes import Config, Source
     from bridge.settings import Settings
 

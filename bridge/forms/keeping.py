@@ -12,13 +12,12 @@ from dataclasses import asdict
 from typing import Any
 
 from bridge import filetypes
-from bridge.bodies import Body
 from bridge.errors import Refused
 from bridge.form import Form
 from bridge.forms.fields import type_fields
 from bridge.forms.names import parted
 from bridge.forms.reading import Sent, Upload, read
-from bridge.model import JSON, FormFile
+from bridge.model import JSON, Body, FormFile
 
 KeepFile = Callable[[memoryview], str]  # keeps bytes on disk and returns their SHA-256
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, func, or_, select
 
-from bridge.bodies import Body, decode
-from bridge.model import Event
+from bridge.bodies import decode
+from bridge.model import Body, Event
 from bridge.store.database import Database
 from bridge.store.rejects import to_reject
 from bridge.store.rows import from_json, to_attempt, to_event

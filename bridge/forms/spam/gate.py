@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bridge.bodies import Body
 from bridge.errors import Refused
 from bridge.form import Form
 from bridge.forms.addresses import masked, shown
@@ -14,7 +13,7 @@ from bridge.forms.spam.judging import Solve, Submission, judge, marks_of
 from bridge.forms.spam.once import Marks, derive, digest_of
 from bridge.http_messages import Request
 from bridge.kept import Arrivals, Kept, Replan, no_daily_room, no_room
-from bridge.model import Delivery, Event
+from bridge.model import Body, Delivery, Event
 from bridge.routes import Source
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import orjson
 
-from bridge.bodies import Body
+from bridge.model import Body
 from bridge.pace import Rate
 
 
