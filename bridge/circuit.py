@@ -12,9 +12,10 @@ flight, and after a while one more is tried: where it starts the next is tried a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from bridge.circuit_state import Circuit
 from bridge.model import Kind, Outcome
 from bridge.retry import RETRY_AFTER_MAX
 
@@ -24,38 +25,6 @@ UNAUTHORIZED_FIRST, UNAUTHORIZED_MAX = 60.0, 900.0  # the same after a 401
 PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
 RAISE_FIRST, RAISE_MAX = 0.5, 15.0  # seconds until one more run is tried: after the first 429, and at most
 FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circuit:
-    """What is known of a platform that does not take all it is asked. Where all is well there is none.
-
-    `failures`: in a row; 0 in a circuit that a 401 opened. `open_until`: it is open, or half open once that is past; `open_for`: how long
-    it was opened. `probe_until`: a probe is under way. `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on.
-    `not_before`: the platform asked not to be called until then.
-    """
-
-    platform: str
-    failures: int = 0
-    open_for: float = 0.0
-    open_until: float | None = None
-    probe_until: float | None = None
-    allowance: int | None = None
-    raise_at: float = 0.0
-    raise_for: float = 0.0
-    not_before: float = 0.0
-    reason: str | None = None
-
-    def state(self, now: float) -> str:
-        """Return `closed`, `open` or `half_open`."""
-        if self.open_until is None:
-            return "closed"
-        return "open" if now < self.open_until else "half_open"
-
-    @property
-    def is_unauthorized(self) -> bool:
-        """True where the platform refused our credentials, and no start has been accepted since."""
-        return self.open_until is not None and not self.failures
 
 
 def free(circuit: Circuit | None, cap: int, used: int, now: float) -> int:

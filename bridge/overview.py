@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.model import Status
 from bridge.pace import Rate
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.kept import signed_reserve
 from bridge.model import Status
 from bridge.overview import DAY, Overview, PlatformNow, SourceNow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.circuit import Circuit, free
+from bridge.circuit import free
+from bridge.circuit_state import Circuit
 from bridge.model import Delivery, Status
 from bridge.pace import DAY, NO_LIMITS, Limits, Pace, day_of, room
 from bridge.reconcile import AGREE

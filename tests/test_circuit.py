@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from test_ledger import STARTED, add, claim, get, record
 
 from bridge import circuit
-from bridge.circuit import Circuit, free, learn, probe, settled
+from bridge.circuit import free, learn, probe, settled
+from bridge.circuit_state import Circuit
 from bridge.model import Kind, Outcome, Status
 from bridge.store import circuits, claims, ledger
 from bridge.store.database import Database

@@ -17,7 +17,7 @@ from serving import Bridge, until
 from test_reload_processes import QUICK, Reloading, routes
 
 from bridge.affinity import processors
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.store import circuits, claims, events, health
 from bridge.store.database import Database
 

@@ -17,6 +17,7 @@ ORDER = [
     "times",
     "http_messages",
     "model",
+    "circuit_state",
     "embedded",
     "audit",
     "patterns",

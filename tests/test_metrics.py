@@ -18,7 +18,7 @@ from serving import Bridge, exchange, free_port, github, head, until
 from test_overview import WELL as ALL_IS_WELL
 
 from bridge.affinity import processors
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.counting import BUCKETS, Counts, CountsFile
 from bridge.errors import StoreError
 from bridge.exposition import CONTENT_TYPE, Exposition

@@ -11,7 +11,7 @@ import pytest
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import event as hooks
 
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.model import Status
 from bridge.overview import Backups, ClockStep, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
 from bridge.sealing import OFF

@@ -9,7 +9,7 @@ from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, update
 from test_ledger import STARTED, add, claim, get, record
 
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
 from bridge.model import Kind as Came
 from bridge.pace import DAY, Limits, Pace, Rate, day_of

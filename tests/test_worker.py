@@ -22,7 +22,7 @@ from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, refusing,
 from serving import is_alive, until
 from sqlalchemy import select
 
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.errors import BridgeError, StoreError
 from bridge.flows import flow
 from bridge.flows.host import Host, start_host

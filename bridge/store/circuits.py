@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from bridge.circuit import Circuit, try_credentials
+from bridge.circuit import try_credentials
+from bridge.circuit_state import Circuit
 from bridge.pace import Pace
 from bridge.store.locks import Lock, alone
 from bridge.store.prepared import Prepared

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
-from bridge.circuit import Circuit, free, probe
+from bridge.circuit import free, probe
+from bridge.circuit_state import Circuit
 from bridge.clock_reading import ClockReading
 from bridge.model import Delivery, Status
 from bridge.pace import Limits, Pace, day_of, room, spend

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, select, text
 
-from bridge.circuit import Circuit
+from bridge.circuit_state import Circuit
 from bridge.model import Status
 from bridge.overview import ClockStep, Lane, LateStart, Overdue
 from bridge.store import circuits, claims, clock_steps, daily_bytes, form_files, holding

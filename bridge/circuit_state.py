@@ -1,0 +1,37 @@
+"""The state of a platform's circuit breaker as a frozen record. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuit:
+    """What is known of a platform that does not take all it is asked. Where all is well there is none.
+
+    `failures`: in a row; 0 in a circuit that a 401 opened. `open_until`: it is open, or half open once that is past; `open_for`: how long
+    it was opened. `probe_until`: a probe is under way. `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on.
+    `not_before`: the platform asked not to be called until then.
+    """
+
+    platform: str
+    failures: int = 0
+    open_for: float = 0.0
+    open_until: float | None = None
+    probe_until: float | None = None
+    allowance: int | None = None
+    raise_at: float = 0.0
+    raise_for: float = 0.0
+    not_before: float = 0.0
+    reason: str | None = None
+
+    def state(self, now: float) -> str:
+        """Return `closed`, `open` or `half_open`."""
+        if self.open_until is None:
+            return "closed"
+        return "open" if now < self.open_until else "half_open"
+
+    @property
+    def is_unauthorized(self) -> bool:
+        """True where the platform refused our credentials, and no start has been accepted since."""
+        return self.open_until is not None and not self.failures
