@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from bridge.alert import Alert
 from bridge.matching import match_type
 from bridge.model import Event
 from bridge.routes import OWN, Config, Mode
@@ -29,35 +30,6 @@ MOST: Final = 20  # alerts of one severity that are told in `WINDOW`, and ends o
 WINDOW: Final = 3600.0  # seconds; not more than `QUIET`, or one could take two places
 REMEMBERED: Final = 86400.0  # seconds that one which is over is kept
 KEPT: Final = 500  # alerts of one severity; conditions beyond are not followed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """A condition that is there or was lately.
-
-    `raised_at` null: not told yet, or its end was. `told`: how often it was, all in all; `told_at`: when it, or its end, last was.
-    """
-
-    key: str
-    severity: str
-    what: str
-    do: str
-    since: float
-    seen_at: float
-    raised_at: float | None = None
-    told_at: float | None = None
-    told: int = 0
-    resolved_at: float | None = None
-
-    @property
-    def state(self) -> str:
-        """`pending`: not told yet, `raised`, or `resolved`."""
-        return "resolved" if self.resolved_at is not None else "pending" if self.raised_at is None else "raised"
-
-    @property
-    def is_told_over(self) -> bool:
-        """It is over, and nothing is to be told of that any more."""
-        return self.resolved_at is not None and self.raised_at is None
 
 
 @dataclass(frozen=True, slots=True)

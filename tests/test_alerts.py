@@ -20,7 +20,8 @@ from test_overview import WELL
 
 import bridge
 from bridge import alerting
-from bridge.alerting import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Alert, Notice, step
+from bridge.alert import Alert
+from bridge.alerting import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
 from bridge.cli import group
 from bridge.config import load
 from bridge.errors import ConfigError

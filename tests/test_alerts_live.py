@@ -23,7 +23,8 @@ from serving import until as until_within
 from sqlalchemy import text
 from test_reload_processes import QUICK
 
-from bridge.alerting import RAISED, RESOLVED, Alert
+from bridge.alert import Alert
+from bridge.alerting import RAISED, RESOLVED
 from bridge.store import alerts, holding
 from bridge.store.database import Database
 from bridge.torture.disk import SmallDisk

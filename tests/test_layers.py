@@ -18,6 +18,7 @@ ORDER = [
     "http_messages",
     "model",
     "circuit_state",
+    "alert",
     "embedded",
     "audit",
     "patterns",

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from bridge.alerting import Alert, is_told, listed, proof
+from bridge.alert import Alert
+from bridge.alerting import is_told, listed, proof
 from bridge.cli import output
 from bridge.cli.output import Column
 from bridge.cli.selection import AS_JSON, opened, settings_of

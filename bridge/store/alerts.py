@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from bridge.alerting import Alert
+from bridge.alert import Alert
 from bridge.store.tables import alert
 
 _SILENCE: Final = "silence:"
