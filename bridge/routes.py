@@ -213,6 +213,11 @@ class Config:
         }
 
     @property
+    def local_platform(self) -> Platform | None:
+        """The embedded platform, of which there is one at most."""
+        return next((one for one in self.platforms.values() if one.type == "local"), None)
+
+    @property
     def route_names(self) -> tuple[str, ...]:
         """The names of the routes, each once, in file order."""
         return tuple(dict.fromkeys(route.name for route in self.routes))

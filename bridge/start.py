@@ -79,17 +79,12 @@ def warn_of_missing(missing: Mapping[str, str]) -> None:
         log.warning("values_missing", missing=missing)
 
 
-def local_platform(config: Config) -> Platform | None:
-    """Return the embedded platform, of which there is one at most."""
-    return next((one for one in config.platforms.values() if one.type == "local"), None)
-
-
 def library_of(config: Config) -> Library | None:
     """Run flows.py and return the embedded platform's flows, None where there is none; `FlowError` says what is wrong.
 
     The file can do anything, so this is for processes that may be lost.
     """
-    platform = local_platform(config)
+    platform = config.local_platform
     return None if platform is None else load_library(platform.flows)
 
 

@@ -33,9 +33,8 @@ def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFl
     `environ` is what the file sees. What it prints goes to stderr.
     """
     from bridge.flows.library import load_library
-    from bridge.start import local_platform
 
-    platform = local_platform(config)
+    platform = config.local_platform
     if platform is None:
         return {}
     listed = load_library(None).described() if platform.flows is None else _told(platform.flows, environ)

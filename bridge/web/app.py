@@ -23,7 +23,6 @@ from bridge.model import Delivery, Event
 from bridge.routes import Config
 from bridge.sealing import of_secrets
 from bridge.settings import Settings
-from bridge.start import local_platform
 from bridge.store import daily_bytes, events, form_files, rejects, submissions
 from bridge.store.bell import Bell
 from bridge.store.database import Database
@@ -81,7 +80,7 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, learning, cache(Keyring), gate=gate,
                             parts=parts, keep_file=keeper_of(blobs), tracer=tracing.current)  # fmt: skip
     credentials = settings.local_api_key, settings.local_user_id
-    served = Served(Runs(database, ring), blobs, lambda: local_platform(config()), credentials)
+    served = Served(Runs(database, ring), blobs, lambda: config().local_platform, credentials)
     app.register_blueprint(flow_api(served))
     app.register_blueprint(health_pages(settings, config, database, told, room))
     app.register_blueprint(metrics_page(exposition_of(settings, database, config)))

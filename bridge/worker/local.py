@@ -21,7 +21,6 @@ from bridge.flows.wire import Spec
 from bridge.logs import get_logger
 from bridge.routes import Config
 from bridge.settings import Settings
-from bridge.start import local_platform
 from bridge.store import local_files, local_flows, runs
 from bridge.worker.execution import Executor
 from bridge.worker.lending import Lent
@@ -290,7 +289,7 @@ class LocalRuns:
         return found
 
     def _look_at_file(self) -> None:
-        platform = local_platform(self._config())
+        platform = self._config().local_platform
         if platform is None:
             return
         seen = platform.flows, _stamp(platform.flows)

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 from bridge.logs import get_logger
 from bridge.pace import NO_LIMITS
 from bridge.routes import Config, Mode
-from bridge.start import local_platform
 from bridge.store import holding
 from bridge.store.claims import Allowed, Claim
 from bridge.worker.local import LocalRuns
@@ -28,7 +27,7 @@ def allowed_by(config: Config) -> Allowed:
 
 def without_flows(allowed: Allowed, config: Config, local: LocalRuns, connection: Connection) -> Allowed:
     """Return what is allowed, without starts of local flows that are being loaded, or that there are not: they would be refused."""
-    platform = local_platform(config)
+    platform = config.local_platform
     if platform is None:
         return allowed
     if local.awaits_flows:
