@@ -16,11 +16,12 @@ from pathlib import Path
 import rig
 from sqlalchemy import insert, text
 
-from bridge.shares import Shares
-from bridge.store import claims, migrate
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.tables import delivery
+from bridge.delivery.fair_share import Shares
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.store.queue import claims
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables.schema import delivery
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
         for due in (True, False):
             for count in given.counts:
                 with rig.folder() as path, opened(kind, path) as database:
-                    migrate.upgrade(database)
+                    upgrade.upgrade(database)
                     fill(database, count, due, given.routes)
                     what = "queued" if due else "scheduled for later, some due"
                     print(f"{kind:10} {count:8} {what:30} {measure(database) * 1000:6.2f} ms a claim of 16", flush=True)

@@ -26,8 +26,8 @@ def hook():
 CONF = """
 import os, sys
 sys.path.insert(0, os.path.dirname(__file__))
-from bridge.settings import load_settings
-from bridge.web.serving import options
+from bridge.config.settings import load_settings
+from bridge.web.server.app import options
 globals().update(options(load_settings(os.environ), lambda _role: None))
 """
 

@@ -19,13 +19,14 @@ from typing import Any
 import latency
 import rig
 
-from bridge.cli.pruning import SHARE
-from bridge.retention import DAY
-from bridge.routes import Config
-from bridge.settings import load_settings
-from bridge.store import migrate, pruning
-from bridge.store.database import Database
-from bridge.worker import errands
+from bridge.cli.commands.db.prune import SHARE
+from bridge.config.settings import load_settings
+from bridge.core.retention import DAY
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.store.operations import prune as pruning
+from bridge.worker.maintenance import jobs
 
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="0" * 64, canonical="{}")
 EVENT = """
@@ -44,7 +45,7 @@ SELECT 'dlv_' || seq, id, 'old', 'f', 'stub', 'x', 'delivered', 1, received_at, 
 def fill(path: Path, events: int) -> None:
     """Write old events of a kilobyte, each with a delivery and an attempt."""
     database = Database(f"sqlite:///{path}")
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     database.close()
     at, body = time.time() - 100 * DAY, b'{"text":"' + b"x" * 1000 + b'"}'
     with sqlite3.connect(path) as raw:
@@ -58,7 +59,7 @@ def fill(path: Path, events: int) -> None:
 def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
     """Prune as a worker or as the command does, and count."""
     database = Database(f"sqlite:///{path}")
-    given = errands.Round(load_settings({}, secrets=False), CONFIG, database, time.time(), threading.Event())
+    given = jobs.Round(load_settings({}, secrets=False), CONFIG, database, time.time(), threading.Event())
 
     def once(work: Any) -> Any:
         at = time.monotonic()

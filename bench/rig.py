@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
-from bridge.samples import sample
+from bridge.providers.samples.loader import sample
 
 SECRET = "b3f1c0ffee" * 4
 SIZE = 9 * 1024  # bytes of the payload: between a GitHub push (7 KB) and a pull request (24 KB)

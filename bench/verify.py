@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from senders import Sender, chosen, senders
 from signing import NOW
 
-from bridge.providers import PROVIDERS
-from bridge.signatures import Secret
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.scheme import Secret
 
 TIMES = 300
 

@@ -24,18 +24,18 @@ from typing import Any, Protocol
 import orjson
 import pytest
 
-from bridge.http_messages import Call, Lost
-from bridge.model import RunReport
-from bridge.platforms import PLATFORMS
-from bridge.routes import Platform
-from bridge.send import Sender
+from bridge.core.http_messages import Call, Lost
+from bridge.core.model import RunReport
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.routing.model import Platform
+from bridge.system.http_client import Sender
 
 #: `flowbridge`, which ends when this process dies, however it dies.
 COMMAND = """
 import signal, sys
-from bridge.parent import die_with_parent
+from bridge.system.linux_process import die_with_parent
 die_with_parent(signal.SIGTERM)
-from bridge.cli import main
+from bridge.cli.main import main
 main(sys.argv[1:])
 """
 PATIENCE = 60.0  # seconds for a start

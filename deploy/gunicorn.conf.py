@@ -8,9 +8,9 @@ Addresses and all else come from the environment and `.env` (docs/settings.md). 
 import os
 
 from bridge.cli.wsgi import begin
-from bridge.logs import configure
-from bridge.settings import load_settings
-from bridge.web.serving import options
+from bridge.config.settings import load_settings
+from bridge.system.logs import configure
+from bridge.web.server.app import options
 
 _settings = load_settings(os.environ)
 configure(_settings.log, _settings.log_addresses)

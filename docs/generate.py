@@ -21,35 +21,51 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))  # this tree, not an installed copy of it
 
-from bridge import bodies, circuit, filetypes, functions, kept, limits, multipart, planning, reconcile, retention, schemas, supervisor  # noqa: E402
-from bridge.cli import SECTIONS, group  # noqa: E402
-from bridge.cli.providers import CONFIRMED, EVIDENCE  # noqa: E402
-from bridge.config import amounts, document, filling, form_files, platforms, sources  # noqa: E402
-from bridge.duplicates import NAME_LENGTH  # noqa: E402
-from bridge.form import Captcha, FieldRules  # noqa: E402
-from bridge.forms import nesting, own_page, reading  # noqa: E402
-from bridge.forms.names import CONTROL_FIELDS  # noqa: E402
-from bridge.forms.spam import captchas  # noqa: E402
-from bridge.functions import files, numeric, signature, structure, text, times  # noqa: E402
-from bridge.locate import Joined, compile_locator  # noqa: E402
-from bridge.matching import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
-from bridge.metrics import METRICS  # noqa: E402
-from bridge.model import TRANSITIONS, Status  # noqa: E402
-from bridge.platforms import PLATFORMS, gumloop  # noqa: E402
-from bridge.providers import MIB, MODULES, PROVIDERS, kind_of  # noqa: E402
-from bridge.retry import RETRY_AFTER_MAX  # noqa: E402
-from bridge.send import MAX_ANSWER  # noqa: E402
-from bridge.signatures import MAX_SECRETS, AnyOf, HeaderSets, Hmac, Jwt, covers, covers_content, leaves, pins_of  # noqa: E402
-from bridge.signatures.aside import Aside  # noqa: E402
-from bridge.signatures.items import Items  # noqa: E402
-from bridge.store import claims, sealed  # noqa: E402
-from bridge.templates import RESERVED_INPUTS  # noqa: E402
+from bridge.cli.commands.providers import CONFIRMED, EVIDENCE  # noqa: E402
+from bridge.cli.main import SECTIONS, group  # noqa: E402
+from bridge.config import interpolation  # noqa: E402
+from bridge.config.build import form_files, platforms, sources  # noqa: E402
+from bridge.config.schema import document  # noqa: E402
+from bridge.config.schema import units as amounts  # noqa: E402
+from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
+from bridge.core.locators import Joined, compile_locator  # noqa: E402
+from bridge.core.model import TRANSITIONS, Status  # noqa: E402
+from bridge.delivery import circuit_breaker, reconcile  # noqa: E402
+from bridge.delivery.platforms import gumloop  # noqa: E402
+from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
+from bridge.delivery.retry import RETRY_AFTER_MAX  # noqa: E402
+from bridge.ingest import bodies, ports  # noqa: E402
+from bridge.ingest.duplicates import NAME_LENGTH  # noqa: E402
+from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
+from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
+from bridge.ingest.forms.spam import captchas  # noqa: E402
+from bridge.monitoring.metrics import METRICS  # noqa: E402
+from bridge.providers.model import MIB  # noqa: E402
+from bridge.providers.registry import MODULES, PROVIDERS, kind_of  # noqa: E402
+from bridge.providers.signatures.alternatives import AnyOf, HeaderSets  # noqa: E402
+from bridge.providers.signatures.hmac_scheme import Hmac  # noqa: E402
+from bridge.providers.signatures.jwt import Jwt  # noqa: E402
+from bridge.providers.signatures.locations import covers, covers_content, leaves  # noqa: E402
+from bridge.providers.signatures.per_item import Items  # noqa: E402
+from bridge.providers.signatures.pins import pins_of  # noqa: E402
+from bridge.providers.signatures.scheme import MAX_SECRETS  # noqa: E402
+from bridge.providers.signatures.setup_secret import Aside  # noqa: E402
+from bridge.routing import planner  # noqa: E402
+from bridge.routing.form import Captcha, FieldRules  # noqa: E402
+from bridge.routing.functions import files, numeric, registry, signature, structure, text, times  # noqa: E402
+from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
+from bridge.routing.schemas import validator  # noqa: E402
+from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
+from bridge.runtime import supervisor  # noqa: E402
+from bridge.store.queue import claims  # noqa: E402
+from bridge.store.tables import encrypted  # noqa: E402
+from bridge.system.http_client import MAX_ANSWER  # noqa: E402
 from bridge.torture import certificate, lanes, plan, records  # noqa: E402
-from bridge.web import faults, intake, serving  # noqa: E402
+from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as kept_files  # noqa: E402
-from bridge.web import incomplete_requests as incomplete  # noqa: E402
-from bridge.web.forms import widgets  # noqa: E402
-from bridge.worker import files as worker_files  # noqa: E402
+from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
+from bridge.web.server import app, incomplete_requests  # noqa: E402
+from bridge.worker import form_files as worker_files  # noqa: E402
 
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -79,12 +95,12 @@ def functions_table() -> str:
         "Text": text.FUNCTIONS,
         "Values, arrays and objects": structure.FUNCTIONS,
         "Numbers": numeric.FUNCTIONS,
-        "Times": (*times.FUNCTIONS, functions.NOW),
+        "Times": (*times.FUNCTIONS, registry.NOW),
         "Files": files.FUNCTIONS,
     }
     parts = []
     for title, rows in kinds.items():
-        cells = ((code(row.signature), row.doc, f"{code(row.example)} → {code(functions.encode(row.result))}") for row in rows)
+        cells = ((code(row.signature), row.doc, f"{code(row.example)} → {code(registry.encode(row.result))}") for row in rows)
         parts.append(f"## {title}\n\n" + table(("function", "gives", "example"), cells))
     return "\n".join(parts)
 
@@ -439,48 +455,71 @@ def limits_table() -> str:
     polls = "; ".join(f"{name} {polling.first:g} s, then up to {polling.max:g} s" for name, polling in polled.items())
     rows = (
         ("request line; one header; number of headers", "8190 bytes; 8190 bytes; 100"),
-        ("reading the head of a request; its body", f"{incomplete.HEAD_TIME:g} s; {incomplete.BODY_TIME:g} s, and 1 s for each "
-         f"{incomplete.SLOWEST // 1024} KiB that have come; then it is cut off"),
-        ("requests that a receiver waits for, as they have not arrived whole", f"half of its {serving.THREADS} threads; "
-         f"{incomplete.PER_NETWORK} from one network (/{incomplete.NETWORK_BITS[4]}, /{incomplete.NETWORK_BITS[6]}), "
-         "unless it is a trusted proxy; then 503"),
+        (
+            "reading the head of a request; its body",
+            f"{incomplete_requests.HEAD_TIME:g} s; {incomplete_requests.BODY_TIME:g} s, and 1 s for each "
+            f"{incomplete_requests.SLOWEST // 1024} KiB that have come; then it is cut off",
+        ),
+        (
+            "requests that a receiver waits for, as they have not arrived whole",
+            f"half of its {app.THREADS} threads; "
+            f"{incomplete_requests.PER_NETWORK} from one network (/{incomplete_requests.NETWORK_BITS[4]}, "
+            f"/{incomplete_requests.NETWORK_BITS[6]}), "
+            "unless it is a trusted proxy; then 503",
+        ),
         ("a body", "5 MiB; github 25 MiB; a form without files 256 KiB (`max_body`)"),
-        ("what forms and `insecure` sources store in a day",
-         f"{sources.PUBLIC_DAILY_BYTES // MIB} MiB of bodies (`daily_bytes`), then 507"),
-        ("what of the disk is for signed sources only", f"{kept.SIGNED_RESERVE // MIB} MiB, or a tenth of a small disk; others are "
-         "answered 507"),
-        ("bodies being read at once, in a receiver", f"{intake.IN_FLIGHT // MIB} MiB, then 503"),
+        (
+            "what forms and `insecure` sources store in a day",
+            f"{sources.PUBLIC_DAILY_BYTES // MIB} MiB of bodies (`daily_bytes`), then 507",
+        ),
+        (
+            "what of the disk is for signed sources only",
+            f"{ports.SIGNED_RESERVE // MIB} MiB, or a tenth of a small disk; others are answered 507",
+        ),
+        ("bodies being read at once, in a receiver", f"{body_reader.IN_FLIGHT // MIB} MiB, then 503"),
         ("JSON nesting", "100 (`max_depth`)"),
-        ("values of JSON that anyone may send, or that is read before it is proven", limits.MAX_VALUES),
-        ("a test of the URL, and a request that tells a secret", f"{limits.MAX_TEST // 1024} KiB"),
-        ("fields of a form; characters of one; of its name; levels of a[b][c]", f"{bodies.MAX_FIELDS} (`fields`); "
-         f"{FieldRules().max_length} (`fields`); {reading.LONGEST_NAME}; {nesting.DEEPEST}"),
-        ("files of a form; bytes of one; of its name", f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB "
-         f"(`files`); {multipart.NAME_BYTES}"),
-        ("headers of a part of a multipart body; how many; parameters of one",
-         f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS}; {multipart.MAX_PARAMETERS}"),
+        ("values of JSON that anyone may send, or that is read before it is proven", json_limits.MAX_VALUES),
+        ("a test of the URL, and a request that tells a secret", f"{json_limits.MAX_TEST // 1024} KiB"),
+        (
+            "fields of a form; characters of one; of its name; levels of a[b][c]",
+            f"{bodies.MAX_FIELDS} (`fields`); {FieldRules().max_length} (`fields`); {parser.LONGEST_NAME}; {nesting.DEEPEST}",
+        ),
+        (
+            "files of a form; bytes of one; of its name",
+            f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB (`files`); {multipart.NAME_BYTES}",
+        ),
+        (
+            "headers of a part of a multipart body; how many; parameters of one",
+            f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS}; {multipart.MAX_PARAMETERS}",
+        ),
         ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 507"),
         ("files in hand at once, in a process that makes calls", f"{worker_files.ROOM // MIB} MiB, then they wait"),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),
         ("a secret that draws a warning", f"shorter than {sources.SHORT} characters"),
-        ("a file read by `${file:…}`", f"{filling.MAX_SECRET_FILE // 1024} KiB"),
+        ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE // 1024} KiB"),
         ("a type, and a provider's id", f"{NAME_LENGTH} characters; a longer id is kept as its SHA-256"),
         ("a text, and an array, made by a function", f"{signature.MAX_TEXT // MIB} MiB; {signature.MAX_ITEMS} elements"),
         ("text that `regex` looks at", f"{MAX_REGEX_TEXT} characters, in time that grows with the text alone"),
-        ("errors listed by a schema", schemas.MAX_ERRORS),
+        ("errors listed by a schema", validator.MAX_ERRORS),
         ("an answer of a platform; its list of runs", f"{MAX_ANSWER // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut"),
         ("a whole call to a platform", "30 s (`timeout`)"),
         ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),
-        ("until one more run is tried where others fill the platform", f"{circuit.RAISE_FIRST:g} s, growing to {circuit.RAISE_MAX:g} s"),
-        ("failures in a row that open a platform's circuit", circuit.FAILURES),
-        ("a circuit stays open", f"{circuit.OPEN_FIRST:g} s, growing to {circuit.OPEN_MAX / 60:g} min"),
-        ("the same after a 401", f"{circuit.UNAUTHORIZED_FIRST:g} s, growing to {circuit.UNAUTHORIZED_MAX / 60:g} min"),
-        ("a key of `order_by` and `debounce`", f"{planning.KEY_LENGTH} characters; a longer one is known by its SHA-256"),
+        (
+            "until one more run is tried where others fill the platform",
+            f"{circuit_breaker.RAISE_FIRST:g} s, growing to {circuit_breaker.RAISE_MAX:g} s",
+        ),
+        ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES),
+        ("a circuit stays open", f"{circuit_breaker.OPEN_FIRST:g} s, growing to {circuit_breaker.OPEN_MAX / 60:g} min"),
+        ("the same after a 401", f"{circuit_breaker.UNAUTHORIZED_FIRST:g} s, growing to {circuit_breaker.UNAUTHORIZED_MAX / 60:g} min"),
+        ("a key of `order_by` and `debounce`", f"{planner.KEY_LENGTH} characters; a longer one is known by its SHA-256"),
         ("a worker's lease on a delivery", f"{claims.LEASE:g} s, extended while it lives"),
         ("looks at a run", polls),
-        ("until a start without an answer is looked for; again; a second look", f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; "
-         f"after {reconcile.FIRST:g} s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s"),
+        (
+            "until a start without an answer is looked for; again; a second look",
+            f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; "
+            f"after {reconcile.FIRST:g} s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s",
+        ),
         ("time to end after SIGTERM", f"{supervisor.GRACE:g} s"),
     )
     return table(("what", "limit"), rows)
@@ -492,7 +531,7 @@ def limits_table() -> str:
 def faults_table() -> str:
     """What can go wrong with the platform that is there to rehearse."""
     rows = []
-    for name, kind in faults.KINDS.items():
+    for name, kind in fault_injection.KINDS.items():
         head = "a status" if name == "STATUS" else code(name + (":SECONDS" if name == "slow" else ""))
         rows.append((head, kind.does.format(kind="it", argument="so many") + ("; `:X` adds `Retry-After: X`" if name == "STATUS" else "")))
     return table(("kind", "what it does"), rows)
@@ -533,14 +572,14 @@ def control_fields_table() -> str:
 
 def page_names_table() -> str:
     """What a thank-you page of one's own is given."""
-    return table(("name", "is"), ((code(name), what) for name, what in own_page.NAMES.items()))
+    return table(("name", "is"), ((code(name), what) for name, what in custom_page.NAMES.items()))
 
 
 def file_types_table() -> str:
     """What a file can be, and what it is called in routes.yaml."""
     rows = []
-    for name in (*filetypes.GROUPS, ""):
-        members = [row for row in filetypes.TYPES.values() if row.group == name]
+    for name in (*file_types.GROUPS, ""):
+        members = [row for row in file_types.TYPES.values() if row.group == name]
         shown = ", ".join(f"{code(row.name)} ({' '.join('.' + each for each in row.extensions)})" for row in members)
         rows.append((code(name) if name else "none: by its own name only", shown))
     return table(("group", "types"), rows)
@@ -548,7 +587,7 @@ def file_types_table() -> str:
 
 def sealed_table() -> str:
     """What is sealed where there are keys."""
-    rows = [(code(row.table.name), ", ".join(f"{what} ({code(name)})" for name, what in row.columns.items())) for row in sealed.ROWS]
+    rows = [(code(row.table.name), ", ".join(f"{what} ({code(name)})" for name, what in row.columns.items())) for row in encrypted.ROWS]
     return table(("table", "sealed"), rows)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from bridge import logs
-from bridge.cli import group
+from bridge.cli.main import group
+from bridge.system import logs
 
 
 def run(*arguments: str, input: str | None = None) -> Result:

@@ -20,12 +20,13 @@ from hypothesis import HealthCheck, settings
 from postgres_server import execute, postgres_server
 from sqlalchemy import make_url
 
-from bridge.ids import event_id
-from bridge.model import Delivery, Event, Status
-from bridge.planning import delivery_id
-from bridge.store import migrate, tables
-from bridge.store.database import Database
-from bridge.web import rate
+from bridge.core.model import Delivery, Event, Status
+from bridge.routing.planner import delivery_id
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.store.tables import schema
+from bridge.system.ids import event_id
+from bridge.web import rate_limiter
 
 #: flow_platform; heard; authority, ca_file, tls_server; small
 pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "small_disk"]
@@ -38,7 +39,7 @@ LONGEST = ("flow_processes", "processes", "fleet", "celery", "alerts_live", "tor
            "platform_command", "ledger_machine", "looks", "systemd", "succession", "reload_processes", "demo", "cli_acts", "deploys",
            "learn", "tracing")  # fmt: skip
 
-rate.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
+rate_limiter.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
 
 NOW = 1_764_000_000.0
 _numbers = count(1)
@@ -147,7 +148,7 @@ def migrated_postgres(postgres: str) -> str:
 
 def _migrate(url: str) -> None:
     database = Database(url)
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     database.close()
 
 
@@ -224,9 +225,9 @@ def new_postgres_database(server: str, template: str = "template1") -> str:
 def put(database: Database, delivery_id: str, **columns: object) -> None:
     """Have a delivery stand as no step of the ledger may have put it: its row is taken out and put in again."""
     with database.engine.begin() as connection:
-        row = connection.execute(tables.delivery.select().where(tables.delivery.c.id == delivery_id)).one()
-        connection.execute(tables.delivery.delete().where(tables.delivery.c.id == delivery_id))
-        connection.execute(tables.delivery.insert().values({**row._mapping, **columns}))
+        row = connection.execute(schema.delivery.select().where(schema.delivery.c.id == delivery_id)).one()
+        connection.execute(schema.delivery.delete().where(schema.delivery.c.id == delivery_id))
+        connection.execute(schema.delivery.insert().values({**row._mapping, **columns}))
 
 
 def make_event(provider_id: str | None = None, *, now: float = NOW, body: bytes = b'{"n":1}', **changes: object) -> Event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bridge.pace import DAY
+from bridge.core.rate_limits import DAY
 
 
 def within_a_day(seconds: float = 120.0) -> None:

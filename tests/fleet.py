@@ -20,9 +20,10 @@ TESTS = Path(__file__).parent
 WORKER = """
 import sys
 sys.path.insert(0, {tests!r})
-from bridge.store import claims, following, runs
-from bridge.worker import housekeeping, loop
-claims.LEASE = following.LEASE = runs.LEASE = {lease}
+from bridge.store.local import runs
+from bridge.store.queue import claims, run_tracking
+from bridge.worker import worker as loop
+claims.LEASE = run_tracking.LEASE = runs.LEASE = {lease}
 loop.BEAT = {lease} / 5
 from fleet import configuration
 from test_worker import *
@@ -38,8 +39,8 @@ def configuration(base: str, given: dict[str, Any]) -> Any:
     """The configuration of a worker: a fake platform with `cap`, and routes with `limits`."""
     from test_worker import configured, gumloop
 
-    from bridge.pace import Limits, Rate
-    from bridge.routes import Route
+    from bridge.core.rate_limits import Limits, Rate
+    from bridge.routing.model import Route
 
     routes = [
         Route(name=name, source="x", flow=None, reshape=lambda _: {},  # type: ignore[arg-type]

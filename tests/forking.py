@@ -20,8 +20,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-MODULES = ("launch", "alembic.command", "alembic.migration", "alembic.config", "bridge.cli.processes", "bridge.exposition",
-           "bridge.reload.process", "bridge.store.migrate", "bridge.supervise", "bridge.watch", "psycopg")  # fmt: skip
+MODULES = (
+    "launch",
+    "alembic.command",
+    "alembic.migration",
+    "alembic.config",
+    "bridge.cli.commands.serve",
+    "bridge.monitoring.prometheus",
+    "bridge.runtime.reload.process",
+    "bridge.runtime.services",
+    "bridge.runtime.watchdog",
+    "bridge.store.migrations.upgrade",
+    "psycopg",
+)
 _STILL = ("LD_", "PYTHON", "MALLOC_", "TZ")  # what an interpreter only hears at its start
 
 

@@ -14,9 +14,19 @@ from typing import Any
 import pytest
 from signing import BODY, NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.signatures import Ask, Certificate, Ecdsa, Hmac, Jwt, KeySet, Pin, Rsa, Scheme, Timestamp, Wrapped, pinned
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.ecdsa import Ecdsa
+from bridge.providers.signatures.header_formats import Wrapped
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.jwks import KeySet
+from bridge.providers.signatures.jwt import Jwt
+from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.pins import Pin, pinned
+from bridge.providers.signatures.rsa import Rsa
+from bridge.providers.signatures.scheme import Scheme
+from bridge.providers.signatures.timestamps import Timestamp
 
 EC_PRIVATE = (
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghOWa9fz2eERttXq0fFnzL0LvndkZBZpuzslROf0fTrGhRANCAASp"

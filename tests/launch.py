@@ -1,6 +1,6 @@
-"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.incomplete_requests.BODY_TIME": 1}' serve`.
+"""Runs the command line with some module constants changed: `launch.py '{"bridge.web.server.incomplete_requests.BODY_TIME": 1}' serve`.
 
-Of a table of records, rows can be changed: `{"bridge.alerting.CONDITIONS": {"dead": {"holds": 0.1}}}`.
+Of a table of records, rows can be changed: `{"bridge.monitoring.alerts.CONDITIONS": {"dead": {"holds": 0.1}}}`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from bridge.cli import main
-from bridge.web import rate
+from bridge.cli.main import main
+from bridge.web import rate_limiter
 
 
 def launch(constants: str, arguments: Sequence[str]) -> None:
     """Be the command; does not return."""
-    rate.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
+    rate_limiter.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
     for name, value in json.loads(constants).items():
         module, _, constant = name.rpartition(".")
         before = getattr(import_module(module), constant)  # an unknown one is an error

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 from flask.testing import FlaskClient
 
-from bridge.embedded import Input, LocalFlow, LocalRun, LocalState, RunResult
-from bridge.routes import Config, LocalKey, Platform
-from bridge.settings import Settings
-from bridge.store import local_flows, runs
-from bridge.store.database import Database
+from bridge.config.settings import Settings
+from bridge.core.local_runs import Input, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.routing.model import Config, LocalKey, Platform
+from bridge.store.db.database import Database
+from bridge.store.local import flows as local_flows
+from bridge.store.local import runs
 from bridge.web.app import create_app
 
 KEY, USER = "local-key", "local-user"

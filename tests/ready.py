@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from bridge.embedded import LocalState, RunResult
+from bridge.core.local_runs import LocalState, RunResult
 from bridge.flows import run_flow
-from bridge.flows.ready import READY
+from bridge.flows.ready.catalog import READY
 
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -14,14 +14,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kinds import RSA_OTHER, RSA_PRIVATE, RSA_PUBLIC
 from signing import NOW, WHPK, WHSK
 
-from bridge.form import Form
-from bridge.http_messages import Request
-from bridge.model import Event
-from bridge.providers import PROVIDERS, Provider, masked
-from bridge.receive import Received, receive
-from bridge.routes import Config, Source
-from bridge.samples import sample
-from bridge.signatures import AnyOf, HeaderSets, Hmac, Jwt, Scheme, Secret, Unsigned, pinned, pins_of
+from bridge.core.http_messages import Request
+from bridge.core.model import Event
+from bridge.ingest.receive import Received, receive
+from bridge.providers.model import Provider, masked
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.samples.loader import sample
+from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.jwt import Jwt
+from bridge.providers.signatures.pins import pinned, pins_of
+from bridge.providers.signatures.scheme import Scheme, Secret
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.form import Form
+from bridge.routing.model import Config, Source
 
 KEY = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 OTHER = "b94d27b9934d3e08a52e5221b1f9c1c1c8c1ba2f3b2a6c8a9d1a2b3c4d5e6f70"

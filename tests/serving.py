@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 from forking import Forked, can_be_forked, parent
 from processes import call
 
-from bridge.sealing import Sealer
-from bridge.store import events, queries
-from bridge.store.database import Database
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
 
 T = TypeVar("T")
 SECRET = "It's a Secret to Everybody"

@@ -6,9 +6,14 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS
-from bridge.signatures import Ed25519, Hmac, Pairs, Positional, Scheme, Secret, Timestamp, Token
+from bridge.core.http_messages import Request
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.ed25519 import Ed25519
+from bridge.providers.signatures.header_formats import Pairs, Positional
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.scheme import Scheme, Secret
+from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.timestamps import Timestamp
 
 NOW = 1_700_000_000.0
 BODY = '{"id":"evt_1","type":"thing.made","data":{"name":"Zoë ✓"}}'.encode()

@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.clock_reading import ClockReading
-from bridge.store import clock
-from bridge.store.database import Database
+from bridge.core.clock_reading import ClockReading
+from bridge.store.db import clock
+from bridge.store.db.database import Database
 
 DAY = 86400.0
 
 
 class Clocks:
-    """Takes the place of `time` in `bridge.store.clock`, and of the clock of a PostgreSQL server's host.
+    """Takes the place of `time` in `bridge.store.db.clock`, and of the clock of a PostgreSQL server's host.
 
     `ahead`: seconds by which the wall clock is wrong; `later`: seconds by which all clocks went on without anybody waiting for it.
     """

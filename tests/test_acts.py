@@ -9,17 +9,22 @@ import pytest
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import select
 
-from bridge.embedded import LocalRun, LocalState
-from bridge.errors import IllegalTransition, NotFound
-from bridge.model import DeadKind, Delivery, Event, Order, Status
-from bridge.platforms.answers import idempotency_key
-from bridge.providers import PROVIDERS
-from bridge.routes import Config, Debouncing, Flow, Ordering, Route, Source
-from bridge.signatures import Unsigned
-from bridge.store import acts, events, ledger, queries, runs, tables
-from bridge.store.acts import MOVES, Moving, Replaying, Result
-from bridge.store.database import Database
-from bridge.store.filters import Filters
+from bridge.core.errors import IllegalTransition, NotFound
+from bridge.core.local_runs import LocalRun, LocalState
+from bridge.core.model import DeadKind, Delivery, Event, Order, Status
+from bridge.delivery.platforms.responses import idempotency_key
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.model import Config, Debouncing, Flow, Ordering, Route, Source
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.local import runs
+from bridge.store.operations import actions
+from bridge.store.operations.actions import MOVES, Moving, Replaying, Result
+from bridge.store.queries import events as queries
+from bridge.store.queries.filters import Filters
+from bridge.store.queue import ledger
+from bridge.store.tables import schema
 
 
 def kept(database: Database, route: str = "triage", **columns: object) -> Delivery:
@@ -116,7 +121,7 @@ def test_what_is_resolved_as_delivered_is_followed_where_its_run_is_known(databa
     assert (first.deliveries[0].run_id, first.deliveries[0].run_state, first.deliveries[0].reason) == ("R1", "queued", "by hand")
     assert (second.deliveries[0].run_state, second.deliveries[0].finished_at) == (None, NOW + 100)
     with database.read() as connection:
-        polled = connection.execute(select(tables.delivery.c.id).where(tables.delivery.c.poll_at.isnot(None))).scalars().all()
+        polled = connection.execute(select(schema.delivery.c.id).where(schema.delivery.c.poll_at.isnot(None))).scalars().all()
     assert polled == [with_run.id]
 
 
@@ -293,7 +298,7 @@ def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database:
 
 
 def test_large_bodies_are_planned_few_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acts, "MOST_BYTES", 1000)
+    monkeypatch.setattr(actions, "MOST_BYTES", 1000)
     made = [make_event(body=b'{"n":"' + b"x" * 600 + b'"}') for _ in range(5)]
     for event in made:
         events.add(database, event, [], lambda *_: [])

@@ -9,7 +9,7 @@ from conftest import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.forms.addresses import TELLING, masked, sender, shown
+from bridge.core.client_address import TELLING, masked, sender, shown
 
 KEY = b"k" * 32
 DAY = 86400.0

@@ -19,23 +19,24 @@ from sqlalchemy import text
 from test_overview import WELL
 
 import bridge
-from bridge import alerting
-from bridge.alert import Alert
-from bridge.alerting import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
-from bridge.cli import group
-from bridge.config import load
-from bridge.errors import ConfigError
-from bridge.overview import SourceNow
-from bridge.pace import Rate
-from bridge.providers import PROVIDERS
-from bridge.routes import OWN, Config, Source
-from bridge.settings import load_settings
-from bridge.store import alerts, events, expected, usual
-from bridge.store.clock import Clock
-from bridge.store.database import Database
-from bridge.troubles import CONDITIONS, Trouble, troubles
-from bridge.worker.alarm import Alarm, expecting, keep
-from bridge.worker.housekeeping import Housekeeper
+from bridge.cli.main import group
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.core.alert import Alert
+from bridge.core.errors import ConfigError
+from bridge.core.rate_limits import Rate
+from bridge.core.status import SourceNow
+from bridge.monitoring import alerts as alerting
+from bridge.monitoring.alerts import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
+from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
+from bridge.providers.registry import PROVIDERS
+from bridge.routing.model import OWN, Config, Source
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import alerts, baselines, expected
+from bridge.worker.maintenance.alerts import Alarm, expecting, keep
+from bridge.worker.maintenance.scheduler import Housekeeper
 
 NOW = 1_790_000_000.0
 HOLDS = CONDITIONS["dead"].holds
@@ -171,7 +172,7 @@ def test_ten_thousand_dead_letters_are_one_alert(sqlite: Database, tmp_path: Pat
 
 
 def test_the_leader_looks_by_itself(database: Database, tmp_path: Path, config: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.worker.alarm.troubles", lambda _: [Trouble("queue_late:r:p", "late", "look")])
+    monkeypatch.setattr("bridge.worker.maintenance.alerts.troubles", lambda _: [Trouble("queue_late:r:p", "late", "look")])
     keeper = Housekeeper(database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),))
     other = Housekeeper(database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),))
     for each in (keeper, other, keeper, other):
@@ -295,11 +296,11 @@ def test_by_when_a_source_speaks_again_is_told_by_its_events(database: Database)
     events.add_all(database, [(make_event(None, now=at), ()) for at in reversed(times)], lambda *_: [])
     last = times[0]
     with database.read() as connection:
-        assert usual.speaks_by(connection, "github", last, now) == pytest.approx(last + 3600)
-        assert usual.speaks_by(connection, "github", last, now + 30 * 86400) == pytest.approx(last + 3600), "it stays told"
-        assert usual.speaks_by(connection, "github", last, last + 600) is None, "it is not late yet"
-        assert usual.speaks_by(connection, "github", times[-1], times[-1] + 86400) is None, "nothing is known of the week before"
-        assert usual.speaks_by(connection, "other", last, now) is None
+        assert baselines.speaks_by(connection, "github", last, now) == pytest.approx(last + 3600)
+        assert baselines.speaks_by(connection, "github", last, now + 30 * 86400) == pytest.approx(last + 3600), "it stays told"
+        assert baselines.speaks_by(connection, "github", last, last + 600) is None, "it is not late yet"
+        assert baselines.speaks_by(connection, "github", times[-1], times[-1] + 86400) is None, "nothing is known of the week before"
+        assert baselines.speaks_by(connection, "other", last, now) is None
 
 
 def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(database: Database, tmp_path: Path) -> None:
@@ -331,9 +332,9 @@ def test_where_nothing_came_a_week_ago_either_no_event_is_read(sqlite: Database,
     now = time.time()
     times = [now - days * 86400 - 12 * 3600 for days in range(14)]
     events.add_all(sqlite, [(make_event(None, now=at), ()) for at in reversed(times)], lambda *_: [])
-    monkeypatch.setattr(usual, "_MOMENTS", None)
+    monkeypatch.setattr(baselines, "_MOMENTS", None)
     with sqlite.read() as connection:
-        assert usual.speaks_by(connection, "github", times[0], now) is None
+        assert baselines.speaks_by(connection, "github", times[0], now) is None
 
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -349,7 +350,7 @@ def test_the_runbook_has_each_condition() -> None:
 
 
 def test_what_is_to_be_done_are_commands_that_there_are() -> None:
-    code = (Path(bridge.__file__).parent / "troubles.py").read_text()
+    code = (Path(bridge.__file__).parent / "monitoring" / "conditions.py").read_text()
     named = re.findall(r"flowbridge ([a-z]+)((?: [a-z]+)?)", code)
     assert len(named) > 10
     for name, more in named:

@@ -23,24 +23,25 @@ from serving import until as until_within
 from sqlalchemy import text
 from test_reload_processes import QUICK
 
-from bridge.alert import Alert
-from bridge.alerting import RAISED, RESOLVED
-from bridge.store import alerts, holding
-from bridge.store.database import Database
+from bridge.core.alert import Alert
+from bridge.monitoring.alerts import RAISED, RESOLVED
+from bridge.store.db.database import Database
+from bridge.store.queries import alerts
+from bridge.store.queue import hold
 from bridge.torture.disk import SmallDisk
 
 SOON = {"holds": 0.2}
 FAST = QUICK | {
-    "bridge.worker.loop.BEAT": 0.2,
-    "bridge.store.claims.LEASE": 4.0,
-    "bridge.store.runs.LEASE": 4.0,
-    "bridge.worker.alarm.EVERY": 0.1,
-    "bridge.alerting.GONE": 1.0,
-    "bridge.alerting.CONDITIONS": dict.fromkeys(
+    "bridge.worker.worker.BEAT": 0.2,
+    "bridge.store.queue.claims.LEASE": 4.0,
+    "bridge.store.local.runs.LEASE": 4.0,
+    "bridge.worker.maintenance.alerts.EVERY": 0.1,
+    "bridge.monitoring.alerts.GONE": 1.0,
+    "bridge.monitoring.alerts.CONDITIONS": dict.fromkeys(
         ("clock_skew", "dead", "unknown", "circuit_open", "rejects", "runs_failing", "config_unusable", "silence", "disk_full"), SOON
     ),
-    "bridge.circuit.OPEN_FIRST": 0.5,
-    "bridge.circuit.OPEN_MAX": 0.5,
+    "bridge.delivery.circuit_breaker.OPEN_FIRST": 0.5,
+    "bridge.delivery.circuit_breaker.OPEN_MAX": 0.5,
 }
 HEAD = """
 version: 1
@@ -230,7 +231,7 @@ def test_a_clock_that_is_not_that_of_a_platform(tmp_path: Path, world: World) ->
 @pytest.mark.slow
 def test_what_holds_all_starts_is_told_when_they_go_on(tmp_path: Path, world: World) -> None:
     with bridge_of(tmp_path, world) as bridge:
-        bridge.database.write(lambda connection: holding.begin(connection, "a test", time.time()))
+        bridge.database.write(lambda connection: hold.begin(connection, "a test", time.time()))
         until(lambda: kept(bridge) == once(RAISED, "starts_held"), what="the alert in the store")
         looked_again(bridge, "starts_held")
         assert world.told() == Counter()
@@ -242,7 +243,7 @@ def test_what_holds_all_starts_is_told_when_they_go_on(tmp_path: Path, world: Wo
 @pytest.mark.slow
 def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDisk) -> None:
     environ = {"FLOWBRIDGE_DATA": str(small.path / "data")}
-    with bridge_of(tmp_path, world, environ=environ, constants={**FAST, "bridge.troubles.LEAST_SHARE": 0.5}) as bridge:
+    with bridge_of(tmp_path, world, environ=environ, constants={**FAST, "bridge.monitoring.conditions.LEAST_SHARE": 0.5}) as bridge:
         bridge.environ["FLOWBRIDGE_DATABASE_URL"] = f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
         assert bridge.event(event="other").status == 202
         small.fill()
@@ -271,7 +272,7 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
         host = f"localhost:{public.port}"
         keys = (f"certificate:{host}", f"certificate_urgent:{host}")
         environ = {"SSL_CERT_FILE": ca_file, "FLOWBRIDGE_PUBLIC_URL": f"https://{host}"}
-        constants = {**FAST, "bridge.worker.errands.FIRST": 0.0}
+        constants = {**FAST, "bridge.worker.maintenance.jobs.FIRST": 0.0}
         with bridge_of(tmp_path, world, environ=environ, constants=constants) as bridge:
             until(lambda: world.told() == once(RAISED, *keys), what="the alerts")
             assert f'flowbridge_certificate_trusted{{host="{host}"}} 1.0' in bridge.get("/metrics").body.decode()
@@ -281,7 +282,7 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
             assert (world.told(), public.connections) == (once(RAISED, *keys), 1)
             bridge.kill()
             issue(40)
-            bridge.constants["bridge.tls.EVERY"] = 0.0
+            bridge.constants["bridge.monitoring.certificate.EVERY"] = 0.0
             bridge.start()
             until(lambda: world.told() == once(RAISED, *keys) + once(RESOLVED, *keys), what="their end")
             shown = call(tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ)

@@ -10,12 +10,14 @@ import pytest
 from conftest import NOW, make_delivery, make_event
 from sqlalchemy import Connection, select, update
 
-from bridge.audit import Act, Became
-from bridge.errors import NotFound, StoreError
-from bridge.model import Delivery, Status
-from bridge.store import audit, events, tables
-from bridge.store.acts import MOVES, Moving, Result
-from bridge.store.database import Database
+from bridge.core.errors import NotFound, StoreError
+from bridge.core.model import Delivery, Status
+from bridge.core.operations import Act, Became
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.operations import log
+from bridge.store.operations.actions import MOVES, Moving, Result
+from bridge.store.tables import schema
 
 CANCEL = Moving(move=MOVES["cancel"], to=Status.CANCELLED, reason="cancelled by a person")
 
@@ -27,18 +29,18 @@ def queued(database: Database, count: int) -> list[Delivery]:
 
 
 def begin(database: Database, ids: Sequence[str], **asked: object) -> Act:
-    return audit.begin(database, f"act_{len(ids)}", command="cancel", actor="ana@ops", asked=asked, ids=ids, now=NOW)
+    return log.begin(database, f"act_{len(ids)}", command="cancel", actor="ana@ops", asked=asked, ids=ids, now=NOW)
 
 
-def go_on(database: Database, one: Act, doing: audit.Doing = CANCEL, now: float = NOW + 1, most: int = 50) -> list[Result]:  # type: ignore[type-arg]
+def go_on(database: Database, one: Act, doing: log.Doing = CANCEL, now: float = NOW + 1, most: int = 50) -> list[Result]:  # type: ignore[type-arg]
     found: list[Result] = []
-    while results := audit.advance(database, one, doing, now, most):
+    while results := log.advance(database, one, doing, now, most):
         found += results
     return found
 
 
 def again(database: Database, one: Act) -> Act:
-    return audit.find(database, one.id)
+    return log.find(database, one.id)
 
 
 def test_an_act_is_kept_with_who_what_and_all_that_it_chose(database: Database) -> None:
@@ -47,7 +49,7 @@ def test_an_act_is_kept_with_who_what_and_all_that_it_chose(database: Database) 
     assert (one.command, one.actor, one.created_at) == ("cancel", "ana@ops", NOW)
     assert one.asked == {"filters": {"route": "triage"}, "rate": "5/s"}
     assert (one.chosen, one.left, one.finished_at) == (3, 3, None)
-    assert [(item.number, item.item_id, item.outcome) for item in audit.items(database, one)] == [
+    assert [(item.number, item.item_id, item.outcome) for item in log.items(database, one)] == [
         (number, id_, None) for number, id_ in enumerate(ids, 1)
     ]
 
@@ -59,33 +61,33 @@ def test_its_items_say_what_became_of_each(database: Database) -> None:
     assert [result.id for result in results] == [*ids, "dlv_none"]
     now = again(database, one)
     assert (now.done, now.refused, now.left, now.worked_at, now.finished_at) == (3, 1, 0, NOW + 1, NOW + 1)
-    items = list(audit.items(database, now))
+    items = list(log.items(database, now))
     assert [(item.outcome, item.was, item.became, item.at) for item in items[:3]] == [(Became.DONE, "queued", "cancelled", NOW + 1)] * 3
     assert (items[3].outcome, items[3].problem) == (Became.REFUSED, "there is no such delivery")
-    assert [item.number for item in audit.items(database, now, outcome=Became.REFUSED)] == [4]
-    assert list(audit.items(database, now, is_open=True)) == []
-    assert [item.number for item in audit.items(database, now, limit=2)] == [1, 2]
+    assert [item.number for item in log.items(database, now, outcome=Became.REFUSED)] == [4]
+    assert list(log.items(database, now, is_open=True)) == []
+    assert [item.number for item in log.items(database, now, limit=2)] == [1, 2]
 
 
 def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is killed meanwhile leaves an act that never began."""
-    monkeypatch.setattr(audit, "PAGE", 2)
+    monkeypatch.setattr(log, "PAGE", 2)
     ids = [f"dlv_{number}" for number in range(5)]
     write, seen = database.write, []
 
     def watched(work):  # type: ignore[no-untyped-def]
         value = write(work)
         with database.read() as connection:
-            seen.append(connection.execute(select(tables.act.c.chosen)).scalar_one())
+            seen.append(connection.execute(select(schema.act.c.chosen)).scalar_one())
         return value
 
     monkeypatch.setattr(database, "write", watched)
     one = begin(database, ids)
     assert (seen, one.chosen) == ([None, None, 5], 5)
-    assert [item.item_id for item in audit.items(database, one)] == ids
-    assert [item.number for item in audit.items(database, one, limit=3)] == [1, 2, 3]
+    assert [item.item_id for item in log.items(database, one)] == ids
+    assert [item.number for item in log.items(database, one, limit=3)] == [1, 2, 3]
 
 
 @dataclass
@@ -139,10 +141,10 @@ def test_two_who_go_on_with_one_act_share_its_items(database: Database) -> None:
 
 
 def test_who_goes_on_with_an_act_is_noted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "RESUMED", 2)
+    monkeypatch.setattr(log, "RESUMED", 2)
     one = begin(database, ["dlv_1"])
     for number, actor in enumerate(("bob@ops", "cat@ops", "dan@ops")):
-        one = audit.resume(database, one, actor, NOW + number)
+        one = log.resume(database, one, actor, NOW + number)
     assert one.resumed == (("cat@ops", NOW + 1), ("dan@ops", NOW + 2))
     assert again(database, one) == one
 
@@ -151,17 +153,17 @@ def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(databa
     made = [begin(database, [f"dlv_{number}"] * (number + 1)) for number in range(3)]
     go_on(database, made[1])
     with database.engine.begin() as connection:
-        connection.execute(update(tables.act).where(tables.act.c.seq == made[0].seq).values(created_at=NOW - 100))
-    assert [one.id for one in audit.listed(database)] == ["act_3", "act_2", "act_1"]
-    assert [one.id for one in audit.listed(database, limit=1)] == ["act_3"]
-    assert [one.id for one in audit.listed(database, unfinished=True)] == ["act_3", "act_1"]
-    assert [one.id for one in audit.listed(database, since=NOW - 50)] == ["act_3", "act_2"]
-    assert audit.find(database, "act_1").id == "act_1"
+        connection.execute(update(schema.act).where(schema.act.c.seq == made[0].seq).values(created_at=NOW - 100))
+    assert [one.id for one in log.listed(database)] == ["act_3", "act_2", "act_1"]
+    assert [one.id for one in log.listed(database, limit=1)] == ["act_3"]
+    assert [one.id for one in log.listed(database, unfinished=True)] == ["act_3", "act_1"]
+    assert [one.id for one in log.listed(database, since=NOW - 50)] == ["act_3", "act_2"]
+    assert log.find(database, "act_1").id == "act_1"
     with pytest.raises(NotFound, match="several ids match 'act_'"):
-        audit.find(database, "act_")
+        log.find(database, "act_")
     for text in ("act_9", "act_%", "evt_"):
         with pytest.raises(NotFound, match="no act has the id"):
-            audit.find(database, text)
+            log.find(database, text)
 
 
 def test_what_was_done_to_a_delivery_is_found_by_its_id(database: Database) -> None:
@@ -169,8 +171,8 @@ def test_what_was_done_to_a_delivery_is_found_by_its_id(database: Database) -> N
     go_on(database, begin(database, [first, second]))
     go_on(database, begin(database, [first]), now=NOW + 2)
     begin(database, [first, second, first])  # it did nothing yet
-    told = [(act.id, item.item_id, item.outcome) for act, item in audit.done_to(database, [first])]
+    told = [(act.id, item.item_id, item.outcome) for act, item in log.done_to(database, [first])]
     assert told == [("act_2", first, "done"), ("act_1", first, "refused")]
-    assert len(audit.done_to(database, [first, second])) == 3
-    assert [act.id for act, _ in audit.done_to(database, [first], limit=1)] == ["act_1"]
-    assert audit.done_to(database, []) == []
+    assert len(log.done_to(database, [first, second])) == 3
+    assert [act.id for act, _ in log.done_to(database, [first], limit=1)] == ["act_1"]
+    assert log.done_to(database, []) == []

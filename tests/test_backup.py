@@ -25,23 +25,30 @@ from processes import call
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update
 
-from bridge import backup, backup_age, backups, bounded_tar
-from bridge.backup import MANIFEST, begins
-from bridge.blobs import Blobs
-from bridge.embedded import LocalFile, LocalRun, LocalState
-from bridge.errors import StoreError
-from bridge.model import Order
-from bridge.restore import restore
-from bridge.store import census, checkup, claims, copying, events, holding, local_files, migrate, runs, tables
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.core.local_runs import LocalFile, LocalRun, LocalState
+from bridge.core.model import Order
+from bridge.store.backup import age, archive, bounded_tar, files
+from bridge.store.backup.archive import MANIFEST, begins
+from bridge.store.backup.restore import restore
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.local import files as local_files
+from bridge.store.local import runs
+from bridge.store.migrations import upgrade
+from bridge.store.operations import checkup, copy
+from bridge.store.queries import census
+from bridge.store.queue import claims, hold
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import schema
 
 MIB = 1024 * 1024
 
 
 def fill(database: Database, data: Path) -> None:
     """A store with something of everything that a backup is about."""
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     for number in range(5):
         event = make_event(f"id-{number}", body=b'{"n":%d}' % number)
         events.add(database, event, [make_delivery(event)], lambda *_: [])
@@ -67,7 +74,7 @@ def source(tmp_path: Path) -> Iterator[Database]:
 def packed(source: Database, tmp_path: Path) -> Path:
     """A backup of it."""
     path = tmp_path / "backup.tar"
-    backups.make(source, tmp_path / "source", path, NOW)
+    files.make(source, tmp_path / "source", path, NOW)
     return path
 
 
@@ -101,7 +108,7 @@ def test_what_is_restored_is_what_was_there(source: Database, packed: Path, tmp_
         assert {name: data_ for name, data_ in tree(data).items() if not name.startswith("flowbridge.db")} == {
             name: data_ for name, data_ in tree(tmp_path / "source").items() if not name.startswith(("flowbridge.db", "files/elsewhere"))
         }
-        for table in (tables.event, tables.delivery, tables.local_file):
+        for table in (schema.event, schema.delivery, schema.local_file):
             with source.read() as before, database.read() as after:
                 assert before.execute(select(table)).all() == after.execute(select(table)).all()
         assert checkup.look(database)["problems"] == []
@@ -122,7 +129,7 @@ def test_a_pipe_will_do(source: Database, packed: Path, tmp_path: Path) -> None:
 def test_blobs_that_are_gone_are_said(source: Database, tmp_path: Path) -> None:
     [blob] = [one for one in (tmp_path / "source" / "blobs").rglob("*") if one.is_file()]
     blob.unlink()
-    manifest = backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    manifest = files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     assert manifest.missing == [blob.name] and manifest.blobs == 0
 
 
@@ -134,7 +141,7 @@ def test_a_damaged_database_is_not_backed_up(source: Database, tmp_path: Path) -
         whole[at : at + 100] = b"\xff" * 100
     path.write_bytes(whole)
     with pytest.raises(StoreError, match=r"damaged|malformed|cannot be copied"):
-        backups.make(Database(f"sqlite:///{path}"), tmp_path / "source", tmp_path / "x.tar", NOW)
+        files.make(Database(f"sqlite:///{path}"), tmp_path / "source", tmp_path / "x.tar", NOW)
     assert not (tmp_path / "x.tar").exists() and not list(tmp_path.glob(".*"))
 
 
@@ -237,7 +244,7 @@ def test_more_files_than_a_backup_has_are_refused(packed: Path, tmp_path: Path, 
 
 
 def test_a_restore_leaves_room_on_the_disk(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "free", lambda _: (10 * MIB, 32 * MIB))
+    monkeypatch.setattr(archive, "free", lambda _: (10 * MIB, 32 * MIB))
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match="does not fit on the disk"):
         put_back(packed, database, data)
     assert tree(tmp_path / "target") == {}
@@ -270,9 +277,9 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (said(format=backup.FORMAT + 1, flowbridge="9.0"), r"made by flowbridge 9\.0, which is newer"),
+        (said(format=archive.FORMAT + 1, flowbridge="9.0"), r"made by flowbridge 9\.0, which is newer"),
         (said(format="x"), "its manifest cannot be read"),
-        (said(schema="0001"), f"its database has schema {tables.HEAD}, and its manifest says 0001"),
+        (said(schema="0001"), f"its database has schema {schema.HEAD}, and its manifest says 0001"),
         (said(blobs=2), "1 blobs of 2"),
         (lambda entries: entries.append((named("files/more"), b"x")), "goes on after its manifest"),
         (lambda entries: entries.pop(1), "secret_key is not what its manifest says"),
@@ -288,8 +295,8 @@ def test_a_manifest_that_does_not_fit_is_refused(packed: Path, tmp_path: Path, c
 def test_one_with_a_newer_schema_is_refused(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with source.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    monkeypatch.setattr(backup, "HEAD", "9999")
-    backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+    monkeypatch.setattr(archive, "HEAD", "9999")
+    files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     monkeypatch.undo()
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match="schema 9999, which is newer than this version"):
         put_back(tmp_path / "x.tar", database, data)
@@ -300,10 +307,10 @@ def test_one_with_a_newer_schema_is_refused(source: Database, tmp_path: Path, mo
 
 def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kept(source: Database, packed: Path, tmp_path: Path) -> None:
     with target(tmp_path) as (database, data):
-        migrate.upgrade(database)
+        upgrade.upgrade(database)
         assert put_back(packed, database, data).aside is not None, "an empty one goes without asking, and is kept all the same"
     with target(tmp_path, "other") as (database, data):
-        migrate.upgrade(database)
+        upgrade.upgrade(database)
         known = make_event("mine")
         events.add(database, known, [], lambda *_: [])
         mine = Blobs(data / "blobs").keep(b"mine")
@@ -324,7 +331,7 @@ def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kep
         before = Database(f"sqlite:///{aside / 'flowbridge.db'}")
         assert events.get(before, known.id).id == known.id
         before.close()
-        assert copying.count(database)["event"] == 5
+        assert copy.count(database)["event"] == 5
 
 
 def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_path: Path) -> None:
@@ -335,7 +342,7 @@ def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_pa
             put_back(packed, database, data)
         restored = put_back(packed, database, data, replace=True)
         assert restored.aside is not None and (restored.aside / "flowbridge.db").read_bytes().startswith(b"this is no database")
-        assert copying.count(database)["event"] == 5
+        assert copy.count(database)["event"] == 5
 
 
 def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_path: Path) -> None:
@@ -345,7 +352,7 @@ def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_
         with pytest.raises(StoreError, match="is in use: stop flowbridge first"):
             put_back(packed, another, tmp_path / "source", replace=True)
         another.close()
-    assert copying.count(source)["event"] == 5
+    assert copy.count(source)["event"] == 5
 
 
 # -- nothing of it starts by itself
@@ -366,17 +373,17 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(source: Databas
     put(source, ids["claimed"], status="sending", lease="w", lease_until=NOW + 10**9, slot=True)
     put(source, ids["begun"], status="sending", lease="w", lease_until=NOW + 10**9, slot=True)
     with source.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=ids["begun"], number=1, started_at=NOW))
+        connection.execute(insert(schema.attempt).values(delivery_id=ids["begun"], number=1, started_at=NOW))
         runs.start(connection, LocalRun(id="run", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW))
-        connection.execute(insert(tables.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW))
-    backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+        connection.execute(insert(schema.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW))
+    files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     with target(tmp_path) as (database, data):
         waiting = put_back(tmp_path / "x.tar", database, data).waiting
         assert (waiting.before, waiting.after, waiting.unknown, waiting.runs) == (5 + 3, 0, 2, 1)
         with database.read() as connection:
-            rows = {row.id: row for row in connection.execute(select(tables.delivery))}
-            held = holding.current(connection)
-            assert connection.execute(select(tables.worker)).all() == []
+            rows = {row.id: row for row in connection.execute(select(schema.delivery))}
+            held = hold.current(connection)
+            assert connection.execute(select(schema.worker)).all() == []
         assert held is not None and (held.since, held.taken_at) == (NOW + 100, NOW)
         standing = {name: rows[ids[name]].status for name in ids}
         assert standing == {"begun": "unknown", "claimed": "queued", "queued": "queued", "unknown": "unknown", "followed": "delivered",
@@ -385,7 +392,7 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(source: Databas
         assert rows[ids["begun"]].poll_at is None
         assert (rows[ids["followed"]].on_run_failed, rows[ids["followed"]].poll_at) == ("dead", NOW)
         assert checkup.look(database)["problems"] == []
-        assert database.write(holding.release) and not database.write(holding.release)
+        assert database.write(hold.release) and not database.write(hold.release)
         allowed = Allowed(caps={"local": 9, "gumloop": 9})
         assert len(database.write(lambda connection: claims.claim(connection, allowed, most=99, now=NOW + 200, lease="w"))) == 7
 
@@ -514,31 +521,31 @@ def test_postgresql_is_left_to_its_own_tools(folder: Path, monkeypatch: pytest.M
 
 
 def test_too_little_room_is_said_before_anything_is_written(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.store.disk.free", lambda _: (1000, 100))
+    monkeypatch.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
     with pytest.raises(StoreError, match="write it to another disk, or through a pipe"):
-        backups.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
+        files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     assert not (tmp_path / "x.tar").exists()
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
-    assert backup_age.is_due(tmp_path, 3600)
+    assert age.is_due(tmp_path, 3600)
     for hour in range(5):
-        (tmp_path / backup.name_of(NOW + hour * 3600)).write_bytes(b"")
+        (tmp_path / archive.name_of(NOW + hour * 3600)).write_bytes(b"")
     (tmp_path / "flowbridge-mine.tar").write_bytes(b"")
-    assert backups.rotate(tmp_path, 2) == 3
-    assert [one.name for one in backup_age.kept(tmp_path)] == [backup.name_of(NOW + hour * 3600) for hour in (3, 4)]
+    assert files.rotate(tmp_path, 2) == 3
+    assert [one.name for one in age.kept(tmp_path)] == [archive.name_of(NOW + hour * 3600) for hour in (3, 4)]
     assert (tmp_path / "flowbridge-mine.tar").exists()
-    assert not backup_age.is_due(tmp_path, 3600)
-    for one in backup_age.kept(tmp_path):
+    assert not age.is_due(tmp_path, 3600)
+    for one in age.kept(tmp_path):
         os.utime(one, (NOW, NOW))
-    assert backup_age.is_due(tmp_path, 3600)
+    assert age.is_due(tmp_path, 3600)
 
 
 def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(source: Database) -> None:
     with source.engine.begin() as connection:
         runs.start(connection, LocalRun(id="run", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW))
-        connection.execute(update(tables.local_run).values(state="RUNNING", lease="w", lease_until=NOW))
-        holding.restored(connection, NOW, NOW + 1)
-        assert holding.waiting(connection, NOW + 1).runs == 0
+        connection.execute(update(schema.local_run).values(state="RUNNING", lease="w", lease_until=NOW))
+        hold.restored(connection, NOW, NOW + 1)
+        assert hold.waiting(connection, NOW + 1).runs == 0
         runs.abandon_running(connection, NOW + 100)
         assert connection.execute(text("SELECT state FROM local_run")).scalar_one() == "FAILED"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from serving import Bridge, children_of, until
 
-from bridge.web import balance
-from bridge.web.balance import Balance
+from bridge.web.server import balance
+from bridge.web.server.balance import Balance
 
 
 def in_child(work) -> int:

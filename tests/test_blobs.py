@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.blobs import Blobs
+from bridge.store.blobs import Blobs
 
 DATA = b"a,b\n1,2\n"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -72,7 +72,7 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from bridge.blobs import Blobs
+from bridge.store.blobs import Blobs
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -91,7 +91,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 KEEP_FOR_EVER = """
 import os, sys
 from pathlib import Path
-from bridge.blobs import Blobs
+from bridge.store.blobs import Blobs
 blobs = Blobs(Path(sys.argv[1]))
 while True:
     print(blobs.keep(os.urandom(200_000)), flush=True)

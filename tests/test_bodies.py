@@ -12,9 +12,9 @@ from growth import Work, check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.bodies import MAX_FIELDS, decode
-from bridge.limits import depth_over
-from bridge.model import Body, FormFile
+from bridge.core.json_limits import depth_over
+from bridge.core.model import Body, FormFile
+from bridge.ingest.bodies import MAX_FIELDS, decode
 
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"

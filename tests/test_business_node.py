@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from senders import sender
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
 
 MODULES = os.environ.get("FLOWBRIDGE_NODE_MODULES")
 NODE = shutil.which("node")

@@ -13,11 +13,13 @@ import pytest
 from senders import KEY, OTHER, sender, stranger
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.model import Event
-from bridge.providers import FORM, PROVIDERS
-from bridge.signatures import Hmac, Timestamp
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.model import Event
+from bridge.providers.model import FORM
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.timestamps import Timestamp
 
 
 def told(name: str, document: Any, **headers: str) -> list[Event]:
@@ -271,7 +273,7 @@ def test_senders_that_take_no_202_get_what_they_want(name: str, status: int, bod
     ],
 )
 def test_senders_that_count_their_tries_are_listened_to(name: str, path: dict[str, str], tries: str) -> None:
-    from bridge.locate import locate
+    from bridge.core.locators import locate
 
     assert locate(PROVIDERS[name].retry, post(headers=path), {}) == tries
 

@@ -15,9 +15,9 @@ import pytest
 from senders import KEY, sender
 from signing import post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.providers import FORM
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.model import FORM
 
 
 def signed(name: str) -> Request:

@@ -21,17 +21,17 @@ from serving import Bridge, free_port, until
 from test_fleet import add_named, starts
 from test_worker import add, attempts, configured, ended, get, gumloop, is_in, quick, slots, wait, working  # noqa: F401
 
-from bridge.engine import calls as calls_module
-from bridge.engine.calls import Calls
-from bridge.errors import SettingsError, StoreError
-from bridge.reload.presence import present
-from bridge.send import Sender
-from bridge.settings import load_settings
-from bridge.store import claims, ledger
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.worker.relaying import BACKOFF, Relay
-from bridge.worker.timely import NOT_MADE
+from bridge.config.settings import load_settings
+from bridge.core.errors import SettingsError, StoreError
+from bridge.monitoring.presence import present
+from bridge.store.db.database import Database
+from bridge.store.queue import claims, ledger
+from bridge.store.queue.claims import Allowed
+from bridge.system.http_client import Sender
+from bridge.worker.attempt_deadline import NOT_MADE
+from bridge.worker.broker_relay import BACKOFF, Relay
+from bridge.worker.celery import tasks
+from bridge.worker.celery.tasks import Calls
 
 PASSWORD = "hunter2hunter2"
 
@@ -137,7 +137,7 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
 
 def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "LEASE", 5.0)
-    monkeypatch.setattr(calls_module, "BEAT", 0.1)
+    monkeypatch.setattr(tasks, "BEAT", 0.1)
     with FakePlatform(run_seconds=0.05) as fake, working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None)):
         fake.faults = [7.0]
         (one,) = add(database)
@@ -181,7 +181,7 @@ def test_a_fault_in_a_call_is_unknown(sqlite: Database, calls: Any) -> None:
 
 
 def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.worker.relaying.BACKOFF", (0.3,))
+    monkeypatch.setattr("bridge.worker.broker_relay.BACKOFF", (0.3,))
     taken: list[tuple[str, str]] = []
     away = threading.Event()
     away.set()
@@ -208,7 +208,7 @@ def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(data
 
 def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     at, answers = [100.0], [False, False, True, False]
-    monkeypatch.setattr("bridge.worker.relaying.time", SimpleNamespace(monotonic=lambda: at[0]))
+    monkeypatch.setattr("bridge.worker.broker_relay.time", SimpleNamespace(monotonic=lambda: at[0]))
 
     def publish(*_: str) -> None:
         if not answers.pop(0):
@@ -318,8 +318,8 @@ platforms:
   gumloop: {{type: gumloop, base_url: "{base}", api_key: "${{env:KEY}}", user_id: fake-user, max_concurrent_runs: 200}}
 routes: []
 """
-SHORT = {"bridge.store.claims.LEASE": 6.0, "bridge.worker.loop.BEAT": 0.3, "bridge.engine.calls.BEAT": 0.3,
-         "bridge.worker.relaying.BACKOFF": [0.3]}  # fmt: skip
+SHORT = {"bridge.store.queue.claims.LEASE": 6.0, "bridge.worker.worker.BEAT": 0.3, "bridge.worker.celery.tasks.BEAT": 0.3,
+         "bridge.worker.broker_relay.BACKOFF": [0.3]}  # fmt: skip
 
 
 class Machines:
@@ -465,7 +465,7 @@ def waiting(database: Database, ids: list[str]) -> list[tuple[str, str]]:
 
 def repeat(redis: Redis, messages: list[tuple[Any, Any]]) -> None:
     """Publish messages as anybody could who reaches the broker."""
-    from bridge.engine.broker import QUEUE, TASK, application
+    from bridge.worker.celery.app import QUEUE, TASK, application
 
     app = application(SimpleNamespace(broker_url=redis.url))  # type: ignore[arg-type]
     with app.connection_for_write() as connection:

@@ -13,13 +13,14 @@ import pytest
 from conftest import NOW
 
 import bridge.web
-from bridge.config import load
-from bridge.forms.spam import altcha, derive, tokens
-from bridge.routes import Source
-from bridge.web.challenges import challenge, given_parts, has_work, pasted_parts
+from bridge.config.loader import load
+from bridge.ingest.forms.spam import altcha, tokens
+from bridge.ingest.forms.spam.dedup import derive
+from bridge.routing.model import Source
+from bridge.web.forms.challenges import challenge, given_parts, has_work, pasted_parts
 
 KEY = "k" * 64
-SCRIPT = Path(bridge.web.__file__).parent / "assets" / "altcha.js"
+SCRIPT = Path(bridge.web.__file__).parent / "forms" / "assets" / "altcha.js"
 CAPTCHA = "captcha: {kind: turnstile, secret: s3cret}"
 
 

@@ -13,11 +13,11 @@ from serving import until
 from sqlalchemy import Connection
 from test_worker import add, configured, get, gumloop, made, working
 
-from bridge.model import Status
-from bridge.store import claims
-from bridge.store.changes import Changes
-from bridge.store.database import Database
-from bridge.worker import loop
+from bridge.core.model import Status
+from bridge.store.db.change_detector import Changes
+from bridge.store.db.database import Database
+from bridge.store.queue import claims
+from bridge.worker import worker as loop
 
 
 def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> None:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_ledger import STARTED, add, claim, get, record
 
-from bridge import circuit
-from bridge.circuit import free, learn, probe, settled
-from bridge.circuit_state import Circuit
-from bridge.model import Kind, Outcome, Status
-from bridge.store import circuits, claims, ledger
-from bridge.store.database import Database
-from bridge.store.ledger import Settled
+from bridge.core.circuit_state import Circuit
+from bridge.core.model import Kind, Outcome, Status
+from bridge.delivery import circuit_breaker
+from bridge.delivery.circuit_breaker import free, learn, probe, settled
+from bridge.store.db.database import Database
+from bridge.store.queue import claims, ledger, throttling
+from bridge.store.queue.ledger import Settled
 
 REFUSED = Outcome(kind=Kind.REFUSED, detail="no connection")
 UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="HTTP 500")
@@ -35,7 +35,7 @@ def after(*outcomes: Outcome, known: Circuit | None = None, used: int = 0, now: 
 
 
 def open_circuit() -> Circuit:
-    known = after(*[REFUSED] * circuit.FAILURES)
+    known = after(*[REFUSED] * circuit_breaker.FAILURES)
     assert known is not None
     return known
 
@@ -47,7 +47,7 @@ def test_where_all_is_well_nothing_is_kept() -> None:
 
 
 def test_some_failures_in_a_row_open_it_and_a_success_between_does_not() -> None:
-    almost = [UNKNOWN] * (circuit.FAILURES - 1)
+    almost = [UNKNOWN] * (circuit_breaker.FAILURES - 1)
     known = after(*almost, STARTED, *almost)
     assert known is not None and known.state(NOW) == "closed" and free(known, 5, 0, NOW) == 5
     known = after(REFUSED, known=known)
@@ -65,7 +65,7 @@ def test_a_half_open_circuit_lets_one_probe_through() -> None:
     assert known.state(later) == "half_open" and free(known, 5, 0, later) == 1
     probing = probe(known, later)
     assert free(probing, 5, 1, later) == 0
-    assert free(probing, 5, 0, later + circuit.PROBE) == 1  # nothing was heard of it
+    assert free(probing, 5, 0, later + circuit_breaker.PROBE) == 1  # nothing was heard of it
 
 
 @pytest.mark.parametrize("outcome", [STARTED, REJECTED, THROTTLED])
@@ -134,11 +134,11 @@ def test_a_platform_that_fails_and_then_refuses_the_credentials_is_held_for_them
 
 
 def test_other_credentials_are_tried_at_once() -> None:
-    known = circuit.try_credentials(after(UNAUTHORIZED, known=refused(), now=NOW + 90) or refused(), NOW + 100)
+    known = circuit_breaker.try_credentials(after(UNAUTHORIZED, known=refused(), now=NOW + 90) or refused(), NOW + 100)
     assert known.state(NOW + 100) == "half_open" and free(known, 5, 0, NOW + 100) == 1
     again = after(UNAUTHORIZED, known=probe(known, NOW + 100), now=NOW + 100)
     assert again is not None and again.open_for == 60
-    assert circuit.try_credentials(open_circuit(), NOW) == open_circuit()
+    assert circuit_breaker.try_credentials(open_circuit(), NOW) == open_circuit()
 
 
 def test_a_429_allows_as_many_as_are_in_flight_and_later_one_more() -> None:
@@ -195,7 +195,9 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(steps: l
         known = settled(learn(known, "p", outcome, used, now, jitter), 5)
         assert free(known, 5, 5, now) == 0
         assert 0 <= free(known, 5, used, now) <= 5 - used
-    later = now + max(1.1 * circuit.OPEN_MAX, 1.1 * circuit.UNAUTHORIZED_MAX, circuit.PROBE, circuit.RAISE_MAX * 1.25)
+    later = now + max(
+        1.1 * circuit_breaker.OPEN_MAX, 1.1 * circuit_breaker.UNAUTHORIZED_MAX, circuit_breaker.PROBE, circuit_breaker.RAISE_MAX * 1.25
+    )
     assert free(known, 5, 0, later) >= 1
 
 
@@ -209,7 +211,7 @@ def learned(database: Database, held: Any, outcome: Outcome, now: float = NOW, c
 
 def known_of(database: Database) -> dict[str, Circuit]:
     with database.read() as connection:
-        return circuits.read(connection)
+        return throttling.read(connection)
 
 
 def test_an_open_circuit_sends_nothing_and_spends_nothing(database: Database) -> None:

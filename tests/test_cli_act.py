@@ -12,12 +12,13 @@ import pytest
 from command_line import lines, run
 from conftest import make_delivery, make_event, put
 
-from bridge.cli import asking
-from bridge.config import load
-from bridge.http_messages import Answer
-from bridge.model import Delivery, Status
-from bridge.store import events, queries
-from bridge.store.database import Database
+from bridge.cli import platforms
+from bridge.config.loader import load
+from bridge.core.http_messages import Answer
+from bridge.core.model import Delivery, Status
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
 
 ROUTES = """
 version: 1
@@ -68,7 +69,7 @@ def test_a_dry_run_counts_and_does_nothing(store: Database, waiting: list[Delive
 def test_a_person_is_asked(store: Database, waiting: list[Delivery], monkeypatch: pytest.MonkeyPatch,
                            said: str, after: str) -> None:  # fmt: skip
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr, exit=sys.exit)
-    monkeypatch.setattr("bridge.cli.acting.sys", terminal)
+    monkeypatch.setattr("bridge.cli.actions.run.sys", terminal)
     result = run("cancel", "--route", "triage", input=said)
     assert result.exit_code == 0
     assert statuses(store) == [after] * 3
@@ -128,7 +129,7 @@ def test_a_run_is_looked_up_before_it_is_believed(
 ) -> None:
     (folder / "routes.yaml").write_text("version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n")
     body = b'{"state": "RUNNING"}' if status == 200 else b'{"message": "no such run"}'
-    monkeypatch.setattr(asking, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body))
+    monkeypatch.setattr(platforms, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body))
     put(store, waiting[0].id, status="unknown", attempts=1, platform="gumloop")
     done = run("resolve", waiting[0].id, "--as", "delivered", "--run-id", "R1", "--yes", *force)
     assert (done.exit_code, said in done.stderr, "not looked up" in done.stderr) == (code, True, status == 500)
@@ -188,7 +189,7 @@ def test_routes_that_cannot_be_used_are_exit_code_2(store: Database, folder: Pat
 
 
 def test_many_are_moved_in_the_order_they_came(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.store.audit.TOGETHER", 7)
+    monkeypatch.setattr("bridge.store.operations.log.TOGETHER", 7)
     made: list[Any] = []
     for number in range(30):
         event = make_event(str(number))

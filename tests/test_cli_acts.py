@@ -19,13 +19,18 @@ from forking import Forked
 from processes import call_here, environment, eventually, running
 from sqlalchemy import func, select, update
 
-from bridge.audit import Act
-from bridge.cli import acting, acts, pacing
-from bridge.config import load
-from bridge.model import DeadKind, Status
-from bridge.store import audit, events, queries, tables
-from bridge.store.database import Database
-from bridge.store.filters import Filters
+from bridge.cli.actions import run as acting
+from bridge.cli.actions import throttle
+from bridge.cli.commands import operations
+from bridge.config.loader import load
+from bridge.core.model import DeadKind, Status
+from bridge.core.operations import Act
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.operations import log
+from bridge.store.queries import events as queries
+from bridge.store.queries.filters import Filters
+from bridge.store.tables import schema
 
 pytestmark = pytest.mark.slow
 
@@ -47,19 +52,19 @@ def fill(database: Database, count: int, body: bytes = b'{"n":1}', **changes: An
 
 
 def only_act(database: Database) -> Act:
-    (one,) = audit.listed(database)
+    (one,) = log.listed(database)
     return one
 
 
 def done_so_far(database: Database) -> int:
     """How many items are through of the one act; 0 before there is one."""
-    return next((one.done for one in audit.listed(database)), 0)
+    return next((one.done for one in log.listed(database)), 0)
 
 
 def planned(database: Database) -> Counter[str]:
     """How many deliveries each event has beside its first."""
     with database.read() as connection:
-        rows = connection.execute(select(tables.delivery.c.event_id, func.count() - 1).group_by(tables.delivery.c.event_id)).all()
+        rows = connection.execute(select(schema.delivery.c.event_id, func.count() - 1).group_by(schema.delivery.c.event_id)).all()
     return Counter({row[0]: row[1] for row in rows})
 
 
@@ -98,7 +103,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
     assert one.done < done_so_far(database) < MANY
     finished = call_here(tmp_path, "acts", "resume", one.id[:-2], "--yes", "--rate", "1000/s", "--json", environ=environ)
     assert finished.returncode == 0, finished.stderr
-    one = audit.find(database, one.id)
+    one = log.find(database, one.id)
     assert (one.done, one.refused, one.left, one.finished_at is not None) == (MANY, 0, 0, True)
     assert [actor for actor, _ in one.resumed] == ["ana@ops"] * 2
     assert all(json.loads(line)["act"] == one.id for line in finished.stdout.splitlines())
@@ -126,7 +131,7 @@ def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(database: Database, tmp_pat
 LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-from bridge.cli import main
+from bridge.cli.main import main
 main(sys.argv[2:])
 """
 
@@ -192,8 +197,8 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(store: Database
     monkeypatch.setenv("FLOWBRIDGE_ACTOR", "nightly job")
     fill(store, 30)
     with store.engine.begin() as connection:
-        connection.execute(update(tables.event).values(type="issues"))
-        connection.execute(update(tables.event).where(tables.event.c.seq <= 3).values(type="ping"))
+        connection.execute(update(schema.event).values(type="issues"))
+        connection.execute(update(schema.event).where(schema.event.c.seq <= 3).values(type="ping"))
     result = run("replay", "--since", "2025-11-24", "--source", "github", "--body", '"n":1', "--rate", "1000/s", "--yes")
     assert result.exit_code == 1 and "27 replayed, 3 not" in result.stderr
     one = only_act(store)
@@ -205,7 +210,7 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(store: Database
     assert "the first 4 of 30; --limit 0 shows all" in text.stderr
     assert run("acts", "show", one.id, "--only", "refused").stdout.count("  refused  ") == 3
     assert lines(run("acts", "show", one.id, "--only", "open", "--json"))[1:] == []
-    assert acts.command_line(one) == typed
+    assert operations.command_line(one) == typed
 
 
 def test_no_acts_is_no_error(folder: Path) -> None:
@@ -218,10 +223,10 @@ def test_no_acts_is_no_error(folder: Path) -> None:
 
 def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) -> None:
     fill(store, 3)
-    never = audit.begin(store, "act_never", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_1"], now=NOW)
-    audit.begin(store, "act_stopped", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_1"], now=NOW)
+    never = log.begin(store, "act_never", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_1"], now=NOW)
+    log.begin(store, "act_stopped", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_1"], now=NOW)
     with store.engine.begin() as connection:
-        connection.execute(update(tables.act).where(tables.act.c.seq == never.seq).values(chosen=None))
+        connection.execute(update(schema.act).where(schema.act.c.seq == never.seq).values(chosen=None))
     listed = run("acts", "--unfinished").stdout
     assert "0 of 1, unfinished" in listed and "never began" in listed
     refused = run("acts", "resume", "act_never", "--yes")
@@ -233,7 +238,7 @@ def test_a_dry_run_and_a_refusal_keep_no_act(store: Database, routes: Path) -> N
     fill(store, 3)
     for command in (["replay", "--dry-run"], ["cancel", "--dry-run"], ["cancel"]):
         run(*command, "--source", "github")
-    assert list(audit.listed(store)) == []
+    assert list(log.listed(store)) == []
 
 
 # -- which routes
@@ -246,14 +251,14 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(store: Da
     routes.write_text(ROUTES.replace("triage", "renamed"))
     (event_id,) = fill(store, 1)
     with store.engine.begin() as connection:
-        connection.execute(update(tables.event).values(config_hash=then.hash))
+        connection.execute(update(schema.event).values(config_hash=then.hash))
     ((now),) = lines(run("replay", event_id, "--yes", "--json"))
     ((old),) = lines(run("replay", event_id, "--with-routes", "then", "--yes", "--json"))
     assert [one["route"] for one in now["deliveries"]] == ["renamed"]
     assert [one["route"] for one in old["deliveries"]] == ["triage"]
     found = {one.route: one.config_hash for one in events.deliveries_of(store, [event_id])[event_id][1:]}
     assert found["triage"] == then.hash != found["renamed"] == load(routes, environ).hash
-    assert next(iter(audit.listed(store))).asked["routes"] == "then"
+    assert next(iter(log.listed(store))).asked["routes"] == "then"
 
 
 @pytest.mark.parametrize(
@@ -298,10 +303,10 @@ def test_a_retry_by_filter_says_what_has_to_be_replayed_instead(store: Database)
 def paced(store: Database, monkeypatch: pytest.MonkeyPatch, rate: str | None, count: int) -> tuple[list[int], float]:
     """Run an act against a clock that only sleeping moves; return how many went in each commit, and how long it took."""
     clock = [1000.0]
-    monkeypatch.setattr(pacing.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(pacing.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    one = audit.begin(store, "act_1", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_none"] * count, now=NOW)
-    from bridge.cli.doing import moving
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(throttle.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    one = log.begin(store, "act_1", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_none"] * count, now=NOW)
+    from bridge.cli.actions.build import moving
 
     sizes = [len(results) for results in acting._batches(store, one, moving(store, one), rate)]
     return sizes, clock[0] - 1000.0
@@ -318,8 +323,8 @@ def test_a_rate_is_kept_and_not_undercut_by_much(store: Database, monkeypatch: p
 
 def test_what_a_slow_commit_has_cost_is_made_up_for_but_not_a_long_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(pacing.time, "monotonic", lambda: clock[0])
-    pacer = pacing.Pacer("100/s")
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
+    pacer = throttle.Pacer("100/s")
     taken = []
     for now in (0.0, 0.5, 3600.0):
         clock[0] = now

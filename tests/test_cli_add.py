@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 from senders import KEY, PINS, pair_of, sender
 from signing import NOW
 
-from bridge.config import load
-from bridge.providers import PROVIDERS
-from bridge.settings import load_settings
-from bridge.signatures import pins_of
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.pins import pins_of
 
 
 def mode(path: Path) -> int:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from command_line import lines, run
 
-from bridge.cli import group
-from bridge.cli.fitting import CHOSEN, NEEDED
-from bridge.flows.ready import READY, mail, slack, smtp
+from bridge.cli.flow_inputs import CHOSEN, NEEDED
+from bridge.cli.main import group
+from bridge.flows.ready import mail, slack, smtp
+from bridge.flows.ready.catalog import READY
 
 HEAD = "version: 1\nplatforms: {local: {type: local, flows: flows.py}}\nsources: {contact: {provider: form}}\n"
 FORM = HEAD.replace(", flows: flows.py", "")

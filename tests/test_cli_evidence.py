@@ -9,13 +9,15 @@ from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import insert
 
-from bridge.cli.evidence import told
-from bridge.model import JSON, Status
-from bridge.shapes import evidence_json
-from bridge.store import events, queries, tables
-from bridge.store.database import Database
-from bridge.store.filters import Filters
-from bridge.store.rows import to_json
+from bridge.cli.ui.unknown_view import told
+from bridge.core.model import JSON, Status
+from bridge.monitoring.serializers import evidence_json
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
+from bridge.store.queries.filters import Filters
+from bridge.store.tables import schema
+from bridge.store.tables.rows import to_json
 
 SEEN = {
     "attempt": 1,
@@ -43,7 +45,7 @@ def unknown(store: Database, route: str = "paid", evidence: JSON = None, on_unkn
     put(store, one.id, status="unknown", attempts=1, reason="no answer within 30 s", evidence=to_json(evidence))
     lost = {"number": 1, "started_at": NOW, "finished_at": NOW + 30, "outcome": "unknown", "detail": "no answer within 30 s"}
     with store.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=one.id, **lost))
+        connection.execute(insert(schema.attempt).values(delivery_id=one.id, **lost))
     return one.id
 
 

@@ -12,8 +12,8 @@ import pytest
 from command_line import lines, run
 from conftest import make_event
 
-from bridge.store import events
-from bridge.store.database import Database
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}

@@ -22,8 +22,8 @@ from forking import Forked
 from processes import call, environment, eventually, running
 from serving import Bridge, until
 
-from bridge.cli.waiting import added
-from bridge.reload.presence import addresses
+from bridge.cli.ui.run_progress import added
+from bridge.monitoring.presence import addresses
 
 ROUTES = """
 version: 1
@@ -134,9 +134,9 @@ def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(platform: Fak
 
 
 def test_a_wait_outlives_answers_that_fail_but_not_for_ever(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.cli import waiting
+    from bridge.cli.ui import run_progress
 
-    monkeypatch.setattr(waiting, "LONGEST", 0.01)
+    monkeypatch.setattr(run_progress, "LONGEST", 0.01)
     whole, failing = platform.answer, iter(["garbage", None, "error"])
 
     def answer(method: str, path: str, *rest: dict[str, str] | bytes) -> tuple[int, object]:

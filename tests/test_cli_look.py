@@ -12,15 +12,16 @@ from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import insert
 
-from bridge.cli import COMMANDS, SECTIONS
-from bridge.cli.selection import Moment
-from bridge.config import load
-from bridge.model import DeadKind, Debounce, Delivery, Event, FormFile, Order, Reject, RunState, Status
-from bridge.reconcile import Candidate, Earlier, Look, judge, window
-from bridge.routes import OWN
-from bridge.store import events, rejects, tables
-from bridge.store.database import Database
-from bridge.store.rows import to_json
+from bridge.cli.main import COMMANDS, SECTIONS
+from bridge.cli.options import Moment
+from bridge.config.loader import load
+from bridge.core.model import DeadKind, Debounce, Delivery, Event, FormFile, Order, Reject, RunState, Status
+from bridge.delivery.reconcile import Candidate, Earlier, Look, judge, window
+from bridge.routing.model import OWN
+from bridge.store.db.database import Database
+from bridge.store.inbound import events, rejects
+from bridge.store.tables import schema
+from bridge.store.tables.rows import to_json
 
 
 def test_help_teaches_every_command_with_an_example() -> None:
@@ -120,7 +121,7 @@ def test_deliveries_of_a_route_with_several_flows_say_which_flow_each_is(store: 
     made = [make_delivery(event, route, flow=flow, config_hash="c" * 64) for route, flow in flows]
     events.add(store, event, [replace(one, id=f"dlv_{place}") for place, one in enumerate(made)], lambda *_: [])
     assert "ROUTE  STATUS  FLOW" in run("deliveries").stdout and " → " not in run("deliveries").stdout
-    monkeypatch.setattr("bridge.cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("bridge.cli.ui.output.on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     shown = run("deliveries").stdout
     assert " many → local/echo " in shown and " many → local/append_csv " in shown and " one " in shown and "one →" not in shown
@@ -447,7 +448,7 @@ def test_show_names_replay_where_the_route_has_changed_since(store: Database, fo
 def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     id_, _ = shown(store, {"status": "delivered", "run_state": "failed", "run_id": "r1"})
     assert run("deliveries").stderr == ""
-    monkeypatch.setattr("bridge.cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("bridge.cli.ui.output.on_terminal", lambda: True)
     assert run("deliveries").stderr == f"why, and what to do next: flowbridge show dlv_…{id_[-14:]}\n"
     put(store, id_, run_state="done")
     assert run("deliveries").stderr == ""
@@ -485,7 +486,7 @@ def test_show_tells_how_the_runs_ended_that_others_followed(store: Database) -> 
     with store.engine.begin() as connection:
         ended = {"outcome": "started", "run_id": "R1", "run_state": "failed", "log": '["it broke","badly"]',
                  "run_finished_at": NOW + 3.5, "outputs": '{"left":2}'}  # fmt: skip
-        connection.execute(insert(tables.attempt).values(delivery_id=id_, number=1, started_at=NOW, finished_at=NOW + 1, **ended))
+        connection.execute(insert(schema.attempt).values(delivery_id=id_, number=1, started_at=NOW, finished_at=NOW + 1, **ended))
     text = run("show", id_).stdout
     assert "earlier runs  1, each of which failed" in text
     ran = 'started after 1000 ms; its run R1 failed, after 2.50 s\n  its outputs\n  {\n    "left": 2\n  }\n  its log\n  it broke\n  badly\n'
@@ -547,7 +548,7 @@ def test_a_time_that_is_none_is_wrong_usage(folder: Path, text: str) -> None:
 
 
 def test_times_are_spans_dates_and_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.cli.selection.time.time", lambda: NOW)
+    monkeypatch.setattr("bridge.cli.options.time.time", lambda: NOW)
     convert = lambda text: Moment().convert(text, None, None)  # noqa: E731
     assert [NOW - convert(text) for text in ("90s", "15m", "1h", "1.5h", "2d", "1w")] == [90, 900, 3600, 5400, 172800, 604800]
     assert convert("2025-11-24") == NOW - 16 * 3600
@@ -560,7 +561,7 @@ def test_a_database_of_another_schema_is_said(store: Database) -> None:
     result = run("events")
     assert result.exit_code == 1 and "the database has schema 9999" in result.stderr
     assert "it is newer, so upgrade flowbridge" in result.stderr
-    assert f"not {tables.HEAD}: it is newer, so upgrade flowbridge" in run("db", "check").stdout
+    assert f"not {schema.HEAD}: it is newer, so upgrade flowbridge" in run("db", "check").stdout
 
 
 def test_db_check_and_upgrade(folder: Path) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from command_line import lines, run
 
-from bridge.expressions import follow_path
-from bridge.providers import PROVIDERS
-from bridge.routes import Source
-from bridge.samples.sample_events import free_names, sample_events
-from bridge.signatures import Unsigned
+from bridge.cli.samples.events import free_names, sample_events
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.expressions.paths import follow_path
+from bridge.routing.model import Source
 
 SECRET = "${env:SECRET}"
 SOURCES = f"""version: 1

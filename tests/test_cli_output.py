@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bridge.cli import output
-from bridge.cli.flows import FLOWS
-from bridge.cli.look import DELIVERY_COLUMNS, EVENT_COLUMNS
-from bridge.cli.output import Column
+from bridge.cli.commands.events import DELIVERY_COLUMNS, EVENT_COLUMNS
+from bridge.cli.commands.flows import FLOWS
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\n\t\u202egnp.exe\u2066\u200b\u2028\ud800\x00é ✓"
 HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]")

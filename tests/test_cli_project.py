@@ -13,9 +13,9 @@ import pytest
 from command_line import lines, run
 from ruamel.yaml import YAML
 
-from bridge.cli import routes_file
-from bridge.cli.project import template
-from bridge.errors import BridgeError
+from bridge.cli.commands.init import template
+from bridge.cli.project import routes_file
+from bridge.core.errors import BridgeError
 
 TOP = Path(__file__).parent.parent
 
@@ -84,7 +84,7 @@ def test_the_files_a_project_begins_with_are_right_with_their_comments_taken_off
 def test_the_top_routes_yaml_starts_with_nothing_set(folder: Path) -> None:
     (folder / "routes.yaml").write_text((TOP / "routes.yaml").read_text())
     assert run("check").exit_code == 0
-    assert (TOP / "routes.yaml").read_text().startswith("# yaml-language-server: $schema=bridge/config/routes.schema.json\n")
+    assert (TOP / "routes.yaml").read_text().startswith("# yaml-language-server: $schema=bridge/config/schema/routes.schema.json\n")
 
 
 # -- the file
@@ -228,7 +228,7 @@ def test_settings_and_a_missing_file_are_exit_code_2(folder: Path, monkeypatch: 
 
 
 def test_a_database_that_is_newer_is_a_problem(folder: Path) -> None:
-    from bridge.store.database import Database
+    from bridge.store.db.database import Database
 
     run("init"), run("db", "upgrade")
     database = Database(f"sqlite:///{folder / 'data' / 'flowbridge.db'}")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from command_line import lines, run
 
-from bridge.cli.providers import EVIDENCE as MEANINGS
-from bridge.cli.providers import _print
-from bridge.providers import EVIDENCE, MODULES, PROVIDERS, UNKNOWN, kind_of
+from bridge.cli.commands.providers import EVIDENCE as MEANINGS
+from bridge.cli.commands.providers import _print
+from bridge.providers.model import EVIDENCE, UNKNOWN
+from bridge.providers.registry import MODULES, PROVIDERS, kind_of
 
 
 def test_every_row_is_listed_with_its_evidence() -> None:

@@ -11,10 +11,10 @@ import pytest
 from command_line import lines, run
 from conftest import NOW
 
-from bridge.config import load
-from bridge.model import Reject
-from bridge.store import events, rejects
-from bridge.store.database import Database
+from bridge.config.loader import load
+from bridge.core.model import Reject
+from bridge.store.db.database import Database
+from bridge.store.inbound import events, rejects
 
 SECRET = "the-secret-of-the-sender"
 BODY = b'{"title":"red","action":"opened"}'

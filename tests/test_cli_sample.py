@@ -25,20 +25,23 @@ from senders import PINS, chosen, covers_body, sender, tolerances
 from servers import Misbehaving, redirect, respond
 from serving import Bridge
 
-from bridge.cli import output
-from bridge.cli.forging import KINDS, Signer, forge
-from bridge.cli.making import new_secret
-from bridge.cli.replaying import expected, provider_ids, verdict
-from bridge.cli.sample import curl, make
-from bridge.cli.sample_edits import edit
-from bridge.config import load
-from bridge.errors import BadSignature
-from bridge.http_messages import Answer as Sent
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS
-from bridge.routes import Source
-from bridge.samples import sample_types
-from bridge.signatures import Hmac, Jwt, Secret, pins_of
+from bridge.cli.commands.sample import curl, make
+from bridge.cli.samples.edits import edit
+from bridge.cli.samples.forgeries import KINDS, Signer, forge
+from bridge.cli.samples.replay import expected, provider_ids, verdict
+from bridge.cli.samples.secrets import new_secret
+from bridge.cli.ui import output
+from bridge.config.loader import load
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Answer as Sent
+from bridge.core.http_messages import Request
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.samples.loader import sample_types
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.jwt import Jwt
+from bridge.providers.signatures.pins import pins_of
+from bridge.providers.signatures.scheme import Secret
+from bridge.routing.model import Source
 
 NOW = 1_764_000_000.0
 SIGNED = [name for name in PROVIDERS if name != "form"]

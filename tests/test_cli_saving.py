@@ -8,10 +8,10 @@ import pytest
 from command_line import lines, run
 from conftest import make_event
 
-from bridge.blobs import Blobs
-from bridge.model import Event, FormFile
-from bridge.store import events
-from bridge.store.database import Database
+from bridge.core.model import Event, FormFile
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
 
 
 def event_with(store: Database, folder: Path, *names: str) -> Event:

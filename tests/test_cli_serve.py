@@ -15,7 +15,7 @@ import pytest
 from processes import call_here, environment, eventually, is_listening, running
 from serving import Bridge, free_port, until
 
-from bridge.reload.presence import present
+from bridge.monitoring.presence import present
 
 pytestmark = pytest.mark.slow
 
@@ -190,7 +190,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(serving: tuple[Path, str]) ->
 
 
 def test_help_is_there_at_once(tmp_path: Path) -> None:
-    code = "import sys, bridge.cli\ntry: bridge.cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    code = "import sys, bridge.cli.main\ntry: bridge.cli.main.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout.split()
     assert not {"rich", "sqlalchemy", "flask", "pydantic", "jsonschema", "ruamel.yaml", "requests"} & set(loaded)
 

@@ -11,13 +11,15 @@ import pytest
 from command_line import lines, run
 from conftest import NOW, make_delivery, make_event
 
-from bridge.cli.doing import replaying
-from bridge.ids import act_id
-from bridge.model import Event, Status
-from bridge.settings import load_settings
-from bridge.store import audit, events, queries
-from bridge.store.database import Database
-from bridge.store.filters import Filters
+from bridge.cli.actions.build import replaying
+from bridge.config.settings import load_settings
+from bridge.core.model import Event, Status
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.operations import log
+from bridge.store.queries import events as queries
+from bridge.store.queries.filters import Filters
+from bridge.system.ids import act_id
 
 ROUTES = """
 version: 1
@@ -82,7 +84,7 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
     assert (planned.status, planned.inputs) == (Status.QUEUED, {"name": "Ann"})
     again = run("spam", "release", one.id, "--yes")
     assert (again.exit_code, len(deliveries(store, one))) == (1, 1) and "is not held to be spam" in again.stdout
-    acts = list(audit.listed(store))
+    acts = list(log.listed(store))
     assert [act.command for act in acts] == ["spam release"] * 2
     assert f"spam release {one.id}" in run("acts").stdout
     assert "was honeypot: filled in" in run("show", one.id).stdout
@@ -106,8 +108,8 @@ def test_of_two_who_let_it_go_at_once_one_does(database: Database, folder: Path,
     make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
 
     def release(number: int) -> bool:
-        act = audit.begin(database, act_id(NOW + number), command="spam release", actor="me", asked={}, ids=[one.id], now=NOW)
-        [result] = audit.advance(database, act, make(database, act), NOW)
+        act = log.begin(database, act_id(NOW + number), command="spam release", actor="me", asked={}, ids=[one.id], now=NOW)
+        [result] = log.advance(database, act, make(database, act), NOW)
         return result.problem is None
 
     with ThreadPoolExecutor(6) as pool:
@@ -149,9 +151,9 @@ def test_a_person_marks_what_is_spam_and_what_waits_goes_nowhere(store: Database
 
 def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Path) -> None:
     some = [held(store) for _ in range(3)]
-    act = audit.begin(store, act_id(NOW), command="spam release", actor="me", asked={}, ids=[one.id for one in some], now=NOW)
+    act = log.begin(store, act_id(NOW), command="spam release", actor="me", asked={}, ids=[one.id for one in some], now=NOW)
     make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
-    audit.advance(store, act, make(store, act), NOW, 1)
+    log.advance(store, act, make(store, act), NOW, 1)
     assert run("acts", "resume", act.id, "--dry-run").stdout == "2 events of 3 left to release\n"
     assert run("acts", "resume", act.id, "--yes").exit_code == 0
     assert [len(deliveries(store, one)) for one in some] == [1] * 3

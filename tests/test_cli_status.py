@@ -16,10 +16,11 @@ from processes import call_here
 from serving import Bridge, until
 from test_reload_processes import QUICK, Reloading, routes
 
-from bridge.affinity import processors
-from bridge.circuit_state import Circuit
-from bridge.store import circuits, claims, events, health
-from bridge.store.database import Database
+from bridge.core.circuit_state import Circuit
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import claims, heartbeats, throttling
+from bridge.system.cpu_affinity import processors
 
 KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
         "platforms", "runs", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate", "overdue", "clock_step"}  # fmt: skip
@@ -27,7 +28,7 @@ KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "confi
 
 DAY = 86400.0
 #: Changes are noticed soon, and a worker that stands still for a while is none that has died.
-STEADY = QUICK | {"bridge.store.claims.LEASE": claims.LEASE, "bridge.store.health.FRESH": health.FRESH}
+STEADY = QUICK | {"bridge.store.queue.claims.LEASE": claims.LEASE, "bridge.store.queue.heartbeats.FRESH": heartbeats.FRESH}
 
 
 def no_midnight() -> None:
@@ -146,7 +147,7 @@ def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(store: Databas
     events.add(store, event, [make_delivery(event, platform="g", created_at=now - 400, due_at=now - 400)], lambda *_: [])
     busy = Circuit(platform="g", allowance=0, raise_at=now + 900, raise_for=15.0)
     with store.engine.begin() as connection:
-        circuits.write(connection, {}, {"g": busy}, now)
+        throttling.write(connection, {}, {"g": busy}, now)
     result = run("status")
     assert re.search(r"g +0 of 5 +0 +0 +closed +0 until 20\S+ \S+Z", result.stdout), result.stdout
     found = json.loads(run("status", "--json").stdout)
@@ -156,7 +157,7 @@ def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(store: Databas
 
 
 def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(store: Database, folder: Path) -> None:
-    from bridge.reload.presence import Presence
+    from bridge.monitoring.presence import Presence
 
     (folder / "routes.yaml").write_text("version: 1\n")
     config = {"hash": "a" * 64, "since": "2026-11-24T17:03:05Z", "error": [], "error_since": None, "restart": ["FLOWBRIDGE_LOG"]}
@@ -179,7 +180,7 @@ def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: D
     environ = {"FLOWBRIDGE_DATABASE_URL": url, "FLOWBRIDGE_SECRET_KEY": "k" * 32}
     bridge = Reloading(tmp_path, environ=environ)
     with postgresql.engine.begin() as connection:
-        health.beat(connection, "w", "elsewhere", 77, time.time())
+        heartbeats.beat(connection, "w", "elsewhere", 77, time.time())
     found = told(bridge, 0)
     assert [(one["host"], one["pid"], one["role"], one["config_hash"]) for one in found["processes"]] == [("elsewhere", 77, "work", None)]
     assert abs(found["database"]["clock_ahead"]) < 30

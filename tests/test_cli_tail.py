@@ -6,11 +6,12 @@ import pytest
 from conftest import make_delivery, make_event
 from sqlalchemy import update
 
-from bridge.cli.tail import Follower
-from bridge.model import Delivery
-from bridge.store import events, tables
-from bridge.store.database import Database
-from bridge.store.filters import Filters
+from bridge.cli.commands.tail import Follower
+from bridge.core.model import Delivery
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries.filters import Filters
+from bridge.store.tables import schema
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(database: Databas
         {"status": "dead", "slot": False, "lease": None, "dead_kind": "platform", "reason": "HTTP 401 Unauthorized"},
     ):
         with database.engine.begin() as connection:
-            connection.execute(update(tables.delivery).values(values))
+            connection.execute(update(schema.delivery).values(values))
         seen += [str(change.status) for _, change in follower.look() if isinstance(change, Delivery)]
     assert seen == told
     assert list(follower.look()) == []

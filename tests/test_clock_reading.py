@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from conftest import NOW, make_delivery, make_event
 
-from bridge.clock_reading import ClockReading, passed
-from bridge.model import RunState, Status
-from bridge.reconcile import AGREE, SKEW, Candidate, Earlier, Echo, Look, Verdict, Window, earlier, judge, window, window_by_clocks
+from bridge.core.clock_reading import ClockReading, passed
+from bridge.core.model import RunState, Status
+from bridge.delivery.reconcile import AGREE, SKEW, Candidate, Earlier, Echo, Look, Verdict, Window, earlier, judge, window, window_by_clocks
 
 TIMEOUT = 30.0
 INTENT = ClockReading(at=NOW, boot_clock=1000.0, boot_id="b", host="h", platform_at=NOW + 5)

@@ -18,20 +18,27 @@ from sqlalchemy import insert, select, update
 from stepped_clocks import DAY, Clocks, clocks
 from test_worker import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
 
-from bridge import reconcile
-from bridge.engine.calls import Calls
-from bridge.http_messages import Answer, Call, Lost
-from bridge.model import Delivery, Order, Retry
-from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Flow
-from bridge.send import Sender
-from bridge.settings import load_settings
-from bridge.store import claims, clock_steps, events, health, runs, tables
-from bridge.store.claims import Allowed
-from bridge.store.clock import Clock
-from bridge.store.database import Database
-from bridge.worker import Worker, housekeeping, loop
-from bridge.worker.reconciling import Reconciler
+from bridge.config.settings import load_settings
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.model import Delivery, Order, Retry
+from bridge.delivery import reconcile
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling
+from bridge.routing.model import Config, Flow
+from bridge.store import clock_steps
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.local import runs
+from bridge.store.queue import claims, heartbeats
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import schema
+from bridge.system.http_client import Sender
+from bridge.worker import worker as loop
+from bridge.worker.celery.tasks import Calls
+from bridge.worker.maintenance import scheduler
+from bridge.worker.reconciler import Reconciler
+from bridge.worker.worker import Worker
 
 __all__ = ["clocks"]
 pytestmark = pytest.mark.slow
@@ -89,7 +96,7 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
     def is_settled() -> bool:
         with database.read() as connection:
-            row = connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one()
+            row = connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one()
         return (row.status == "unknown" and row.poll_at is None) or row.finished_at is not None
 
     until(is_settled, what="a hold")
@@ -117,7 +124,7 @@ def lost(database: Database, clocks: Clocks, fake: FakePlatform, fault: str) -> 
 
 def look_now(database: Database, clocks: Clocks, delivery_id: str) -> None:
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == delivery_id).values(poll_at=clocks.time()))
+        connection.execute(update(schema.delivery).where(schema.delivery.c.id == delivery_id).values(poll_at=clocks.time()))
 
 
 def refuse(found: Delivery, step: float) -> None:
@@ -203,7 +210,7 @@ def test_two_steps_that_cancel_each_other_hold_nothing(database: Database, clock
         clocks.ahead = 0.0
         until(lambda: latest(database) < 0, what="the step back to be noted")
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).values(poll_at=clocks.time()))
+        connection.execute(update(schema.delivery).values(poll_at=clocks.time()))
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
         (found,) = wait(database, [one], ended)
     assert found.attempts == 2
@@ -250,7 +257,7 @@ def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
         clocks.boot(*moved)
         clocks.ahead = step
         with database.engine.begin() as connection:
-            connection.execute(update(tables.delivery).where(tables.delivery.c.id == one).values(poll_at=clocks.time()))
+            connection.execute(update(schema.delivery).where(schema.delivery.c.id == one).values(poll_at=clocks.time()))
         with reconciling_worker(database, config(fake), None if tells else dateless):
             found = held(database, one) if says else wait(database, [one], ended)[0]
     assert found.status == ("unknown" if says else "delivered")
@@ -263,8 +270,8 @@ def test_an_attempt_of_an_earlier_version_is_held(database: Database, clocks: Cl
         one = lose_an_answer(database, clocks, fake, knows=knows)
         none = dict.fromkeys(("boot_clock", "boot_id", "host", "platform_at"))
         with database.engine.begin() as connection:
-            connection.execute(update(tables.attempt).where(tables.attempt.c.delivery_id == one).values(none))
-            connection.execute(update(tables.delivery).where(tables.delivery.c.id == one).values(poll_at=clocks.time()))
+            connection.execute(update(schema.attempt).where(schema.attempt.c.delivery_id == one).values(none))
+            connection.execute(update(schema.delivery).where(schema.delivery.c.id == one).values(poll_at=clocks.time()))
         with reconciling_worker(database, config(fake)):
             found = held(database, one)
     assert (found.status, found.reason or "")[0] == "unknown"
@@ -281,8 +288,8 @@ def test_another_attempt_of_the_same_time_is_a_rival_though_its_clock_was_wrong(
             clocks.ahead = 0.0
             wait(database, [second := add(database, clocks.time(), inputs={})], is_in("unknown"))
         with database.engine.begin() as connection:
-            connection.execute(update(tables.delivery).where(tables.delivery.c.id == second).values(poll_at=clocks.time()))
-            connection.execute(update(tables.delivery).where(tables.delivery.c.id == first).values(poll_at=None))
+            connection.execute(update(schema.delivery).where(schema.delivery.c.id == second).values(poll_at=clocks.time()))
+            connection.execute(update(schema.delivery).where(schema.delivery.c.id == first).values(poll_at=None))
         with reconciling_worker(database, config(fake, exclusive=True)):
             found = held(database, second)
         assert (found.status, len(fake.starts)) == ("unknown", 2)
@@ -316,8 +323,8 @@ def test_a_run_is_given_up_after_its_time_whatever_the_clock_does(database: Data
         until(lambda: worker.step() or get(database, after).status == "delivered", what="both runs")
         clocks.ahead = step
         with database.engine.begin() as connection:
-            delivered = update(tables.delivery).values(delivered_at=clocks.time())
-            connection.execute(delivered.where(tables.delivery.c.id == after))
+            delivered = update(schema.delivery).values(delivered_at=clocks.time())
+            connection.execute(delivered.where(schema.delivery.c.id == after))
         for later, slot_count in ((1.0, 2), (1800.0, 2), (3600.0, 0)):
             clocks.later += later
             until(lambda: looked(database, worker, clocks), what="looks at both runs")
@@ -330,7 +337,7 @@ def looked(database: Database, worker: Worker, clocks: Clocks) -> bool:
     """Make a turn; tell whether each run that is followed was looked at since the clock went on."""
     worker.step()
     with database.read() as connection:
-        due = connection.execute(select(tables.delivery.c.poll_at)).scalars().all()
+        due = connection.execute(select(schema.delivery.c.poll_at)).scalars().all()
     return all(at is None or clocks.time() < at < clocks.time() + claims.LEASE for at in due)
 
 
@@ -349,7 +356,7 @@ def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: 
         clocks.ahead = 0.0
         clocks.later += loop.BEAT
         worker.step()
-        assert health.workers_alive(database, clocks.time()) == 2  # both rows are of now: that of the dead one grows old
+        assert heartbeats.workers_alive(database, clocks.time()) == 2  # both rows are of now: that of the dead one grows old
         assert lease_until(database, one) <= clocks.time() + claims.LEASE + 1
         clocks.later += 2 * claims.LEASE
         worker.step()
@@ -360,7 +367,7 @@ def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: 
 
 def lease_until(database: Database, one: str) -> float:
     with database.read() as connection:
-        at: float = connection.execute(select(tables.delivery.c.lease_until).where(tables.delivery.c.id == one)).scalar_one()
+        at: float = connection.execute(select(schema.delivery.c.lease_until).where(schema.delivery.c.id == one)).scalar_one()
     return at
 
 
@@ -405,10 +412,10 @@ def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(database:
     clocks.ahead = 300.0
     clock.set()
     clock_steps.follow(database, clock)
-    assert database.write(lambda connection: housekeeping.abandon_runs(connection, clock())) == 0
+    assert database.write(lambda connection: scheduler.abandon_runs(connection, clock())) == 0
     clocks.later += 2 * claims.LEASE
     clock.set()
-    assert database.write(lambda connection: housekeeping.abandon_runs(connection, clock())) == 1
+    assert database.write(lambda connection: scheduler.abandon_runs(connection, clock())) == 1
     with database.read() as connection:
         assert runs.get(connection, one) is not None
 
@@ -438,14 +445,14 @@ def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
     clock, now = Clock(database), clocks.time()
     one = add(database, now + planned, due_at=now + due, retry=Retry(attempts=3, first=5.0, max=7 * DAY))
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).values(due_at=now + due, debounce_until=now + due))
+        connection.execute(update(schema.delivery).values(due_at=now + due, debounce_until=now + due))
         if tried is not None:
             values = {"delivery_id": one, "number": 1, "started_at": now + tried, "finished_at": now + tried, "outcome": "refused"}
-            connection.execute(insert(tables.attempt).values(values))
-            connection.execute(update(tables.delivery).values(attempts=1))
+            connection.execute(insert(schema.attempt).values(values))
+            connection.execute(update(schema.delivery).values(attempts=1))
     back(database, clock, clocks)
     with database.read() as connection:
-        row = connection.execute(select(tables.delivery.c.due_at, tables.delivery.c.debounce_until)).one()
+        row = connection.execute(select(schema.delivery.c.due_at, schema.delivery.c.debounce_until)).one()
     assert tuple(row) == pytest.approx((now + becomes, now + becomes), abs=60)
 
 
@@ -453,10 +460,10 @@ def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(database: 
     clock, now = Clock(database), clocks.time()
     add(database, now - 60, order=Order(key="k"))
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).values(due_at=now + DAY - 5))
+        connection.execute(update(schema.delivery).values(due_at=now + DAY - 5))
     back(database, clock, clocks)
     with database.read() as connection:
-        assert connection.execute(select(tables.delivery.c.due_at)).scalar_one() <= clocks.time()
+        assert connection.execute(select(schema.delivery.c.due_at)).scalar_one() <= clocks.time()
 
 
 def back(database: Database, clock: Clock, clocks: Clocks) -> None:
@@ -488,11 +495,11 @@ def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) 
     circuit: dict[str, Any] = {"platform": "p", "failures": 5, "open_for": 300.0, "raise_for": 1.0, "changed_at": ahead}
     circuit |= {"open_until": ahead + 200, "probe_until": None, "raise_at": ahead + 10, "not_before": ahead + 1000}
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.circuit).values(circuit))
-        connection.execute(insert(tables.pace).values(route="r", next_at=ahead + 50, day=int(ahead // DAY), starts=3))
+        connection.execute(insert(schema.circuit).values(circuit))
+        connection.execute(insert(schema.pace).values(route="r", next_at=ahead + 50, day=int(ahead // DAY), starts=3))
     back(database, clock, clocks)
     with database.read() as connection:
-        row, pace = connection.execute(select(tables.circuit)).one(), connection.execute(select(tables.pace)).one()
+        row, pace = connection.execute(select(schema.circuit)).one(), connection.execute(select(schema.pace)).one()
     assert (row.open_until, row.raise_at, row.not_before) == pytest.approx((now + 200, now + 10, now + 1000), abs=60)
     assert (row.probe_until, pace.day, pace.starts) == (None, int(clocks.time() // DAY), 3)
     assert pace.next_at == pytest.approx(now + 50, abs=60)
@@ -505,8 +512,8 @@ def test_a_step_while_no_worker_ran_is_seen_by_the_next(database: Database, cloc
         with working(database, config(fake)):
             wait(database, [one := add(database, clocks.time())], is_in("delivered"))
         with database.engine.begin() as connection:  # the worker was killed: its row is still there
-            connection.execute(insert(tables.worker).values(id="w", host="here", pid=1, started_at=clocks.time(), seen_at=clocks.time()))
-            connection.execute(update(tables.delivery).values(poll_at=clocks.time() + 5))
+            connection.execute(insert(schema.worker).values(id="w", host="here", pid=1, started_at=clocks.time(), seen_at=clocks.time()))
+            connection.execute(update(schema.delivery).values(poll_at=clocks.time() + 5))
         clocks.ahead = 0.0
         if moved:
             clocks.boot(*moved)
@@ -521,7 +528,7 @@ def test_a_step_is_noted_once_by_several_workers(database: Database, clocks: Clo
     clocks.ahead = DAY
     one = add(database, clocks.time(), due_at=clocks.time() + 600)
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).values(due_at=clocks.time() + 600))
+        connection.execute(update(schema.delivery).values(due_at=clocks.time() + 600))
     for ahead in (DAY, 0.0, 0.0):
         clocks.ahead = ahead
         for number, clock in enumerate(several):
@@ -543,13 +550,13 @@ def test_a_machine_that_was_suspended_has_not_stepped(database: Database, clocks
 
 
 def test_a_dead_worker_that_lies_ahead_does_not_count_as_alive(database: Database, clocks: Clocks) -> None:
-    database.write(lambda connection: health.beat(connection, "w", "here", 1, clocks.time() + DAY))
-    assert health.workers_alive(database, clocks.time()) == 0
+    database.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, clocks.time() + DAY))
+    assert heartbeats.workers_alive(database, clocks.time()) == 0
 
 
 def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(sqlite: Database, clocks: Clocks) -> None:
-    from bridge.model import Kind, Outcome, Status
-    from bridge.retry import settle
+    from bridge.core.model import Kind, Outcome, Status
+    from bridge.delivery.retry import settle
 
     event = make_event("1", now=clocks.time() + DAY)
     one = make_delivery(event, status=Status.SENDING, due_at=clocks.time() + DAY)

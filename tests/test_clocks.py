@@ -8,9 +8,9 @@ from email.utils import formatdate
 
 import pytest
 
-from bridge.http_messages import Answer, Call, Lost
-from bridge.worker import clocks
-from bridge.worker.clocks import Clocks, _ahead
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.worker import clock_skew
+from bridge.worker.clock_skew import Clocks, _ahead
 
 DATE = "Sun, 13 Sep 2020 12:26:40 GMT"
 AT = 1_600_000_000.0
@@ -64,12 +64,12 @@ def test_the_median_of_the_last_answers_tells(ahead: list[float | None], told: d
 
 def test_what_was_long_ago_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     found = answers([100.0] * 3)
-    monkeypatch.setattr(clocks, "FRESH", -1.0)
+    monkeypatch.setattr(clock_skew, "FRESH", -1.0)
     assert found.ahead() == {}
 
 
 def test_few_hosts_are_remembered() -> None:
     found = Clocks(lambda *_: Answer(status=200, headers={"date": DATE}))
-    for number in range(3 * (clocks.MOST + 5)):
+    for number in range(3 * (clock_skew.MOST + 5)):
         found.send(Call(method="GET", url=f"http://host-{number // 3}", headers={}, body=b""), 1.0)
-    assert len(found.ahead()) == clocks.MOST and "host-0" not in found.ahead()
+    assert len(found.ahead()) == clock_skew.MOST and "host-0" not in found.ahead()

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
-import bridge.config
-from bridge.config import amounts, check, editor_schema, load, load_canonical, schema_text
-from bridge.config.document import LATER, Document
-from bridge.errors import ConfigError
-from bridge.model import Retry
-from bridge.pace import NO_LIMITS, Limits, Rate
-from bridge.providers import PROVIDERS
-from bridge.routes import Debouncing, LocalKey, Mode
-from bridge.signatures import Hmac, Pairs, Timestamp, Token, Unsigned
+import bridge.config.loader
+from bridge.config.loader import check, load, load_canonical
+from bridge.config.schema import units
+from bridge.config.schema.document import LATER, Document
+from bridge.config.schema.json_schema import editor_schema, schema_text
+from bridge.core.errors import ConfigError
+from bridge.core.model import Retry
+from bridge.core.rate_limits import NO_LIMITS, Limits, Rate
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.header_formats import Pairs
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.shared_token import Token, Unsigned
+from bridge.providers.signatures.timestamps import Timestamp
+from bridge.routing.model import Debouncing, LocalKey, Mode
 
 ENV = {"SECRET": "0123456789abcdef0123", "OLD": "fedcba9876543210fedc", "KEY": "key-of-the-account", "USER": "user-1"}
 
@@ -508,7 +513,7 @@ def test_a_file_that_is_not_there_or_not_text_is_a_problem(tmp_path):
 
 
 def test_the_committed_schema_is_that_of_the_models():
-    committed = Path(bridge.config.__file__).with_name("routes.schema.json")
+    committed = Path(bridge.config.loader.__file__).parent / "schema" / "routes.schema.json"
     assert committed.read_text() == schema_text()
 
 
@@ -525,9 +530,9 @@ def test_every_key_is_described():
 
 
 def test_the_schema_takes_a_right_file_and_no_unknown_key(write):
-    from bridge.config.reading import Source, read
-    from bridge.config.report import Report
-    from bridge.schemas import compile_schema
+    from bridge.config.problems import Report
+    from bridge.config.yaml_reader import Source, read
+    from bridge.routing.schemas.validator import compile_schema
 
     schema = compile_schema(editor_schema())
     document = read(Source("routes.yaml", FULL), Report("routes.yaml"))
@@ -545,7 +550,7 @@ def test_keys_of_later_versions_are_not_keys_yet():
 
 def test_starting_does_not_load_what_is_not_needed(write):
     file = write("version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n")
-    program = f"import sys; from bridge.config import load; load({str(file)!r}, {{}}); assert 'jsonschema' not in sys.modules"
+    program = f"import sys; from bridge.config.loader import load; load({str(file)!r}, {{}}); assert 'jsonschema' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -604,4 +609,4 @@ SIZES = [("256MB", 256_000_000), ("1.5 GiB", 1_610_612_736), (2_000_000, 2_000_0
 
 @pytest.mark.parametrize(("text", "bytes_"), SIZES)
 def test_memory_is_a_size(text, bytes_):
-    assert amounts.memory(text) == bytes_
+    assert units.memory(text) == bytes_

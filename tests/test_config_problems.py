@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.config import check
-from bridge.errors import ConfigError, Problem
+from bridge.config.loader import check
+from bridge.core.errors import ConfigError, Problem
 
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n"
 LONG = "0123456789abcdef"
@@ -361,7 +361,7 @@ def test_problems_come_in_the_order_of_the_file(tmp_path):
 
 
 def test_the_error_text_is_one_line_each(tmp_path):
-    from bridge.config import load
+    from bridge.config.loader import load
 
     file = tmp_path / "routes.yaml"
     file.write_text("version: 2\nx: 1\n")

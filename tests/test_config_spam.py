@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.config import check, load, load_canonical
-from bridge.form import Form, Spam
-from bridge.routes import Config
+from bridge.config.loader import check, load, load_canonical
+from bridge.routing.form import Form, Spam
+from bridge.routing.model import Config
 
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nsources:\n  contact:\n    provider: form\n"
 ENV = {"CAPTCHA": "s3cret-of-the-captcha"}

@@ -16,24 +16,30 @@ from kinds import RSA_PRIVATE, RSA_PUBLIC
 from servers import Misbehaving, drip_body, drop, huge, redirect, respond, slow_headers
 from werkzeug.test import Client, TestResponse
 
-from bridge import dry
-from bridge.cli.making import new_secret
-from bridge.config import load
-from bridge.http_messages import Request
-from bridge.keyring import Keyring
-from bridge.model import Delivery, Event
-from bridge.providers import PROVIDERS
-from bridge.providers.cloud import SNS
-from bridge.receive import replan
-from bridge.rejects import readmit, reject_of
-from bridge.routes import Config, Source
-from bridge.settings import Settings, load_settings
-from bridge.signatures import Ask, Certificate, Rsa, Secret, Unsigned
-from bridge.store import acts, events, queries
-from bridge.store.database import Database
+from bridge.cli.samples.secrets import new_secret
+from bridge.config.loader import load
+from bridge.config.settings import Settings, load_settings
+from bridge.core.http_messages import Request
+from bridge.core.model import Delivery, Event
+from bridge.ingest.receive import replan
+from bridge.ingest.rejects import readmit, reject_of
+from bridge.providers.catalog.cloud import SNS
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.rsa import Rsa
+from bridge.providers.signatures.scheme import Secret
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.model import Config, Source
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.operations import actions
+from bridge.store.queries import events as queries
+from bridge.web import dry_run
+from bridge.web.body_reader import Intake
 from bridge.web.hooks import Hooks
-from bridge.web.intake import Intake
-from bridge.web.rate import Unlimited
+from bridge.web.key_fetcher import Keyring
+from bridge.web.rate_limiter import Unlimited
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
 TOKEN = "2336412f37fb687f5d51e6e2425f004a"
@@ -140,7 +146,7 @@ def is_kept(bench: Bench, answer: TestResponse, why: str) -> None:
     assert problem.startswith("the subscription is not confirmed: ") and why in problem
     assert "open the URL at body:SubscribeURL" in problem
     assert replan(events.get(bench.database, event.id), bench.config, time(), "again") == []
-    doing = acts.Replaying(config_of=lambda _: bench.config, nonce="again")
+    doing = actions.Replaying(config_of=lambda _: bench.config, nonce="again")
     planned = doing.prepare(bench.database, [event.id], time())
     (replayed,) = bench.database.write(lambda connection: doing.carry_out(connection, planned, time()))
     assert (replayed.problem, replayed.deliveries) == (problem, [])
@@ -276,9 +282,9 @@ def test_an_insecure_source_confirms_nothing(bench: Bench) -> None:
 
 
 def test_a_dry_request_and_a_readmitted_reject_confirm_nothing(bench: Bench) -> None:
-    token = dry.token(KEY, "alarms")
+    token = dry_run.token(KEY, "alarms")
     answer = bench.send(bench.message(), X_Flowbridge_Dry=token)
-    assert (answer.status_code, answer.headers[dry.HEADER]) == (202, dry.DONE)
+    assert (answer.status_code, answer.headers[dry_run.HEADER]) == (202, dry_run.DONE)
     reject = reject_of(bench.message(), bench.source, "no_key", time(), "rej_1")
     received = readmit(reject, bench.config, keep=lambda arrivals, again: events.add_all(bench.database, arrivals, again),
                        new_id=lambda: "evt_1", keys=bench.keyring)  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.web.connection import Connection, Listener
+from bridge.web.server.connection import Connection, Listener
 
 Pair = tuple[Connection, socket.socket]
 

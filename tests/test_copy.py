@@ -16,13 +16,18 @@ from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, new_postgres_database
 from sqlalchemy import Boolean, Float, LargeBinary, Text, insert, make_url, select, text
 
-from bridge.embedded import LocalFlow, LocalRun, LocalState
-from bridge.errors import StoreError
-from bridge.model import Debounce, Order, Status
-from bridge.sealing import of_secrets
-from bridge.store import claims, copying, events, health, learned, local_flows, migrate, runs, tables
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.core.local_runs import LocalFlow, LocalRun, LocalState
+from bridge.core.model import Debounce, Order, Status
+from bridge.store.db.database import Database
+from bridge.store.encryption import of_secrets
+from bridge.store.inbound import events, learned_secrets
+from bridge.store.local import flows, runs
+from bridge.store.migrations import upgrade
+from bridge.store.operations import copy
+from bridge.store.queue import claims, heartbeats
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import schema
 
 KINDS = ("sqlite", "postgresql")
 
@@ -62,14 +67,14 @@ def fill(database: Database) -> None:
     allowed = Allowed(caps={"local": 1})
     database.write(lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1"))
     events.remember_config(database, "h" * 64, '{"version":1}', NOW)
-    learned.allow(database, "asana", NOW + 60)
-    learned.teach(database, "asana", learned.seal(of_secrets((), "k" * 32), "asana", "told"), NOW)
+    learned_secrets.allow(database, "asana", NOW + 60)
+    learned_secrets.teach(database, "asana", learned_secrets.seal(of_secrets((), "k" * 32), "asana", "told"), NOW)
     local_run = LocalRun(id="run1", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
-    database.write(lambda connection: local_flows.replace(connection, [LocalFlow(id="echo", workbook="w")], NOW))
+    database.write(lambda connection: flows.replace(connection, [LocalFlow(id="echo", workbook="w")], NOW))
     database.write(lambda connection: runs.start(connection, local_run))
-    database.write(lambda connection: health.beat(connection, "host:1", "host", 1, NOW))
+    database.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, NOW))
     with database.engine.begin() as connection:
-        for table in tables.metadata.sorted_tables:
+        for table in schema.metadata.sorted_tables:
             if connection.execute(select(table).limit(1)).first() is None:
                 connection.execute(insert(table).values({column.name: some(column) for column in table.c}))
 
@@ -84,7 +89,7 @@ def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
     with database.read() as connection:
         return {
             table.name: sorted((dict(row._mapping) for row in connection.execute(select(table))), key=repr)
-            for table in tables.metadata.sorted_tables
+            for table in schema.metadata.sorted_tables
         }
 
 
@@ -95,8 +100,8 @@ def test_every_row_is_copied_as_it_is(make: Any, source_kind: str, target_kind: 
     fill(source)
     was = everything(source)
     assert all(was.values()), "there is something in every table"
-    copying.check(source, target, snapshot=False)
-    copied = copying.copy(source, target)
+    copy.check(source, target, snapshot=False)
+    copied = copy.copy(source, target)
     assert everything(target) == was == everything(source)
     assert copied.rows == {name: len(rows) for name, rows in was.items()}
     assert {row["status"] for row in was["delivery"]} >= {"queued", "blocked", "cancelled", "dead", "sending"}
@@ -107,27 +112,27 @@ def test_the_copy_goes_on_where_the_source_was(make: Any, kind: str) -> None:
     """Numbers go on, a line lines up, a secret opens, and what was leased is taken over."""
     source, target = make("sqlite"), make(kind, bare=True)
     fill(source)
-    copying.check(source, target, snapshot=False)
-    copying.copy(source, target)
+    copy.check(source, target, snapshot=False)
+    copy.copy(source, target)
     last = max(row["seq"] for row in everything(source)["event"])
     event = make_event("next")
     events.add(target, event, [make_delivery(event, order=Order(key="k"))], lambda *_: [])
     [delivery] = events.deliveries_of(target, [event.id])[event.id]
     assert delivery.status is Status.BLOCKED
     with target.read() as connection:
-        assert connection.execute(select(tables.event.c.seq).where(tables.event.c.id == event.id)).scalar_one() > last
+        assert connection.execute(select(schema.event.c.seq).where(schema.event.c.id == event.id)).scalar_one() > last
     again = make_event("line-0")
     assert events.add(target, again, [], lambda *_: []).duplicate
-    assert learned.opened(of_secrets((), "k" * 32), "asana", learned.find(target, "asana").sealed or "") == "told"
+    assert learned_secrets.opened(of_secrets((), "k" * 32), "asana", learned_secrets.find(target, "asana").sealed or "") == "told"
 
 
 def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
     source, target = make("sqlite"), make("postgresql", bare=True)
     fill(source)
-    copying.check(source, target, snapshot=False)
-    assert migrate.revision(target) is None, "a check changes nothing"
-    copying.copy(source, target)
-    assert migrate.revision(target) == tables.HEAD
+    copy.check(source, target, snapshot=False)
+    assert upgrade.revision(target) is None, "a check changes nothing"
+    copy.copy(source, target)
+    assert upgrade.revision(target) == schema.HEAD
 
 
 # -- what is refused
@@ -135,10 +140,10 @@ def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
 
 def test_a_running_worker_is_in_the_way(make: Any) -> None:
     source, target = make("sqlite"), make("sqlite")
-    source.write(lambda connection: health.beat(connection, "host:1", "host", 1, time.time()))
+    source.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, time.time()))
     with pytest.raises(StoreError, match="a worker is running"):
-        copying.check(source, target, snapshot=False)
-    copying.check(source, target, snapshot=True)
+        copy.check(source, target, snapshot=False)
+    copy.check(source, target, snapshot=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,22 +153,22 @@ def test_a_database_that_is_not_empty_is_refused_and_left_alone(make: Any, kind:
     events.add(target, make_event("mine"), [], lambda *_: [])
     before = everything(target)
     with pytest.raises(StoreError, match=r"not empty: it has rows \(1 in event\)"):
-        copying.check(source, target, snapshot=False)
+        copy.check(source, target, snapshot=False)
     with pytest.raises(StoreError, match="not empty"):
-        copying.copy(source, target)
+        copy.copy(source, target)
     assert everything(target) == before
 
 
 def test_other_schemas_and_the_database_itself_are_refused(make: Any) -> None:
     source, target = make("sqlite"), make("sqlite")
     with pytest.raises(StoreError, match="into itself"):
-        copying.check(source, source, snapshot=False)
+        copy.check(source, source, snapshot=False)
     with target.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     with pytest.raises(StoreError, match="to copy into has schema 0003"):
-        copying.check(source, target, snapshot=False)
+        copy.check(source, target, snapshot=False)
     with pytest.raises(StoreError, match="to be copied has schema 0003"):
-        copying.check(target, source, snapshot=False)
+        copy.check(target, source, snapshot=False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -179,11 +184,11 @@ def test_what_comes_in_meanwhile_spoils_the_copy_unless_it_is_a_snapshot(make: A
             events.add(source, late[0], [make_delivery(late[0])], lambda *_: [])
 
     with pytest.raises(StoreError, match="something came in"):
-        copying.copy(source, target, advance=come_in)
+        copy.copy(source, target, advance=come_in)
     assert not any(everything(target).values())
     late.clear()
     was = everything(source)
-    copying.copy(source, target, snapshot=True, advance=come_in)
+    copy.copy(source, target, snapshot=True, advance=come_in)
     assert everything(target) == was, "the state as it was at the beginning"
 
 
@@ -196,11 +201,11 @@ def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -
         connection.execute(text("UPDATE event SET type = 'a' || char(0) || 'b', problem = 'x' || char(0) WHERE id = :id"), {"id": bad.id})
         connection.execute(text("UPDATE event SET type = CAST(X'61ff62' AS TEXT) WHERE id = :id"), {"id": half.id})
     with pytest.raises(StoreError) as refused:
-        copying.copy(source, target)
+        copy.copy(source, target)
     assert f"event '{bad.id}' (type, problem)" in str(refused.value)
     assert f"event '{half.id}' (type)" in str(refused.value)
     assert not any(everything(target).values())
-    copied = copying.copy(source, target, mend=True)
+    copied = copy.copy(source, target, mend=True)
     assert (copied.mended, copied.rows["event"]) == (2, 3)
     assert events.get(target, bad.id).type == "a\ufffdb"
     assert events.get(target, half.id).type == "a\ufffdb"
@@ -208,12 +213,12 @@ def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -
 
 def test_many_rows_that_do_not_fit_are_counted(make: Any) -> None:
     source, target = make("sqlite"), make("postgresql")
-    for number in range(copying.NAMED + 5):
+    for number in range(copy.NAMED + 5):
         events.add(source, make_event(str(number)), [], lambda *_: [])
     with source.engine.begin() as connection:
         connection.execute(text("UPDATE event SET type = char(0)"))
     with pytest.raises(StoreError, match="and 5 more"):
-        copying.copy(source, target)
+        copy.copy(source, target)
 
 
 def test_a_number_that_does_not_fit_is_named_too(make: Any) -> None:
@@ -223,7 +228,7 @@ def test_a_number_that_does_not_fit_is_named_too(make: Any) -> None:
     with source.engine.begin() as connection:
         connection.execute(text("UPDATE event SET duplicates = 3000000000"))
     with pytest.raises(StoreError, match=f"event '{event.id}'.*out of range"):
-        copying.copy(source, target)
+        copy.copy(source, target)
     assert not any(everything(target).values())
 
 
@@ -233,7 +238,7 @@ def test_a_copy_that_is_not_the_same_is_undone(make: Any) -> None:
     with target.engine.begin() as connection:
         connection.execute(text("CREATE RULE loses AS ON INSERT TO attempt DO INSTEAD NOTHING"))
     with pytest.raises(StoreError, match="what was written to attempt is not what was read"):
-        copying.copy(source, target)
+        copy.copy(source, target)
     assert not any(everything(target).values())
 
 
@@ -241,8 +246,8 @@ def test_a_copy_that_is_not_the_same_is_undone(make: Any) -> None:
 
 KILLED = """
 import os, signal
-from bridge.store import copying
-from bridge.store.database import Database
+from bridge.store.operations import copy as copying
+from bridge.store.db.database import Database
 done = 0
 def advance(rows):
     global done
@@ -262,7 +267,7 @@ def url_of(database: Database) -> str:
 def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(make: Any, kind: str, share: float) -> None:
     source, target = make("sqlite"), make(kind)
     fill(source)
-    rows = sum(copying.count(source).values())
+    rows = sum(copy.count(source).values())
     program = KILLED.format(rows=int(rows * share), source=url_of(source), target=url_of(target))
     killed = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
@@ -274,8 +279,8 @@ def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(make: Any, kind:
     with target.engine.begin() as connection:
         connection.execute(text("DELETE FROM delivery"))
         connection.execute(text("DELETE FROM event"))
-    copying.check(source, target, snapshot=False)
-    copying.copy(source, target)
+    copy.check(source, target, snapshot=False)
+    copy.copy(source, target)
     assert everything(target) == everything(source)
 
 
@@ -288,12 +293,12 @@ def test_memory_does_not_grow_with_the_database(make: Any, kind: str) -> None:
         events.add(source, make_event(str(number), body=bytes([number]) * 2**20), [], lambda *_: [])
     tracemalloc.start()
     try:
-        copying.copy(source, target)
+        copy.copy(source, target)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 45 * 2**20
-    assert copying.count(target)["event"] == 60
+    assert copy.count(target)["event"] == 60
 
 
 # -- the command
@@ -302,14 +307,14 @@ def test_memory_does_not_grow_with_the_database(make: Any, kind: str) -> None:
 @pytest.fixture
 def filled(folder: Path) -> Database:
     database = Database(f"sqlite:///{folder / 'data' / 'flowbridge.db'}")
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     fill(database)
     database.close()
     return database
 
 
 def test_the_command_copies_after_a_question_and_says_what_comes_next(filled: Database, folder: Path) -> None:
-    rows = sum(copying.count(filled).values())
+    rows = sum(copy.count(filled).values())
     to = f"sqlite:///{folder / 'copy.db'}"
     asked = run("db", "copy", "--to", to)
     assert (asked.exit_code, f"{rows} rows to copy" in asked.stderr, "--yes" in asked.stderr) == (2, True, True)

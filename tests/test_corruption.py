@@ -11,9 +11,12 @@ from processes import call
 from serving import Bridge, until
 from sqlalchemy.exc import DBAPIError
 
-from bridge.errors import StoreError
-from bridge.store import erasing, group, health, migrate, vacuum
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.store.db import group_commit, vacuum
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.store.operations import erase
+from bridge.store.queue import heartbeats
 
 COMMANDS = (
     "events",
@@ -83,7 +86,7 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{path}")
     with pytest.raises(StoreError, match="not a database"):
         database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-    for touch in (health.is_writable, erasing.settle_file, vacuum.rewrite, migrate.upgrade):
+    for touch in (heartbeats.is_writable, erase.settle_file, vacuum.rewrite, upgrade.upgrade):
         with pytest.raises(StoreError, match="not a database"):
             touch(database)
 
@@ -117,7 +120,7 @@ def test_which_failures_are_the_database_s_own(sqlite: Database, error: Exceptio
             sqlite.write(work)
         assert isinstance(raised.value, StoreError) is fatal
     assert sqlite.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
-    assert group.brief(error)
+    assert group_commit.brief(error)
 
 
 def test_a_failure_of_the_driver_while_reading_is_a_store_error(database: Database) -> None:

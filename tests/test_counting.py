@@ -18,23 +18,24 @@ import pytest
 from conftest import make_delivery, make_event
 from serving import until
 
-from bridge import counting, metrics
-from bridge.counting import BUCKETS, Counts, CountsFile, of_machine
-from bridge.metrics import ACK, COUNTED, EVENTS, REFUSED
-from bridge.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.store.claims import Claim
+from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
+from bridge.monitoring import counters as counting
+from bridge.monitoring import metrics
+from bridge.monitoring.counters import BUCKETS, Counts, CountsFile, of_machine
+from bridge.monitoring.metrics import ACK, COUNTED, EVENTS, REFUSED
+from bridge.store.queue.claims import Claim
 from bridge.worker import turn
 
 CHILD = """
 import sys, time
 from pathlib import Path
-from bridge import counting, metrics
-from bridge.metrics import ACK, EVENTS
-counting.EVERY = 0.02
-counting.begin(Path(sys.argv[1]))
+from bridge.monitoring import counters, metrics
+from bridge.monitoring.metrics import ACK, EVENTS
+counters.EVERY = 0.02
+counters.begin(Path(sys.argv[1]))
 for _ in range(int(sys.argv[2])):
-    counting.COUNTS.add(EVENTS, "github", "accepted")
-    counting.COUNTS.observe(ACK, 0.003)
+    counters.COUNTS.add(EVENTS, "github", "accepted")
+    counters.COUNTS.observe(ACK, 0.003)
 if sys.argv[3] == "stay":
     print("counted", flush=True)
     time.sleep(60)
@@ -265,7 +266,7 @@ def calls(path: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def test_every_counter_is_counted_with_its_labels() -> None:
-    found = {call for path in Path(metrics.__file__).parent.rglob("*.py") for call in calls(path)}
+    found = {call for path in Path(metrics.__file__).parents[1].rglob("*.py") for call in calls(path)}
     for method, name, labels in found:
         metric = getattr(metrics, name)
         assert (method, labels) == (("observe", 1) if metric.kind == "histogram" else ("add", len(metric.labels))), name

@@ -9,13 +9,14 @@ from conftest import NOW, make_delivery, make_event
 from sqlalchemy import select
 from test_ledger import add, claim, get, record
 
-from bridge.errors import ExpressionError
-from bridge.expressions import compile_expression
-from bridge.model import Body, Debounce, Delivery, Kind, Outcome, Status
-from bridge.planning import KEY_LENGTH, plan
-from bridge.routes import Debouncing, Flow, Ordering, Route
-from bridge.store import events, tables
-from bridge.store.database import Database
+from bridge.core.errors import ExpressionError
+from bridge.core.model import Body, Debounce, Delivery, Kind, Outcome, Status
+from bridge.routing.expressions.compile import compile_expression
+from bridge.routing.model import Debouncing, Flow, Ordering, Route
+from bridge.routing.planner import KEY_LENGTH, plan
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.tables import schema
 
 FLOW = Flow(name="f", platform="local", saved_item_id="echo")
 
@@ -144,6 +145,6 @@ def test_many_at_once_leave_one(database: Database) -> None:
     for thread in threads:
         thread.join(60)
     with database.read() as connection:
-        rows = connection.execute(select(tables.delivery.c.status, tables.delivery.c.merged_into)).all()
+        rows = connection.execute(select(schema.delivery.c.status, schema.delivery.c.merged_into)).all()
     assert sorted(row.status for row in rows) == ["cancelled"] * 39 + ["queued"]
     assert [row.merged_into is None for row in rows].count(True) == 1

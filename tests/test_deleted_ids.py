@@ -14,17 +14,21 @@ from serving import Bridge
 from sqlalchemy import insert, select
 from test_upgrade import scripts
 
-from bridge.config import load
-from bridge.model import Delivery, Event, Status
-from bridge.receipts import KEYED, unguessable
-from bridge.retention import DAY, DEDUP_FOR
-from bridge.routes import Config, Source
-from bridge.sealing import Sealer
-from bridge.store import audit, copying, deleted_ids, events, migrate, pruning, tables
-from bridge.store.database import Database
-from bridge.store.erasing import Erasing
-from bridge.store.pruning import Pruning
-from bridge.store.rekeying import Rekeying
+from bridge.config.loader import load
+from bridge.core.fingerprints import KEYED, unguessable
+from bridge.core.model import Delivery, Event, Status
+from bridge.core.retention import DAY, DEDUP_FOR
+from bridge.routing.model import Config, Source
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.inbound import deleted_ids, events
+from bridge.store.migrations import upgrade
+from bridge.store.operations import copy, log
+from bridge.store.operations import prune as pruning
+from bridge.store.operations.erase import Erasing
+from bridge.store.operations.prune import Pruning
+from bridge.store.operations.rekey import Rekeying
+from bridge.store.tables import schema
 
 KEY = "k" * 32
 OLD = NOW - 100 * DAY
@@ -49,12 +53,12 @@ def prune(database: Database, now: float = NOW, config: Config = CONFIG) -> None
 def rows(database: Database) -> list[tuple[str, str, str, float]]:
     names = ("source", "provider_id", "event_id", "expires_at")
     with database.read() as connection:
-        return [tuple(row) for row in connection.execute(select(*(tables.deleted_id.c[name] for name in names)))]
+        return [tuple(row) for row in connection.execute(select(*(schema.deleted_id.c[name] for name in names)))]
 
 
 def count(database: Database) -> int:
     with database.read() as connection:
-        return len(connection.execute(select(tables.event.c.seq)).all())
+        return len(connection.execute(select(schema.event.c.seq)).all())
 
 
 @pytest.fixture
@@ -137,8 +141,8 @@ def prune_one(database: Database, event: Event) -> None:
 
 
 def erase(database: Database, event: Event, now: float = NOW) -> None:
-    act = audit.begin(database, "act_1", command="erase", actor="me", asked={}, ids=[event.id], now=now)
-    assert [one.problem for one in audit.advance(database, act, Erasing(), now)] == [None]
+    act = log.begin(database, "act_1", command="erase", actor="me", asked={}, ids=[event.id], now=now)
+    assert [one.problem for one in log.advance(database, act, Erasing(), now)] == [None]
 
 
 def test_an_erased_event_leaves_a_keyed_hash_of_its_id(keyed: Database) -> None:
@@ -199,7 +203,7 @@ def test_a_copy_of_a_database_has_them(sqlite: Database, tmp_path: Path) -> None
     event = keep(sqlite)
     prune(sqlite)
     target = Database(f"sqlite:///{tmp_path / 'copy.db'}")
-    assert copying.copy(sqlite, target).rows["deleted_id"] == 1
+    assert copy.copy(sqlite, target).rows["deleted_id"] == 1
     assert events.add(target, make_event("1"), [], replanned).event_id == event.id
     target.close()
 
@@ -216,12 +220,12 @@ def test_the_version_before_goes_on_with_the_new_schema(database: Database) -> N
             old, (*values.event.values(), values.since, "[]")))  # fmt: skip
     else:
         values = events.Rows.of((make_event("1"), []), database.sealer, "")
-        database.write(lambda connection: connection.execute(insert(tables.event).values(values.event)))
+        database.write(lambda connection: connection.execute(insert(schema.event).values(values.event)))
     assert count(database) == 1
 
 
 def test_an_old_database_is_migrated_with_its_events(new_database_before: Database) -> None:
-    assert migrate.upgrade(new_database_before)[1] == tables.HEAD
+    assert upgrade.upgrade(new_database_before)[1] == schema.HEAD
     event = keep(new_database_before)
     prune(new_database_before)
     assert events.add(new_database_before, make_event("1"), [], replanned).event_id == event.id

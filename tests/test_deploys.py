@@ -16,9 +16,9 @@ from fake_platform import FakePlatform
 from serving import Bridge, children_of, until
 from test_systemd import main_of
 
-from bridge import supervise, supervisor
-from bridge.web.receiver import LAST_WORD
-from bridge.worker import loop
+from bridge.runtime import services, supervisor
+from bridge.web.server.worker import LAST_WORD
+from bridge.worker import worker as loop
 
 ROUTES = """
 version: 1
@@ -30,7 +30,7 @@ routes:
   - {{name: everything, on: github, inputs: {{event_id: "${{event.id}}"}}, flow: gumloop/q3da}}
 """
 SLOW = 0.4  # seconds that each start takes, so that every stop meets some under way
-PATIENT = {"bridge.supervise.AHEAD": 60.0, "bridge.supervisor.GRACE": 90.0, "bridge.worker.loop.DRAIN": 60.0}
+PATIENT = {"bridge.runtime.services.AHEAD": 60.0, "bridge.runtime.supervisor.GRACE": 90.0, "bridge.worker.worker.DRAIN": 60.0}
 
 
 class Gated(FakePlatform):
@@ -138,4 +138,4 @@ def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(tm
 
 
 def test_receivers_go_on_for_as_long_as_calls_may_take_to_end() -> None:
-    assert loop.DRAIN < supervise.AHEAD < supervisor.GRACE - LAST_WORD
+    assert loop.DRAIN < services.AHEAD < supervisor.GRACE - LAST_WORD

@@ -18,16 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import Bridge, until
 
-from bridge.config import load
-from bridge.diagnosis import NOT_KEPT, UNREADABLE, diagnose
-from bridge.errors import BadSignature, NotFound
-from bridge.http_messages import Request
-from bridge.ids import event_id, reject_id
-from bridge.model import Reject
-from bridge.rejects import MOST, obstacle, readmit, reject_of, request_of
-from bridge.routes import Config
-from bridge.store import events, rejects
-from bridge.store.database import Database
+from bridge.config.loader import load
+from bridge.core.errors import BadSignature, NotFound
+from bridge.core.http_messages import Request
+from bridge.core.model import Reject
+from bridge.ingest.diagnosis import NOT_KEPT, UNREADABLE, diagnose
+from bridge.ingest.rejects import MOST, obstacle, readmit, reject_of, request_of
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.inbound import events, rejects
+from bridge.system.ids import event_id, reject_id
 
 NEW, OLD, OTHER = "new-secret-of-github", "old-secret-of-github", "secret-of-the-other-one"
 STRIPE, HEX, SVIX = "whsec_stripe_secret", "ab" * 16, "whsec_" + base64.b64encode(b"k" * 24).decode()

@@ -16,7 +16,8 @@ from servers import Misbehaving, respond
 from serving import Bridge, until
 from small_disk import SIZE
 
-from bridge.store import census, checkup
+from bridge.store.operations import checkup
+from bridge.store.queries import census
 from bridge.torture.disk import SmallDisk
 
 ROUTES = """

@@ -15,13 +15,13 @@ import pytest
 from ruamel.yaml import YAML
 
 import bridge
-from bridge.cli import COMMANDS, group
-from bridge.config import check
-from bridge.config import document as models
-from bridge.functions import FUNCTIONS
-from bridge.matching import OPERATORS
-from bridge.providers import PROVIDERS
-from bridge.settings import NAMES
+from bridge.cli.main import COMMANDS, group
+from bridge.config.loader import check
+from bridge.config.schema import document
+from bridge.config.settings import NAMES
+from bridge.providers.registry import PROVIDERS
+from bridge.routing.functions.registry import FUNCTIONS
+from bridge.routing.matching.operators import OPERATORS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -62,7 +62,9 @@ def test_what_is_generated_is_up_to_date(generate: ModuleType) -> None:
 
 
 def test_every_model_of_the_configuration_is_shown(generate: ModuleType) -> None:
-    written = {name for name, one in vars(models).items() if isinstance(one, type) and issubclass(one, models.Written) and name[0] != "_"}
+    written = {
+        name for name, one in vars(document).items() if isinstance(one, type) and issubclass(one, document.Written) and name[0] != "_"
+    }
     assert written - {"Written"} == set(generate.MODELS)
 
 
@@ -110,8 +112,8 @@ def test_every_page_is_linked() -> None:
 
 def test_every_module_has_its_place_in_the_architecture() -> None:
     page = (DOCS / "architecture.md").read_text("utf-8")
-    table = page[page.index("| module | does |") : page.index("The core (")]
-    named = {name.partition("/")[0].removesuffix(".py") for name in re.findall(r"`([a-z_]+(?:\.py|/[a-z_.]*))`", table)}
+    table = page[page.index("| package | does |") : page.index("The first five packages")]
+    named = {name.partition("/")[0].removesuffix(".py") for name in re.findall(r"^\| `([a-z_]+(?:\.py|/))`", table, re.MULTILINE)}
     there = {path.stem for path in Path(bridge.__file__).parent.iterdir() if not path.name.startswith("_") and path.suffix in ("", ".py")}
     assert named == there
 
@@ -141,7 +143,7 @@ class Placeholders(Mapping[str, str]):
 def test_configurations_load(place: str, text: str, tmp_path: Path) -> None:
     """Each is a whole routes.yaml, or lacks only the version and the local platform, as those beside which it is to be put have them."""
     data = YAML(typ="safe").load(text)
-    assert set(data) <= set(models.Document.model_fields), f"{place} is no routes.yaml"
+    assert set(data) <= set(document.Document.model_fields), f"{place} is no routes.yaml"
     if "version" not in data:
         text = f"version: 1\n{text}"
         if "platforms" in data:

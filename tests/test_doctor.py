@@ -16,8 +16,8 @@ from processes import call
 from servers import Misbehaving
 from serving import Bridge, github, until
 
-from bridge import dry
-from bridge.cli.doctor import _certificate, _clock
+from bridge.cli.commands.doctor import _certificate, _clock
+from bridge.web import dry_run
 
 ROUTES = """
 version: 1
@@ -34,13 +34,17 @@ KEY = "k" * 40
 
 
 def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    token = dry.token(KEY, "github")
-    assert dry.is_dry(token, KEY, "github")
-    assert not dry.is_dry(token, KEY, "stripe") and not dry.is_dry(token, "j" * 40, "github") and not dry.is_dry(token, "", "github")
-    assert not any(dry.is_dry(text, KEY, "github") for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000))
-    later = time.time() + dry.LASTS + 2
+    token = dry_run.token(KEY, "github")
+    assert dry_run.is_dry(token, KEY, "github")
+    assert (
+        not dry_run.is_dry(token, KEY, "stripe")
+        and not dry_run.is_dry(token, "j" * 40, "github")
+        and not dry_run.is_dry(token, "", "github")
+    )
+    assert not any(dry_run.is_dry(text, KEY, "github") for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000))
+    later = time.time() + dry_run.LASTS + 2
     monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: later)
-    assert not dry.is_dry(token, KEY, "github")
+    assert not dry_run.is_dry(token, KEY, "github")
 
 
 @pytest.fixture
@@ -93,8 +97,8 @@ def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None
 
 def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
     body = b'{"action":"opened"}'
-    answer = bridge.post("/hooks/github", body, {**github(body), dry.HEADER: dry.token("x" * 40, "github")})
-    assert answer.status == 202 and dry.HEADER.lower() not in {name.lower() for name in answer.headers}
+    answer = bridge.post("/hooks/github", body, {**github(body), dry_run.HEADER: dry_run.token("x" * 40, "github")})
+    assert answer.status == 202 and dry_run.HEADER.lower() not in {name.lower() for name in answer.headers}
     assert bridge.count("event") == 1, "it is an event like any other"
 
 

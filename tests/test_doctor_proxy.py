@@ -15,8 +15,8 @@ import pytest
 from processes import call_here
 from serving import SECRET, Bridge, github
 
-from bridge import dry
-from bridge.http_messages import Request
+from bridge.core.http_messages import Request
+from bridge.web import dry_run
 
 pytestmark = pytest.mark.slow
 
@@ -165,17 +165,17 @@ def test_secrets_that_ended_are_not_signed_with_and_are_told(bridge: Bridge) -> 
 
 def test_nothing_that_was_sent_is_in_the_answer(bridge: Bridge) -> None:
     body = b'{"action":"a-word-of-the-body"}'
-    headers = {**github(b"another body"), "X-Other": "a-word-of-a-header", dry.HEADER: dry.token(KEY, "github")}
+    headers = {**github(b"another body"), "X-Other": "a-word-of-a-header", dry_run.HEADER: dry_run.token(KEY, "github")}
     answer = bridge.post("/hooks/github", body, headers)
     came = json.loads(answer.body)["arrived"]
     assert answer.status == 401 and set(came) == {"url", "size", "body", "headers"}
     assert b"a-word" not in answer.body and SECRET.encode() not in answer.body
-    plain = bridge.post("/hooks/github", body, {name: value for name, value in headers.items() if name != dry.HEADER})
+    plain = bridge.post("/hooks/github", body, {name: value for name, value in headers.items() if name != dry_run.HEADER})
     assert json.loads(plain.body) == {"error": "unauthorized"}
 
 
 @pytest.mark.parametrize("came", [None, [], "x", {}, {"headers": []}, {"headers": {"content-type": 5}, "body": None, "url": {}}])
 def test_no_answer_of_another_program_makes_it_fail(came: object) -> None:
     request = Request(method="POST", path="/", headers={"content-type": "text/plain"}, body=b"x", url="http://h/")
-    assert all(isinstance(one, str) for one in dry.changes(request, came, signs_url=True))
-    assert list(dry.changes(request, dry.arrived(replace(request, url="")), signs_url=False)) == []
+    assert all(isinstance(one, str) for one in dry_run.changes(request, came, signs_url=True))
+    assert list(dry_run.changes(request, dry_run.arrived(replace(request, url="")), signs_url=False)) == []

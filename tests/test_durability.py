@@ -21,13 +21,15 @@ from serving import SECRET, github, until
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import IntegrityError
 
-from bridge.blobs import Blobs, sync
-from bridge.config import load
-from bridge.errors import StoreError
-from bridge.sealing import Sealer
-from bridge.settings import load_settings
-from bridge.store import events, group, submissions, tables
-from bridge.store.database import Database
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.core.errors import StoreError
+from bridge.store.blobs import Blobs, sync
+from bridge.store.db import group_commit
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.inbound import events, submissions
+from bridge.store.tables import schema
 from bridge.web.app import create_app
 
 ROUTES = """
@@ -44,7 +46,7 @@ platforms:
 
 def note(name: str) -> Callable[[Connection], int]:
     """Return work that writes a row of this name."""
-    return lambda connection: connection.execute(insert(tables.config).values(hash=name, canonical="{}", seen_at=NOW)).rowcount
+    return lambda connection: connection.execute(insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW)).rowcount
 
 
 def noted(database: Database) -> list[str]:
@@ -211,7 +213,7 @@ class Batch:
         with_lock, go = threading.Event(), self._go
 
         def run() -> None:
-            from bridge.store.database import locked
+            from bridge.store.db.database import locked
 
             with locked(self.database.path, "lock"):
                 with_lock.set()
@@ -364,7 +366,7 @@ def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(sqlite: D
 
 def test_those_beyond_a_batch_go_with_the_next_one(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that fails takes only its own batch with it, and whoever comes next leads."""
-    monkeypatch.setattr(group, "BATCH", 2)
+    monkeypatch.setattr(group_commit, "BATCH", 2)
     write(sqlite, "before")
     batch = Batch(sqlite)
     batch.hold_up()
@@ -380,15 +382,15 @@ def test_those_beyond_a_batch_go_with_the_next_one(sqlite: Database, monkeypatch
 
 def test_many_items_fill_a_batch_however_few_callers_bring_them(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement takes so many parameters and no more."""
-    monkeypatch.setattr(group, "ROWS", 4)
+    monkeypatch.setattr(group_commit, "ROWS", 4)
     sizes: list[int] = []
-    transact = group._transact
+    transact = group_commit._transact
 
     def transact_and_count(jobs: list[Any], *given: Any) -> None:
         sizes.append(sum(job.size for job in jobs))
         transact(jobs, *given)
 
-    monkeypatch.setattr(group, "_transact", transact_and_count)
+    monkeypatch.setattr(group_commit, "_transact", transact_and_count)
     batch = Batch(sqlite)
     batch.hold_up()
     for count in range(1, 5):

@@ -20,17 +20,22 @@ from forms import PNG
 from serving import Bridge, github, until
 from sqlalchemy import select, text, update
 
-from bridge import backup
-from bridge.blobs import Blobs
-from bridge.embedded import LocalRun, LocalState
-from bridge.errors import IllegalTransition, KeyMissing, SettingsError, StoreError, Unsealable
-from bridge.model import Kind, Status
-from bridge.sealing import Sealer
-from bridge.store import claims, copying, events, ledger, queries, rejects, runs, tables, tally
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.filters import Filters
-from bridge.store.sealed import ROWS
+from bridge.core.errors import IllegalTransition, KeyMissing, SettingsError, StoreError, Unsealable
+from bridge.core.local_runs import LocalRun, LocalState
+from bridge.core.model import Kind, Status
+from bridge.store.backup import archive
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.inbound import events, rejects
+from bridge.store.local import runs
+from bridge.store.operations import copy
+from bridge.store.queries import events as queries
+from bridge.store.queries.filters import Filters
+from bridge.store.queue import claims, ledger
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import key_usage, schema
+from bridge.store.tables.encrypted import ROWS
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 SECRET_KEY = "s" * 40
@@ -102,7 +107,7 @@ def on_disk(bridge: Bridge) -> bytes:
     pieces = [path.read_bytes() for path in (bridge.folder / "data").rglob("*") if path.is_file()]
     if not bridge.database.is_sqlite:
         with bridge.database.read() as connection:
-            for table in tables.metadata.sorted_tables:
+            for table in schema.metadata.sorted_tables:
                 for row in connection.execute(text(f"SELECT * FROM {table.name}")):  # noqa: S608
                     pieces += [value if isinstance(value, bytes) else str(value).encode() for value in row]
     return b"\0".join(pieces)
@@ -157,7 +162,7 @@ def test_nothing_that_was_said_is_on_disk_in_clear_and_all_of_it_is_read(bridge:
     assert set(blobs.keys()) == {Sealer([OLD]).first}, "what the run kept is sealed, too"
     [reject] = rejects.listed(bridge.database)
     assert MARKS["reject"].encode() in reject.body and reject.headers["x-custom"] == MARKS["reject"]
-    counted = tally.tally(bridge.database)
+    counted = key_usage.tally(bridge.database)
     assert counted and all(key == Sealer([OLD]).first for _, key in counted), "nothing of it is in clear"
     assert {what for what, _ in counted} >= {"event.body", "event.headers", "event.files", "event.client", "delivery.inputs",
                                              "delivery.outputs", "delivery.log", "reject.body", "local_run.inputs",
@@ -181,7 +186,7 @@ def test_duplicates_are_known_by_id_and_by_body_through_a_change_of_keys(bridge:
     bridge.event(body, delivery="a")
     bridge.event(body, delivery="b")
     with bridge.database.read() as connection:
-        same = connection.execute(select(tables.event.c.same_body_as).where(tables.event.c.provider_id == "b")).scalar()
+        same = connection.execute(select(schema.event.c.same_body_as).where(schema.event.c.provider_id == "b")).scalar()
     assert same, "the same body under another id is pointed out"
 
 
@@ -207,8 +212,8 @@ def keep(database: Database, provider_id: str | None = None, body: bytes = b'{"n
 def test_a_body_that_was_moved_to_another_event_is_refused(sealed: Database) -> None:
     one, other = keep(sealed, body=b'{"pay": "me"}'), keep(sealed, body=b'{"pay": "them"}')
     with sealed.engine.begin() as connection:
-        body = connection.execute(select(tables.event.c.body).where(tables.event.c.id == one.id)).scalar_one()
-        connection.execute(update(tables.event).where(tables.event.c.id == other.id).values(body=body))
+        body = connection.execute(select(schema.event.c.body).where(schema.event.c.id == one.id)).scalar_one()
+        connection.execute(update(schema.event).where(schema.event.c.id == other.id).values(body=body))
     assert events.get(sealed, one.id).body == b'{"pay": "me"}'
     with pytest.raises(Unsealable, match=other.id):
         events.get(sealed, other.id)
@@ -219,14 +224,14 @@ def claim(database: Database) -> list[claims.Claim]:
 
 
 def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Database) -> None:
-    from bridge.deliver import deliver
-    from bridge.routes import Platform
+    from bridge.delivery.attempt import deliver
+    from bridge.routing.model import Platform
 
     bad, good = keep(sealed), keep(sealed, inputs={"n": 2})
     with sealed.engine.begin() as connection:
-        mine = tables.delivery.c.event_id == bad.id
-        inputs = connection.execute(select(tables.delivery.c.inputs).where(mine)).scalar_one()
-        connection.execute(update(tables.delivery).where(mine).values(inputs=inputs[:-8] + "AAAAAAA="))
+        mine = schema.delivery.c.event_id == bad.id
+        inputs = connection.execute(select(schema.delivery.c.inputs).where(mine)).scalar_one()
+        connection.execute(update(schema.delivery).where(mine).values(inputs=inputs[:-8] + "AAAAAAA="))
     claimed = {one.delivery.event_id: one for one in claim(sealed)}
     assert claimed[good.id].delivery.inputs == {"n": 2}
     taken = claimed[bad.id]
@@ -242,7 +247,7 @@ def test_a_run_whose_inputs_were_changed_is_taken_and_says_why(sealed: Database)
     run_ = LocalRun(id="r1", saved_item_id="echo", user_id="u", inputs='{"a":1}', state=LocalState.QUEUED, created_at=NOW)
     sealed.write(lambda connection: runs.start(connection, run_))
     with sealed.engine.begin() as connection:
-        connection.execute(update(tables.local_run).values(inputs=Sealer([OLD]).seal('{"a":2}', "local_run", "inputs", "r2")))
+        connection.execute(update(schema.local_run).values(inputs=Sealer([OLD]).seal('{"a":2}', "local_run", "inputs", "r2")))
     [taken] = sealed.write(lambda connection: runs.claim(connection, 5, NOW, "w"))
     assert taken.inputs == "{}" and "cannot be opened" in (taken.unsealable or "")
 
@@ -255,8 +260,8 @@ def test_a_missing_key_fails_closed(sealed: Database, database: Database, with_k
         with pytest.raises(KeyMissing):
             claim(without)
         with pytest.raises(SettingsError, match="put that key behind the first one"):
-            tally.must_open(without)
-    tally.must_open(sealed)
+            key_usage.must_open(without)
+    key_usage.must_open(sealed)
     [known] = claim(sealed)
     assert known.delivery.event_id == event.id, "nothing was lost by it"
 
@@ -266,7 +271,7 @@ def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_seale
     assert events.get(sealed, before.id).body == events.get(database, before.id).body == b"$fb1$ is what some sender begins with"
     assert events.get(sealed, after.id).body == b'{"n":1}'
     assert events.headers_of(sealed, after.id) == events.headers_of(sealed, before.id) == ("github", {"content-type": "application/json"})
-    assert {key for what, key in tally.tally(sealed) if what == "event.body"} == {None, Sealer([OLD]).first}
+    assert {key for what, key in key_usage.tally(sealed) if what == "event.body"} == {None, Sealer([OLD]).first}
 
 
 def test_no_text_is_looked_for_in_sealed_bodies(sealed: Database, database: Database) -> None:
@@ -278,7 +283,7 @@ def test_no_text_is_looked_for_in_sealed_bodies(sealed: Database, database: Data
 
 
 def test_a_duplicate_makes_an_emptied_event_whole_again(sealed: Database) -> None:
-    from bridge.store import removal
+    from bridge.store.inbound import removal
 
     event = keep(sealed, "a", status=Status.DEAD, reason="x", finished_at=NOW)
     sealed.write(lambda connection: removal.empty(connection, [event.id]))
@@ -319,7 +324,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
     database, blobs = store(data, OLD), Blobs(data / "blobs", Sealer([OLD]))
     digest = blobs.keep(b"zqfilezq")
     event = make_event("a", body=b"zqbodyzq")
-    from bridge.model import FormFile
+    from bridge.core.model import FormFile
 
     events.add(database, make_event("b", files=(FormFile(field="f", name="n", type="t", size=8, sha256=digest),)), [], lambda *_: [])
     events.add(database, event, [make_delivery(event)], lambda *_: [])
@@ -333,7 +338,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
     with (tmp_path / "damaged.tar").open("wb") as file:
         file.write(packed[: position + 40] + bytes([packed[position + 40] ^ 1]) + packed[position + 41 :])
     with (tmp_path / "damaged.tar").open("rb") as file, pytest.raises(StoreError, match="is not what its manifest says"):
-        backup.check(file, tmp_path)
+        archive.check(file, tmp_path)
     restored = run("db", "restore", str(tmp_path / "b.tar"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.stderr
     again = store(data, OLD)
@@ -355,7 +360,7 @@ def test_a_copy_has_the_sealed_values_as_they_are_and_needs_no_key(sealed: Datab
         from conftest import new_postgres_database
 
         target = Database(new_postgres_database(request.getfixturevalue("postgres")))
-    copying.copy(database, target, snapshot=True)
+    copy.copy(database, target, snapshot=True)
     opened = Database(target.url.render_as_string(hide_password=False), Sealer([OLD]))
     assert events.get(opened, event.id) == events.get(sealed, event.id)
     for each in (target, opened):

@@ -14,18 +14,23 @@ from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import func, insert, select
 
-from bridge.blobs import Blobs
-from bridge.bodies import decode
-from bridge.embedded import LocalFile, LocalRun, LocalState
-from bridge.ids import act_id
-from bridge.model import Body, Delivery, Event, FormFile, Order, Reject, Status
-from bridge.platforms.answers import start_key
-from bridge.store import audit, erasing, events, local_files, migrate, rejects, runs
-from bridge.store.database import Database
-from bridge.store.erasing import Erasing
-from bridge.store.seeking import Search
-from bridge.store.tables import attempt, metadata
-from bridge.subjects import Subject
+from bridge.core.local_runs import LocalFile, LocalRun, LocalState
+from bridge.core.model import Body, Delivery, Event, FormFile, Order, Reject, Status
+from bridge.delivery.platforms.responses import start_key
+from bridge.ingest.bodies import decode
+from bridge.ingest.data_subjects import Subject
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events, rejects
+from bridge.store.local import files as local_files
+from bridge.store.local import runs
+from bridge.store.migrations import upgrade
+from bridge.store.operations import erase as erasing
+from bridge.store.operations import log
+from bridge.store.operations.erase import Erasing
+from bridge.store.operations.search import Search
+from bridge.store.tables.schema import attempt, metadata
+from bridge.system.ids import act_id
 
 ANN = "ann.subject@example.com"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -51,8 +56,8 @@ def found(database: Database, text: str = ANN, field: str | None = None, source:
 
 
 def erase(database: Database, ids: list[str]) -> dict[str, str | None]:
-    act = audit.begin(database, act_id(NOW), command="erase", actor="me", asked={}, ids=ids, now=NOW)
-    return {one.id: one.problem for one in audit.advance(database, act, Erasing(), NOW)}
+    act = log.begin(database, act_id(NOW), command="erase", actor="me", asked={}, ids=ids, now=NOW)
+    return {one.id: one.problem for one in log.advance(database, act, Erasing(), NOW)}
 
 
 def table(database: Database, name: str) -> int:
@@ -203,7 +208,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
         keep(store, b'{"email": "ann.subject@example.com", "pad": "%s"}' % padding, dead, files=(file,) if number == 3 else ())
         keep(store, b'{"email": "bob@example.com", "pad": "%s"}' % padding, {})
     for _ in range(3):
-        audit.begin(store, act_id(time.time()), command="replay", actor="me", asked={"filters": {"body": ANN}}, ids=["evt_x"], now=NOW)
+        log.begin(store, act_id(time.time()), command="replay", actor="me", asked={"filters": {"body": ANN}}, ids=["evt_x"], now=NOW)
     assert files_of(folder / "data").count(ANN.encode()) >= 80
     done = run("erase", ANN.upper(), "--yes", "--json")
     assert done.exit_code == 0, done.stderr
@@ -229,7 +234,7 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
     files = [FormFile(field="cv", name="a.pdf", type="application/pdf", size=3, sha256=one) for one in (minutes, now, shared)]
     keep(store, BODIES["json"][1], files=tuple(files))
     keep(store, b'{"email": "bob@example.com"}', files=(files[2],))
-    monkeypatch.setattr("bridge.cli.erase.APART", 0.01)
+    monkeypatch.setattr("bridge.cli.commands.erase.APART", 0.01)
     os.utime(blobs.path(now), (time.time() - 59.5,) * 2)
     done = run("erase", ANN, "--yes")
     assert done.exit_code == 0 and "2 files went from the disk\n" in done.stderr, done.stderr
@@ -298,8 +303,8 @@ def test_one_that_is_under_way_fails_the_command_and_others_go(store: Database, 
 
 def test_an_act_that_was_interrupted_is_gone_on_with(store: Database, folder: Path) -> None:
     ids = [keep(store, BODIES["json"][1]).id for _ in range(3)]
-    act = audit.begin(store, act_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW)
-    audit.advance(store, act, Erasing(), NOW, most=1)
+    act = log.begin(store, act_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW)
+    log.advance(store, act, Erasing(), NOW, most=1)
     assert run("acts", "resume", act.id, "--yes").exit_code == 0
     assert table(store, "event") == 0 and ANN.encode() not in files_of(folder / "data")
 
@@ -308,7 +313,7 @@ def test_postgres_says_what_is_the_servers(empty_postgres: str, folder: Path, mo
     monkeypatch.setenv("FLOWBRIDGE_DATABASE_URL", empty_postgres)
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "k" * 40)
     database = Database(empty_postgres)
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     keep(database, BODIES["json"][1], {})
     done = run("erase", ANN, "--yes")
     assert done.exit_code == 0 and "VACUUM" in done.stderr

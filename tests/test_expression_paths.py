@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.expressions import compile_expression, follow_path, write_path
-from bridge.expressions.paths import Steps
+from bridge.routing.expressions.compile import compile_expression
+from bridge.routing.expressions.paths import Steps, follow_path, write_path
 
 EVENT: dict[str, Any] = {
     "body": {

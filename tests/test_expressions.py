@@ -8,10 +8,10 @@ from growth import check_growth
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import CompileError, ExpressionError
-from bridge.expressions import MAX_LENGTH, Reader, compile_expression
-from bridge.expressions.scan import scan
-from bridge.expressions.unparse import unparse
+from bridge.core.errors import CompileError, ExpressionError
+from bridge.routing.expressions.compile import MAX_LENGTH, Reader, compile_expression
+from bridge.routing.expressions.scan import scan
+from bridge.routing.expressions.unparse import unparse
 
 BODY = {
     "action": "opened",

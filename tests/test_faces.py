@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from serving import Bridge, exchange, free_port, head, until
 
-from bridge.errors import SettingsError
-from bridge.settings import Settings, load_settings
-from bridge.web.client import client_address
-from bridge.web.faces import Faces
+from bridge.config.settings import Settings, load_settings
+from bridge.core.errors import SettingsError
+from bridge.web.client_ip import client_address
+from bridge.web.listeners import Faces
 
 PRIVATE = ["/api/v1/start_pipeline", "/api/v1", "/metrics", "/console/", "/console", "/admin/v1/events"]
 PUBLIC = ["/hooks/github", "/healthz", "/readyz", "/forms/x", "/files/t", "/", "/apixv1", "/consoles", "/api/v12/x"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.web.faults import KINDS, NAMES, Counts, Fault, FaultError, Faults, read_fault
+from bridge.web.fault_injection import KINDS, NAMES, Counts, Fault, FaultError, Faults, read_fault
 
 
 @pytest.mark.parametrize(

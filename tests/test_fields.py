@@ -14,16 +14,16 @@ from conftest import NOW, make_event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.bodies import decode
-from bridge.config import check
-from bridge.http_messages import Request
-from bridge.model import Body
-from bridge.planning import context
-from bridge.providers import PROVIDERS
-from bridge.providers import fields as shapes
-from bridge.providers.fields import LABEL_LENGTH, MOST, flat
-from bridge.samples import sample
-from bridge.signatures import Secret
+from bridge.config.loader import check
+from bridge.core.http_messages import Request
+from bridge.core.model import Body
+from bridge.ingest.bodies import decode
+from bridge.providers import form_fields
+from bridge.providers.form_fields import LABEL_LENGTH, MOST, flat
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.samples.loader import sample
+from bridge.providers.signatures.scheme import Secret
+from bridge.routing.planner import context
 
 HAVE = [name for name, row in PROVIDERS.items() if row.fields is not None]
 ZOE = "Zoë Lindqvist"
@@ -69,8 +69,8 @@ def test_typeform_has_every_kind_of_answer() -> None:
     expected: dict[str, Any] = {f"Question {n}": want for n, (_, _, want) in enumerate(kinds)}
     paid = expected.pop("Question 11")
     expected |= {f"Question 11 {part}": value for part, value in paid.items()}
-    assert shapes.typeform({"form_response": {"definition": definition, "answers": answers}}) == expected
-    assert shapes.typeform({"form_response": {"answers": answers[:1]}}) == {"ref0": "Not happy"}  # without the questions
+    assert form_fields.typeform({"form_response": {"definition": definition, "answers": answers}}) == expected
+    assert form_fields.typeform({"form_response": {"answers": answers[:1]}}) == {"ref0": "Not happy"}  # without the questions
 
 
 def test_tally_has_the_texts_of_choices() -> None:
@@ -83,20 +83,20 @@ def test_tally_has_the_texts_of_choices() -> None:
         {"key": "q4", "label": "Photo", "type": "FILE_UPLOAD", "value": [{"id": "x", "name": "a.png", "url": "https://example.com/a.png"}]},
         {"key": "q5", "label": "Left empty", "type": "INPUT_TEXT", "value": None},
     ]
-    assert shapes.tally({"data": {"fields": fields}}) == {
+    assert form_fields.tally({"data": {"fields": fields}}) == {
         "Colour": "Blue", "Colours": ["Red", "Blue"], "q3": "no label", "Photo": ["https://example.com/a.png"]
     }  # fmt: skip
 
 
 def test_jotform_joins_what_is_digits_in_parts() -> None:
     raw = {"q5_date": {"year": "2026", "month": "11", "day": "24"}, "q6_many": ["a", "b"], "slug": "submit/1", "event_id": "x"}
-    assert shapes.jotform({"rawRequest": orjson.dumps(raw).decode()}) == {"date": "2026-11-24", "many": ["a", "b"]}
+    assert form_fields.jotform({"rawRequest": orjson.dumps(raw).decode()}) == {"date": "2026-11-24", "many": ["a", "b"]}
 
 
 def test_formstack_with_its_types() -> None:
     body = {"FormID": "1", "UniqueID": "2", "HandshakeKey": "k", "Name": {"first": "Zoë", "field_type": "name"},
             "Email": {"value": "z@example.com", "field_type": "email"}}  # fmt: skip
-    assert shapes.formstack(body) == {"Name first": "Zoë", "Email": "z@example.com"}
+    assert form_fields.formstack(body) == {"Name first": "Zoë", "Email": "z@example.com"}
 
 
 def test_labels_are_told_apart_and_bounded() -> None:

@@ -10,7 +10,7 @@ from growth import Work, check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.filetypes import GROUPS, SHOWN, TYPES, extension, tell
+from bridge.core.file_types import GROUPS, SHOWN, TYPES, extension, tell
 
 OOXML = ("[Content_Types].xml", "_rels/.rels")
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600

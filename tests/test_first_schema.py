@@ -13,11 +13,17 @@ from conftest import NOW, make_event
 from sqlalchemy import MetaData, insert, inspect, select
 from test_upgrade import scripts
 
-from bridge.embedded import LocalState
-from bridge.model import DeadKind, RunState
-from bridge.store import claims, events, invariants, ledger, migrate, queries, runs, tables
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
+from bridge.core.local_runs import LocalState
+from bridge.core.model import DeadKind, RunState
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.local import runs
+from bridge.store.migrations import upgrade
+from bridge.store.operations import invariants
+from bridge.store.queries import events as queries
+from bridge.store.queue import claims, ledger
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import schema as tables
 
 BODY = b'{"action":"opened","n":1}'
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -94,7 +100,7 @@ def upgraded(database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
             for row in rows:
                 connection.execute(insert(schema.tables[name]).values(row))
     before = kept(database, schema)
-    assert migrate.upgrade(database) == ("0001", tables.HEAD)
+    assert upgrade.upgrade(database) == ("0001", tables.HEAD)
     return before, kept(database, schema)
 
 

@@ -22,11 +22,12 @@ from sqlalchemy import text
 from test_housekeeping import end_connections
 from test_worker import FAST, add, attempts, configured, ended, get, gumloop, is_in, made, quick, slots, wait, working  # noqa: F401
 
-from bridge.errors import StoreError
-from bridge.pace import CATCH_UP
-from bridge.store import claims, events
-from bridge.store.database import Database
-from bridge.worker import loop
+from bridge.core.errors import StoreError
+from bridge.core.rate_limits import CATCH_UP
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import claims
+from bridge.worker import worker as loop
 
 
 def url_of(database: Database) -> str:
@@ -124,7 +125,7 @@ def test_a_killed_workers_deliveries_are_taken_over_by_the_others(postgresql: Da
 
 def test_a_worker_elsewhere_wakes_at_once(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its idle looks are too far apart to find what comes in."""
-    from bridge.store.bell import Bell
+    from bridge.store.db.notify import Bell
 
     monkeypatch.setattr(loop, "QUIET", 30.0)
     monkeypatch.setattr(loop, "BEAT", 30.0)
@@ -234,7 +235,7 @@ def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
 
 def test_a_worker_whose_clock_is_wrong_takes_nothing_over(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its machine's clock is five minutes ahead: to it every lease would have run out."""
-    from bridge.store import clock
+    from bridge.store.db import clock
 
     really, answer = time.time, threading.Event()
     with FakePlatform(run_seconds=0.05) as fake:
@@ -264,7 +265,7 @@ class _Ahead:
 
 def test_a_clock_that_is_stepped_dates_nothing_wrong(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was 45 s ahead and is 45 s behind: an intent that went by what was known of the first would be 90 s too early."""
-    from bridge.store import clock
+    from bridge.store.db import clock
 
     really = time.time
     monkeypatch.setattr(clock, "time", _Ahead(really, 45.0))

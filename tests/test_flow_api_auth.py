@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from local_platform import BEARER, KEY, USER, Local, key
 
-from bridge.store.database import Database
-from bridge.web.flow_api import ENDPOINTS, auth
+from bridge.store.db.database import Database
+from bridge.web.flow_api import auth
+from bridge.web.flow_api.routes import ENDPOINTS
 
 WEB = {"Authorization": "Bearer web-key", "x-auth-key": "web"}
 LIMITED = {"Authorization": "Bearer limited-key", "x-auth-key": "web"}

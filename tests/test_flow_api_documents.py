@@ -14,14 +14,16 @@ from local_platform import Local
 from serving import Bridge
 
 import bridge as bridge_package
-from bridge.embedded import LocalState
-from bridge.store.database import Database
-from bridge.web.flow_api import ENDPOINTS, asked, files, reading, served, starting
-from bridge.web.flow_api import api as module
+from bridge.core.local_runs import LocalState
+from bridge.store.db.database import Database
+from bridge.web.flow_api import context as served
+from bridge.web.flow_api import files, queries, request, routes
+from bridge.web.flow_api import runs as starting
+from bridge.web.flow_api.routes import ENDPOINTS
 
 ROOT = Path(bridge_package.__file__).parent
-APP, INTAKE, PAGE = ROOT / "web" / "app.py", ROOT / "web" / "intake.py", Path(__file__).parents[1] / "docs" / "flow-api.md"
-DOCUMENT = json.loads(module.OPENAPI.read_text())
+APP, INTAKE, PAGE = ROOT / "web" / "app.py", ROOT / "web" / "body_reader.py", Path(__file__).parents[1] / "docs" / "flow-api.md"
+DOCUMENT = json.loads(routes.OPENAPI.read_text())
 
 
 # -- what can be said without schemathesis
@@ -56,11 +58,11 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
     upload = DOCUMENT["paths"]["/upload_files"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["files"]
     assert upload["maxItems"] == files.MAX_FILES
     runs = DOCUMENT["paths"]["/get_plrun_saved_item_map"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    assert runs["additionalProperties"]["maxItems"] == reading.NEWEST
+    assert runs["additionalProperties"]["maxItems"] == queries.NEWEST
     key = next(one for one in DOCUMENT["paths"]["/start_pipeline"]["post"]["parameters"] if one.get("name") == "Idempotency-Key")
     assert key["schema"]["maxLength"] == starting.KEY_LENGTH
-    mib = module.MIB
-    for size in (module.START // mib, module.UPLOAD // mib, files.MAX_FILE // mib):
+    mib = routes.MIB
+    for size in (routes.START // mib, routes.UPLOAD // mib, files.MAX_FILE // mib):
         assert f"{size} MiB" in text
     assert files.MAX_UPLOADED // mib == 1024 and "1 GiB" in text
 
@@ -69,20 +71,22 @@ def test_the_page_for_people_says_the_same() -> None:
     page = PAGE.read_text("utf-8")
     calls = {tuple(one.split(" /")) for one in re.findall(r"^\| `((?:GET|POST) /\w+)` \|", page, re.MULTILINE)}
     assert calls == {(method, one.path) for one in ENDPOINTS for method in one.methods if method != "HEAD"}
-    code = "".join(path.read_text() for path in [*module.OPENAPI.parent.glob("*.py"), APP, INTAKE])
-    codes = set(re.findall(r'(?:Refused|bad|answers\.error)\((?:\d+, )?"([a-z_]+)"', code)) | set(re.findall(r'"error":"([a-z_]+)"', code))
+    code = "".join(path.read_text() for path in [*routes.OPENAPI.parent.glob("*.py"), APP, INTAKE])
+    codes = set(re.findall(r'(?:Refused|bad|responses\.error)\((?:\d+, )?"([a-z_]+)"', code)) | set(
+        re.findall(r'"error":"([a-z_]+)"', code)
+    )
     codes |= {"missing_parameter", "invalid_parameter"}  # where one of them is chosen
     table = page.partition("### Errors")[2].partition("\n## ")[0]
     assert codes == {one for one in re.findall(r"`([a-z_]+)`", table) if "_" in one or one in codes}
     states = page.partition("States are ")[2].partition(".")[0]
     assert set(re.findall(r"`([A-Z]+)`", states)) == {state.value for state in LocalState}
-    mib = module.MIB
+    mib = routes.MIB
     for row in (
-        f"| {module.START // mib} MiB; {module.UPLOAD // mib} MiB; {module.SMALL // mib} MiB |",
+        f"| {routes.START // mib} MiB; {routes.UPLOAD // mib} MiB; {routes.SMALL // mib} MiB |",
         f"| {files.MAX_FILE // mib} MiB; {files.MAX_FILES}; {files.MAX_UPLOADED // mib // 1024} GiB |",
         f"| {files.SPARE // mib} MiB |",
         f"| {served.IN_FLIGHT // mib} MiB, apart",
-        f"| {asked.ID_LENGTH} and {starting.KEY_LENGTH} printable",
+        f"| {request.ID_LENGTH} and {starting.KEY_LENGTH} printable",
     ):
         assert row in page
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from local_platform import BEARER, NOW, USER, Local
 from werkzeug.http import parse_options_header
 
-from bridge.blobs import Blobs
-from bridge.config import load
-from bridge.embedded import LocalFile
-from bridge.store.database import Database
+from bridge.config.loader import load
+from bridge.core.local_runs import LocalFile
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
 from bridge.web.flow_api import files
-from bridge.web.flow_api.zipping import PIECE, zipped
+from bridge.web.flow_api.zip_stream import PIECE, zipped
 
 
 def b64(data: bytes) -> str:

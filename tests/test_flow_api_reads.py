@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from local_platform import AUTH, BEARER, CREATED, NOW, USER, Local
 
-from bridge.embedded import LocalState
+from bridge.core.local_runs import LocalState
 from bridge.flows.ids import workbook_id
-from bridge.store.database import Database
-from bridge.web.flow_api import ENDPOINTS
+from bridge.store.db.database import Database
+from bridge.web.flow_api.routes import ENDPOINTS
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 READY, FILE = workbook_id("ready-made"), workbook_id("flows.py")

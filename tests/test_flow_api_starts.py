@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from local_platform import AUTH, BEARER, KEY, NOW, USER, Local, key
 
-from bridge.embedded import LocalRun, LocalState
+from bridge.core.local_runs import LocalRun, LocalState
 from bridge.flows.ids import ALPHABET, workbook_id
-from bridge.store.database import Database
+from bridge.store.db.database import Database
 
 MIB = 1024 * 1024
 

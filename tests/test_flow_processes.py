@@ -32,13 +32,16 @@ SECRETS = {
     "FLOWBRIDGE_ENCRYPTION_KEYS": urlsafe_b64encode(b"hidden-as-well".ljust(32)).decode(),
 }
 SHORT = {
-    "bridge.store.claims.LEASE": 5.0,
-    "bridge.store.runs.LEASE": 5.0,
-    "bridge.worker.loop.BEAT": 0.3,
-    "bridge.store.health.FRESH": 3.0,
+    "bridge.store.queue.claims.LEASE": 5.0,
+    "bridge.store.local.runs.LEASE": 5.0,
+    "bridge.worker.worker.BEAT": 0.3,
+    "bridge.store.queue.heartbeats.FRESH": 3.0,
 }
 GRACE = 8.0  # seconds between SIGTERM and SIGKILL: one that is being ended is seen to be, even where everything stands still for a while
-PATIENT = {"bridge.flows.keeper.GRACE": 60.0, "bridge.worker.loop.DRAIN": 60.0}  # on a busy machine flows, which come last, wait for long
+PATIENT = {
+    "bridge.flows.process.run_supervisor.GRACE": 60.0,
+    "bridge.worker.worker.DRAIN": 60.0,
+}  # on a busy machine flows, which come last, wait for long
 ROUTES = """
 version: 1
 platforms:
@@ -56,7 +59,7 @@ class Served(Bridge):
     def __init__(self, folder: Path, *arguments: str, cap: int = 4, overflow: str = "queue", flows: str | None = None, **more: Any) -> None:
         (folder / "flows.py").write_text(FLOWS.read_text() if flows is None else flows)
         environ = {**SECRETS, "FLOWBRIDGE_LOCAL_USER_ID": USER, "SHOWN": "to flows", **more.pop("environ", {})}
-        constants = SHORT | {"bridge.flows.keeper.GRACE": GRACE} | more.pop("constants", {})
+        constants = SHORT | {"bridge.flows.process.run_supervisor.GRACE": GRACE} | more.pop("constants", {})
         super().__init__(folder, *arguments, routes=ROUTES % (cap, overflow), environ=environ, constants=constants, **more)
 
     def api(self, method: str, path: str, body: Any = None, **query: str) -> Any:
@@ -201,10 +204,10 @@ def test_everything_it_writes_is_in_its_log(served: Served) -> None:
 
 
 def test_files_come_and_go_by_name(served: Served) -> None:
-    from bridge.blobs import Blobs
-    from bridge.embedded import LocalFile
-    from bridge.sealing import Sealer
-    from bridge.store.runs import Runs
+    from bridge.core.local_runs import LocalFile
+    from bridge.store.blobs import Blobs
+    from bridge.store.encryption import Sealer
+    from bridge.store.local.runs import Runs
 
     keys = SECRETS["FLOWBRIDGE_ENCRYPTION_KEYS"].split(",")
     blobs, runs = Blobs(served.folder / "data" / "blobs", Sealer(keys)), Runs(served.database, lambda: None)
@@ -223,9 +226,9 @@ def test_files_come_and_go_by_name(served: Served) -> None:
 
 
 def test_an_input_takes_several_files(served: Served) -> None:
-    from bridge.blobs import Blobs
-    from bridge.embedded import LocalFile
-    from bridge.store.runs import Runs
+    from bridge.core.local_runs import LocalFile
+    from bridge.store.blobs import Blobs
+    from bridge.store.local.runs import Runs
 
     blobs, runs = Blobs(served.folder / "data" / "blobs"), Runs(served.database, lambda: None)
     for name in ("one", "three"):
@@ -327,7 +330,7 @@ def test_a_run_takes_less_than_the_start_of_an_interpreter(served: Served) -> No
         do()
         return time.monotonic() - started
 
-    interpreter = [sys.executable, "-c", "import bridge.start"]
+    interpreter = [sys.executable, "-c", "import bridge.runtime.startup"]
     least = min(taken(lambda: subprocess.run(interpreter, check=True)) for _ in range(5))
     until(lambda: taken(lambda: served.run_flow("echo")) < least, what="a run that takes less, and has not waited for others")
 
@@ -420,8 +423,9 @@ def test_the_death_of_its_keeper_is_the_end_of_a_run(tmp_path: Path) -> None:
 WITHOUT_A_WORD = """
 import os, sys
 from pathlib import Path
-from bridge.flows import flow, process
-from bridge.flows.wire import Spec
+from bridge.flows import flow
+from bridge.flows.process import child
+from bridge.flows.process.protocol import Spec
 
 @flow
 def touch(): Path(sys.argv[1]).touch()
@@ -430,10 +434,10 @@ spec = Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=60.0, me
 (result, says), (waits, go), keeper = os.pipe(), os.pipe(), os.getpid()
 pid = os.fork()
 if pid == 0:
-    process.run(touch, spec, process.Ends(os.open(os.devnull, os.O_WRONLY), says, waits, (result, go)), keeper, 2**15)
+    child.run(touch, spec, child.Ends(os.open(os.devnull, os.O_WRONLY), says, waits, (result, go)), keeper, 2**15)
 os.close(waits)
 if sys.argv[2] == "go":
-    os.write(go, process.GO)
+    os.write(go, child.GO)
 os.close(go)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
@@ -449,22 +453,23 @@ def test_a_run_begins_when_the_worker_knows_of_it(tmp_path: Path, word: str, cod
 AT_ONCE = """
 import os, socket, sys, time
 from pathlib import Path
-from bridge.flows import flow, keeper, process
-from bridge.flows.wire import ENDED, KILL, Frames, Spec, ended_of
+from bridge.flows import flow
+from bridge.flows.process import run_supervisor, child
+from bridge.flows.process.protocol import ENDED, KILL, Frames, Spec, ended_of
 
 @flow
 def touch(): Path(sys.argv[1]).touch()
 
-def slowly(own_group=process.own_group):
+def slowly(own_group=child.own_group):
     time.sleep(1.0)
     own_group()
 
-process.own_group, keeper.GRACE = slowly, 1e6
+child.own_group, run_supervisor.GRACE = slowly, 1e6
 ours, theirs = socket.socketpair()
 ours.send(KILL)
 if os.fork() == 0:
     ours.close()
-    keeper.keep_run(touch, Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, memory=2**28), theirs, 2**15)
+    run_supervisor.keep_run(touch, Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, memory=2**28), theirs, 2**15)
     os._exit(0)
 theirs.close()
 frames, said = Frames(), {}
@@ -549,7 +554,7 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         answer = call(tmp_path, "--config", str(served.config), "status", "--json", environ=served.environ)
         return [one for one in json.loads(answer.stdout)["problems"] if one["key"] == "flows_unusable"]
 
-    with Served(tmp_path, flows=first, constants={"bridge.reload.reader.LOOK": 0.1}) as served:
+    with Served(tmp_path, flows=first, constants={"bridge.runtime.reload.watcher.LOOK": 0.1}) as served:
         assert served.run_flow("version")["outputs"] == {"version": 1}
         under_way = served.begin("gone")
         write("import nothing_like_it\n")

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bridge.embedded import LocalState
+from bridge.core.local_runs import LocalState
 from bridge.flows import File, FlowError, WebhookInput, current, flow, log, run_flow, save_file
 from bridge.flows.ids import ALPHABET, new_run_id
-from bridge.flows.loading import load_flows
-from bridge.flows.tail import LOG_LENGTH, LOG_LINES, Tail
+from bridge.flows.loader import load_flows
+from bridge.flows.process.log_buffer import LOG_LENGTH, LOG_LINES, Tail
 
 
 def run(function: Any, tmp_path: Path, **inputs: Any) -> Any:

@@ -19,24 +19,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client, EnvironBuilder
 
-from bridge import forms
-from bridge.config import check
-from bridge.errors import FieldFault, Refused
-from bridge.filetypes import GROUPS, TYPES
-from bridge.form import FileRules
-from bridge.forms import reading, texts
-from bridge.forms.checking import accepted
-from bridge.kept import no_room
-from bridge.multipart import parts
-from bridge.routes import Config, Source
-from bridge.settings import load_settings
-from bridge.web.forms.answering import SENT, answer
-from bridge.web.forms.asking import asking_of
-from bridge.web.forms.hidden import HiddenParts
-from bridge.web.forms.markup import MOST_SHOWN, MOST_VALUES, filled_view
+from bridge.config.loader import check
+from bridge.config.settings import load_settings
+from bridge.core.errors import FieldFault, Refused
+from bridge.core.file_types import GROUPS, TYPES
+from bridge.core.multipart import parts
+from bridge.ingest import forms
+from bridge.ingest.forms import parser
+from bridge.ingest.forms.translations import texts
+from bridge.ingest.forms.validation import accepted
+from bridge.ingest.ports import no_room
+from bridge.routing.form import FileRules
+from bridge.routing.model import Config, Source
+from bridge.web.body_reader import Intake
+from bridge.web.forms.hidden_fields import HiddenParts
+from bridge.web.forms.render import MOST_SHOWN, MOST_VALUES, filled_view
+from bridge.web.forms.request import asking_of
+from bridge.web.forms.responses import SENT, answer
 from bridge.web.hooks import Hooks
-from bridge.web.intake import Intake
-from bridge.web.rate import Unlimited
+from bridge.web.rate_limiter import Unlimited
 
 ROUTES = """
 version: 1
@@ -262,7 +263,7 @@ def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(monkeypa
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
     hooks = Hooks(settings, lambda: config, lambda *_: [], lambda: None, Intake(), Unlimited())
     read: list[int] = []
-    monkeypatch.setattr(reading, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary))
+    monkeypatch.setattr(parser, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary))
     body = multipart(part("name", b"Ann"), part("n", b"many"))
     answered = Client(hooks).post("/hooks/typed", data=body, headers={"Content-Type": MULTIPART, "Accept": "text/html"})
     assert answered.status_code == 422 and 'value="Ann"' in answered.text and 'value="many"' in answered.text

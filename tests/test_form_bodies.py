@@ -15,13 +15,13 @@ from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import forms
-from bridge.errors import FieldFault, Refused
-from bridge.form import FieldRules, FileRules, Form
-from bridge.forms import texts
-from bridge.forms.charsets import CODECS
-from bridge.forms.nesting import DEEPEST, gather
-from bridge.schemas import compile_schema
+from bridge.core.errors import FieldFault, Refused
+from bridge.ingest import forms
+from bridge.ingest.forms.charsets import CODECS
+from bridge.ingest.forms.nesting import DEEPEST, gather
+from bridge.ingest.forms.translations import texts
+from bridge.routing.form import FieldRules, FileRules, Form
+from bridge.routing.schemas.validator import compile_schema
 
 PLAIN = "text/plain"
 FORM = Form()

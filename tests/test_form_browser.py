@@ -346,7 +346,7 @@ def test_fetch_reads_the_answer_from_another_origin(site: Site, opened: Open) ->
 def printed(site: Site, *arguments: str, name: str = "contact") -> str:
     from click.testing import CliRunner
 
-    from bridge.cli import group
+    from bridge.cli.main import group
 
     done = CliRunner().invoke(group, ["--config", str(site.bridge.config), "form", name, "--url", site.hooks, *arguments])
     assert done.exit_code == 0

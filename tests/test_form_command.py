@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bridge.cli import group
-from bridge.config import check
-from bridge.errors import CompileError
-from bridge.forms.own_page import MOST, NAMES, compile_page
-from bridge.forms.spam.captchas import KINDS
+from bridge.cli.main import group
+from bridge.config.loader import check
+from bridge.core.errors import CompileError
+from bridge.ingest.forms.custom_page import MOST, NAMES, compile_page
+from bridge.ingest.forms.spam.captchas import KINDS
 
 ROUTES = """
 version: 1

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import check
-from bridge.filetypes import TYPES
-from bridge.form import FieldRules, FileRules
-from bridge.routes import Source
+from bridge.config.loader import check
+from bridge.core.file_types import TYPES
+from bridge.routing.form import FieldRules, FileRules
+from bridge.routing.model import Source
 
 MIB = 1024 * 1024
 HEAD = "version: 1\nplatforms: {local: {type: local}}\nroutes: [{name: r, on: f, flow: local/echo}]\n"

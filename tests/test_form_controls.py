@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.form import Form, Spam
-from bridge.forms.controls import Control, controls
-from bridge.forms.names import CONTROL_FIELDS, parted, role_of, texts_of
-from bridge.forms.spam import CONTROLS
+from bridge.ingest.forms.control_fields import CONTROL_FIELDS, parted, role_of, texts_of
+from bridge.ingest.forms.controls import Control, controls
+from bridge.ingest.forms.spam.layers import CONTROLS
+from bridge.routing.form import Form, Spam
 
 
 def one(rule: Any, name: str = "f", *, required: bool = False, **more: Any) -> Control:

@@ -13,13 +13,13 @@ import pytest
 from forms import BOUNDARY, MULTIPART, PDF, PNG, SVG, URLENCODED, multipart, part, zipped
 from serving import Answer, Bridge, head, read_answer, tree_of, until
 
-from bridge.blobs import Blobs
-from bridge.errors import Refused, StoreError
+from bridge.core.errors import Refused, StoreError
+from bridge.store.blobs import Blobs
 from bridge.web import form_files
-from bridge.web.incomplete_requests import SLOWEST
+from bridge.web.server.incomplete_requests import SLOWEST
 
 MIB = 1024 * 1024
-BODY_TIME = "bridge.web.incomplete_requests.BODY_TIME"
+BODY_TIME = "bridge.web.server.incomplete_requests.BODY_TIME"
 READ_TIME = 1.0  # of the receivers that are hurried; elsewhere it is longer than any machine stands still
 ROUTES = """
 version: 1

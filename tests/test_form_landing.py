@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.forms.landing import landing, origin_of, plain_origin
+from bridge.ingest.forms.redirects import landing, origin_of, plain_origin
 
 ALLOWED = frozenset({"https://example.com", "http://localhost:3000", "https://[2001:db8::1]:8443"})
 

@@ -76,7 +76,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     (folder / "pages").mkdir()
     (folder / "pages" / "thanks.html").write_text(OWN)
     environ = {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.net"}
-    apart = {"bridge.web.rate.CELLS": 2**24}  # by chance two of few limits would be one, and some form would be sent or looked at too often
+    apart = {
+        "bridge.web.rate_limiter.CELLS": 2**24
+    }  # by chance two of few limits would be one, and some form would be sent or looked at too often
     with Bridge(folder, "web", routes=ROUTES, environ=environ, constants=apart) as bridge:
         yield bridge
 
@@ -515,8 +517,8 @@ def test_the_hosted_form_has_a_rate_of_its_own(web: Bridge) -> None:
 
 
 def test_on_a_private_socket_there_is_no_form(tmp_path: Path) -> None:
-    from bridge.settings import load_settings
-    from bridge.web.faces import Faces
+    from bridge.config.settings import load_settings
+    from bridge.web.listeners import Faces
 
     faces = Faces(load_settings({"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:8081"}, secrets=False))
     assert faces.serves("/forms/contact", {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080"})

@@ -9,8 +9,8 @@ import pytest
 from conftest import new_postgres_database
 from serving import Bridge
 
-from bridge.pace import Rate
-from bridge.web.rate import Limiter
+from bridge.core.rate_limits import Rate
+from bridge.web.rate_limiter import Limiter
 
 ROUTES = """
 version: 1
@@ -30,7 +30,7 @@ def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     environ = {"FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1", "FLOWBRIDGE_SECRET_KEY": "x" * 40}
     if request.param == "postgresql":
         environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(request.getfixturevalue("postgres"))
-    apart = {"bridge.web.rate.CELLS": 2**24}  # no two keys share a cell by chance
+    apart = {"bridge.web.rate_limiter.CELLS": 2**24}  # no two keys share a cell by chance
     with Bridge(tmp_path_factory.mktemp("rates"), "web", routes=ROUTES, environ=environ, constants=apart) as bridge:
         yield bridge
 
@@ -65,6 +65,6 @@ def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
 
 
 def test_two_keys_that_share_a_cell_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.web.rate.CELLS", 1)
+    monkeypatch.setattr("bridge.web.rate_limiter.CELLS", 1)
     limiter, rate = Limiter(), Rate(count=4, per=60.0)
     assert [limiter.wait([("a", rate), ("b", rate)], NOW) for _ in range(3)] == [0.0, 0.0, 30.0]

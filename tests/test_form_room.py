@@ -9,15 +9,15 @@ import pytest
 from conftest import NOW, make_event
 from cryptography.fernet import Fernet
 
-from bridge.errors import Refused
-from bridge.forms.spam import Marks
-from bridge.forms.spam.once import Once
-from bridge.model import FormFile
-from bridge.sealing import Sealer
-from bridge.store import form_files, removal, submissions, tables
-from bridge.store.database import Database
-from bridge.store.events import Added
-from bridge.worker.errands import ERRANDS
+from bridge.core.errors import Refused
+from bridge.core.model import FormFile
+from bridge.ingest.forms.spam.dedup import Marks, Once
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.inbound import form_files, removal, submissions
+from bridge.store.inbound.events import Added
+from bridge.store.tables import schema
+from bridge.worker.maintenance.jobs import ERRANDS
 
 
 def file(size: int) -> FormFile:
@@ -47,7 +47,7 @@ def test_there_are_never_more_than_the_source_says(database: Database) -> None:
     with pytest.raises(Refused):
         add(database, 101, source="other")
     with database.read() as connection:
-        assert len(connection.execute(tables.event.select()).all()) == 1, "what was refused was not kept"
+        assert len(connection.execute(schema.event.select()).all()) == 1, "what was refused was not kept"
     add(database, 10), add(database), add(database, 100, source="other"), add(database, 500, room=None, source="third")
     assert held(database) == {"jobs": 100, "other": 100, "third": 500} and form_files.held_by(database, "jobs") == 100
 
@@ -87,9 +87,9 @@ def test_what_was_missed_is_found_when_all_are_counted(database: Database, keys:
     database.engine.update_execution_options(sealer=database.sealer)
     add(database, 40, 2), add(database, 9, source="gone"), add(database)
     with database.engine.begin() as connection:
-        connection.execute(tables.form_files.delete().where(tables.form_files.c.source == "jobs"))
-        connection.execute(tables.form_files.update().values(bytes=1000))
-        connection.execute(tables.form_files.insert().values(source="nobody", bytes=5))
+        connection.execute(schema.form_files.delete().where(schema.form_files.c.source == "jobs"))
+        connection.execute(schema.form_files.update().values(bytes=1000))
+        connection.execute(schema.form_files.insert().values(source="nobody", bytes=5))
     assert form_files.recount(database) == {"jobs": 42, "gone": 991, "nobody": 5}
     assert held(database) == {"jobs": 42, "gone": 9, "nobody": 0}
     assert not form_files.recount(database), "a second time there is nothing to be put right"

@@ -19,7 +19,8 @@ from conftest import new_postgres_database
 from servers import Misbehaving, drip, redirect, respond, slow_headers
 from serving import Answer, Bridge
 
-from bridge.forms.spam import altcha, derive, tokens
+from bridge.ingest.forms.spam import altcha, tokens
+from bridge.ingest.forms.spam.dedup import derive
 
 ROUTES = """
 version: 1

@@ -10,17 +10,17 @@ from typing import Any, get_args
 import pytest
 
 import bridge
-from bridge import forms
-from bridge.cli.form import LANGUAGES as OFFERED
-from bridge.config.document import Page
-from bridge.errors import FieldFault, Refused
-from bridge.form import FieldRules, Form
-from bridge.forms import field_faults, texts
-from bridge.forms.checking import CODES
-from bridge.forms.controls import controls
-from bridge.forms.faults import by_control
-from bridge.forms.texts import LANGUAGES, choose, say
-from bridge.schemas import compile_schema
+from bridge.cli.commands.form import LANGUAGES as OFFERED
+from bridge.config.schema.document import Page
+from bridge.core.errors import FieldFault, Refused
+from bridge.ingest import forms
+from bridge.ingest.forms.controls import controls
+from bridge.ingest.forms.error_messages import by_control, field_faults
+from bridge.ingest.forms.translations import texts
+from bridge.ingest.forms.translations.texts import LANGUAGES, choose, say
+from bridge.ingest.forms.validation import CODES
+from bridge.routing.form import FieldRules, Form
+from bridge.routing.schemas.validator import compile_schema
 
 BRIDGE = Path(bridge.__file__).parent
 
@@ -46,8 +46,8 @@ def test_every_language_is_offered_wherever_one_is_chosen() -> None:
 
 def test_every_sentence_is_said_somewhere_and_no_other_is() -> None:
     """Keys are used by name: in the code and the templates, or made of a code word of `Refused` or of a group of files."""
-    code = "".join(path.read_text() for path in BRIDGE.rglob("*.py") if path.parent.name != "texts")
-    code += "".join(path.read_text() for path in (BRIDGE / "web" / "templates").glob("*.html"))
+    code = "".join(path.read_text() for path in BRIDGE.rglob("*.py") if path.parent.name != "translations")
+    code += "".join(path.read_text() for path in (BRIDGE / "web" / "forms" / "templates").glob("*.html"))
     for key in LANGUAGES["en"]:
         name = key.removesuffix("_1")
         assert any(f'"{one}"' in code for one in (name, name.removeprefix("refused_"), name.removeprefix("files_"))), key
@@ -57,7 +57,7 @@ def test_every_sentence_is_said_somewhere_and_no_other_is() -> None:
 
 def test_whatever_a_form_is_refused_for_has_a_sentence() -> None:
     """A code of a status has its own; a text that is not one of ours could be in no other language than English."""
-    code = "".join(path.read_text() for path in [*(BRIDGE / "forms").rglob("*.py"), BRIDGE / "receive.py"])
+    code = "".join(path.read_text() for path in [*(BRIDGE / "ingest" / "forms").rglob("*.py"), BRIDGE / "ingest" / "receive.py"])
     codes = {*re.findall(r'Refused\(\d+, "(\w+)"', code), *CODES.values()}
     assert {one for one in codes if not texts.has(f"refused_{one}")} == set()
 

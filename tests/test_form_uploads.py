@@ -18,15 +18,15 @@ from forms import HTML, MULTIPART, PDF, PNG, SVG, URLENCODED, multipart, part
 from servers import FakePlatform, Misbehaving, respond
 from serving import Answer, Bridge, exchange, head, until
 
-from bridge.blobs import Blobs
-from bridge.config import load
-from bridge.errors import ConfigError, SettingsError
-from bridge.handing import uploaded_name
-from bridge.links import PREFIX, link
-from bridge.settings import load_settings
-from bridge.start import load_all
-from bridge.store import events
-from bridge.store.acts import Replaying
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.core.errors import ConfigError, SettingsError
+from bridge.core.file_links import PREFIX, link
+from bridge.delivery.file_transfer import uploaded_name
+from bridge.runtime.startup import load_all
+from bridge.store.blobs import Blobs
+from bridge.store.inbound import events
+from bridge.store.operations.actions import Replaying
 
 KEY = "k" * 32
 FLOWS = """

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.forms import field_faults, type_fields
-from bridge.forms.texts import say
-from bridge.schemas import compile_schema
+from bridge.ingest.forms.coercion import type_fields
+from bridge.ingest.forms.error_messages import field_faults
+from bridge.ingest.forms.translations.texts import say
+from bridge.routing.schemas.validator import compile_schema
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

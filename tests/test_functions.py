@@ -9,10 +9,12 @@ from growth import check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import CompileError, ExpressionError
-from bridge.expressions import ROOTS, compile_expression
-from bridge.functions import FUNCTIONS, equal, identity_of
-from bridge.functions.numeric import THREE_DECIMALS, ZERO_DECIMALS
+from bridge.core.errors import CompileError, ExpressionError
+from bridge.routing.expressions.compile import compile_expression
+from bridge.routing.expressions.roots import ROOTS
+from bridge.routing.functions.numeric import THREE_DECIMALS, ZERO_DECIMALS
+from bridge.routing.functions.registry import FUNCTIONS
+from bridge.routing.functions.structure import equal, identity_of
 
 CONTEXT = {root: {} for root in ROOTS} | {
     "now": 1772366400,

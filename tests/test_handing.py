@@ -21,24 +21,25 @@ from servers import FakePlatform, Misbehaving, drop, respond
 from serving import until
 from test_worker import attempts, configured, get, gumloop, is_in, quick, wait, working  # noqa: F401
 
-from bridge.blobs import Blobs
-from bridge.deliver import deliver
-from bridge.engine.calls import Calls
-from bridge.expressions import compile_expression
-from bridge.handing import Hands, link_until, may_refer, referred, uploaded_name
-from bridge.http_messages import Answer, Call, Lost
-from bridge.links import PREFIX, file_of, link
-from bridge.model import Delivery, Event, FormFile, Kind, Retry, Status
-from bridge.platforms import PLATFORMS
-from bridge.platforms import gumloop as gumloop_calls
-from bridge.routes import Platform
-from bridge.send import Sender
-from bridge.settings import load_settings
-from bridge.store import claims, events
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.worker import files as worker_files
-from bridge.worker.files import Files, Uploaded
+from bridge.config.settings import load_settings
+from bridge.core.file_links import PREFIX, file_of, link
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.model import Delivery, Event, FormFile, Kind, Retry, Status
+from bridge.delivery.attempt import deliver
+from bridge.delivery.file_transfer import Hands, link_until, may_refer, referred, uploaded_name
+from bridge.delivery.platforms import gumloop as gumloop_calls
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.routing.expressions.compile import compile_expression
+from bridge.routing.model import Platform
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import claims
+from bridge.store.queue.claims import Allowed
+from bridge.system.http_client import Sender
+from bridge.worker import form_files
+from bridge.worker.celery.tasks import Calls
+from bridge.worker.form_files import Files, Uploaded
 
 NOW = 1_764_000_000.0
 CV = FormFile(field="cv", name="cv.pdf", type="application/pdf", size=len(PDF), sha256=sha256(PDF).hexdigest())
@@ -356,7 +357,7 @@ def made(data: Path, database: Database) -> Files:
 
 
 def test_no_more_files_are_in_hand_than_there_is_room_for(sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_files, "ROOM", len(PDF) + 10)
+    monkeypatch.setattr(form_files, "ROOM", len(PDF) + 10)
     event = make_event("files", files=(CV,))
     one, files = add(sqlite, event, {"cv": asdict(CV)}, platform="crm"), made(data, sqlite)
     inside, most, go_on = list[int](), list[int](), threading.Event()
@@ -380,7 +381,7 @@ def test_no_more_files_are_in_hand_than_there_is_room_for(sqlite: Database, data
 
 
 def test_a_store_that_fails_before_the_call_started_nothing(sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.errors import StoreError
+    from bridge.core.errors import StoreError
 
     def failing(*_: object) -> None:
         raise StoreError("away")
@@ -405,11 +406,11 @@ def test_a_call_that_is_made_elsewhere_hands_files_over_too(sqlite: Database, fa
 
 
 def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_files, "REMEMBERED", 3)
+    monkeypatch.setattr(form_files, "REMEMBERED", 3)
     known = Uploaded()
     for number in range(5):
         known["p", str(number)] = "x"
     assert sorted(name for _, name in known) == ["2", "3", "4"] and known.get(("p", "0")) is None and known.get(("p", "4")) == "x"
-    monkeypatch.setattr(worker_files, "FRESH", -1.0)
+    monkeypatch.setattr(form_files, "FRESH", -1.0)
     known["p", "9"] = "x"
     assert known.get(("p", "9")) is None

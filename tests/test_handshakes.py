@@ -11,11 +11,12 @@ import pytest
 from senders import sender, stranger
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature, Refused
-from bridge.http_messages import Request
-from bridge.model import Event
-from bridge.providers import FORM, PROVIDERS, Reply
-from bridge.providers.handshakes import MAX_ECHO, verify_token
+from bridge.core.errors import BadSignature, Refused
+from bridge.core.http_messages import Request
+from bridge.core.model import Event
+from bridge.providers.handshakes.general import MAX_ECHO, verify_token
+from bridge.providers.model import FORM, Reply
+from bridge.providers.registry import PROVIDERS
 
 HOSTILE = (
     "",

@@ -11,11 +11,11 @@ import pytest
 from senders import Sender, sender
 from signing import post
 
-from bridge.errors import BadSignature, Refused
-from bridge.http_messages import Request
-from bridge.model import Event
-from bridge.providers import FORM, Reply
-from bridge.signatures import Unsigned
+from bridge.core.errors import BadSignature, Refused
+from bridge.core.http_messages import Request
+from bridge.core.model import Event
+from bridge.providers.model import FORM, Reply
+from bridge.providers.signatures.shared_token import Unsigned
 
 MARKUP = "<script>alert(1)</script>"
 TEXTS = ["", " ", MARKUP, "a\r\nSet-Cookie: x=1", "a\x00b", "a\u202eb", "é", "\ud800", "x" * 201, "a b", "{}"]

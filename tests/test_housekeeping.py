@@ -14,15 +14,20 @@ from conftest import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import Connection, insert, text, update
 
-from bridge.errors import StoreError
-from bridge.model import Order
-from bridge.store import bell, checkup, clock, events, health, leadership, postgres, tables
-from bridge.store.bell import Bell, Listener
-from bridge.store.clock import Clock
-from bridge.store.database import Database
-from bridge.store.leadership import Leadership
-from bridge.store.locks import Lock, alone
-from bridge.worker.housekeeping import CHORES, Chore, Housekeeper
+from bridge.core.errors import StoreError
+from bridge.core.model import Order
+from bridge.store.db import clock, notify, postgres
+from bridge.store.db import leader as leadership
+from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.db.leader import Leadership
+from bridge.store.db.notify import Bell, Listener
+from bridge.store.inbound import events
+from bridge.store.operations import checkup
+from bridge.store.queue import heartbeats
+from bridge.store.tables import schema
+from bridge.worker.maintenance.scheduler import CHORES, Chore, Housekeeper
 
 # -- what a connection insists on
 
@@ -142,7 +147,7 @@ def test_a_ring_is_heard_by_those_who_share_the_database(postgresql: Database) -
         until(lambda: len(rings) > before, what="the ring")
         assert near.is_set()
         before = len(rings)
-        bell.ring(postgresql)
+        notify.ring(postgresql)
         until(lambda: len(rings) > before, what="the ring of a command")
 
 
@@ -175,7 +180,7 @@ def test_bell_and_listener_come_back_after_their_connections_were_ended(postgres
 
 def test_a_listener_that_cannot_listen_says_so(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with listening(postgresql) as (listener, _):
-        monkeypatch.setattr(bell, "CHANNEL", "no such channel")  # LISTEN is then a syntax error
+        monkeypatch.setattr(notify, "CHANNEL", "no such channel")  # LISTEN is then a syntax error
         until(lambda: end_connections(postgresql) and not listener.hears, what="silence")
 
 
@@ -183,7 +188,7 @@ def test_on_sqlite_nothing_is_rung_or_heard(sqlite: Database) -> None:
     near = threading.Event()
     listener = Listener(sqlite, near.set)
     listener.start()
-    bell.ring(sqlite)
+    notify.ring(sqlite)
     assert not listener.hears
     listener.close()
     Bell(sqlite, near.set).ring()
@@ -241,7 +246,7 @@ def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database)
 
 def test_who_leads_commits_and_who_does_not_does_nothing(database: Database) -> None:
     def note(name: str):
-        return lambda connection: connection.execute(insert(tables.config).values(hash=name, canonical="{}", seen_at=NOW)) and 1
+        return lambda connection: connection.execute(insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW)) and 1
 
     first, second = Leadership(database), Leadership(database)
     assert [first.do(note("a")), second.do(note("b"))] == [1, None]
@@ -367,11 +372,11 @@ def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:
         delivery = make_delivery(event, order=order)
         events.add(database, event, [delivery], lambda *_: [])
         ids.append(delivery.id)
-    table = tables.delivery
+    table = schema.delivery
     by_hand = update(table).where(table.c.id == ids[0]).values(holds_key=False, status="cancelled")
     database.write(lambda connection: connection.execute(by_hand))
-    database.write(lambda connection: health.beat(connection, "old", "host", 1, time.time() - 2 * health.FORGET))
-    database.write(lambda connection: health.beat(connection, "new", "host", 2, time.time()))
+    database.write(lambda connection: heartbeats.beat(connection, "old", "host", 1, time.time() - 2 * heartbeats.FORGET))
+    database.write(lambda connection: heartbeats.beat(connection, "new", "host", 2, time.time()))
 
     def state() -> tuple[str, list[str]]:
         with database.read() as connection:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from serving import Bridge
 
-from bridge.planning import delivery_id
+from bridge.routing.planner import delivery_id
 
 pytestmark = pytest.mark.slow
 LIMITED = "limitedkey0123456789abcdef"

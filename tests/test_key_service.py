@@ -13,10 +13,13 @@ from kinds import EC_OTHER, EC_PRIVATE, EC_PUBLIC, RSA_PUBLIC, Served, refused, 
 from senders import sender
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS
-from bridge.signatures import AnyOf, Ask, Ecdsa, KeyService
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.alternatives import AnyOf
+from bridge.providers.signatures.ecdsa import Ecdsa
+from bridge.providers.signatures.jwks import KeyService
+from bridge.providers.signatures.key_source import Ask
 
 EBAY = next(scheme for start, scheme in PROVIDERS["ebay"].scheme.by_secret if not start)  # type: ignore[union-attr]
 KID = "9936261a-7d7b-4621-a0f1-96ccb428af49"

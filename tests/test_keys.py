@@ -18,9 +18,14 @@ from kinds import EC_PRIVATE, EC_PUBLIC, PAYPAL, PLAID, RSA_PRIVATE, SNS_BODY, S
 from servers import Misbehaving, Reply, cut_off, drip_body, drop, huge, redirect, respond, slow_headers
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.keyring import MAX_REMEMBERED, MOST, Keyring
-from bridge.signatures import Ask, Certificate, Ecdsa, KeyService, KeySet, Wrapped, pinned
+from bridge.core.errors import BadSignature
+from bridge.providers.signatures.certificates import Certificate
+from bridge.providers.signatures.ecdsa import Ecdsa
+from bridge.providers.signatures.header_formats import Wrapped
+from bridge.providers.signatures.jwks import KeyService, KeySet
+from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.pins import pinned
+from bridge.web.key_fetcher import MAX_REMEMBERED, MOST, Keyring
 
 
 class Clock:

@@ -16,11 +16,11 @@ from forking import Forked
 from processes import call_here, running
 from serving import Bridge, until
 
-from bridge import dry
-from bridge.errors import SettingsError
-from bridge.sealing import of_secrets
-from bridge.store import learned
-from bridge.store.database import Database
+from bridge.core.errors import SettingsError
+from bridge.store.db.database import Database
+from bridge.store.encryption import of_secrets
+from bridge.store.inbound import learned_secrets
+from bridge.web import dry_run
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def signed(secret: str, body: bytes = BODY) -> dict[str, str]:
 @contextmanager
 def learning(bridge: Bridge, source: str) -> Iterator[Forked]:
     with running(bridge.folder, "learn", source, "--for", "10m", environ=bridge.environ) as process:
-        until(lambda: learned.find(bridge.database, source).until, what="the source to learn")
+        until(lambda: learned_secrets.find(bridge.database, source).until, what="the source to learn")
         yield process
 
 
@@ -69,11 +69,11 @@ def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Brid
 
 
 def test_a_dry_request_teaches_nothing_and_knows_what_was_learned(bridge: Bridge) -> None:
-    mark = {dry.HEADER: dry.token("k" * 40, "asana")}
+    mark = {dry_run.HEADER: dry_run.token("k" * 40, "asana")}
     with learning(bridge, "asana") as waiting:
         answer = bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST, **mark})
-        assert answer.status == 401 and answer.headers[dry.HEADER.lower()] == dry.DONE
-        assert waiting.poll() is None and learned.find(bridge.database, "asana").sealed is None, "it still waits for the sender's"
+        assert answer.status == 401 and answer.headers[dry_run.HEADER.lower()] == dry_run.DONE
+        assert waiting.poll() is None and learned_secrets.find(bridge.database, "asana").sealed is None, "it still waits for the sender's"
         assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": SECOND}).status == 200
         assert waiting.wait(60) == 0
     assert bridge.post("/hooks/asana", BODY, signed(FIRST) | mark).status == 401
@@ -126,7 +126,7 @@ def test_the_sender_that_wants_it_typed_in_gets_it_shown(bridge: Bridge) -> None
 def test_nothing_came_is_said_and_the_window_is_shut(bridge: Bridge) -> None:
     result = call_here(bridge.folder, "learn", "asana", "--for", "1s", environ=bridge.environ)
     assert result.returncode == 1 and "Nothing came" in result.stderr
-    assert learned.find(bridge.database, "asana").until is None
+    assert learned_secrets.find(bridge.database, "asana").until is None
 
 
 def test_wrong_sources_are_named(bridge: Bridge) -> None:
@@ -140,29 +140,29 @@ def test_wrong_sources_are_named(bridge: Bridge) -> None:
 
 def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:
     now = time.time()
-    assert not learned.teach(database, "a", "x", now)
-    learned.allow(database, "a", now - 1)
-    assert not learned.teach(database, "a", "x", now)
-    learned.allow(database, "a", now + 10)
-    assert learned.teach(database, "a", "x", now) and not learned.teach(database, "a", "y", now)
-    assert learned.find(database, "a") == learned.Learned(None, "x", now)
-    learned.allow(database, "a", None)
-    assert learned.find(database, "a").sealed == "x"
+    assert not learned_secrets.teach(database, "a", "x", now)
+    learned_secrets.allow(database, "a", now - 1)
+    assert not learned_secrets.teach(database, "a", "x", now)
+    learned_secrets.allow(database, "a", now + 10)
+    assert learned_secrets.teach(database, "a", "x", now) and not learned_secrets.teach(database, "a", "y", now)
+    assert learned_secrets.find(database, "a") == learned_secrets.Learned(None, "x", now)
+    learned_secrets.allow(database, "a", None)
+    assert learned_secrets.find(database, "a").sealed == "x"
 
 
 def test_what_is_sealed_is_opened_with_any_of_the_keys() -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    sealed = learned.seal(of_secrets([old], ""), "a", "geheim")
+    sealed = learned_secrets.seal(of_secrets([old], ""), "a", "geheim")
     assert "geheim" not in sealed
-    assert learned.opened(of_secrets([new, old], ""), "a", sealed) == "geheim"
-    assert learned.opened(of_secrets([new], ""), "a", sealed) is None
-    assert learned.opened(of_secrets([old], ""), "b", sealed) is None, "it is of another source"
-    derived = learned.seal(of_secrets([], "k" * 40), "a", "x")
-    assert learned.opened(of_secrets([new], "k" * 40), "a", derived) == "x", "keys that come later do not close it"
-    assert learned.opened(of_secrets([], "j" * 40), "a", derived) is None
+    assert learned_secrets.opened(of_secrets([new, old], ""), "a", sealed) == "geheim"
+    assert learned_secrets.opened(of_secrets([new], ""), "a", sealed) is None
+    assert learned_secrets.opened(of_secrets([old], ""), "b", sealed) is None, "it is of another source"
+    derived = learned_secrets.seal(of_secrets([], "k" * 40), "a", "x")
+    assert learned_secrets.opened(of_secrets([new], "k" * 40), "a", derived) == "x", "keys that come later do not close it"
+    assert learned_secrets.opened(of_secrets([], "j" * 40), "a", derived) is None
     before = Fernet(old).encrypt(b"told long ago").decode()
-    assert learned.opened(of_secrets([new, old], ""), "a", before) == "told long ago"
-    assert learned.opened(of_secrets([new], ""), "a", before) is None
+    assert learned_secrets.opened(of_secrets([new, old], ""), "a", before) == "told long ago"
+    assert learned_secrets.opened(of_secrets([new], ""), "a", before) is None
     for keys, secret in ((["short"], ""), ([], "")):
         with pytest.raises(SettingsError):
             of_secrets(keys, secret)

@@ -9,15 +9,18 @@ import pytest
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import select, update
 
-from bridge.clock_reading import ClockReading
-from bridge.errors import IllegalTransition
-from bridge.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
-from bridge.overview import DAY
-from bridge.shares import Shares
-from bridge.store import claims, events, following, ledger, overview, reconciling, tables
-from bridge.store.claims import Allowed, Claim
-from bridge.store.database import Database
-from bridge.store.rows import to_delivery
+from bridge.core.clock_reading import ClockReading
+from bridge.core.errors import IllegalTransition
+from bridge.core.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.status import DAY
+from bridge.delivery.fair_share import Shares
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import status as overview
+from bridge.store.queue import claims, ledger, reconcile, run_tracking
+from bridge.store.queue.claims import Allowed, Claim
+from bridge.store.tables import schema
+from bridge.store.tables.rows import to_delivery
 
 
 def add(database: Database, count: int = 1, route: str = "triage", **changes: object) -> list[str]:
@@ -47,17 +50,17 @@ def record(database: Database, held, outcome: Outcome, now: float = NOW + 1, fir
 
 def get(database: Database, delivery_id: str):
     with database.read() as connection:
-        return to_delivery(connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one(), database.sealer)
+        return to_delivery(connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one(), database.sealer)
 
 
 def column(database: Database, delivery_id: str, name: str):
     with database.read() as connection:
-        return connection.execute(select(tables.delivery.c[name]).where(tables.delivery.c.id == delivery_id)).scalar()
+        return connection.execute(select(schema.delivery.c[name]).where(schema.delivery.c.id == delivery_id)).scalar()
 
 
 def attempts(database: Database, delivery_id: str) -> list:
     with database.read() as connection:
-        table = tables.attempt
+        table = schema.attempt
         return connection.execute(select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.number)).all()
 
 
@@ -188,7 +191,7 @@ def test_an_unknown_start_is_looked_for_by_its_last_attempt(database: Database) 
     [held] = claim(database, now=NOW + 1000)
     assert record(database, held, Outcome(kind=Kind.UNKNOWN, detail="no answer"), NOW + 1001) is Status.UNKNOWN
     with database.read() as connection:
-        found = reconciling.case(connection, one)
+        found = reconcile.case(connection, one)
     assert found is not None and (found.attempt, found.began_at) == (2, NOW + 1000)
 
 
@@ -264,7 +267,7 @@ def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_
 def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    database.write(lambda c: c.execute(tables.attempt.delete()))
+    database.write(lambda c: c.execute(schema.attempt.delete()))
     [(taken, status)] = database.write(lambda c: ledger.reap(c, NOW + 11, 0.0, lambda _: None))
     assert (taken.attempt, status) == (0, Status.QUEUED)
     assert get(database, one).attempts == 0
@@ -288,8 +291,8 @@ def test_what_is_handed_back_was_never_taken(database: Database) -> None:
 
 
 def follow(database: Database, report: RunReport, now: float = NOW + 3) -> bool:
-    [(followed, _)] = database.write(lambda c: following.claim_polls(c, platforms=["local"], most=10, now=now))
-    return database.write(lambda c: following.record_run(c, followed, report, now, next_poll=2.0))
+    [(followed, _)] = database.write(lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=now))
+    return database.write(lambda c: run_tracking.record_run(c, followed, report, now, next_poll=2.0))
 
 
 def started(database: Database, **changes: object) -> str:
@@ -303,7 +306,7 @@ def test_a_run_is_followed_to_its_end(database: Database) -> None:
     assert get(database, one).run_state is RunState.QUEUED
     assert not follow(database, RunReport(state=RunState.RUNNING, raw_state="RUNNING"))
     assert get(database, one).run_state is RunState.RUNNING
-    assert database.write(lambda c: following.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)) == []
+    assert database.write(lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)) == []
     ended = RunReport(state=RunState.DONE, raw_state="DONE", outputs={"n": 1}, log=("hi",), finished_at=NOW + 4.5)
     assert follow(database, ended, NOW + 6)
     known = get(database, one)
@@ -333,7 +336,7 @@ def test_a_run_that_the_platform_does_not_know_is_no_longer_followed(database: D
 
 def test_two_workers_never_look_at_the_same_run(database: Database) -> None:
     started(database)
-    look = lambda: database.write(lambda c: following.claim_polls(c, platforms=["local"], most=10, now=NOW + 3))  # noqa: E731
+    look = lambda: database.write(lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 3))  # noqa: E731
     assert (len(look()), len(look())) == (1, 0)
 
 
@@ -343,7 +346,7 @@ BY_HAND = [Status.QUEUED, Status.DEAD, Status.CANCELLED, Status.DELIVERED]
 @pytest.mark.parametrize(("before", "after"), list(product(Status, BY_HAND)))
 def test_a_person_can_move_a_delivery_only_where_it_may_go(sqlite: Database, before: Status, after: Status) -> None:
     [one] = add(sqlite, status=before, dead_kind=DeadKind.PLATFORM if before is Status.DEAD else None)
-    sqlite.write(lambda c: c.execute(tables.delivery.update().values(attempts=1)))
+    sqlite.write(lambda c: c.execute(schema.delivery.update().values(attempts=1)))
     move = lambda: sqlite.write(lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9"))  # noqa: E731
     if after in TRANSITIONS[before] and before is not Status.SENDING:
         assert move().status is before
@@ -360,7 +363,7 @@ def test_the_store_itself_refuses_what_is_no_step(database: Database, before: St
     [one] = add(database)
     for after in Status:
         put(database, one, status=before.value)
-        step = update(tables.delivery).where(tables.delivery.c.id == one).values(status=after.value)
+        step = update(schema.delivery).where(schema.delivery.c.id == one).values(status=after.value)
         if after in TRANSITIONS[before] or after is before:
             database.write(lambda c, step=step: c.execute(step))
         else:
@@ -415,7 +418,7 @@ def run_of(database: Database, run_id: str = "r1", now: float = NOW + 1) -> None
 
 def look_at(database: Database, delivery_id: str, report: RunReport, now: float) -> bool:
     followed = get(database, delivery_id)
-    return database.write(lambda c: following.record_run(c, followed, report, now, next_poll=1.0, jitter=0.5))
+    return database.write(lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0, jitter=0.5))
 
 
 BROKE = RunReport(state=RunState.FAILED, raw_state="FAILED", log=("begun", "it broke"), outputs={"left": 2})
@@ -467,5 +470,5 @@ def test_a_report_of_an_earlier_run_changes_nothing_of_the_next(database: Databa
     earlier = get(database, one)
     look_at(database, one, BROKE, NOW + 2)
     run_of(database, "r2", NOW + 100)
-    assert not database.write(lambda c: following.record_run(c, earlier, BROKE, NOW + 101, next_poll=1.0))
+    assert not database.write(lambda c: run_tracking.record_run(c, earlier, BROKE, NOW + 101, next_poll=1.0))
     assert (get(database, one).status, get(database, one).run_id, get(database, one).reruns) == (Status.DELIVERED, "r2", 1)

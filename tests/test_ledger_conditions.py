@@ -15,17 +15,23 @@ from test_ledger import BROKE, STARTED, add, attempts, claim, get, late_starts, 
 from test_pruning import CONFIG, OLD, UNFINISHED, old_event
 from test_runs import new_run
 
-from bridge import reconcile
-from bridge.clock_reading import ClockReading
-from bridge.embedded import LocalState, RunResult
-from bridge.model import Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
-from bridge.pace import DAY, Limits, Pace, day_of, room, spend
-from bridge.store import circuits, claims, events, following, leadership, ledger, local_flows, pruning, reconciling, removal, runs, tables
-from bridge.store.claims import LEASE, Allowed, Claim
-from bridge.store.database import Database
-from bridge.store.leadership import Leadership
-from bridge.store.ledger import DIED, Settled
-from bridge.store.pruning import Pruning
+from bridge.core.clock_reading import ClockReading
+from bridge.core.local_runs import LocalState, RunResult
+from bridge.core.model import Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.rate_limits import DAY, Limits, Pace, day_of, room, spend
+from bridge.delivery import reconcile
+from bridge.store.db import leader
+from bridge.store.db.database import Database
+from bridge.store.db.leader import Leadership
+from bridge.store.inbound import events, removal
+from bridge.store.local import flows, runs
+from bridge.store.operations import prune
+from bridge.store.operations.prune import Pruning
+from bridge.store.queue import claims, ledger, run_tracking, throttling
+from bridge.store.queue import reconcile as reconciling
+from bridge.store.queue.claims import LEASE, Allowed, Claim
+from bridge.store.queue.ledger import DIED, Settled
+from bridge.store.tables import schema
 
 REFUSED = Outcome(kind=Kind.REFUSED, detail="down", status_code=502)
 REJECTED = Outcome(kind=Kind.REJECTED, detail="400 bad", status_code=400)
@@ -42,9 +48,9 @@ def row(database: Database, table: Any, **where: Any) -> dict[str, Any]:
 
 def changes(database: Database, delivery_id: str, act: Callable[[], Any]) -> dict[str, Any]:
     """Return every column of a delivery that an act changes, and what it is then."""
-    before = row(database, tables.delivery, id=delivery_id)
+    before = row(database, schema.delivery, id=delivery_id)
     act()
-    after = row(database, tables.delivery, id=delivery_id)
+    after = row(database, schema.delivery, id=delivery_id)
     return {name: value for name, value in after.items() if value != before[name]}
 
 
@@ -58,12 +64,12 @@ def bystanders(database: Database) -> Callable[[], None]:
     with database.engine.begin() as connection:
         for one, (outcome, run_id) in started.items():
             values = {"delivery_id": one, "number": 1, "started_at": NOW - 1e6, "outcome": outcome, "run_id": run_id, "late_at": NOW}
-            connection.execute(insert(tables.attempt).values(**values))
-    known = [row(database, tables.delivery, id=one) for one in (held, queued, lost, done)]
+            connection.execute(insert(schema.attempt).values(**values))
+    known = [row(database, schema.delivery, id=one) for one in (held, queued, lost, done)]
     tried = [attempts(database, one) for one in (held, queued, lost, done)]
 
     def check() -> None:
-        assert [row(database, tables.delivery, id=one["id"]) for one in known] == known
+        assert [row(database, schema.delivery, id=one["id"]) for one in known] == known
         assert [attempts(database, one["id"]) for one in known] == tried
 
     return check
@@ -77,7 +83,7 @@ TAKEN: dict[str, Any] = {"status": "sending", "lease": f"w:{NOW}", "lease_until"
 def test_a_claim_changes_what_it_says_and_nothing_else(database: Database) -> None:
     check = bystanders(database)
     [one] = add(database, debounce=Debounce(key="k", until=NOW + 9))
-    database.write(lambda c: c.execute(update(tables.delivery).where(tables.delivery.c.id == one).values(reason="down")))
+    database.write(lambda c: c.execute(update(schema.delivery).where(schema.delivery.c.id == one).values(reason="down")))
     taken: list[Claim] = []
     assert changes(database, one, lambda: taken.extend(claim(database))) == {**TAKEN, "reason": None, "debounce_until": None}
     [held] = taken
@@ -175,7 +181,7 @@ def test_an_attempt_that_is_not_there_to_begin_is_left_alone(database: Database,
         given["platforms"] = ("other",)
     elif why == "begun":
         with database.engine.begin() as connection:
-            connection.execute(insert(tables.attempt).values(delivery_id=one, number=1, started_at=NOW))
+            connection.execute(insert(schema.attempt).values(delivery_id=one, number=1, started_at=NOW))
     elif why in ("queued", "unknown"):
         put(database, one, status=why)
     known = attempts(database, one)
@@ -193,7 +199,7 @@ def test_a_heartbeat_keeps_the_leases_of_calls_under_way_and_no_others(database:
     beat = lambda *leases: database.write(lambda c: claims.extend(c, leases, NOW + 5))  # noqa: E731
     assert changes(database, mine, lambda: beat("mine", "unheard-of")) == {"lease_until": NOW + 5 + LEASE}
     assert changes(database, mine, beat) == {}
-    assert {row(database, tables.delivery, id=one)["lease_until"] for one in (another, over)} == {NOW + 1}
+    assert {row(database, schema.delivery, id=one)["lease_until"] for one in (another, over)} == {NOW + 1}
     check()
 
 
@@ -201,12 +207,12 @@ def test_what_is_handed_back_is_as_if_it_had_not_been_taken(database: Database) 
     check = bystanders(database)
     [one] = add(database)
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=one, number=1, started_at=NOW - 9, outcome="refused"))
+        connection.execute(insert(schema.attempt).values(delivery_id=one, number=1, started_at=NOW - 9, outcome="refused"))
     put(database, one, attempts=1)
-    before = row(database, tables.delivery, id=one)
+    before = row(database, schema.delivery, id=one)
     [held] = claim(database)
     database.write(lambda c: claims.hand_back(c, [held]))
-    assert row(database, tables.delivery, id=one) == before
+    assert row(database, schema.delivery, id=one) == before
     assert [each.number for each in attempts(database, one)] == [1]
     check()
 
@@ -220,7 +226,7 @@ def test_who_has_lost_a_lease_hands_nothing_back(database: Database) -> None:
     [second] = claim(database, limits=limits, now=NOW + 600)
     assert changes(database, one, lambda: database.write(lambda c: claims.hand_back(c, [first]))) == {}
     assert [each.number for each in attempts(database, one)] == [1, 2]
-    assert row(database, tables.pace, route="triage")["starts"] == 2
+    assert row(database, schema.pace, route="triage")["starts"] == 2
     assert record(database, second, STARTED, NOW + 601) is Status.DELIVERED
     assert changes(database, one, lambda: database.write(lambda c: claims.hand_back(c, [first, second]))) == {}
 
@@ -248,7 +254,7 @@ def test_an_outcome_changes_what_it_says_and_nothing_else(database: Database, na
     check = bystanders(database)
     [one] = add(database, retry=Retry(5, 5.0, 100.0))
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == one).values(polls=7))
+        connection.execute(update(schema.delivery).where(schema.delivery.c.id == one).values(polls=7))
     [held] = claim(database)
     settle = Settled(held, outcome, 2.5, NOW + 77)
     act = lambda: database.write(lambda c: ledger.record(c, [settle], NOW + 1, jitter=0.5))  # noqa: E731
@@ -262,7 +268,7 @@ def test_an_outcome_changes_what_it_says_and_nothing_else(database: Database, na
 def test_a_run_is_looked_at_at_once_where_its_platform_says_so(database: Database) -> None:
     [one] = add(database)
     record(database, claim(database)[0], STARTED, first_poll=0.0)
-    assert row(database, tables.delivery, id=one)["poll_at"] == NOW + 1
+    assert row(database, schema.delivery, id=one)["poll_at"] == NOW + 1
 
 
 def test_several_outcomes_at_once_each_move_their_own(database: Database) -> None:
@@ -290,7 +296,7 @@ def test_a_late_answer_that_is_no_start_leaves_what_is_unknown_to_be_settled(dat
     assert (statuses, get(database, one).status) == ([None], Status.UNKNOWN)
     [kept] = attempts(database, one)
     assert (kept.outcome, kept.detail, kept.finished_at, kept.late_at) == (outcome.kind.value, outcome.detail, NOW + 61, None)
-    assert row(database, tables.pace, route="triage")["starts"] == 2
+    assert row(database, schema.pace, route="triage")["starts"] == 2
 
 
 def test_a_late_start_settles_what_is_unknown_and_counts_nothing_again(database: Database) -> None:
@@ -314,7 +320,7 @@ def test_a_late_start_settles_what_is_unknown_after_calls_that_were_not_counted_
 def test_what_came_to_nothing_is_given_back_to_its_day_once(database: Database) -> None:
     add(database, 4)
     limits = {"triage": Limits(max_runs_per_day=9)}
-    starts = lambda: row(database, tables.pace, route="triage")["starts"]  # noqa: E731
+    starts = lambda: row(database, schema.pace, route="triage")["starts"]  # noqa: E731
     refused, rejected, throttled, started = claim(database, limits=limits)
     for held, outcome, left in ((refused, REFUSED, 3), (rejected, REJECTED, 2), (throttled, THROTTLED, 1), (started, STARTED, 1)):
         record(database, held, outcome)
@@ -402,7 +408,7 @@ def test_of_several_open_attempts_the_last_is_the_one(database: Database) -> Non
     put(database, one, status="sending", lease="w", lease_until=NOW, attempts=1)
     with database.engine.begin() as connection:
         for number in (1, 2):
-            connection.execute(insert(tables.attempt).values(delivery_id=one, number=number, started_at=NOW + number))
+            connection.execute(insert(schema.attempt).values(delivery_id=one, number=number, started_at=NOW + number))
     [(taken, _)] = database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
     assert (taken.attempt, taken.began_at) == (2, NOW + 2)
 
@@ -451,7 +457,7 @@ def test_a_move_by_hand_changes_what_it_says_and_nothing_else(database: Database
     [one] = add(database)
     put(database, one, **stands)
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=one, number=1, started_at=NOW, outcome="unknown", late_at=NOW))
+        connection.execute(insert(schema.attempt).values(delivery_id=one, number=1, started_at=NOW, outcome="unknown", late_at=NOW))
     act = lambda: database.write(lambda c: ledger.move(c, one, to, NOW + 9, reason="by hand", run_id=run_id))  # noqa: E731
     assert changes(database, one, act) == expected
     assert attempts(database, one)[0].late_at is None
@@ -469,7 +475,7 @@ REPORTS: dict[str, tuple[RunReport, bool, dict[str, Any]]] = {
               "finished_at": NOW + 4}),
     "done, nobody knows when": (RunReport(state=RunState.DONE), True,
                                 {"polls": 1, "poll_at": None, "slot": False, "run_state": "done", "finished_at": NOW + 5}),
-    "gone": (RunReport(state=None, gone=True), True, {"polls": 1, "poll_at": None, "slot": False, "reason": following.GONE}),
+    "gone": (RunReport(state=None, gone=True), True, {"polls": 1, "poll_at": None, "slot": False, "reason": run_tracking.GONE}),
 }  # fmt: skip
 
 
@@ -481,7 +487,7 @@ def test_a_report_of_a_run_changes_what_it_says_and_nothing_else(database: Datab
     [one] = add(database)
     run_of(database)
     followed, found = get(database, one), list[bool]()
-    act = lambda: found.append(database.write(lambda c: following.record_run(c, followed, report, NOW + 5, next_poll=2.0)))  # noqa: E731
+    act = lambda: found.append(database.write(lambda c: run_tracking.record_run(c, followed, report, NOW + 5, next_poll=2.0)))  # noqa: E731
     assert (changes(database, one, act), found) == (expected, [over])
     if over:
         assert changes(database, one, act) == {} and found == [True, False], "a second report changes nothing"
@@ -636,8 +642,8 @@ def test_an_earlier_start_without_an_answer_counts_whatever_has_become_of_its_de
     record(database, held, replace(STARTED, run_id="r9"), NOW + 1001)
     assert [(found[0], found[2]) for found in rivals(database, one)] == [(other, False)]
     with database.engine.begin() as connection:
-        first = (tables.attempt.c.delivery_id == other) & (tables.attempt.c.number == 1)
-        connection.execute(update(tables.attempt).where(first).values(run_id="r5"))
+        first = (schema.attempt.c.delivery_id == other) & (schema.attempt.c.number == 1)
+        connection.execute(update(schema.attempt).where(first).values(run_id="r5"))
     assert rivals(database, one) == [], "somebody has said which run it was"
 
 
@@ -669,7 +675,7 @@ def test_a_case_is_the_last_attempt_of_what_is_unknown(database: Database) -> No
     with database.read() as connection:
         assert reconciling.case(connection, one) is None, "the attempt of that number is not known"
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=one, number=2, started_at=NOW + 50))
+        connection.execute(insert(schema.attempt).values(delivery_id=one, number=2, started_at=NOW + 50))
     assert (case(database, one).attempt, case(database, one).began_at) == (2, NOW + 50)
 
 
@@ -716,7 +722,7 @@ def test_a_run_that_failed_is_adopted_and_what_follows_follows(database: Databas
 def test_a_start_of_which_two_looks_find_nothing_is_made_again_and_was_none(database: Database) -> None:
     check = bystanders(database)
     with database.engine.begin() as connection:
-        circuits.keep_pace(connection, "triage", Pace(day=day_of(NOW), starts=3))
+        throttling.keep_pace(connection, "triage", Pace(day=day_of(NOW), starts=3))
     one = begin(database, NOW)
     assert settled(database, one) == {"poll_at": NOW + 100 + reconcile.AGREE, "polls": 1}
     assert settled(database, one, at=NOW + 131) == {
@@ -725,7 +731,7 @@ def test_a_start_of_which_two_looks_find_nothing_is_made_again_and_was_none(data
     }  # fmt: skip
     [kept] = attempts(database, one)
     assert (kept.outcome, kept.run_id, kept.detail) == ("refused", None, "no answer; no run found afterwards")
-    assert row(database, tables.pace, route="triage")["starts"] == 2
+    assert row(database, schema.pace, route="triage")["starts"] == 2
     check()
 
 
@@ -770,7 +776,7 @@ def test_a_look_for_what_is_something_else_by_now_changes_nothing(database: Data
     answers = looked(known, *given, at=NOW + 200, exclusive=verdict == "adopt")
     put(database, one, **({"status": "dead", "dead_kind": "person"} if why == "another status" else {"throttled": 1}))
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=one, number=2, started_at=NOW + 50, outcome="unknown"))
+        connection.execute(insert(schema.attempt).values(delivery_id=one, number=2, started_at=NOW + 50, outcome="unknown"))
     tried = attempts(database, one)
     found: list[Any] = []
     settle = lambda: found.append(database.write(lambda c: reconciling.settle(c, known, answers, NOW + 200, jitter=0.5)))  # noqa: E731
@@ -792,13 +798,13 @@ def test_a_look_that_is_put_off_is_made_later(database: Database) -> None:
 
 
 def run_row(database: Database, run_id: str) -> dict[str, Any]:
-    return row(database, tables.local_run, id=run_id)
+    return row(database, schema.local_run, id=run_id)
 
 
 def two_leases(database: Database) -> tuple[str, str]:
     """A run that the worker `old` has lost to the worker `new`, and one that `new` had from the beginning."""
-    flow = local_flows.LocalFlow(id="again", workbook="flows.py", idempotent=True)
-    database.write(lambda c: local_flows.replace(c, [flow], NOW))
+    flow = flows.LocalFlow(id="again", workbook="flows.py", idempotent=True)
+    database.write(lambda c: flows.replace(c, [flow], NOW))
     lost = database.write(lambda c: runs.start(c, new_run("again"))).id
     assert [each.id for each in database.write(lambda c: runs.claim(c, 9, NOW, "old"))] == [lost]
     assert database.write(lambda c: runs.abandon_running(c, NOW + 60)) == [lost]
@@ -850,13 +856,13 @@ def test_a_run_that_is_over_is_extended_by_nobody(database: Database) -> None:
 def test_what_is_needed_is_neither_counted_as_old_nor_free(database: Database, name: str) -> None:
     """Each of the two looks says so by itself: that of the reader, and the one just before the rows are taken out."""
     event, needed = old_event(database, **UNFINISHED[name])  # type: ignore[arg-type]
-    stands = row(database, tables.delivery, id=needed.id)
+    stands = row(database, schema.delivery, id=needed.id)
     assert {column: stands[column] for column in UNFINISHED[name]} == UNFINISHED[name]
     assert bool(stands["holds_key"]) is (name == "the head of its line")
     gone, _ = old_event(database)
     old = Pruning(database, CONFIG, NOW)
-    assert [(one["kind"], one["rows"]) for one in pruning.count(old) if one["kind"] == "events"] == [("events", 1)]
-    recent = NOW - pruning.QUIET
+    assert [(one["kind"], one["rows"]) for one in prune.count(old) if one["kind"] == "events"] == [("events", 1)]
+    recent = NOW - prune.QUIET
     assert database.write(lambda c: removal.free(c, [event.id, gone.id], recent)) == [gone.id]
 
 
@@ -871,7 +877,7 @@ def test_an_event_without_deliveries_is_free(database: Database) -> None:
 
 def test_the_session_of_a_leader_that_gives_up_ends_with_it(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the pool it would take the lock along, and nobody could lead while this process lives."""
-    monkeypatch.setattr(leadership, "HANGS", "1h")
+    monkeypatch.setattr(leader, "HANGS", "1h")
     other = Database(postgresql.url.render_as_string(hide_password=False))
     first, second = Leadership(postgresql), Leadership(other)
     pids: list[int] = []

@@ -19,14 +19,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select, text
 
-from bridge.model import TRANSITIONS, Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
-from bridge.pace import Limits
-from bridge.sealing import OFF
-from bridge.store import claims, events, following, invariants, ledger, lines, tables
-from bridge.store.claims import Allowed, Claim
-from bridge.store.database import Database
-from bridge.store.ledger import Settled
-from bridge.store.rows import to_delivery
+from bridge.core.model import TRANSITIONS, Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.rate_limits import Limits
+from bridge.store.db.database import Database
+from bridge.store.encryption import OFF
+from bridge.store.inbound import events
+from bridge.store.operations import invariants
+from bridge.store.queue import claims, ledger, ordering, run_tracking
+from bridge.store.queue.claims import Allowed, Claim
+from bridge.store.queue.ledger import Settled
+from bridge.store.tables import schema
+from bridge.store.tables.rows import to_delivery
 
 CAP, ROUTE_CAP, ATTEMPTS, WAIT, MOST = 3, 2, 3, 20.0, 60.0
 ROUTES = ("plain", "capped", "line", "strict", "latest")
@@ -70,7 +73,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.before: dict[str, str] = {}
         self.limits = {"capped": Limits(max_concurrent_runs=ROUTE_CAP)}
         self.runs = 0
-        for table in (tables.event, tables.delivery, tables.attempt, tables.circuit, tables.pace):
+        for table in (schema.event, schema.delivery, schema.attempt, schema.circuit, schema.pace):
             self.database.write(lambda c, table=table: c.execute(table.delete()))  # type: ignore[misc]
 
     # -- the model's own words
@@ -187,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_worker_dies(self, begun: bool) -> None:
         """Every lease runs out. A call whose intent is not on disk never began."""
         if not begun:
-            self.database.write(lambda c: c.execute(tables.attempt.delete().where(tables.attempt.c.outcome.is_(None))))
+            self.database.write(lambda c: c.execute(schema.attempt.delete().where(schema.attempt.c.outcome.is_(None))))
         self.now += claims.LEASE + 1
         self.database.write(lambda c: ledger.reap(c, self.now, 0.5, lambda _: None))
         for one in self.of("sending"):
@@ -230,8 +233,8 @@ class LedgerMachine(RuleBasedStateMachine):
         one = running[pick % len(running)]
         report = RunReport(state=state, log=("said",), outputs={} if state is RunState.DONE else None, gone=gone and state is None)
         with self.database.read() as connection:
-            followed = to_delivery(connection.execute(select(tables.delivery).where(tables.delivery.c.id == one.id)).one(), OFF)
-        over = self.database.write(lambda c: following.record_run(c, followed, report, self.now, next_poll=1.0, jitter=0.5))
+            followed = to_delivery(connection.execute(select(schema.delivery).where(schema.delivery.c.id == one.id)).one(), OFF)
+        over = self.database.write(lambda c: run_tracking.record_run(c, followed, report, self.now, next_poll=1.0, jitter=0.5))
         assert over == (state in ENDS or report.gone)
         if not over:
             return
@@ -278,7 +281,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def rows(self) -> Iterator[Any]:
         with self.database.read() as connection:
-            yield from connection.execute(select(tables.delivery).order_by(tables.delivery.c.seq)).all()
+            yield from connection.execute(select(schema.delivery).order_by(schema.delivery.c.seq)).all()
 
     @invariant()
     def the_store_is_where_the_model_is(self) -> None:
@@ -318,7 +321,7 @@ class LedgerMachine(RuleBasedStateMachine):
             waiting = set(connection.execute(text("SELECT route, order_key FROM delivery WHERE status = 'blocked'")).all())
         assert all(count == 1 for count in heads.values())
         assert waiting <= set(heads)
-        assert self.database.write(lambda c: lines.mend(c, self.now)) == []
+        assert self.database.write(lambda c: ordering.mend(c, self.now)) == []
 
     @invariant()
     def every_attempt_that_is_not_under_way_has_its_outcome(self) -> None:

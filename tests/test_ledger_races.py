@@ -18,14 +18,18 @@ from sqlalchemy.event import listen
 from test_ledger import STARTED, add, attempts, claim, column, get, late_starts, record
 from test_runs import new_run
 
-from bridge import reconcile
-from bridge.errors import Full, IllegalTransition
-from bridge.model import Debounce, Delivery, Kind, Order, Outcome, RunState, Status
-from bridge.store import circuits, claims, events, following, ledger, reconciling, runs, tables
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.ledger import Settled
-from bridge.store.rows import delivery_row
+from bridge.core.errors import Full, IllegalTransition
+from bridge.core.model import Debounce, Delivery, Kind, Order, Outcome, RunState, Status
+from bridge.delivery import reconcile
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.local import runs
+from bridge.store.queue import claims, ledger, run_tracking, throttling
+from bridge.store.queue import reconcile as reconciling
+from bridge.store.queue.claims import Allowed
+from bridge.store.queue.ledger import Settled
+from bridge.store.tables import schema
+from bridge.store.tables.rows import delivery_row
 
 REFUSED = Outcome(kind=Kind.REFUSED, detail="down")
 UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="no answer")
@@ -76,7 +80,7 @@ def planned(database: Database, **changes: Any) -> tuple[Delivery, Work]:
     event = make_event(None)
     events.add(database, event, [], lambda *_: [])
     one = make_delivery(event, **changes)
-    return one, lambda connection: connection.execute(insert(tables.delivery), [delivery_row(one, database.sealer)])
+    return one, lambda connection: connection.execute(insert(schema.delivery), [delivery_row(one, database.sealer)])
 
 
 def statuses(database: Database, *ids: str) -> list[str]:
@@ -181,7 +185,7 @@ def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, kn
     other.result()
     assert other.waited_for == "advisory"
     with postgresql.read() as connection:
-        assert circuits.read(connection)["local"].failures == 2 + known
+        assert throttling.read(connection)["local"].failures == 2 + known
 
 
 def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
@@ -270,7 +274,7 @@ def test_two_workers_never_poll_the_same_run_at_once(postgresql: Database) -> No
     add(postgresql, 2)
     for number, held in enumerate(claim(postgresql)):
         record(postgresql, held, replace(STARTED, run_id=f"r{number}"))
-    poll: Callable[[int], Work] = lambda most: lambda c: following.claim_polls(c, platforms=["local"], most=most, now=NOW + 5)  # noqa: E731
+    poll: Callable[[int], Work] = lambda most: lambda c: run_tracking.claim_polls(c, platforms=["local"], most=most, now=NOW + 5)  # noqa: E731
     first, other = beside(postgresql, poll(1), poll(9))
     assert (len(first), len(other.result()), other.waited_for) == (1, 1, None)
     assert first[0][0].id != other.result()[0][0].id
@@ -392,9 +396,9 @@ def test_a_retry_that_overtakes_a_look_is_not_touched_by_it(postgresql: Database
 
     def retry(connection: Connection) -> None:
         ledger.move(connection, known.delivery.id, Status.QUEUED, NOW + 50)
-        connection.execute(update(tables.delivery).values(due_at=NOW + 60))
+        connection.execute(update(schema.delivery).values(due_at=NOW + 60))
 
     _, other = beside(postgresql, retry, settle(known, found(known, "r1")))
     assert (other.result(), statuses(postgresql, known.delivery.id)) == (None, ["queued"])
     with postgresql.read() as connection:
-        assert connection.execute(select(tables.delivery.c.due_at)).scalar() == NOW + 60
+        assert connection.execute(select(schema.delivery.c.due_at)).scalar() == NOW + 60

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from senders import PROVEN, Sender, sender, stranger
 from signing import post
 
-from bridge import receive
-from bridge.errors import BadSignature, Refused
-from bridge.http_messages import Request
-from bridge.limits import MAX_TEST, MAX_VALUES, values_over
-from bridge.providers import PROVIDERS
-from bridge.signatures import Unsigned
-from bridge.web.learning import lesson_of
+from bridge.core.errors import BadSignature, Refused
+from bridge.core.http_messages import Request
+from bridge.core.json_limits import MAX_TEST, MAX_VALUES, values_over
+from bridge.ingest import receive
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.web.learned_secrets import lesson_of
 
 MIB = 1024 * 1024
 BOMB = b'{"":0},' * (5 * MIB // 7)  # read, it takes 170 MiB

@@ -13,9 +13,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from test_ledger import STARTED, add, claim, get, record
 
-from bridge.model import DeadKind, Delivery, Kind, Order, Outcome, Retry, RunReport, RunState, Status
-from bridge.store import events, following, ledger, lines, tables
-from bridge.store.database import Database
+from bridge.core.model import DeadKind, Delivery, Kind, Order, Outcome, Retry, RunReport, RunState, Status
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import ledger, ordering, run_tracking
+from bridge.store.tables import schema
 
 A, B = Order(key="a"), Order(key="b")
 REFUSED = Outcome(kind=Kind.REFUSED, detail="down")
@@ -31,7 +33,7 @@ def statuses(database: Database, ids: list[str]) -> list[str]:
 
 def look(database: Database, delivery_id: str, report: RunReport, now: float = NOW + 5) -> bool:
     followed = get(database, delivery_id)
-    return database.write(lambda c: following.record_run(c, followed, report, now, next_poll=1.0))
+    return database.write(lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0))
 
 
 def move(database: Database, delivery_id: str, to: Status, now: float = NOW + 9, **more: Any) -> Delivery:
@@ -40,7 +42,7 @@ def move(database: Database, delivery_id: str, to: Status, now: float = NOW + 9,
 
 def heads(database: Database) -> dict[str, str]:
     with database.read() as connection:
-        return dict(connection.execute(select(tables.delivery.c.order_key, tables.delivery.c.id).where(tables.delivery.c.holds_key)).all())
+        return dict(connection.execute(select(schema.delivery.c.order_key, schema.delivery.c.id).where(schema.delivery.c.holds_key)).all())
 
 
 def test_the_first_of_a_key_goes_and_the_others_wait(database: Database) -> None:
@@ -206,16 +208,16 @@ def test_a_dead_workers_delivery_keeps_its_place(database: Database) -> None:
 def test_the_store_itself_refuses_a_second_head(database: Database) -> None:
     ids = add(database, 2, order=A)
     with pytest.raises(Exception) as refused:
-        database.write(lambda c: c.execute(update(tables.delivery).where(tables.delivery.c.id == ids[1]).values(holds_key=True)))
+        database.write(lambda c: c.execute(update(schema.delivery).where(schema.delivery.c.id == ids[1]).values(holds_key=True)))
     assert isinstance(refused.value, IntegrityError) or isinstance(refused.value.__cause__, IntegrityError)
 
 
 def test_a_line_without_a_head_is_mended(database: Database) -> None:
     ids = add(database, 3, order=A)
     put(database, ids[0], status="delivered", holds_key=False)
-    assert database.write(lambda c: lines.mend(c, NOW + 7)) == [("triage", "a")]
+    assert database.write(lambda c: ordering.mend(c, NOW + 7)) == [("triage", "a")]
     assert statuses(database, ids) == ["delivered", "queued", "blocked"]
-    assert database.write(lambda c: lines.mend(c, NOW + 7)) == []
+    assert database.write(lambda c: ordering.mend(c, NOW + 7)) == []
 
 
 def test_a_late_answer_of_an_unknown_start_lets_the_next_go_when_its_run_ends(database: Database) -> None:
@@ -278,7 +280,7 @@ def test_many_at_once_make_one_line_with_one_head(database: Database) -> None:
         thread.join(60)
     over.set()
     with database.read() as connection:
-        rows = connection.execute(select(tables.delivery.c.id, tables.delivery.c.status).order_by(tables.delivery.c.seq)).all()
+        rows = connection.execute(select(schema.delivery.c.id, schema.delivery.c.status).order_by(schema.delivery.c.seq)).all()
     assert {row.status for row in rows} == {"delivered"} and len(rows) == 60
     assert len(started) == len(set(started)) == 60
     assert heads(database) == {}
@@ -306,6 +308,6 @@ def test_batches_with_the_same_keys_in_another_order_do_not_wait_for_each_other_
         thread.join(60)
     assert failed == []
     with database.read() as connection:
-        rows = connection.execute(select(tables.delivery.c.order_key, tables.delivery.c.status)).all()
+        rows = connection.execute(select(schema.delivery.c.order_key, schema.delivery.c.status)).all()
     assert len(rows) == 3 * 8 * 8
     assert sorted(row.order_key for row in rows if row.status == "queued") == keys

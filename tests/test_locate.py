@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signing import post
 
-from bridge.locate import Joined, KeyBeside, compile_locator, dig, locate
+from bridge.core.locators import Joined, KeyBeside, compile_locator, dig, locate
 
 BODY = {
     "id": 7,

@@ -15,8 +15,9 @@ import pytest
 from conftest import make_event
 from serving import Bridge, is_alive, until
 
-from bridge.store import events, lock_watch
-from bridge.store.database import Database, locked
+from bridge.store.db import lock_watch
+from bridge.store.db.database import Database, locked
+from bridge.store.inbound import events
 
 HOLD = """
 import fcntl, os, sys

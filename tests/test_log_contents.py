@@ -20,22 +20,24 @@ from test_provider_spoilers import added, spoiled
 from test_worker import LOCAL, add, attempts, configured, get, gumloop, run_of, start_run, working
 from werkzeug.test import Client
 
-from bridge import dry, logs
-from bridge.errors import StoreError
+from bridge.config.settings import Settings, load_settings
+from bridge.core.errors import StoreError
+from bridge.core.http_messages import Request
+from bridge.core.model import Status
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling
 from bridge.flows import flow
-from bridge.forms.spam import Gate
-from bridge.http_messages import Request
-from bridge.logs import configure, get_logger
-from bridge.model import Status
-from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Source
-from bridge.settings import Settings, load_settings
-from bridge.store.database import Database
-from bridge.store.events import Added
+from bridge.ingest.forms.spam.check import Gate
+from bridge.routing.model import Config, Source
+from bridge.store.db.database import Database
+from bridge.store.inbound.events import Added
+from bridge.system import logs
+from bridge.system.logs import configure, get_logger
+from bridge.web import dry_run
+from bridge.web.body_reader import Intake
 from bridge.web.hooks import Hooks
-from bridge.web.intake import Intake
-from bridge.web.rate import Limiter, Unlimited
-from bridge.web.turned_away import TurnedAway
+from bridge.web.rate_limiter import Limiter, Unlimited
+from bridge.web.reject_recorder import TurnedAway
 
 MARKER = "Pl4ntedM4rker"
 ADDRESS = "203.0.113.77"
@@ -206,7 +208,7 @@ def test_a_bug_says_where_it_is_and_not_what_it_met(error: Exception, log: Strea
     one, now = ALL["github"], time.time()
     request = one.sign(planted(one.request(now=now)), now)
     assert post(edge(settings, one.source(), keep=breaks(error)), request) == 500
-    monkeypatch.setattr("bridge.receive.plan", breaks(error))
+    monkeypatch.setattr("bridge.ingest.receive.plan", breaks(error))
     assert post(edge(settings, one.source()), request) == 202
     assert {"unforeseen", "planning_failed"} <= log.words()
     assert log.text().count("raise error from cause") >= 2, "where"
@@ -249,7 +251,7 @@ def test_as_much_of_a_callers_address_is_logged_as_the_settings_say(how: str, lo
 
 def test_what_is_logged_of_a_dry_request_says_that_it_was_dry(log: Stream, settings: Settings) -> None:
     one, client = ALL["github"], edge(settings, ALL["github"].source())
-    mark = {dry.HEADER.lower(): dry.token(settings.secret_key, one.source().name)}
+    mark = {dry_run.HEADER.lower(): dry_run.token(settings.secret_key, one.source().name)}
     for more in (mark, {}):
         assert post(client, one.sign(replace(one.request(), headers={**one.request().headers, **more}), time.time())) == 202
         assert post(client, replace(one.request(), headers={**one.request().headers, **more})) == 401

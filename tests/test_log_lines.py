@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from serving import Bridge, until
 
-from bridge.log_lines import brief
+from bridge.system.log_lines import brief
 
 AT = "2026-11-27T08:26:25.123456Z"
 EVENT = {"event_id": "evt_01k2m9abcd", "source": "github", "type": "issues", "provider_id": "1", "bytes": 2, "files": 0, "deliveries": 1,

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from command_line import run
 
-from bridge import logs
-from bridge.logs import configure, get_logger
+from bridge.system import logs
+from bridge.system.logs import configure, get_logger
 
 
 class Stderr(io.TextIOWrapper):

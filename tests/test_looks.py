@@ -16,17 +16,19 @@ from serving import until
 from sqlalchemy import func, select
 from test_worker import add, configured, ended, get, gumloop, wait, working
 
-from bridge.model import Delivery, Order, RunReport, RunState, Status
-from bridge.routes import Platform
-from bridge.store import events, following, tables
-from bridge.store.database import Database
-from bridge.worker import looking
-from bridge.worker.pool import Pool
+from bridge.core.model import Delivery, Order, RunReport, RunState, Status
+from bridge.routing.model import Platform
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import run_tracking
+from bridge.store.tables import schema
+from bridge.worker import run_tracker
+from bridge.worker.thread_pool import Pool
 from bridge.worker.turn import Taken
 
 pytestmark = pytest.mark.slow
 
-DELIVERY = tables.delivery.c
+DELIVERY = schema.delivery.c
 
 
 def finished(database: Database) -> int:
@@ -123,7 +125,7 @@ def test_a_list_that_lags_delays_an_end_and_hides_none(sqlite: Database) -> None
     with FakePlatform(run_seconds=0.1) as fake, working(sqlite, configured(gumloop(fake))):
         fake.listed_as = "RUNNING"
         wait(sqlite, add(sqlite, 5), ended)
-        assert column(sqlite, DELIVERY.polls) <= set(range(looking.ALONE + 1))
+        assert column(sqlite, DELIVERY.polls) <= set(range(run_tracker.ALONE + 1))
 
 
 def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
@@ -136,9 +138,9 @@ def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
 
 def test_a_run_that_goes_on_keeps_the_log_that_a_list_does_not_have(sqlite: Database) -> None:
     one = started(sqlite)
-    following_one = sqlite.write(lambda c: following.claim_polls(c, platforms=["gumloop"], most=1, now=NOW))[0][0]
+    following_one = sqlite.write(lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], most=1, now=NOW))[0][0]
     for report in (RunReport(state=RunState.RUNNING, log=("Reading",)), RunReport(state=RunState.RUNNING)):
-        sqlite.write(lambda c, report=report: following.record_run(c, following_one, report, NOW, next_poll=1.0))
+        sqlite.write(lambda c, report=report: run_tracking.record_run(c, following_one, report, NOW, next_poll=1.0))
     assert events.deliveries_of(sqlite, [following_one.event_id])[following_one.event_id][0].log == ("Reading",)
     assert following_one.id == one
 
@@ -153,7 +155,7 @@ def started(database: Database, poll_at: float = NOW, **changes: Any) -> str:
     one = make_delivery(event, **given)
     events.add(database, event, [one], lambda *_: [])
     values = {"poll_at": poll_at, "slot": True, "run_id": f"run of {one.id}", "run_state": "running", "delivered_at": NOW - 1}
-    database.write(lambda c: c.execute(tables.delivery.update().where(DELIVERY.id == one.id).values(values)))
+    database.write(lambda c: c.execute(schema.delivery.update().where(DELIVERY.id == one.id).values(values)))
     return one.id
 
 
@@ -162,16 +164,16 @@ def test_those_of_a_flow_that_are_nearly_due_come_along(database: Database) -> N
     other_flow = started(database, NOW + 0.5, saved_item_id="other")
     other_platform = started(database, NOW + 0.5, platform="another")
     taken = database.write(
-        lambda c: following.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW, near=lambda *_: 1.0)
+        lambda c: run_tracking.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW, near=lambda *_: 1.0)
     )
     assert [one.id for one, _ in taken] == [due, soon]
-    again = database.write(lambda c: following.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW + 1.2, near=None))
+    again = database.write(lambda c: run_tracking.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW + 1.2, near=None))
     assert {one.id for one, _ in again} == {later, other_flow, other_platform}
 
 
 def test_what_another_worker_looks_at_does_not_come_along(database: Database) -> None:
     """However long before its time a run may be looked at."""
-    claim = lambda: database.write(lambda c: following.claim_polls(c, platforms=["gumloop"], most=10, now=NOW, near=lambda *_: 60.0))  # noqa: E731
+    claim = lambda: database.write(lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], most=10, now=NOW, near=lambda *_: 60.0))  # noqa: E731
     first = started(database)
     assert [one.id for one, _ in claim()] == [first]
     second = started(database)
@@ -184,13 +186,13 @@ def test_no_more_are_taken_than_asked_for(database: Database) -> None:
 
     def claim(most: int) -> int:
         asked: dict[str, Any] = {"platforms": ["gumloop"], "most": most, "now": NOW, "near": lambda *_: 1.0}
-        return len(database.write(lambda c: following.claim_polls(c, **asked)))
+        return len(database.write(lambda c: run_tracking.claim_polls(c, **asked)))
 
     assert [claim(3), claim(0), claim(3)] == [3, 0, 0]
 
 
 def test_the_next_look_is_the_next_that_is_not_due_yet(database: Database) -> None:
-    ask = lambda: database.write(lambda c: following.next_due(c, NOW))  # noqa: E731
+    ask = lambda: database.write(lambda c: run_tracking.next_due(c, NOW))  # noqa: E731
     assert ask() is None
     started(database, NOW - 1)
     assert ask() is None
@@ -212,7 +214,7 @@ def queued(database: Database, route: str = "triage", **changes: Any) -> str:
 def test_somebody_waits_for_a_slot_where_a_delivery_is_due_that_is_not_paused(database: Database) -> None:
     def waits(paused: tuple[str, ...] = (), platform: str = "gumloop") -> bool:
         with database.read() as connection:
-            return following.somebody_waits(connection, platform, paused, NOW)
+            return run_tracking.somebody_waits(connection, platform, paused, NOW)
 
     queued(database, "later", due_at=NOW + 1)
     queued(database, "elsewhere", platform="another")
@@ -232,26 +234,26 @@ def test_the_next_in_line_waits_for_the_end_of_a_run(database: Database, until_:
     queued(database, order=order)
     with database.read() as connection:
         [head] = [one for [one] in events.deliveries_of(database, column(database, DELIVERY.event_id)).values()]
-        assert not following.holds_up(connection, head)
+        assert not run_tracking.holds_up(connection, head)
     queued(database, order=Order(key="b", until=until_))
     with database.read() as connection:
-        assert not following.holds_up(connection, head)
+        assert not run_tracking.holds_up(connection, head)
     queued(database, order=order)
     with database.read() as connection:
-        assert following.holds_up(connection, head) is holds
+        assert run_tracking.holds_up(connection, head) is holds
 
 
-def looks_of(**platform: Any) -> looking.Looks:
+def looks_of(**platform: Any) -> run_tracker.Looks:
     """A worker's looks, none of which is made."""
 
     def never(*_: Any) -> Any:
         raise AssertionError("a call")
 
     config = configured(gumloop(url="http://127.0.0.1:1/api/v1", **platform))
-    return looking.Looks(lambda: config, never, never, Pool("call", 0, never), never, lambda: NOW)  # type: ignore[arg-type]
+    return run_tracker.Looks(lambda: config, never, never, Pool("call", 0, never), never, lambda: NOW)  # type: ignore[arg-type]
 
 
-def next_in(database: Database, looks: looking.Looks, delivery_id: str, report: RunReport, now: float = NOW) -> float | None:
+def next_in(database: Database, looks: run_tracker.Looks, delivery_id: str, report: RunReport, now: float = NOW) -> float | None:
     """The seconds until a run is looked at again, null where it is over."""
     followed = get(database, delivery_id)
     database.write(lambda c: looks.record(c, [(followed, 0, report)], now, Taken()))
@@ -267,7 +269,7 @@ def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_i
     """It has gone on for a second, and nothing is known of its flow."""
     looks, (alone, head) = looks_of(), (started(database), started(database, order=Order(key="a"), route="lined"))
     assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 1.0]
-    database.write(lambda c: c.execute(tables.delivery.update().where(DELIVERY.id == head).values(holds_key=True)))
+    database.write(lambda c: c.execute(schema.delivery.update().where(DELIVERY.id == head).values(holds_key=True)))
     queued(database, "lined", order=Order(key="a"))
     assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 0.5]
     queued(database)
@@ -302,6 +304,6 @@ def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(sql
 
 def test_a_platform_without_runs_has_no_looks() -> None:
     hook = Platform(name="mine", type="http", base_url="http://127.0.0.1:1/")
-    looks = looking.Looks(lambda: configured(hook), *[None] * 5)  # type: ignore[arg-type]
+    looks = run_tracker.Looks(lambda: configured(hook), *[None] * 5)  # type: ignore[arg-type]
     assert looks.first(make_delivery(make_event(), platform="mine")) is None
     assert looks.first(make_delivery(make_event(), platform="gone")) is None

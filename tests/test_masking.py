@@ -12,10 +12,10 @@ from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.http_messages import Request
-from bridge.masking import MASK, hidden, within
-from bridge.model import Body
-from bridge.planning import context
+from bridge.core.http_messages import Request
+from bridge.core.masking import MASK, hidden, within
+from bridge.core.model import Body
+from bridge.routing.planner import context
 
 CREDENTIALS = frozenset(["header:authorization", "header:x-gitlab-token", "query:token", "query:api key"])
 SECRET = "s3cr3t-value"

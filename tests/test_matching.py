@@ -7,9 +7,10 @@ from growth import check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import CompileError, ExpressionError
-from bridge.matching import OPERATORS, compile_match, match_type
-from bridge.matching.reasons import explain_mismatch, explain_type
+from bridge.core.errors import CompileError, ExpressionError
+from bridge.routing.matching.matcher import compile_match, match_type
+from bridge.routing.matching.operators import OPERATORS
+from bridge.routing.matching.reasons import explain_mismatch, explain_type
 
 BODY = {
     "n": 5,

@@ -17,15 +17,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import Bridge, exchange, free_port, github, head, until
 from test_overview import WELL as ALL_IS_WELL
 
-from bridge.affinity import processors
-from bridge.circuit_state import Circuit
-from bridge.counting import BUCKETS, Counts, CountsFile
-from bridge.errors import StoreError
-from bridge.exposition import CONTENT_TYPE, Exposition
-from bridge.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
-from bridge.overview import Backups, Certificate, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
-from bridge.reload.presence import present
-from bridge.store.database import Database
+from bridge.core.circuit_state import Circuit
+from bridge.core.errors import StoreError
+from bridge.core.status import Backups, Certificate, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.monitoring.counters import BUCKETS, Counts, CountsFile
+from bridge.monitoring.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
+from bridge.monitoring.presence import present
+from bridge.monitoring.prometheus import CONTENT_TYPE, Exposition
+from bridge.store.db.database import Database
+from bridge.system.cpu_affinity import processors
 
 SECRET_KEY = "k" * 40
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -70,7 +70,7 @@ def total(port: int, name: str, *labels: str) -> Callable[[], float]:
 
 @pytest.mark.slow
 def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(database: Database, tmp_path: Path) -> None:
-    with Bridge(tmp_path, environ=environ_of(database), constants={"bridge.exposition.KEPT": 0.0}) as bridge:
+    with Bridge(tmp_path, environ=environ_of(database), constants={"bridge.monitoring.prometheus.KEPT": 0.0}) as bridge:
         accepted = total(bridge.port, "flowbridge_events_total", "github", "accepted")
         for number in range(3):
             assert bridge.event(delivery=f"one-{number}").status == 202
@@ -136,7 +136,7 @@ def test_receivers_and_workers_apart(postgresql: Database, tmp_path: Path) -> No
     for folder in folders:
         folder.mkdir()
     told = {**environ, "FLOWBRIDGE_METRICS_BIND": f"127.0.0.1:{port}"}
-    quick = {"bridge.exposition.KEPT": 0.0, "bridge.exposition.AGAIN": 0.1}
+    quick = {"bridge.monitoring.prometheus.KEPT": 0.0, "bridge.monitoring.prometheus.AGAIN": 0.1}
     web = Bridge(folders[0], "web", environ=environ, constants=quick)
     workers = [Bridge(folders[1], "work", environ=told, constants=quick, port=web.port) for _ in range(2)]
     with web, workers[0], workers[1]:
@@ -255,7 +255,7 @@ def test_where_the_store_does_not_answer_the_counts_are_told_all_the_same(tmp_pa
 
 
 def test_a_storm_of_scrapes_asks_the_store_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.exposition.KEPT", 600.0)  # however long it rages
+    monkeypatch.setattr("bridge.monitoring.prometheus.KEPT", 600.0)  # however long it rages
     looks = []
 
     def look() -> Overview:

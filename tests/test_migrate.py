@@ -13,14 +13,16 @@ from alembic.script import ScriptDirectory
 from conftest import make_event
 from sqlalchemy import CheckConstraint, inspect, text
 
-from bridge.errors import StoreError
-from bridge.store import events, migrate, tables
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.migrations import upgrade
+from bridge.store.tables import schema
 
 
 def scripts() -> ScriptDirectory:
     settings = Config()
-    settings.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    settings.set_main_option("script_location", str(Path(upgrade.__file__).parent))
     return ScriptDirectory.from_config(settings)
 
 
@@ -31,21 +33,21 @@ def wipe(database: Database) -> None:
             path.unlink()
         return
     with database.engine.begin() as connection:
-        tables.metadata.drop_all(connection)
+        schema.metadata.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
 
 
 def test_the_migrations_give_exactly_the_tables(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, schema.metadata) == []
 
 
 def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
     """What compare_metadata does not look at: CHECKs, and the conditions of indexes."""
     with database.engine.connect() as connection:
         found = inspect(connection)
-        for table in tables.metadata.tables.values():
+        for table in schema.metadata.tables.values():
             checks = {one["name"] for one in found.get_check_constraints(table.name)}
             assert {str(one.name) for one in table.constraints if isinstance(one, CheckConstraint)} == checks
         if database.is_sqlite:
@@ -55,7 +57,7 @@ def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
         partial = {name for name, sql in rows if " WHERE " in sql}
     wanted = {
         str(index.name)
-        for table in tables.metadata.tables.values()
+        for table in schema.metadata.tables.values()
         for index in table.indexes
         if index.dialect_options["sqlite"]["where"] is not None
     }
@@ -63,18 +65,18 @@ def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
 
 
 def test_head_is_the_newest_migration() -> None:
-    assert scripts().get_heads() == [tables.HEAD]
+    assert scripts().get_heads() == [schema.HEAD]
 
 
 def test_a_second_time_does_nothing(database: Database) -> None:
-    assert migrate.revision(database) == tables.HEAD
-    assert migrate.upgrade(database) == (tables.HEAD, tables.HEAD)
+    assert upgrade.revision(database) == schema.HEAD
+    assert upgrade.upgrade(database) == (schema.HEAD, schema.HEAD)
 
 
 def test_a_fresh_database_has_no_revision(database: Database) -> None:
     wipe(database)
-    assert migrate.revision(database) is None
-    assert migrate.upgrade(database) == (None, tables.HEAD)
+    assert upgrade.revision(database) is None
+    assert upgrade.upgrade(database) == (None, schema.HEAD)
 
 
 def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
@@ -83,15 +85,15 @@ def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="has schema 9999, which is newer than this version of flowbridge"):
-        migrate.upgrade(database)
-    assert migrate.revision(database) == "9999"
+        upgrade.upgrade(database)
+    assert upgrade.revision(database) == "9999"
     assert events.get(database, event.id) == event
 
 
 def _upgrade(url: str) -> tuple[str | None, str]:
     database = Database(url)
     try:
-        return migrate.upgrade(database)
+        return upgrade.upgrade(database)
     finally:
         database.close()
 
@@ -102,14 +104,14 @@ def test_of_five_processes_one_migrates(database: Database) -> None:
     database.close()
     with multiprocessing.get_context("spawn").Pool(5) as pool:
         outcomes = pool.map(_upgrade, [url] * 5, chunksize=1)
-    assert sorted(outcomes, key=str) == sorted([(None, tables.HEAD), *[(tables.HEAD, tables.HEAD)] * 4], key=str)
-    assert migrate.revision(database) == tables.HEAD
+    assert sorted(outcomes, key=str) == sorted([(None, schema.HEAD), *[(schema.HEAD, schema.HEAD)] * 4], key=str)
+    assert upgrade.revision(database) == schema.HEAD
 
 
 def test_no_file_of_the_store_is_for_others_to_read(tmp_path: Path) -> None:
     """Bodies and headers of events are in it."""
     database = Database(f"sqlite:///{tmp_path / 'data' / 'flowbridge.db'}")
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     events.add(database, make_event("1"), [], lambda *_: [])
     modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "data").iterdir()}
     database.close()

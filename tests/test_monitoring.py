@@ -13,9 +13,9 @@ from deploying import DEPLOY, needs
 from ruamel.yaml import YAML
 from test_metrics import everything, parsed
 
-from bridge.exposition import Exposition
-from bridge.metrics import COUNTED, METRICS
-from bridge.troubles import CONDITIONS
+from bridge.monitoring.conditions import CONDITIONS
+from bridge.monitoring.metrics import COUNTED, METRICS
+from bridge.monitoring.prometheus import Exposition
 
 NAME = re.compile(r"\bflowbridge_[a-z_]+")
 

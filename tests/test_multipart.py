@@ -9,7 +9,7 @@ from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.multipart import NAME_BYTES, Malformed, file_name, parts
+from bridge.core.multipart import NAME_BYTES, Malformed, file_name, parts
 
 Read = list[tuple[str, str | None, bytes]]
 

@@ -16,7 +16,7 @@ from urllib.parse import quote_plus
 import pytest
 from serving import Answer, Bridge, github, head, read_answer, signature, until
 
-from bridge.store import events
+from bridge.store.inbound import events
 
 INDEX = os.environ.get("FLOWBRIDGE_OCTOKIT_EXAMPLES")
 pytestmark = pytest.mark.skipif(not INDEX, reason="FLOWBRIDGE_OCTOKIT_EXAMPLES names no index.json of @octokit/webhooks-examples")

@@ -20,7 +20,7 @@ import pytest
 import requests
 from processes import eventually
 
-from bridge.model import RunState
+from bridge.core.model import RunState
 from bridge.testing import FlowPlatform, StartPlatform, platforms
 
 CLIENTS = Path(__file__).with_name("clients")

@@ -11,10 +11,11 @@ import pytest
 from senders import Sender, chosen, sender, stranger
 from signing import post
 
-from bridge.errors import BadSignature, Refused
-from bridge.http_messages import Request
-from bridge.providers import FORM, PROVIDERS
-from bridge.signatures.encodings import ENCODE, unbase64
+from bridge.core.errors import BadSignature, Refused
+from bridge.core.http_messages import Request
+from bridge.providers.model import FORM
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.encodings import ENCODE, unbase64
 
 PUBLIC = "public_key|"
 #: provider -> (parameter of the query, what an attacker would like to have signed)

@@ -8,10 +8,11 @@ from typing import Any
 from conftest import make_delivery, make_event
 from sqlalchemy import update
 
-from bridge.overview import Overdue
-from bridge.store import events, tables
-from bridge.store.database import Database
-from bridge.store.overdue import overdue
+from bridge.core.status import Overdue
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries.overdue import overdue
+from bridge.store.tables import schema
 
 DAY = 86400.0
 
@@ -28,12 +29,12 @@ def test_what_is_overdue_or_lies_too_far_ahead_is_counted(database: Database) ->
     one, other, third = (planned(database, now) for _ in range(3))
     held: dict[str, Any] = {"status": "sending", "lease": "l", "slot": True}
     with database.engine.begin() as connection:
-        row = tables.delivery.c
-        connection.execute(update(tables.delivery).values(held | {"lease_until": now}))
-        connection.execute(update(tables.delivery).where(row.id == one).values(lease_until=now - 3600))
+        row = schema.delivery.c
+        connection.execute(update(schema.delivery).values(held | {"lease_until": now}))
+        connection.execute(update(schema.delivery).where(row.id == one).values(lease_until=now - 3600))
         followed: dict[str, Any] = {"status": "delivered", "lease": None, "lease_until": None, "delivered_at": now}
-        connection.execute(update(tables.delivery).where(row.id == other).values(followed | {"poll_at": now - 3600}))
-        connection.execute(update(tables.delivery).where(row.id == third).values(followed | {"poll_at": now + DAY}))
+        connection.execute(update(schema.delivery).where(row.id == other).values(followed | {"poll_at": now - 3600}))
+        connection.execute(update(schema.delivery).where(row.id == third).values(followed | {"poll_at": now + DAY}))
     with database.read() as connection:
         assert overdue(connection, now) == Overdue(leases=1, looks=1, ahead=1)
         assert overdue(connection, now - 3600) == Overdue(leases=0, looks=0, ahead=3)

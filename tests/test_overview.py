@@ -11,16 +11,18 @@ import pytest
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import event as hooks
 
-from bridge.circuit_state import Circuit
-from bridge.model import Status
-from bridge.overview import Backups, ClockStep, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
-from bridge.sealing import OFF
-from bridge.settings import load_settings
-from bridge.standing import overview
-from bridge.store import circuits, events, health, usual
-from bridge.store import overview as store
-from bridge.store.database import Database
-from bridge.troubles import notes, troubles
+from bridge.config.settings import load_settings
+from bridge.core.circuit_state import Circuit
+from bridge.core.model import Status
+from bridge.core.status import Backups, ClockStep, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
+from bridge.monitoring.conditions import notes, troubles
+from bridge.monitoring.status import overview
+from bridge.store.db.database import Database
+from bridge.store.encryption import OFF
+from bridge.store.inbound import events
+from bridge.store.queries import baselines
+from bridge.store.queries import status as store
+from bridge.store.queue import heartbeats, throttling
 
 HASH = "a" * 64
 WEB = Process(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
@@ -241,13 +243,13 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     replayed, dead = add("bad")
     put(database, dead, status="dead", finished_at=NOW - 60)
     again = replace(make_delivery(make_event(None), "bad"), event_id=replayed, id="dlv_again", status=Status.SHADOW)
-    from bridge.store import rows, tables
+    from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
-        connection.execute(tables.delivery.insert().values(rows.delivery_row(again, OFF)))
-        health.beat(connection, "w", "here", 77, NOW - 1)
-        health.beat(connection, "gone", "here", 78, NOW - 60)
-        circuits.write(connection, {}, {"gumloop": OPEN}, NOW)
+        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, OFF)))
+        heartbeats.beat(connection, "w", "here", 77, NOW - 1)
+        heartbeats.beat(connection, "gone", "here", 78, NOW - 60)
+        throttling.write(connection, {}, {"gumloop": OPEN}, NOW)
     found = look(database)
     lanes = {one.route: one for one in found.queue}
     assert (lanes["triage"].queued, lanes["triage"].oldest_id, lanes["triage"].oldest_at) == (2, first, NOW - 500)
@@ -267,14 +269,14 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
 
     def ended() -> dict[str, tuple[int, int]]:
         with database.read() as connection:
-            return usual.runs_ended(connection, NOW - 60)
+            return baselines.runs_ended(connection, NOW - 60)
 
     assert ended() == {"triage": (2, 2)}
-    from bridge.store import rows, tables
+    from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
         again = make_delivery(first, id="dlv_again", status=Status.SHADOW)
-        connection.execute(tables.delivery.insert().values(rows.delivery_row(again, OFF)))
+        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, OFF)))
     assert ended() == {"triage": (1, 1)}
 
 

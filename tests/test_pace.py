@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_ledger import STARTED, add, claim, get, record
 
-from bridge.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.pace import CATCH_UP, DAY, Limits, Pace, Rate, day_of, room, spend
-from bridge.store import claims, following, ledger
-from bridge.store.database import Database
+from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
+from bridge.core.rate_limits import CATCH_UP, DAY, Limits, Pace, Rate, day_of, room, spend
+from bridge.store.db.database import Database
+from bridge.store.queue import claims, ledger, run_tracking
 
 MIDNIGHT = day_of(NOW) * DAY
 
@@ -117,5 +117,5 @@ def test_a_routes_cap_counts_its_runs_in_flight_and_what_is_unknown(database: Da
     database.write(lambda c: ledger.move(c, taken[1].delivery.id, Status.DEAD, NOW + 2))
     assert len(claim(database, caps=CAPS, limits=limits, now=NOW + 2)) == 1
     run = get(database, taken[0].delivery.id)
-    database.write(lambda c: following.record_run(c, run, RunReport(state=RunState.DONE), NOW + 3, next_poll=1.0))
+    database.write(lambda c: run_tracking.record_run(c, run, RunReport(state=RunState.DONE), NOW + 3, next_poll=1.0))
     assert len(claim(database, caps=CAPS, limits=limits, now=NOW + 3)) == 1

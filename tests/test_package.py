@@ -54,7 +54,7 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     assert f"\nVersion: {bridge.__version__}\n" in text and "\nRequires-Python: >=3.11\n" in text
     assert "# flowbridge" in text
     scripts = wheel.read(info.replace("METADATA", "entry_points.txt")).decode()
-    assert "flowbridge = bridge.cli:main" in scripts
+    assert "flowbridge = bridge.cli.main:main" in scripts
 
 
 def test_the_constraints_cover_what_is_required() -> None:

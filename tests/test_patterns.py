@@ -9,8 +9,8 @@ from growth import check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import CompileError
-from bridge.patterns import Pattern
+from bridge.core.errors import CompileError
+from bridge.core.linear_regex import Pattern
 
 pieces = st.recursive(
     st.sampled_from(

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from conftest import NOW, make_event
 
-from bridge.config import check
-from bridge.errors import ExpressionError
-from bridge.model import JSON, Body, FormFile, Retry, Status
-from bridge.planning import context, delivery_id, plan
-from bridge.routes import Debouncing, Flow, Mode, Ordering, Route
-from bridge.schemas import compile_schema
-from bridge.templates import RESERVED_INPUTS, compile_inputs
+from bridge.config.loader import check
+from bridge.core.errors import ExpressionError
+from bridge.core.model import JSON, Body, FormFile, Retry, Status
+from bridge.routing.model import Debouncing, Flow, Mode, Ordering, Route
+from bridge.routing.planner import context, delivery_id, plan
+from bridge.routing.schemas.validator import compile_schema
+from bridge.routing.templates import RESERVED_INPUTS, compile_inputs
 
 LARGE_PAYMENTS = """
 version: 1

@@ -12,10 +12,10 @@ import pytest
 from processes import call, environment, eventually, is_listening, running
 from serving import Bridge, free_port, github, until
 
-from bridge.http_messages import Call, Lost
-from bridge.model import Delivery, RunState
-from bridge.send import Sender
-from bridge.store import events
+from bridge.core.http_messages import Call, Lost
+from bridge.core.model import Delivery, RunState
+from bridge.store.inbound import events
+from bridge.system.http_client import Sender
 from bridge.testing import FlowPlatform, StartPlatform
 
 pytestmark = pytest.mark.slow

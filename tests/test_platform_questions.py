@@ -7,10 +7,12 @@ import json
 import pytest
 from test_platforms import RUN, answer
 
-from bridge.http_messages import Answer
-from bridge.model import RunState
-from bridge.platforms import PLATFORMS, InputNode, KillReport, Listing, SavedFlow, gumloop
-from bridge.routes import Platform
+from bridge.core.http_messages import Answer
+from bridge.core.model import RunState
+from bridge.delivery.platforms import gumloop
+from bridge.delivery.platforms.model import InputNode, KillReport, Listing, SavedFlow
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.routing.model import Platform
 
 
 def test_questions_are_asked_with_the_ids_and_the_key() -> None:

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bridge
-from bridge.http_messages import Answer
-from bridge.model import Delivery, Kind, RunState, Status
-from bridge.platforms import PLATFORMS, Listing, Polling, gumloop
-from bridge.platforms.answers import DETAIL_LENGTH, error_text, load_beginning, parse_time, printable, retry_after
-from bridge.routes import Platform
+from bridge.core.http_messages import Answer
+from bridge.core.model import Delivery, Kind, RunState, Status
+from bridge.delivery.platforms import gumloop
+from bridge.delivery.platforms.model import Listing
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.platforms.responses import DETAIL_LENGTH, error_text, load_beginning, parse_time, printable, retry_after
+from bridge.delivery.polling import Polling
+from bridge.routing.model import Platform
 
 NOW = 1_700_000_000.0
 GUMLOOP = Platform(name="gumloop", type="gumloop", api_key="k" * 32, user_id="user+1&x", base_url="")

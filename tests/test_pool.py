@@ -6,7 +6,7 @@ import threading
 
 from serving import until
 
-from bridge.worker.pool import Pool
+from bridge.worker.thread_pool import Pool
 
 
 def threads(name: str) -> list[str]:

@@ -19,16 +19,16 @@ from conftest import make_event
 from flask import Flask
 from forms import SVG
 
-from bridge import previews
-from bridge.blobs import Blobs
-from bridge.filetypes import TYPES
-from bridge.links import link
-from bridge.model import FormFile
-from bridge.previews import KINDS, NoPreview, fence, preview
-from bridge.previews.limits import EDGE, LARGEST, PROCESSOR
-from bridge.settings import load_settings
-from bridge.store import events
-from bridge.store.database import Database
+from bridge.config.settings import load_settings
+from bridge.core.file_links import link
+from bridge.core.file_types import TYPES
+from bridge.core.model import FormFile
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.system.previews import fence, render
+from bridge.system.previews.limits import EDGE, LARGEST, PROCESSOR
+from bridge.system.previews.render import KINDS, NoPreview, preview
 from bridge.web import downloads as web
 from bridge.web.downloads import downloads
 
@@ -153,7 +153,7 @@ def test_of_other_types_there_is_none_and_nothing_is_started(monkeypatch: pytest
         if row.media not in KINDS:
             with pytest.raises(NoPreview, match="previews of PNG, JPEG"):
                 preview(SVG, row.media)
-    monkeypatch.setattr(previews, "NEEDED", ("PIL", "bridge_without"))
+    monkeypatch.setattr(render, "NEEDED", ("PIL", "bridge_without"))
     with pytest.raises(NoPreview, match="extra `previews`"):
         preview(image("PNG"), "image/png")
 
@@ -169,11 +169,11 @@ def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
 # -- who draws
 
 
-PRELUDE = "import os, sys, socket, resource; sys.path.append(sys.argv[1]); from bridge.previews import drawing, fence\n"
+PRELUDE = "import os, sys, socket, resource; sys.path.append(sys.argv[1]); from bridge.system.previews import drawing, fence\n"
 
 
 def apart(program: str) -> subprocess.CompletedProcess[str]:
-    root = os.fspath(previews._ROOT)
+    root = os.fspath(render._ROOT)
     return subprocess.run([sys.executable, "-I", "-c", PRELUDE + program, root], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -209,13 +209,13 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(monkeypatch: pytest.
     left = subprocess.Popen
     started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(subprocess, "Popen", lambda *given, **named: started.append(left(*given, **named)) or started[-1])
-    monkeypatch.setattr(previews, "START", "import time; time.sleep(1000)")
-    monkeypatch.setattr(previews, "SECONDS", 0.2)
+    monkeypatch.setattr(render, "START", "import time; time.sleep(1000)")
+    monkeypatch.setattr(render, "SECONDS", 0.2)
     with pytest.raises(NoPreview, match=r"not drawn within 0\.2 s"):
         preview(image("PNG"), "image/png")
     assert started[0].returncode is not None, "nothing is left of it"
-    monkeypatch.setattr(previews, "SECONDS", 30.0)
-    monkeypatch.setattr(previews, "START", f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({LARGEST}))")
+    monkeypatch.setattr(render, "SECONDS", 30.0)
+    monkeypatch.setattr(render, "START", f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({LARGEST}))")
     with pytest.raises(NoPreview, match="cannot be drawn"):
         preview(image("PNG"), "image/png")
 
@@ -223,7 +223,7 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(monkeypatch: pytest.
 def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "s" * 40)
     says = "import os; os.write(1, b'\\x89PNG\\r\\n\\x1a\\n' + repr((sorted(os.environ), sorted(os.listdir('/proc/self/fd')))).encode())"
-    monkeypatch.setattr(previews, "START", says)
+    monkeypatch.setattr(render, "START", says)
     told = preview(b"", "image/png")[8:].decode()
     assert "FLOWBRIDGE" not in told and told.endswith("['0', '1', '2', '3'])"), told  # 3: the folder that it lists
 
@@ -256,7 +256,7 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
         assert (refused.status_code, refused.json["error"], refused.headers["Retry-After"]) == (503, "busy", "2")
         assert sorted(each.result().status_code for each in asked) == [200] * web.SEATS + [503]
     monkeypatch.setattr(web, "preview", preview)
-    monkeypatch.setattr(previews, "NEEDED", ("bridge_without",))
+    monkeypatch.setattr(render, "NEEDED", ("bridge_without",))
     refused = app.test_client().get(url)
     assert (refused.status_code, refused.json["error"]) == (404, "no_preview") and "extra `previews`" in refused.json["message"]
 

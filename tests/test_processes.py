@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 from serving import ROUTES, Bridge, children_of, exchange, free_port, github, head, is_alive, read_answer, tree_of, until
 
-from bridge.affinity import processors
+from bridge.system.cpu_affinity import processors
 
 pytestmark = pytest.mark.slow
 
 SHORT = {
-    "bridge.store.claims.LEASE": 5.0,
-    "bridge.store.runs.LEASE": 5.0,
-    "bridge.worker.loop.BEAT": 0.3,
-    "bridge.store.health.FRESH": 1.5,
+    "bridge.store.queue.claims.LEASE": 5.0,
+    "bridge.store.local.runs.LEASE": 5.0,
+    "bridge.worker.worker.BEAT": 0.3,
+    "bridge.store.queue.heartbeats.FRESH": 1.5,
 }
 
 
@@ -86,7 +86,11 @@ def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("whom", ["the first", "all"])
 def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
     routes = ROUTES.replace('inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 4.0}, flow: local/sleep")
-    patient = {"bridge.worker.loop.DRAIN": 60.0, "bridge.supervise.AHEAD": 60.0, "bridge.supervisor.GRACE": 90.0}  # flows come last
+    patient = {
+        "bridge.worker.worker.DRAIN": 60.0,
+        "bridge.runtime.services.AHEAD": 60.0,
+        "bridge.runtime.supervisor.GRACE": 90.0,
+    }  # flows come last
     with Bridge(tmp_path, routes=routes, constants=patient) as bridge:
         event_id = bridge.event().json["event_id"]
         until(lambda: bridge.count("local_run", "state = 'RUNNING'"), what="a run")

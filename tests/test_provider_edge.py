@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 from senders import PINS, sender, stranger
 from serving import Answer, Bridge, exchange, head
 
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS
-from bridge.providers.handshakes import verify_token
-from bridge.signatures import pins_of
+from bridge.core.http_messages import Request
+from bridge.providers.handshakes.general import verify_token
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.pins import pins_of
 
 SAMPLES = [(name, entry.type) for name, row in PROVIDERS.items() for entry in row.samples]
 PROVEN = [name for name in PROVIDERS if sender(name).is_proven]

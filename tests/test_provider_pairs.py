@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from senders import ALL, PROVEN, Sender, chosen
 from signing import NOW
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.signatures import AnyOf, HeaderSets, Scheme, Token
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.scheme import Scheme
+from bridge.providers.signatures.shared_token import Token
 
 
 def signs(scheme: Scheme, secret: str) -> Scheme:

@@ -12,10 +12,14 @@ from itsdangerous.signer import HMACAlgorithm
 from senders import PROVEN, Sender, chosen, covers_body, sender, stranger, templates, tolerances
 from signing import NOW
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS
-from bridge.signatures import Basic, Hmac, Pairs, Scheme, Secret, Token, asymmetric
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures import key_material
+from bridge.providers.signatures.header_formats import Pairs
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.scheme import Scheme, Secret
+from bridge.providers.signatures.shared_token import Basic, Token
 
 GARBAGE = (
     "",
@@ -61,7 +65,7 @@ def digests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     count(HMACAlgorithm, "get_signature")
     count(type(Hmac(at="header:x", plain=True, signed="{secret}").compiled_algorithm), "get_signature")
-    count(asymmetric, "verifies")
+    count(key_material, "verifies")
     count(Ed25519PublicKey, "from_public_bytes")
     return counted
 

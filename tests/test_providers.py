@@ -17,12 +17,15 @@ from senders import sender
 from signing import NOW, post, secrets
 from vectors import Vector
 
-from bridge import providers, samples
-from bridge.errors import BadSignature
-from bridge.locate import Joined, compile_locator, dig, locate
-from bridge.providers import CREDENTIALS, EVIDENCE, FORM, PROVIDERS, Probe, Provider, masked
-from bridge.samples import sample, sample_types
-from bridge.signatures import HeaderSets, Token, Unsigned
+from bridge.core.errors import BadSignature
+from bridge.core.locators import Joined, compile_locator, dig, locate
+from bridge.providers import catalog
+from bridge.providers.model import CREDENTIALS, EVIDENCE, FORM, Probe, Provider, masked
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.samples import loader
+from bridge.providers.samples.loader import sample, sample_types
+from bridge.providers.signatures.alternatives import HeaderSets
+from bridge.providers.signatures.shared_token import Token, Unsigned
 
 HERE = Path(__file__).parent
 VECTORS: list[Vector] = [
@@ -35,7 +38,7 @@ UNCONFIRMED = 0.2  # the part of the table that may be so
 
 
 def test_names_are_told_once_and_those_that_users_rely_on_are_there() -> None:
-    modules = [importlib.import_module(f"bridge.providers.{one.name}") for one in pkgutil.iter_modules(providers.__path__)]
+    modules = [importlib.import_module(f"bridge.providers.catalog.{one.name}") for one in pkgutil.iter_modules(catalog.__path__)]
     rows = [row for module in modules for row in getattr(module, "ROWS", ())]
     assert sorted(row.name for row in rows) == sorted(PROVIDERS), "a module of rows that is not imported, or a name used twice"
     assert [name for name in FIRST if name not in PROVIDERS] == []
@@ -71,17 +74,17 @@ def test_row_is_whole(row: Provider) -> None:
 
 def test_table_is_light() -> None:
     """Every command reads the rows, so they import no large library: two small ones alone."""
-    code = "import sys; before = set(sys.modules); import bridge.providers; print(*set(sys.modules) - before)"
+    code = "import sys; before = set(sys.modules); import bridge.providers.registry; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name.partition(".")[0] for name in done.stdout.split()}
     assert imported - sys.stdlib_module_names == {"bridge", "itsdangerous", "orjson"}
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in Path(samples.__file__).parent.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("folder", sorted(path.name for path in Path(loader.__file__).parent.iterdir() if path.is_dir()))
 def test_every_payload_on_disk_is_a_sample_of_a_row(folder: str) -> None:
     if folder == "__pycache__":
         return
-    on_disk = {path.name for path in (Path(samples.__file__).parent / folder).iterdir()}
+    on_disk = {path.name for path in (Path(loader.__file__).parent / folder).iterdir()}
     assert on_disk == {entry.payload for entry in PROVIDERS[folder].samples}
 
 
@@ -131,7 +134,7 @@ class TestSample:
     def test_is_filled_in_and_fresh(self, name: str, type_: str) -> None:
         one, two = (sample(name, type_, now=NOW + n, new_id=f"id-{n}") for n in (1, 2))
         for text in (one.body.decode(), *one.headers.values()):
-            assert not samples.HOLE.search(text)
+            assert not loader.HOLE.search(text)
         assert name == "form" or (one.body, dict(one.headers)) != (two.body, dict(two.headers))
         assert one.path == f"/hooks/{name}" and one.method == "POST"
         assert all(header == header.lower() for header in one.headers)

@@ -21,13 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from deploying import DEPLOY, Activated, needs
 from serving import SECRET, Answer, Bridge, children_of, free_port, github, head, is_alive, read_answer, until
 
-from bridge.cli.forging import Signer
-from bridge.cli.sample import make
-from bridge.config import load
-from bridge.http_messages import Request
+from bridge.cli.commands.sample import make
+from bridge.cli.samples.forgeries import Signer
+from bridge.config.loader import load
+from bridge.core.http_messages import Request
 from bridge.web.app import NOT_FOUND
-from bridge.web.faces import PRIVATE
-from bridge.web.incomplete_requests import BODY_TIME, HEAD_TIME, SLOWEST
+from bridge.web.listeners import PRIVATE
+from bridge.web.server.incomplete_requests import BODY_TIME, HEAD_TIME, SLOWEST
 
 MIB = 1024 * 1024
 Edit = Callable[[str], str]
@@ -392,7 +392,10 @@ def test_a_body_that_does_not_come_in_time_is_no_success(name: str, sent: int, t
     """Whoever is answered first, the proxy or the bridge: no sender may take for received what is not."""
     needs(name)
     edit = lambda text: text.replace("client_body_timeout 30s", "client_body_timeout 5s")  # noqa: E731
-    port, constants = free_port(), {"bridge.web.incomplete_requests.BODY_TIME": 1.0, "bridge.web.incomplete_requests.SLOWEST": 1e9}
+    port, constants = (
+        free_port(),
+        {"bridge.web.server.incomplete_requests.BODY_TIME": 1.0, "bridge.web.server.incomplete_requests.SLOWEST": 1e9},
+    )
     with (
         Bridge(tmp_path, "web", routes=ROUTES, environ=ENVIRON, constants=constants) as bridge,
         nginx(port, free_port(), bridge.port, pems, edit) if name == "nginx" else caddy(port, bridge.port, pems),

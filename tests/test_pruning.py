@@ -13,16 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text, update
 
-from bridge.embedded import LocalFile, LocalRun, LocalState
-from bridge.handing import uploaded_name
-from bridge.model import Delivery, Event, FormFile, Reject, Status
-from bridge.platforms.answers import start_key
-from bridge.retention import DAY, FOR_EVER, LEAST, Retention, is_emptied
-from bridge.routes import Config
-from bridge.store import ageing, audit, blob_owners, events, learned, ledger, local_files, pruning, rejects, removal, runs, tables
-from bridge.store.acts import Replaying, Result
-from bridge.store.database import Database
-from bridge.store.pruning import Pruning
+from bridge.core.local_runs import LocalFile, LocalRun, LocalState
+from bridge.core.model import Delivery, Event, FormFile, Reject, Status
+from bridge.core.retention import DAY, FOR_EVER, LEAST, Retention, is_emptied
+from bridge.delivery.file_transfer import uploaded_name
+from bridge.delivery.platforms.responses import start_key
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.inbound import blob_owners, events, learned_secrets, rejects, removal
+from bridge.store.local import files as local_files
+from bridge.store.local import runs
+from bridge.store.operations import log, prune_records
+from bridge.store.operations import prune as pruning
+from bridge.store.operations.actions import Replaying, Result
+from bridge.store.operations.prune import Pruning
+from bridge.store.queue import ledger
+from bridge.store.tables import schema
 
 OLD = NOW - 100 * DAY
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, canonical="{}")
@@ -68,14 +74,14 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
     fresh = keep(database, make_event("new"))
     sha256 = "a" * 64
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.attempt).values(delivery_id=delivery.id, number=1, started_at=OLD, outcome="started"))
+        connection.execute(insert(schema.attempt).values(delivery_id=delivery.id, number=1, started_at=OLD, outcome="started"))
         for number, run_id in enumerate(("run_1", "run_2")):
             run = LocalRun(id=run_id, saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=OLD,
                            idempotency_key=start_key(delivery.id, number))  # fmt: skip
             runs.start(connection, run)
             local_files.keep_file(connection, LocalFile(user_id="u", run_id=run_id, name="f", sha256=sha256, size=1, created_at=OLD))
-        connection.execute(update(tables.local_run).values(state="DONE", finished_at=OLD))
-    act = audit.begin(database, "act_1", command="retry", actor="me", asked={}, ids=[delivery.id, event.id, fresh.id], now=NOW)
+        connection.execute(update(schema.local_run).values(state="DONE", finished_at=OLD))
+    act = log.begin(database, "act_1", command="retry", actor="me", asked={}, ids=[delivery.id, event.id, fresh.id], now=NOW)
 
     class Nothing:
         def prepare(self, _database: Database, ids: list[str], _now: float) -> list[str]:
@@ -84,7 +90,7 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
         def carry_out(self, _connection: object, prepared: list[str], _now: float) -> list[Result]:
             return [Result(id=one) for one in prepared]
 
-    audit.advance(database, act, Nothing(), NOW)
+    log.advance(database, act, Nothing(), NOW)
     reject = Reject(id="rej_1", source="github", provider="github", received_at=NOW, reason="mismatch", method="POST", path="/", headers={},
                     query_string="", url="", body=b"{}", size=2)  # fmt: skip
     rejects.add(database, reject)
@@ -143,7 +149,7 @@ def test_one_that_is_needed_again_meanwhile_stays(database: Database) -> None:
 
 
 def test_each_source_has_its_own_time_and_one_that_is_gone_that_of_all(database: Database) -> None:
-    from bridge.config import check
+    from bridge.config.loader import check
 
     def config(routes: str) -> Config:
         found, _ = check(write(routes), {})
@@ -210,11 +216,11 @@ def test_it_ends_where_somebody_else_does_it(database: Database) -> None:
 def test_what_is_young_or_waits_stays_and_all_else_goes(plan: list[tuple[int, Status]]) -> None:
     import tempfile
 
-    from bridge.store import migrate
+    from bridge.store.migrations import upgrade
 
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/flowbridge.db")
-        migrate.upgrade(database)
+        upgrade.upgrade(database)
         staying = set()
         for age, status in plan:
             lease = {"lease": "w", "lease_until": NOW} if status is Status.SENDING else {}
@@ -340,7 +346,7 @@ def test_a_run_goes_when_it_is_old_and_its_delivery_is_over(database: Database) 
         for name, key in keys.items():
             runs.start(connection, LocalRun(id=name, saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=at,
                                             idempotency_key=key))  # fmt: skip
-        connection.execute(update(tables.local_run).values(state="DONE", finished_at=at))
+        connection.execute(update(schema.local_run).values(state="DONE", finished_at=at))
         runs.start(connection, LocalRun(id="young", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=at))
     assert prune(database)["local_run"] == 4
     assert set(column(database, "id FROM local_run")) == {"waiting", "young"}
@@ -352,17 +358,17 @@ def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> Non
     with database.engine.begin() as connection:
         runs.start(connection, LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=at,
                                         idempotency_key=over.id))  # fmt: skip
-        connection.execute(update(tables.local_run).values(state="FAILED", finished_at=at))
+        connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
     for kept, batches in ((Retention(runs=FOR_EVER), 0), (Retention(), 1)):
-        assert len(list(ageing.runs(database, CONFIG, NOW, lambda _, kept=kept: kept))) == batches  # type: ignore[misc]
+        assert len(list(prune_records.runs(database, CONFIG, NOW, lambda _, kept=kept: kept))) == batches  # type: ignore[misc]
 
 
 def test_old_acts_go_with_their_items(database: Database) -> None:
     ids = [f"evt_{number}" for number in range(1200)]
-    audit.begin(database, "act_old", command="replay", actor="me", asked={}, ids=ids, now=OLD)
-    audit.begin(database, "act_young", command="replay", actor="me", asked={}, ids=ids[:3], now=NOW)
-    worked = audit.begin(database, "act_worked", command="replay", actor="me", asked={}, ids=ids[:1], now=OLD)
-    database.write(lambda connection: connection.execute(update(tables.act).where(tables.act.c.seq == worked.seq).values(worked_at=NOW)))
+    log.begin(database, "act_old", command="replay", actor="me", asked={}, ids=ids, now=OLD)
+    log.begin(database, "act_young", command="replay", actor="me", asked={}, ids=ids[:3], now=NOW)
+    worked = log.begin(database, "act_worked", command="replay", actor="me", asked={}, ids=ids[:1], now=OLD)
+    database.write(lambda connection: connection.execute(update(schema.act).where(schema.act.c.seq == worked.seq).values(worked_at=NOW)))
     assert prune(database) == {"act": 1, "act_item": 1200}
     assert set(column(database, "id FROM act")) == {"act_young", "act_worked"}
 
@@ -381,11 +387,11 @@ def test_a_configuration_stays_that_planned_something_or_was_used_lately(databas
 def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
     with database.engine.begin() as connection:
         for route, at in (("old", NOW - 9 * DAY), ("new", NOW - DAY)):
-            connection.execute(insert(tables.pace).values(route=route, next_at=at, day=int(at / DAY), starts=1))
-    learned.allow(database, "closed", NOW - 9 * DAY)
-    learned.allow(database, "open", NOW + 60)
-    learned.allow(database, "told", NOW - 9 * DAY)
-    learned.teach(database, "told", "sealed", NOW - 10 * DAY)
+            connection.execute(insert(schema.pace).values(route=route, next_at=at, day=int(at / DAY), starts=1))
+    learned_secrets.allow(database, "closed", NOW - 9 * DAY)
+    learned_secrets.allow(database, "open", NOW + 60)
+    learned_secrets.allow(database, "told", NOW - 9 * DAY)
+    learned_secrets.teach(database, "told", "sealed", NOW - 10 * DAY)
     assert prune(database) == {"pace": 1, "learned": 1}
     assert set(column(database, "source FROM learned")) == {"open", "told"}
 
@@ -399,4 +405,4 @@ def test_removing_asks_nothing(database: Database) -> None:
     event, _ = old_event(database, "queued", at=NOW, finished_at=None)
     assert database.write(lambda connection: removal.remove(connection, [event.id]))["event"] == 1
     with database.read() as connection:
-        assert connection.execute(select(tables.delivery.c.id)).all() == []
+        assert connection.execute(select(schema.delivery.c.id)).all() == []

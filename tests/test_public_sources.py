@@ -13,14 +13,13 @@ from forms import MULTIPART, PDF, multipart, part
 from serving import Answer, Bridge, call, github, until
 from small_disk import SIZE
 
-from bridge.config import load
-from bridge.errors import Refused
-from bridge.forms.spam import Marks
-from bridge.forms.spam.once import Once
-from bridge.kept import signed_reserve
-from bridge.pace import DAY
-from bridge.store import daily_bytes, submissions
-from bridge.store.database import Database
+from bridge.config.loader import load
+from bridge.core.errors import Refused
+from bridge.core.rate_limits import DAY
+from bridge.ingest.forms.spam.dedup import Marks, Once
+from bridge.ingest.ports import signed_reserve
+from bridge.store.db.database import Database
+from bridge.store.inbound import daily_bytes, submissions
 from bridge.torture.disk import SmallDisk
 
 MIB = 1024 * 1024

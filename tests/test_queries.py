@@ -10,11 +10,13 @@ import pytest
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, update
 
-from bridge.errors import NotFound
-from bridge.model import DeadKind, Delivery, Event, Status
-from bridge.store import events, queries, tables
-from bridge.store.database import Database
-from bridge.store.filters import Filters
+from bridge.core.errors import NotFound
+from bridge.core.model import DeadKind, Delivery, Event, Status
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
+from bridge.store.queries.filters import Filters
+from bridge.store.tables import schema
 
 
 def keep(database: Database, event: Event, *deliveries: Delivery) -> Event:
@@ -206,16 +208,16 @@ def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(database:
     assert routes(source="crm") == [("other", "queued")]
     assert routes(type="a.*", status="queued") == [("triage", "queued")]
     assert routes(since=NOW + 1) == []  # deliveries are planned at NOW here
-    assert len(queries.delivery_ids(database, Filters(), also=tables.delivery.c.route == "other")) == 2
+    assert len(queries.delivery_ids(database, Filters(), also=schema.delivery.c.route == "other")) == 2
 
 
 def test_one_is_shown_by_any_of_its_ids(database: Database, five: list[Event]) -> None:
     event = five[3]
     first, second = events.deliveries_of(database, [event.id])[event.id]
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == second.id).values(run_id="Run22"))
+        connection.execute(update(schema.delivery).where(schema.delivery.c.id == second.id).values(run_id="Run22"))
         for number in (2, 1):
-            connection.execute(insert(tables.attempt).values(delivery_id=second.id, number=number, started_at=NOW))
+            connection.execute(insert(schema.attempt).values(delivery_id=second.id, number=number, started_at=NOW))
     by = {event.id: None, first.id: first.id, second.id: second.id, "Run22": second.id, "Run2": second.id}
     for text, asked in by.items():
         found = queries.show(database, text)
@@ -248,7 +250,7 @@ def test_what_arrives_and_what_moves_is_seen_once_it_does(database: Database, fi
     old = events.deliveries_of(database, [five[0].id])[five[0].id][0]
     assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [old.id], Filters())]
     with database.engine.begin() as connection:
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == old.id).values(slot=True))
+        connection.execute(update(schema.delivery).where(schema.delivery.c.id == old.id).values(slot=True))
     assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [], Filters())]
     assert queries.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import NOW
 
-from bridge.config import load
-from bridge.routes import Source
-from bridge.web.rate import Limiter, wait_of
+from bridge.config.loader import load
+from bridge.routing.model import Source
+from bridge.web.rate_limiter import Limiter, wait_of
 
 ROUTES = """
 version: 1

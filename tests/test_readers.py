@@ -12,25 +12,27 @@ from forms import BOUNDARY, MULTIPART, PDF, URLENCODED, multipart, part
 from growth import check_growth, measure
 from werkzeug.http import parse_options_header
 
-from bridge import filetypes, forms
-from bridge.bodies import decode
-from bridge.errors import Refused
-from bridge.form import FieldRules, FileRules, Form
-from bridge.forms.addresses import masked
-from bridge.forms.spam import blocklists
-from bridge.http_messages import Request
-from bridge.limits import depth_over, values_over
-from bridge.locate import query_value
-from bridge.masking import Redaction, hidden
-from bridge.model import JSON, Body
-from bridge.multipart import HEAD_BYTES, MAX_HEADERS, MAX_PARAMETERS, Malformed, file_name, parts
-from bridge.providers import PROVIDERS, Batch
-from bridge.receive import split
-from bridge.redaction import redacted
-from bridge.routes import Source
-from bridge.signatures import Unsigned
-from bridge.subjects import folded
-from bridge.unicode_text import normalize
+from bridge.core import file_types
+from bridge.core.client_address import masked
+from bridge.core.errors import Refused
+from bridge.core.http_messages import Request
+from bridge.core.json_limits import depth_over, values_over
+from bridge.core.locators import query_value
+from bridge.core.masking import Redaction, hidden
+from bridge.core.model import JSON, Body
+from bridge.core.multipart import HEAD_BYTES, MAX_HEADERS, MAX_PARAMETERS, Malformed, file_name, parts
+from bridge.core.unicode_text import normalize
+from bridge.ingest import forms
+from bridge.ingest.bodies import decode
+from bridge.ingest.data_subjects import folded
+from bridge.ingest.forms.spam import blocklists
+from bridge.ingest.receive import split
+from bridge.ingest.redaction import redacted
+from bridge.providers.model import Batch
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.form import FieldRules, FileRules, Form
+from bridge.routing.model import Source
 
 MIB = 1024 * 1024
 MARK = b"--" + BOUNDARY.encode()
@@ -158,8 +160,8 @@ OTHERS: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     "a header of addresses": (partial(mask, name="x-forwarded-for"), lambda n: "203.0.113.9," * n, 170),
     "a content type: parameters": (parse_options_header, lambda n: "a/b" + ";x=1" * n, 500),
     "a content type: a quote without end": (parse_options_header, lambda n: 'a/b;x="' + '\\"' * n, 1_000),
-    "a file: zeros": (filetypes.tell, lambda n: b"PK\x03\x04" + b"word/document.xm" * n, 100_000),
-    "a file: markup": (filetypes.tell, lambda n: b"<" + b"<!doctype " * n, 100_000),
+    "a file: zeros": (file_types.tell, lambda n: b"PK\x03\x04" + b"word/document.xm" * n, 100_000),
+    "a file: markup": (file_types.tell, lambda n: b"<" + b"<!doctype " * n, 100_000),
     "texts of a form: marks": (lambda text: blocklists.texts({"a": text}), lambda n: "a" + "\u0300\u0316" * n, 8_000),
     "texts of a form: halfwidth marks": (lambda text: blocklists.texts({"a": text}), lambda n: "a" + "\uff9e\u0300" * n, 8_000),
     "texts that are compared: marks": (folded, lambda n: "a" + "\u0300\u0316" * n, 8_000),

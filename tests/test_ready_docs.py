@@ -16,13 +16,13 @@ from ready import Env, done, failed, server_context
 from servers import Misbehaving, respond
 from serving import Bridge, until
 
-from bridge.config import check
-from bridge.flows.ready import READY
-from bridge.planning import plan
-from bridge.receive import read_body
-from bridge.routes import Config, Route
-from bridge.samples import sample
-from bridge.store import queries
+from bridge.config.loader import check
+from bridge.flows.ready.catalog import READY
+from bridge.ingest.receive import read_body
+from bridge.providers.samples.loader import sample
+from bridge.routing.model import Config, Route
+from bridge.routing.planner import plan
+from bridge.store.queries import events
 
 PAGE = (Path(__file__).parents[1] / "docs/ready-made-flows.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -158,5 +158,5 @@ def test_a_form_is_kept_mailed_told_and_handed_on(tmp_path: Path) -> None:
 
 def ended(bridge: Bridge) -> list[tuple[str, str]]:
     """The routes' deliveries and how their runs ended, once all have."""
-    found = [(one.route, str(one.run_state)) for one in queries.list_deliveries(bridge.database, queries.Filters())]
+    found = [(one.route, str(one.run_state)) for one in events.list_deliveries(bridge.database, events.Filters())]
     return found if len(found) == 4 and all(state in ("done", "failed", "terminated") for _, state in found) else []

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ready import QUICK, done, failed, run
 
-from bridge.embedded import LocalState
-from bridge.flows.ready import READY
-from bridge.flows.ready.cells import BOM
+from bridge.core.local_runs import LocalState
+from bridge.flows.ready.catalog import READY
 from bridge.flows.ready.csv_file import MAX_COLUMNS
+from bridge.flows.ready.csv_format import BOM
 
 
 def test_echo_fail_and_sleep(tmp_path: Path) -> None:
@@ -310,6 +310,6 @@ def test_each_says_what_it_does_and_takes() -> None:
 
 def test_knowing_them_costs_nothing() -> None:
     """What reaches the world is loaded by the run that needs it."""
-    heavy = {"smtplib", "requests", "urllib3", "email.message", "bridge.send"}
+    heavy = {"smtplib", "requests", "urllib3", "email.message", "bridge.system.http_client"}
     code = f"import sys, bridge.flows.ready; print(*({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -15,9 +15,9 @@ from mail_server import make_certificates
 from ready import Env, done, failed, run, server_context
 from servers import Misbehaving, chunked, cut_off, drip_body, drop, garbage, huge, redirect, refusing, respond, slow_headers
 
-from bridge.embedded import LocalState
-from bridge.flows.ready import READY
-from bridge.flows.ready.outgoing import MAX_ANSWER, is_public
+from bridge.core.local_runs import LocalState
+from bridge.flows.ready.catalog import READY
+from bridge.flows.ready.http_client import MAX_ANSWER, is_public
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from mail_server import LOGIN, PASSWORD, USER, MailServer, make_certificates, scripted
 from ready import QUICK, Env, done, failed, run, server_context
 
-from bridge.embedded import LocalState
+from bridge.core.local_runs import LocalState
 from bridge.flows import File
-from bridge.flows.ready import READY
-from bridge.flows.ready import smtp as smtp_module
+from bridge.flows.ready import smtp
+from bridge.flows.ready.catalog import READY
 
 MAIL = {"to": "ada@example.com", "subject": "Hello", "text": "A line.\n"}
 
@@ -192,7 +192,7 @@ def test_a_mail_that_is_sent_has_our_headers_and_no_others(
 def sink(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What goes to the server, as it would go out: each example with a connection of its own would take minutes."""
     sent: list[bytes] = []
-    monkeypatch.setattr(smtp_module, "deliver", lambda server, sender, recipients, message: sent.append(message))
+    monkeypatch.setattr(smtp, "deliver", lambda server, sender, recipients, message: sent.append(message))
     return sent
 
 
@@ -328,8 +328,8 @@ def test_a_server_that_breaks_off_is_told_apart(
     tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch, steps: list[Any], words: str
 ) -> None:
     if "within" in words:
-        monkeypatch.setattr(smtp_module, "TIMEOUT", 0.2)
-    monkeypatch.setattr(smtp_module, "REASONS", tuple((kind, text.replace("30 s", "0.2 s")) for kind, text in smtp_module.REASONS))
+        monkeypatch.setattr(smtp, "TIMEOUT", 0.2)
+    monkeypatch.setattr(smtp, "REASONS", tuple((kind, text.replace("30 s", "0.2 s")) for kind, text in smtp.REASONS))
     with scripted(*steps) as port:
         env(SMTP_URL=f"smtp://127.0.0.1:{port}?starttls=no", SMTP_FROM="hooks@example.com")
         assert words in failed("send_email", tmp_path, **MAIL)

@@ -16,17 +16,17 @@ from conftest import NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge import receive as module
-from bridge.config import load
-from bridge.errors import BadSignature, Refused, StoreError
-from bridge.http_messages import Request
-from bridge.ids import event_id
-from bridge.locate import query_value
-from bridge.model import Delivery, Event, Status
-from bridge.providers import Batch, Handshake, Probe, Reply
-from bridge.receive import PLANNING_FAILED, Received, receive, replan
-from bridge.routes import Config, Source
-from bridge.signatures import Secret
+from bridge.config.loader import load
+from bridge.core.errors import BadSignature, Refused, StoreError
+from bridge.core.http_messages import Request
+from bridge.core.locators import query_value
+from bridge.core.model import Delivery, Event, Status
+from bridge.ingest import receive as module
+from bridge.ingest.receive import PLANNING_FAILED, Received, receive, replan
+from bridge.providers.model import Batch, Handshake, Probe, Reply
+from bridge.providers.signatures.scheme import Secret
+from bridge.routing.model import Config, Source
+from bridge.system.ids import event_id
 
 SECRET = "It's a Secret to Everybody"
 TOKEN = "a-long-random-token-of-ours"

@@ -10,8 +10,8 @@ from conftest import NOW, make_delivery, make_event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model import Delivery, RunState, Status
-from bridge.reconcile import (
+from bridge.core.model import Delivery, RunState, Status
+from bridge.delivery.reconcile import (
     AGREE,
     FULL,
     MOST,

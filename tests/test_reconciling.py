@@ -21,15 +21,19 @@ from sqlalchemy import select
 from sqlalchemy.event import listen
 from test_worker import FAST, attempts, configured, ended, get, gumloop, is_in, slots, wait, working
 
-from bridge import reconcile
-from bridge.model import Delivery, Order, Retry, Status
-from bridge.pace import Limits
-from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Flow, Route
-from bridge.settings import load_settings
-from bridge.store import events, following, ledger, reconciling, tables
-from bridge.store.database import Database
-from bridge.worker import loop
+from bridge.config.settings import load_settings
+from bridge.core.model import Delivery, Order, Retry, Status
+from bridge.core.rate_limits import Limits
+from bridge.delivery import reconcile
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling
+from bridge.routing.model import Config, Flow, Route
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import ledger, run_tracking
+from bridge.store.queue import reconcile as reconciling
+from bridge.store.tables import schema
+from bridge.worker import worker
 
 pytestmark = pytest.mark.slow
 TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
@@ -44,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "AGREE", AGREE)
     monkeypatch.setattr(reconcile, "FIRST", 0.05)
     monkeypatch.setattr(reconcile, "MOST", 0.2)
-    monkeypatch.setattr(loop, "BEAT", 0.2)
+    monkeypatch.setattr(worker, "BEAT", 0.2)
 
 
 def send(database: Database, route: str = "triage", *, echo: bool = True, **changes: Any) -> str:
@@ -83,7 +87,7 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
     def is_held() -> bool:
         with database.read() as connection:
-            row = connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one()
+            row = connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one()
             return row.status == "unknown" and row.poll_at is None
 
     until(is_held, what="a hold")
@@ -193,7 +197,7 @@ def test_a_run_that_a_person_has_named_is_in_nobodys_way(database: Database) -> 
             database.write(move)
             wait(database, [first.id], ended)
         with database.engine.begin() as connection:
-            connection.execute(tables.delivery.update().where(tables.delivery.c.id == second.id).values(poll_at=time.time()))
+            connection.execute(schema.delivery.update().where(schema.delivery.c.id == second.id).values(poll_at=time.time()))
         with reconciling_worker(database, config(fake, exclusive=True)):
             (one,) = wait(database, [second.id], ended)
         assert one.run_id == fake.accepted[1].run_id
@@ -300,7 +304,7 @@ def test_looks_that_fail_do_not_open_the_circuit(database: Database) -> None:
         one = send(database)
         until(lambda: fake.lists > 5, what="looks")
         with database.read() as connection:
-            assert [row.failures for row in connection.execute(select(tables.circuit))] == [1]
+            assert [row.failures for row in connection.execute(select(schema.circuit))] == [1]
         fake.list_faults = []
         wait(database, [one], ended)
 
@@ -312,11 +316,11 @@ def test_no_look_is_made_while_the_circuit_is_open_or_the_platform_is_gone(datab
     later = time.time() + 3600
 
     def taken(*platforms: str) -> list[str]:
-        polls = database.write(lambda connection: following.claim_polls(connection, platforms=platforms, most=10, now=later))
+        polls = database.write(lambda connection: run_tracking.claim_polls(connection, platforms=platforms, most=10, now=later))
         return [one.id for one, _ in polls]
 
     def circuit(**values: float | None) -> None:
-        database.write(lambda connection: connection.execute(tables.circuit.update().values(**values)))
+        database.write(lambda connection: connection.execute(schema.circuit.update().values(**values)))
 
     circuit(open_until=later + 1)
     assert taken("gumloop") == []
@@ -334,7 +338,7 @@ def test_nothing_is_looked_for_before_its_time(sqlite: Database) -> None:
         with working(sqlite, config(fake)):
             (one,) = wait(sqlite, [send(sqlite)], is_in("unknown"))
         with sqlite.engine.begin() as connection:
-            connection.execute(tables.delivery.update().values(poll_at=time.time()))
+            connection.execute(schema.delivery.update().values(poll_at=time.time()))
         with working(sqlite, config(fake, timeout=1.0), reconcile_after="0.5"):
             wait(sqlite, [one.id], ended)
     assert evidence(get(sqlite, one.id))["looked_at"] >= attempts(sqlite, one.id)[0].started_at + 1.5
@@ -474,7 +478,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(data
         listen(connection, "before_cursor_execute", lambda _, __, statement, given, *___: asked.append((statement, given)))
         reconciling.linked(connection, ["r1", "r2"])
         reconciling.rivals(connection, known, reconcile.Look(at=NOW, window=reconcile.window(NOW, 30.0)))
-        following.next_due(connection, NOW)
+        run_tracking.next_due(connection, NOW)
         explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
         statements = [each for each in asked if each[0].lstrip().startswith("SELECT")]
         plans = [str(connection.exec_driver_sql(explain + statement, given).all()) for statement, given in statements]
@@ -491,7 +495,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from test_reconciling import *
 from test_worker import made
-from bridge.routes import Platform
+from bridge.routing.model import Platform
 platform = Platform(name="gumloop", type="gumloop", base_url={base!r}, api_key="fake-key", user_id="fake-user", timeout=TIMEOUT)
 made(Database({url!r}), configured(platform)).run()
 """
@@ -513,7 +517,7 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(database: Database, tmp_path: 
             process.kill()
             process.wait(60)
         with database.engine.begin() as connection:  # its lease runs out
-            connection.execute(tables.delivery.update().values(lease_until=time.time() - 1.0))
+            connection.execute(schema.delivery.update().values(lease_until=time.time() - 1.0))
         with reconciling_worker(database, config(fake)):
             (done,) = wait(database, [one], ended)
         assert len(fake.accepted) == 1

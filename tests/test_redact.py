@@ -17,17 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving import Bridge, github, until
 
-from bridge.config import check
-from bridge.errors import SettingsError
-from bridge.http_messages import Request
-from bridge.ids import event_id
-from bridge.model import Delivery, Event
-from bridge.receive import receive
-from bridge.redaction import compile_redaction, keyed, mark
-from bridge.rejects import obstacle, reject_of
-from bridge.routes import Config
-from bridge.store import events
-from bridge.store.database import Database
+from bridge.config.loader import check
+from bridge.core.errors import SettingsError
+from bridge.core.http_messages import Request
+from bridge.core.model import Delivery, Event
+from bridge.ingest.receive import receive
+from bridge.ingest.redaction import compile_redaction, keyed, mark
+from bridge.ingest.rejects import obstacle, reject_of
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.system.ids import event_id
 
 KEY, SECRET = "k" * 40, "It's a Secret to Everybody"
 SSN, CARD = "078-05-1120", "4111111111111111"
@@ -79,7 +79,7 @@ def take(config: Config, body: bytes, source: str = "crm", key: str = KEY, query
     kept: list[Any] = []
 
     def keep(arrivals: Any, _replan: object) -> Any:
-        from bridge.store.events import Added
+        from bridge.store.inbound.events import Added
 
         kept.extend(arrivals)
         return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
@@ -195,7 +195,7 @@ VALUES = st.recursive(LEAVES, lambda each: st.lists(each) | st.dictionaries(NAME
 
 @given(VALUES.map(lambda value: {"a": {"b": value}, "c": [{"b": value}, 1]}))
 def test_whatever_stands_there_is_gone_and_the_rest_stays(value: dict[str, Any]) -> None:
-    from bridge.masking import rewritten
+    from bridge.core.masking import rewritten
 
     written = rewritten(json.dumps(value).encode(), compile_redaction(("body.a.b", "body.c[].b")).body, lambda _: b'"gone"')
     assert written is not None and json.loads(written) == {"a": {"b": "gone"}, "c": [{"b": "gone"}, 1]}

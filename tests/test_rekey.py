@@ -17,17 +17,21 @@ from cryptography.fernet import Fernet
 from serving import Bridge, until
 from sqlalchemy import insert, select, update
 
-from bridge.blobs import Blobs
-from bridge.embedded import LocalFile, LocalRun, LocalState, RunResult
-from bridge.errors import KeyMissing, StoreError
-from bridge.model import FormFile, Kind, Outcome, Reject
-from bridge.receipts import unguessable
-from bridge.sealing import OFF, Sealer, of_secrets
-from bridge.store import audit, claims, events, health, learned, ledger, local_files, rejects, runs, tables, tally
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.rekeying import Rekeying
-from bridge.store.sealed import ROWS
+from bridge.core.errors import KeyMissing, StoreError
+from bridge.core.fingerprints import unguessable
+from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
+from bridge.core.model import FormFile, Kind, Outcome, Reject
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.encryption import OFF, Sealer, of_secrets
+from bridge.store.inbound import events, learned_secrets, rejects
+from bridge.store.local import files, runs
+from bridge.store.operations import log
+from bridge.store.operations.rekey import Rekeying
+from bridge.store.queue import claims, heartbeats, ledger
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import key_usage, schema
+from bridge.store.tables.encrypted import ROWS
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 FIRST, SECOND = str(Sealer([OLD]).first), str(Sealer([NEW]).first)
@@ -63,7 +67,7 @@ def fill(database: Database, name: str) -> None:
                     path="/hooks/github", headers={"a": name}, query_string="x=1", url="https://x/?x=1", body=name.encode(), size=3,
                     cut=False, client="192.0.2.2")  # fmt: skip
     rejects.add(database, reject)
-    audit.begin(database, f"act_{name}", command="retry", actor="me", asked={"of": name}, ids=[event.id], now=NOW)
+    log.begin(database, f"act_{name}", command="retry", actor="me", asked={"of": name}, ids=[event.id], now=NOW)
     mine = LocalRun(id=f"run_{name}", saved_item_id="echo", user_id="u", inputs=f'{{"of":"{name}"}}', body=name, state=LocalState.QUEUED,
                     created_at=NOW)  # fmt: skip
 
@@ -72,16 +76,16 @@ def fill(database: Database, name: str) -> None:
         runs.claim(connection, 1, NOW, "w")
         runs.finish(connection, mine.id, RunResult(state=LocalState.DONE, outputs={"of": name}, log=(name,)), NOW, "w")
         file = LocalFile(user_id="u", name=name, sha256="b" * 64, size=1, created_at=NOW)
-        local_files.keep_file(connection, file)
+        files.keep_file(connection, file)
         values = {"outputs": json.dumps({"of": name}), "log": json.dumps([name]), "evidence": json.dumps({"of": name})}
         sealer = database.sealer
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == delivery.id).values(
+        connection.execute(update(schema.delivery).where(schema.delivery.c.id == delivery.id).values(
             {column: sealer.seal(value, "delivery", column, delivery.id) for column, value in values.items()}))  # fmt: skip
         said = {"outputs": json.dumps({"of": name}), "log": json.dumps([name])}
-        connection.execute(update(tables.attempt).where(tables.attempt.c.delivery_id == delivery.id).values(
+        connection.execute(update(schema.attempt).where(schema.attempt.c.delivery_id == delivery.id).values(
             {column: sealer.seal(value, "attempt", column, f"{delivery.id}\0{1}") for column, value in said.items()}))  # fmt: skip
-        secret = learned.seal(of_secrets(sealer.given, SECRET_KEY), name, f"told by {name}")
-        connection.execute(insert(tables.learned).values(source=name, sealed=secret, learned_at=NOW))
+        secret = learned_secrets.seal(of_secrets(sealer.given, SECRET_KEY), name, f"told by {name}")
+        connection.execute(insert(schema.learned).values(source=name, sealed=secret, learned_at=NOW))
 
     database.write(ran)
 
@@ -101,7 +105,7 @@ def everything(database: Database) -> dict[str, list[Any]]:
 
 
 def keys_used(database: Database) -> set[str | None]:
-    return {key for what, key in tally.tally(database) if what not in tally.ALWAYS}
+    return {key for what, key in key_usage.tally(database) if what not in key_usage.ALWAYS}
 
 
 def rekey(database: Database, **how: Any) -> Rekeying:
@@ -135,9 +139,9 @@ def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(opened: Open) -> 
     database = opened(NEW, OLD)
     token = Fernet(OLD.encode()).encrypt(b"told").decode()
     with database.engine.begin() as connection:
-        connection.execute(insert(tables.learned).values(source="asana", sealed=token))
+        connection.execute(insert(schema.learned).values(source="asana", sealed=token))
     rekey(database)
-    assert learned.opened(Sealer([NEW]), "asana", learned.find(database, "asana").sealed or "") == "told"
+    assert learned_secrets.opened(Sealer([NEW]), "asana", learned_secrets.find(database, "asana").sealed or "") == "told"
 
 
 def test_digests_become_ones_that_no_guess_can_be_compared_with(database: Database, opened: Open) -> None:
@@ -166,8 +170,8 @@ def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
     for event in (good, bad):
         events.add(database, event, [], lambda *_: [])
     with database.engine.begin() as connection:
-        moved = connection.execute(select(tables.event.c.body).where(tables.event.c.id == good.id)).scalar_one()
-        connection.execute(update(tables.event).where(tables.event.c.id == bad.id).values(body=moved))
+        moved = connection.execute(select(schema.event.c.body).where(schema.event.c.id == good.id)).scalar_one()
+        connection.execute(update(schema.event).where(schema.event.c.id == bad.id).values(body=moved))
     one = Rekeying(opened(NEW, OLD), SECRET_KEY)
     one.run(rest=lambda _: None)
     assert len(one.broken) == 1 and bad.id in one.broken[0]
@@ -185,7 +189,7 @@ def test_without_an_old_key_nothing_is_done_and_it_is_named(opened: Open) -> Non
 def test_it_needs_a_key_and_sealing_is_not_given_up_under_a_worker(database: Database, opened: Open) -> None:
     with pytest.raises(StoreError, match="FLOWBRIDGE_ENCRYPTION_KEYS is not set"):
         Rekeying(database, SECRET_KEY).check()
-    database.write(lambda connection: health.beat(connection, "host:1", "host", 1, time.time()))
+    database.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, time.time()))
     with pytest.raises(StoreError, match="a worker is running"):
         Rekeying(opened(OLD), SECRET_KEY, clear=True).check()
     Rekeying(opened(OLD), SECRET_KEY).check()
@@ -199,10 +203,10 @@ def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
     [rows] = list(one._pages(ROWS[0]))
     was, new = one._change(ROWS[0], rows[0]) or ({}, {})
     with database.engine.begin() as connection:
-        connection.execute(update(tables.event).values(body=b""))  # it was emptied
-    from bridge.store.rekeying import _apply
+        connection.execute(update(schema.event).values(body=b""))  # it was emptied
+    from bridge.store.operations.rekey import _apply
 
-    assert database.write(lambda connection: _apply(connection, tables.event, [(was, new)])) == 0
+    assert database.write(lambda connection: _apply(connection, schema.event, [(was, new)])) == 0
     assert events.get(database, event.id).body == b""
 
 
@@ -216,7 +220,7 @@ def test_a_row_that_changes_meanwhile_is_looked_at_again(opened: Open, monkeypat
             meddled.append(work)
             body = before.sealer.seal(b"of somebody with the old key", "event", "body", event.id)
             with database.engine.begin() as connection:
-                connection.execute(update(tables.event).values(body=body))
+                connection.execute(update(schema.event).values(body=body))
         return write(work)
 
     monkeypatch.setattr(database, "write", meddle)

@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 
-from bridge import start
-from bridge.apart import apart
-from bridge.config import Disk, load, read, rebuild
-from bridge.errors import BridgeError, StoreError
-from bridge.reload import Board, Following, Known, Reader, reader, told
-from bridge.reload.presence import Presence, present
-from bridge.reload.reader import Good
-from bridge.settings import load_settings
-from bridge.start import load_all
+from bridge.config.disk import Disk
+from bridge.config.loader import load, read, rebuild
+from bridge.config.settings import load_settings
+from bridge.core.errors import BridgeError, StoreError
+from bridge.monitoring.presence import Presence, present
+from bridge.runtime import startup
+from bridge.runtime.reload import watcher
+from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.shared_config import Board, Known, told
+from bridge.runtime.reload.watcher import Good, Reader
+from bridge.runtime.startup import load_all
+from bridge.system.forked_call import apart
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -74,11 +77,11 @@ class Bench:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
             wait = self.reader.look(asked=asked)
-            if wait == reader.LOOK:
+            if wait == watcher.LOOK:
                 self.following.catch_up()
                 return self.known
             asked = False
-            time.sleep(min(wait, reader.QUIET) + 0.001)
+            time.sleep(min(wait, watcher.QUIET) + 0.001)
         raise AssertionError("it does not settle")
 
     @property
@@ -88,8 +91,8 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(reader, "QUIET", 0.03)
-    monkeypatch.setattr(reader, "RETRY", 0.03)
+    monkeypatch.setattr(watcher, "QUIET", 0.03)
+    monkeypatch.setattr(watcher, "RETRY", 0.03)
     yield Bench(tmp_path)
 
 
@@ -101,7 +104,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         def __getattr__(self, _level: str) -> Callable[..., None]:
             return lambda event, **more: lines.append((event, more))
 
-    monkeypatch.setattr(reader, "log", Log())
+    monkeypatch.setattr(watcher, "log", Log())
     return lines
 
 
@@ -175,7 +178,7 @@ def test_a_file_is_taken_however_it_is_changed(bench: Bench, way: Callable[[Path
 
 def test_a_folder_of_links_is_swapped_as_kubernetes_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """routes.yaml -> ..data/routes.yaml, and ..data is a link that is replaced."""
-    monkeypatch.setattr(reader, "QUIET", 0.03)
+    monkeypatch.setattr(watcher, "QUIET", 0.03)
     bench = Bench(tmp_path)
     names = ("routes.yaml", "issue.json", "secret", ".env")
     for number, name in (("1", "first"), ("2", "other")):
@@ -201,8 +204,8 @@ def test_what_a_bind_mount_shows_is_taken(tmp_path: Path) -> None:
     program = f"""
 import sys; sys.path[:0] = {[str(Path(__file__).parent)]}
 from pathlib import Path
-from test_reload import Bench, in_place, reader, written
-reader.QUIET = 0.03
+from test_reload import Bench, in_place, watcher, written
+watcher.QUIET = 0.03
 import subprocess
 folder = Path({str(tmp_path)!r})
 bench = Bench(folder)
@@ -246,13 +249,13 @@ def _dotenv(folder: Path) -> dict[str, str]:
 
 
 def test_the_environment_proper_wins_over_what_env_says_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "QUIET", 0.03)
+    monkeypatch.setattr(watcher, "QUIET", 0.03)
     bench = Bench(tmp_path)
     settings = load_settings({"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file))
-    found = reader.find(settings)
+    found = watcher.find(settings)
     assert found.good is not None
     (tmp_path / ".env").write_text("GITHUB_SECRET=" + "x" * 40)
-    again = reader.find(settings)
+    again = watcher.find(settings)
     assert again.good is not None
     assert found.good.key == again.good.key
 
@@ -286,7 +289,7 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
         bench.reader.look()
         numbers.append(bench.board.number)
         bench.file.write_text(whole[:size])
-        time.sleep(reader.QUIET)
+        time.sleep(watcher.QUIET)
     bench.file.write_text(whole)
     bench.settle()
     assert set(numbers) == {numbers[0]}, "nothing was taken meanwhile"
@@ -297,7 +300,7 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
 def test_a_schema_that_changes_while_the_rest_is_quiet_is_waited_for_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
     bench.reader.look()
-    time.sleep(reader.QUIET)
+    time.sleep(watcher.QUIET)
     (bench.folder / "issue.json").write_text('{"type": "array"}')
     bench.reader.look()
     assert bench.kept == []
@@ -320,7 +323,7 @@ def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: li
     assert known.error_since is not None
     assert bench.route == "first"
     for _ in range(3):
-        assert bench.reader.look() == reader.LOOK
+        assert bench.reader.look() == watcher.LOOK
     assert [event for event, _ in said] == ["config_invalid"]
     bench.file.write_text(bench.file.read_text() + "\n")  # invalid in the same way
     assert bench.settle().error_since == known.error_since
@@ -363,7 +366,7 @@ def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: s
                                            (".env", "environment variable GITHUB_SECRET is not set")])  # fmt: skip
 def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(bench: Bench, said: list[Any], name: str, why: str,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(start, "log", reader.log)
+    monkeypatch.setattr(startup, "log", watcher.log)
     raw, secrets = (bench.folder / name).read_bytes(), bench.following().sources["github"].secrets
     (bench.folder / name).unlink()
     bench.file.write_text(written("other"))
@@ -404,7 +407,7 @@ def test_what_processes_could_not_be_started_with_is_refused(tmp_path: Path) -> 
     """A local platform behind a public address alone."""
     bench = Bench(tmp_path)
     open_to_all = {"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_BIND": "0.0.0.0:8080"}
-    found = reader.find(load_settings(open_to_all, config=str(bench.file)))
+    found = watcher.find(load_settings(open_to_all, config=str(bench.file)))
     assert found.good is None
     assert "FLOWBRIDGE_PRIVATE_BIND" in found.problems[0]
 
@@ -419,8 +422,8 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
     bench.fails = 2
     bench.file.write_text(written("other"))
     bench.reader.look()
-    time.sleep(reader.QUIET)
-    assert bench.reader.look() == reader.RETRY
+    time.sleep(watcher.QUIET)
+    assert bench.reader.look() == watcher.RETRY
     assert bench.known.error == ("the configuration could not be kept in the database: the disk is full",)
     bench.following.catch_up()
     assert bench.route == "first"
@@ -429,12 +432,12 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
 
 
 def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = reader.find
-    monkeypatch.setattr(reader, "find", lambda _settings: os._exit(9))
+    whole = watcher.find
+    monkeypatch.setattr(watcher, "find", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
-    assert bench.reader.look() == reader.RETRY
+    assert bench.reader.look() == watcher.RETRY
     assert "ended without a word" in bench.known.error[0]
-    monkeypatch.setattr(reader, "find", whole)
+    monkeypatch.setattr(watcher, "find", whole)
     assert bench.settle().error == ()
     assert bench.route == "other"
 

@@ -15,15 +15,15 @@ from processes import call
 from servers import Misbehaving
 from serving import Answer, Bridge, children_of, github, is_alive, signature, until
 
-from bridge.affinity import processors
-from bridge.reload import reader
+from bridge.runtime.reload import watcher
+from bridge.system.cpu_affinity import processors
 
 TOKEN = "admin-token-of-thirty-two-characters"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 OTHER = "another secret that is long enough"
-QUICK = {"bridge.reload.reader.LOOK": 0.1, "bridge.reload.reader.QUIET": 0.1, "bridge.reload.following.LOOK": 0.02}
-BEAT = {"bridge.worker.loop.BEAT": 0.3}
-BY_HAND = QUICK | {"bridge.reload.reader.LOOK": 3600.0}
+QUICK = {"bridge.runtime.reload.watcher.LOOK": 0.1, "bridge.runtime.reload.watcher.QUIET": 0.1, "bridge.runtime.reload.follower.LOOK": 0.02}
+BEAT = {"bridge.worker.worker.BEAT": 0.3}
+BY_HAND = QUICK | {"bridge.runtime.reload.watcher.LOOK": 3600.0}
 HEAD = """
 version: 1
 platforms:
@@ -434,4 +434,4 @@ def _answers(bridge: Bridge) -> bool:
 
 def test_the_times_of_the_product() -> None:
     """What the pages say: taken within two seconds."""
-    assert (reader.LOOK, reader.QUIET) == (1.0, 0.5)
+    assert (watcher.LOOK, watcher.QUIET) == (1.0, 0.5)

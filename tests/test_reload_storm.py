@@ -25,9 +25,9 @@ from serving import Bridge, github, head, read_answer, signature, until
 from test_reload import in_place, made_anew, replaced
 from test_reload_processes import ADMIN, OTHER, QUICK, TOKEN
 
-from bridge.affinity import processors
-from bridge.config import load
-from bridge.reload import reader
+from bridge.config.loader import load
+from bridge.runtime.reload import watcher
+from bridge.system.cpu_affinity import processors
 
 WHOLE = float(os.environ.get("FLOWBRIDGE_STORM", "0"))  # seconds
 BODY = b'{"action": "opened", "issue": {"number": 7, "title": "' + b"All work and no play. " * 50 + b'"}}'
@@ -185,8 +185,8 @@ end
 @pytest.mark.slow
 def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) -> None:
     seconds, count = (WHOLE, 100) if WHOLE else (5.0, 25)
-    quiet = reader.QUIET if WHOLE else 0.3
-    bridge = Bridge(tmp_path, constants={} if WHOLE else QUICK | {"bridge.reload.reader.QUIET": quiet},
+    quiet = watcher.QUIET if WHOLE else 0.3
+    bridge = Bridge(tmp_path, constants={} if WHOLE else QUICK | {"bridge.runtime.reload.watcher.QUIET": quiet},
                     environ={"HOOK_SECRET": OTHER, "FLOWBRIDGE_ADMIN_TOKEN": TOKEN, "FLOWBRIDGE_LOG": "warning"})  # fmt: skip
     bridge.config.write_text("".join(halves(0)))
     storm = Storm(bridge.config, seed=int(seconds), pause=1.1 if WHOLE else 0.7, gap=0.1, quiet=quiet)

@@ -9,8 +9,8 @@ from conftest import NOW, make_delivery, make_event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model import Kind, Outcome, Retry, RunReport, RunState, Status
-from bridge.retry import RETRY_AFTER_MAX, after_run, backoff, settle
+from bridge.core.model import Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.delivery.retry import RETRY_AFTER_MAX, after_run, backoff, settle
 
 DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown="hold")
 

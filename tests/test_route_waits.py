@@ -11,7 +11,7 @@ import pytest
 from serving import Bridge, until
 from sqlalchemy import select
 
-from bridge.store import tables
+from bridge.store.tables import schema
 
 FLOWS = '''
 import time
@@ -66,7 +66,7 @@ def send(bridge: Bridge, kind: str, **body: object) -> str:
 
 def deliveries(bridge: Bridge, route: str) -> list[dict[str, object]]:
     with bridge.database.read() as connection:
-        rows = connection.execute(select(tables.delivery).where(tables.delivery.c.route == route).order_by(tables.delivery.c.seq)).all()
+        rows = connection.execute(select(schema.delivery).where(schema.delivery.c.route == route).order_by(schema.delivery.c.seq)).all()
     return [dict(row._mapping) | {"outputs": json.loads(row.outputs or "{}")} for row in rows]
 
 
@@ -112,7 +112,7 @@ def test_a_flow_that_fails_is_run_so_often_and_then_a_dead_letter(bridge: Bridge
     assert (one["status"], one["dead_kind"], one["reruns"], one["attempts"]) == ("dead", "platform", 2, 3)
     assert str(one["reason"]).startswith("gave up after 3 runs that failed")
     with bridge.database.read() as connection:
-        runs = connection.execute(select(tables.local_run.c.state).where(tables.local_run.c.saved_item_id == "fail")).scalars().all()
+        runs = connection.execute(select(schema.local_run.c.state).where(schema.local_run.c.saved_item_id == "fail")).scalars().all()
     assert runs == ["FAILED"] * 3
 
 

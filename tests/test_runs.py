@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from conftest import NOW
 
-from bridge.embedded import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
-from bridge.errors import Full
+from bridge.core.errors import Full
+from bridge.core.local_runs import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.flows.ids import new_run_id
-from bridge.store import local_flows, runs
-from bridge.store.database import Database
-from bridge.store.runs import Runs
+from bridge.store.db.database import Database
+from bridge.store.local import flows as local_flows
+from bridge.store.local import runs
+from bridge.store.local.runs import Runs
 
 DONE = RunResult(state=LocalState.DONE, outputs={"a": 1}, log=("so",))
 

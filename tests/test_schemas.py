@@ -10,8 +10,9 @@ from growth import check_growth
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import CompileError
-from bridge.schemas import agreed, compile_schema, keywords, plain
+from bridge.core.errors import CompileError
+from bridge.routing.schemas import agreed, keywords, plain
+from bridge.routing.schemas.validator import compile_schema
 
 FILES = {
     "schemas/issue.json": {"properties": {"user": {"$ref": "user.json#/$defs/user"}, "self": {"$ref": "#/properties/user"}}},
@@ -406,6 +407,6 @@ def test_a_duration_is_none(text):
 
 
 def test_the_library_is_loaded_without_its_slow_grammar():
-    program = "import sys; from bridge.schemas import compile_schema; assert 'jsonschema' not in sys.modules\n"
+    program = "import sys; from bridge.routing.schemas.validator import compile_schema; assert 'jsonschema' not in sys.modules\n"
     program += "compile_schema({'format': 'iri'}).errors('x'); assert not {'lark', 'arrow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

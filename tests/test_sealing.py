@@ -9,10 +9,10 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import sealing
-from bridge.errors import KeyMissing, SettingsError, Unsealable
-from bridge.receipts import NOTHING, unguessable
-from bridge.sealing import OFF, Sealer, in_clear, key_id, sealed_with
+from bridge.core.errors import KeyMissing, SettingsError, Unsealable
+from bridge.core.fingerprints import NOTHING, unguessable
+from bridge.store import encryption
+from bridge.store.encryption import OFF, Sealer, in_clear, key_id, sealed_with
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 PLACE = ("event", "body", "evt_1")
@@ -58,7 +58,7 @@ def test_it_opens_at_no_other_place(value: str | bytes, place: tuple[str, str, s
 
 def test_what_was_changed_does_not_open() -> None:
     kept = BOTH.seal(b"geheim", *PLACE)
-    head = sealing.HEAD
+    head = encryption.HEAD
     for at in range(head, len(kept)):
         with pytest.raises(Unsealable):
             BOTH.open(kept[:at] + bytes([kept[at] ^ 1]) + kept[at + 1 :], *PLACE)
@@ -83,10 +83,10 @@ def test_a_missing_key_is_named_by_its_id_and_the_setting() -> None:
 
 def test_no_two_are_alike_and_a_key_is_derived_anew_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     assert BOTH.seal("x", *PLACE) != BOTH.seal("x", *PLACE)
-    monkeypatch.setattr(sealing, "AFRESH", 3)
+    monkeypatch.setattr(encryption, "AFRESH", 3)
     sealer = Sealer([NEW])
     kept = [sealer.seal(b"x", *PLACE) for _ in range(9)]
-    assert len({one[sealing.HEAD :][: sealing.SALT] for one in kept}) == 4
+    assert len({one[encryption.HEAD :][: encryption.SALT] for one in kept}) == 4
     assert {sealer.open(one, *PLACE) for one in kept} == {b"x"}
 
 

@@ -32,20 +32,20 @@ from servers import (
     then_close,
 )
 
-from bridge import connections
-from bridge.http_messages import Answer, Call, Lost
-from bridge.send import Sender
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.system import http_connections
+from bridge.system.http_client import Sender
 
 BODY = b'{"title":"hi"}'
 #: Seconds until what never comes is given up. A machine that stands still before the request has left must not make it another loss.
-MAX_IDLE = connections.MAX_IDLE  # before a test changes it
+MAX_IDLE = http_connections.MAX_IDLE  # before a test changes it
 SHORT = 3.5
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was kept is used again, however slowly a test goes on."""
-    monkeypatch.setattr(connections, "MAX_IDLE", 60.0)
+    monkeypatch.setattr(http_connections, "MAX_IDLE", 60.0)
 
 
 @pytest.fixture
@@ -134,8 +134,8 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
 ) -> None:
     """Servers close after 5 seconds or more. A request on a connection that is just being closed would be ambiguous."""
     clock = [time.monotonic()]
-    monkeypatch.setattr(connections, "MAX_IDLE", MAX_IDLE)
-    monkeypatch.setattr(connections, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(http_connections, "MAX_IDLE", MAX_IDLE)
+    monkeypatch.setattr(http_connections, "monotonic", lambda: clock[0])
     url = server.script("/x", respond(200, b"ok"))
     for seconds, connected in ((0.0, 1), (MAX_IDLE - 0.1, 1), (MAX_IDLE - 0.1, 1), (MAX_IDLE, 2), (0.0, 2)):
         clock[0] += seconds
@@ -305,7 +305,7 @@ def test_a_connection_that_was_idle_too_long_is_not_used_again(
     url = server.script("/x", respond(200))
     for _ in range(2):
         sender.send(post(url), 60)
-    monkeypatch.setattr(connections, "MAX_IDLE", 0.0)
+    monkeypatch.setattr(http_connections, "MAX_IDLE", 0.0)
     sender.send(post(url), 60)
     assert [one.connection for one in server.received] == [1, 1, 2]
 

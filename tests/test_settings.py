@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from command_line import run
 
-from bridge.cli.selection import misnamed
-from bridge.errors import SettingsError
-from bridge.settings import Settings, is_loopback, load_settings
+from bridge.cli.options import misnamed
+from bridge.config.settings import Settings, is_loopback, load_settings
+from bridge.core.errors import SettingsError
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import orjson
 from conftest import NOW, make_delivery, make_event
 
-from bridge.model import Attempt, RunState, Status
-from bridge.shapes import delivery_json, event_json, iso, whole_event_json
+from bridge.core.model import Attempt, RunState, Status
+from bridge.monitoring.serializers import delivery_json, event_json, iso, whole_event_json
 
 EVENT_KEYS = (
     "id source provider type provider_id received_at problem config_hash body_sha256 same_body_as duplicates sender_retry "

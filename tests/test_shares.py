@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.shares import Shares
+from bridge.delivery.fair_share import Shares
 
 ROUTES = ["a", "b", "c", "d"]
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from senders import sender
 from signing import NOW, post
 
-from bridge.bodies import decode_token
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.model import Body, Event
-from bridge.receive import read_body
-from bridge.signatures.encodings import to_base64url
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.model import Body, Event
+from bridge.ingest.bodies import decode_token
+from bridge.ingest.receive import read_body
+from bridge.providers.signatures.encodings import to_base64url
 
 TEXT = {"content-type": "text/plain"}
 

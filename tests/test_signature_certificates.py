@@ -24,9 +24,9 @@ from kinds import (
 )
 from signing import NOW, post, secrets
 
-from bridge.http_messages import Request
-from bridge.keyring import Keyring
-from bridge.signatures import pinned
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.pins import pinned
+from bridge.web.key_fetcher import Keyring
 
 
 class TestSns:

@@ -30,9 +30,12 @@ from kinds import (
 )
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.signatures import Ecdsa, Scheme, Secret, Unsigned, pinned, pins_of
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.ecdsa import Ecdsa
+from bridge.providers.signatures.pins import pinned, pins_of
+from bridge.providers.signatures.scheme import Scheme, Secret
+from bridge.providers.signatures.shared_token import Unsigned
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
 MAIL = "X-Twilio-Email-Event-Webhook"

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from signing import CASES, NOW, case_request, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.signatures import Ed25519, Hmac, Timestamp
-from bridge.signatures.encodings import unbase64, unbase64url, unhex
-from bridge.signatures.signed import Signed
-from bridge.signatures.view import View
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.ed25519 import Ed25519
+from bridge.providers.signatures.encodings import unbase64, unbase64url, unhex
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.signed_template import Signed
+from bridge.providers.signatures.timestamps import Timestamp
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 

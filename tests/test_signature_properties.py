@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from kinds import KINDS, kind_request
 from signing import CASES, COVERS_BODY, NOW, Case, case_request, secrets
 
-import bridge.signatures
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
+import bridge.providers.signatures
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
 
-ENGINE = sorted(Path(bridge.signatures.__file__).parent.glob("*.py"))
+ENGINE = sorted(Path(bridge.providers.signatures.__file__).parent.glob("*.py"))
 ALL = {**CASES, **{name: Case(kind.scheme, kind.secret) for name, kind in KINDS.items()}}
 COVERED = (*COVERS_BODY, "wix", *(name for name, kind in KINDS.items() if kind.covers_body))
 names = st.sampled_from(sorted(ALL))

@@ -15,10 +15,10 @@ import pytest
 from senders import sender
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.providers import PROVIDERS
-from bridge.providers.handshakes import verify_token
-from bridge.signatures import pinned, pins_of
+from bridge.core.errors import BadSignature
+from bridge.providers.handshakes.general import verify_token
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.pins import pinned, pins_of
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
 #: Good by a scheme that its sender has replaced by a stronger one: the row knows the stronger one only.

@@ -12,7 +12,7 @@ from senders import ED25519, sender
 from signing import BODY, NOW, WHSEC, case_request, post, row, secrets
 from werkzeug.datastructures import MultiDict
 
-from bridge.errors import BadSignature
+from bridge.core.errors import BadSignature
 
 TEXT = BODY.decode()
 

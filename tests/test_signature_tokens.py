@@ -33,9 +33,11 @@ from kinds import (
 )
 from signing import NOW, post, secrets
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.signatures import Ask, Jwt, pinned, unwrapped
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.jwt import Jwt, unwrapped
+from bridge.providers.signatures.key_source import Ask
+from bridge.providers.signatures.pins import pinned
 
 
 def token(claims: dict[str, Any], key: str = "signing-secret-of-an-app-for-tests", head: dict[str, Any] | None = None) -> Request:

@@ -8,9 +8,11 @@ import pytest
 from signing import BODY, CASES, COVERS_BODY, NOW, TIMED, WHPK, WHSEC, WHSK, case_request, post, row, secrets
 from vectors import VECTORS, Vector
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.signatures import Hmac, Scheme, Secret, Unsigned
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.scheme import Scheme, Secret
+from bridge.providers.signatures.shared_token import Unsigned
 
 SIGNATURE_HEADERS = {
     "github": "x-hub-signature-256",

@@ -15,13 +15,17 @@ from senders import KEY, Sender, sender
 from serving import Bridge
 from signing import NOW, post
 
-from bridge.cli.replaying import provider_ids
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.locate import compile_locator
-from bridge.providers import PROVIDERS, Provider
-from bridge.providers.record import FORM
-from bridge.signatures import Basic, Hmac, Scheme, Timestamp, Token, Unsigned, covers, covers_content, leaves
+from bridge.cli.samples.replay import provider_ids
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.locators import compile_locator
+from bridge.providers.model import FORM, Provider
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.locations import covers, covers_content, leaves
+from bridge.providers.signatures.scheme import Scheme
+from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
+from bridge.providers.signatures.timestamps import Timestamp
 
 MESSAGE = {"MessageSid": "SM0123456789", "SmsSid": "SM0123456789", "Body": "pay the bill", "From": "+420601123456", "To": "+1202555",
            "SmsStatus": "received", "AccountSid": "AC1"}  # fmt: skip
@@ -277,7 +281,7 @@ def test_a_time_without_a_limit_is_a_time() -> None:
 
 
 def test_the_command_knows_what_a_replay_is_known_by() -> None:
-    from bridge.cli.forging import Signer
+    from bridge.cli.samples.forgeries import Signer
 
     one = sender("twilio")
     signer = Signer(source="twilio", provider=one.row, scheme=one.scheme, secret=one.secret)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.silence import FEW, HISTORY, LEAST, LEAST_HISTORY, STEP, speaks_by
+from bridge.ingest.silence import FEW, HISTORY, LEAST, LEAST_HISTORY, STEP, speaks_by
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MONDAY = 1_789_948_800.0  # 00:00 UTC

@@ -15,13 +15,13 @@ import pytest
 from serving import Bridge, github, head, read_answer, until
 from slow_senders import SlowSenders, endless_body, endless_head, networks
 
-from bridge.errors import Refused
-from bridge.web.connection import Connection
-from bridge.web.incomplete_requests import PER_NETWORK, IncompleteRequests, Reading
-from bridge.web.serving import THREADS
+from bridge.core.errors import Refused
+from bridge.web.server.app import THREADS
+from bridge.web.server.connection import Connection
+from bridge.web.server.incomplete_requests import PER_NETWORK, IncompleteRequests, Reading
 
 BUSY = "HTTP/1.1 503 Service Unavailable Retry-After"
-PATIENT = {"bridge.web.incomplete_requests.HEAD_TIME": 600.0, "bridge.web.incomplete_requests.BODY_TIME": 600.0}
+PATIENT = {"bridge.web.server.incomplete_requests.HEAD_TIME": 600.0, "bridge.web.server.incomplete_requests.BODY_TIME": 600.0}
 HALF = THREADS // 2
 KINDS = {"head": endless_head(), "body": endless_body()}
 CROWDS = {"64 from one network": ["127.0.0.9"] * 64, "500 from 100 networks": networks(100) * 5}

@@ -15,11 +15,12 @@ from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.form import Captcha, Spam
-from bridge.forms.spam import TOKEN_FIELD, altcha, blocklists, captchas, derive, tokens
-from bridge.forms.spam.judging import CONTROLS, LAYERS, Submission, judge, marks_of
-from bridge.http_messages import Answer, Lost
-from bridge.pace import Rate
+from bridge.core.http_messages import Answer, Lost
+from bridge.core.rate_limits import Rate
+from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
+from bridge.ingest.forms.spam.dedup import derive
+from bridge.ingest.forms.spam.layers import CONTROLS, LAYERS, TOKEN_FIELD, Submission, judge, marks_of
+from bridge.routing.form import Captcha, Spam
 
 KEY = "k" * 64
 SITE = Captcha(kind="turnstile", url="https://captcha.example/verify", secret="s3cret")

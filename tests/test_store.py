@@ -15,11 +15,15 @@ from serving import until
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from bridge.errors import NotFound, StoreError
-from bridge.model import Debounce, Order, Status
-from bridge.store import events, group, health, queries, tables
-from bridge.store.database import Database
-from bridge.store.group import brief
+from bridge.core.errors import NotFound, StoreError
+from bridge.core.model import Debounce, Order, Status
+from bridge.store.db import group_commit
+from bridge.store.db.database import Database
+from bridge.store.db.group_commit import brief
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
+from bridge.store.queue import heartbeats
+from bridge.store.tables import schema
 
 
 def never(*_: object) -> list:
@@ -64,7 +68,7 @@ def test_the_second_copy_of_an_event_is_counted_and_makes_no_delivery(database: 
     added = events.add(database, second, [make_delivery(second)], never)
     assert (added.event_id, added.deliveries, added.duplicate) == (first.id, (), True)
     assert events.get(database, first.id).duplicates == 1
-    assert counted(database, tables.delivery) == 1
+    assert counted(database, schema.delivery) == 1
 
 
 def test_which_try_of_the_sender_it_was_is_kept_and_the_highest_counts(database: Database) -> None:
@@ -83,7 +87,7 @@ def test_an_event_without_a_provider_id_is_never_a_duplicate(database: Database)
     for _ in range(3):
         event = make_event(None)
         assert not events.add(database, event, [], never).duplicate
-    assert counted(database, tables.event) == 3
+    assert counted(database, schema.event) == 3
 
 
 def test_a_copy_is_one_too_beside_a_delivery_that_stands_in_line(database: Database) -> None:
@@ -94,7 +98,7 @@ def test_a_copy_is_one_too_beside_a_delivery_that_stands_in_line(database: Datab
     in_line = make_delivery(fresh, order=Order(key="k"))
     added = events.add_all(database, [(copy, []), (fresh, [in_line])], lambda *_: [])
     assert [(one.event_id, one.duplicate or one.event_id == known.id) for one in added] == [(known.id, True), (fresh.id, False)]
-    assert events.get(database, known.id).duplicates == 1 and counted(database, tables.event) == 2
+    assert events.get(database, known.id).duplicates == 1 and counted(database, schema.event) == 2
 
 
 def test_several_events_are_kept_together_and_each_known_one_is_counted(database: Database) -> None:
@@ -108,14 +112,14 @@ def test_several_events_are_kept_together_and_each_known_one_is_counted(database
         (fresh[2].id, False, 1),
         (fresh[2].id, True, 0),
     ]
-    assert counted(database, tables.event) == counted(database, tables.delivery) + 1 == 3
+    assert counted(database, schema.event) == counted(database, schema.delivery) + 1 == 3
 
 
 def test_of_several_events_one_bad_one_keeps_all_out(database: Database) -> None:
     good, bad = make_event("1"), replace(make_event("2"), body=None)
     with pytest.raises(Exception, match="body"):
         events.add_all(database, [(good, [make_delivery(good)]), (bad, [])], never)
-    assert counted(database, tables.event) == counted(database, tables.delivery) == 0
+    assert counted(database, schema.event) == counted(database, schema.delivery) == 0
 
 
 def test_a_thousand_events_come_in_at_once_beside_others(sqlite: Database) -> None:
@@ -125,7 +129,7 @@ def test_a_thousand_events_come_in_at_once_beside_others(sqlite: Database) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert counted(sqlite, tables.event) == 3000
+    assert counted(sqlite, schema.event) == 3000
 
 
 def test_the_same_id_from_another_source_is_another_event(database: Database) -> None:
@@ -163,7 +167,7 @@ def test_a_duplicate_of_an_event_that_a_later_one_stands_for_is_only_counted(dat
 def test_a_duplicate_of_an_event_that_was_tried_and_given_up_is_only_counted(database: Database) -> None:
     first = make_event("1")
     events.add(database, first, [make_delivery(first, status=Status.DEAD)], never)
-    database.write(lambda connection: connection.execute(update(tables.delivery).values(attempts=1)))
+    database.write(lambda connection: connection.execute(update(schema.delivery).values(attempts=1)))
     assert events.add(database, make_event("1"), [], never).duplicate
 
 
@@ -188,14 +192,14 @@ def test_work_that_fails_undoes_its_own_changes_and_no_other(database: Database)
     kept = make_event("1")
 
     def bad(connection) -> None:
-        connection.execute(insert(tables.config).values(hash="x", canonical="{}", seen_at=NOW))
+        connection.execute(insert(schema.config).values(hash="x", canonical="{}", seen_at=NOW))
         raise LookupError("a fault in the work itself")
 
     with pytest.raises(LookupError):
         database.write(bad)
     events.add(database, kept, [], never)
-    assert counted(database, tables.config) == 0
-    assert counted(database, tables.event) == 1
+    assert counted(database, schema.config) == 0
+    assert counted(database, schema.event) == 1
 
 
 def test_writers_side_by_side_keep_everything_once(database: Database) -> None:
@@ -213,7 +217,7 @@ def test_writers_side_by_side_keep_everything_once(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert len(answers) == 320
-    assert counted(database, tables.event) == counted(database, tables.delivery) == 8 * 20 + 20
+    assert counted(database, schema.event) == counted(database, schema.delivery) == 8 * 20 + 20
     assert answers.count(True) == 7 * 20
 
 
@@ -250,7 +254,7 @@ def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
         thread.join()
     assert outcomes["leader"] == "leader"
     assert isinstance(outcomes["bad"], ValueError)
-    assert counted(sqlite, tables.event) == 4
+    assert counted(sqlite, schema.event) == 4
 
 
 def test_a_commit_that_fails_is_a_store_error_and_the_next_one_works(sqlite: Database) -> None:
@@ -273,24 +277,24 @@ def test_a_full_disk_is_a_store_error_and_recovers(sqlite: Database) -> None:
         events.add(sqlite, make_event("1", body=b"x" * 200_000), [], never)
     event = make_event("2")
     assert events.add(sqlite, event, [], never).event_id == event.id  # the failed connection was dropped, and its limit with it
-    assert counted(sqlite, tables.event) == 1
+    assert counted(sqlite, schema.event) == 1
 
 
 def test_a_configuration_is_remembered_once(database: Database) -> None:
     for now in (NOW, NOW + 1):
         events.remember_config(database, "h", "{}", now)
-    assert counted(database, tables.config) == 1
+    assert counted(database, schema.config) == 1
 
 
 def test_a_worker_is_alive_while_it_beats(database: Database) -> None:
-    assert health.workers_alive(database, NOW) == 0
+    assert heartbeats.workers_alive(database, NOW) == 0
     for now in (NOW, NOW + 3):
-        database.write(lambda connection, now=now: health.beat(connection, "w1", "host", 1, now))
-    assert health.workers_alive(database, NOW + 10) == 1
-    assert health.workers_alive(database, NOW + 30) == 0
-    database.write(lambda connection: health.leave(connection, "w1"))
-    assert health.workers_alive(database, NOW + 4) == 0
-    assert health.is_writable(database)
+        database.write(lambda connection, now=now: heartbeats.beat(connection, "w1", "host", 1, now))
+    assert heartbeats.workers_alive(database, NOW + 10) == 1
+    assert heartbeats.workers_alive(database, NOW + 30) == 0
+    database.write(lambda connection: heartbeats.leave(connection, "w1"))
+    assert heartbeats.workers_alive(database, NOW + 4) == 0
+    assert heartbeats.is_writable(database)
 
 
 DEEP: list = []
@@ -321,7 +325,7 @@ def test_no_value_makes_a_transaction_fail(database: Database, value: object, ke
 def test_closing_waits_for_the_commit_of_another_thread_and_no_longer(
     new_sqlite: Callable[[Path], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "CLOSE_SECONDS", 600.0)
+    monkeypatch.setattr(group_commit, "CLOSE_SECONDS", 600.0)
     database = new_sqlite(tmp_path / "flowbridge.db")
     begun, may_end, closed = (threading.Event() for _ in range(3))
 

@@ -11,15 +11,16 @@ import pytest
 from conftest import NOW, make_delivery, make_event
 from sqlalchemy import func, select, update
 
-from bridge.errors import Refused
-from bridge.forms.spam import MARKED, Marks
-from bridge.forms.spam.once import Limit, Once
-from bridge.model import Delivery, Event
-from bridge.pace import Rate
-from bridge.store import events, submissions, tables
-from bridge.store.database import Database
-from bridge.store.events import Added
-from bridge.worker.housekeeping import CHORES
+from bridge.core.errors import Refused
+from bridge.core.model import Delivery, Event
+from bridge.core.rate_limits import Rate
+from bridge.ingest.forms.spam.dedup import Limit, Marks, Once
+from bridge.ingest.forms.spam.layers import MARKED
+from bridge.store.db.database import Database
+from bridge.store.inbound import events, submissions
+from bridge.store.inbound.events import Added
+from bridge.store.tables import schema
+from bridge.worker.maintenance.scheduler import CHORES
 
 FORM, EACH = Rate(count=60, per=60.0), Rate(count=3, per=60.0)
 
@@ -39,7 +40,7 @@ def replan(event: Event, nonce: str) -> list[Delivery]:
 
 def rows(database: Database, table: str = "event") -> int:
     with database.read() as connection:
-        return connection.execute(select(func.count()).select_from(tables.metadata.tables[table])).scalar_one()
+        return connection.execute(select(func.count()).select_from(schema.metadata.tables[table])).scalar_one()
 
 
 # -- once
@@ -98,7 +99,7 @@ def test_of_many_who_send_one_token_with_other_fields_one_is_kept(database: Data
 def test_one_whose_event_is_gone_is_kept_anew(database: Database) -> None:
     first = add(database, marks("token:1"))
     with database.engine.begin() as connection:
-        connection.execute(tables.event.delete())
+        connection.execute(schema.event.delete())
     again = add(database, marks("token:1", now=NOW + 1))
     assert (again.duplicate, rows(database)) == (False, 1) and again.event_id != first.event_id
     assert add(database, marks("token:1", now=NOW + 2)).event_id == again.event_id
@@ -128,7 +129,7 @@ def test_a_copy_of_spam_is_planned_only_where_it_is_none_itself(database: Databa
 def test_what_a_person_has_marked_stays_spam(database: Database) -> None:
     first = add(database, marks("token:1"))
     with database.engine.begin() as connection:
-        connection.execute(update(tables.event).values(spam=MARKED))
+        connection.execute(update(schema.event).values(spam=MARKED))
     assert add(database, marks("token:1")).deliveries == ()
     assert events.get(database, first.event_id).spam == MARKED
 

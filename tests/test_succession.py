@@ -16,9 +16,9 @@ from deploying import DEPLOY, NotifySocket
 from serving import Bridge, children_of, is_alive, tree_of, until
 from test_deploys import PATIENT, ROUTES, Gated, sending, settle
 
-from bridge import systemd
-from bridge.errors import SettingsError
-from bridge.worker import loop
+from bridge.core.errors import SettingsError
+from bridge.runtime import systemd
+from bridge.worker import worker
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(manager: str, tmp_path
             until(lambda: len(children_of(bridge.pid)) == 1, what="the end of all but the worker")
             count = len(accepted)
             until(lambda: len(accepted) > count + 10, what="acknowledgements by the successor")
-            until(lambda: fake.waiting > loop.CALLS, what="starts by the successor: one worker has not so many calls under way")
+            until(lambda: fake.waiting > worker.CALLS, what="starts by the successor: one worker has not so many calls under way")
             assert bridge.process is not None and bridge.process.poll() is None, "its calls are under way"
             fake.gate.set()
             assert bridge.process.wait(60) == 0

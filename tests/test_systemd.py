@@ -20,12 +20,13 @@ from servers import Misbehaving, drop, respond, slow_headers
 from serving import SECRET, Bridge, children_of, exchange, free_port, github, head, read_answer, tree_of, until
 from test_processes import SHORT
 
-from bridge import systemd, watch
-from bridge.errors import SettingsError
-from bridge.systemd import Notify, take_notify, take_sockets
-from bridge.watch import LONG, Watch
+from bridge.core.errors import SettingsError
+from bridge.runtime import systemd
+from bridge.runtime import watchdog as watch
+from bridge.runtime.systemd import Notify, take_notify, take_sockets
+from bridge.runtime.watchdog import LONG, Watch
 
-QUICK = {"bridge.watch.STILL": 1.5, "bridge.watch.ANSWER": 0.7, "bridge.watch.LATER": 0.2}
+QUICK = {"bridge.runtime.watchdog.STILL": 1.5, "bridge.runtime.watchdog.ANSWER": 0.7, "bridge.runtime.watchdog.LATER": 0.2}
 
 # -- sockets
 
@@ -311,7 +312,7 @@ def _workers(bridge: Bridge) -> list[int]:
 
 
 def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(tmp_path: Path, heard: NotifySocket) -> None:
-    with Bridge(tmp_path, environ=telling(heard), constants={**SHORT, "bridge.watch.LATER": 0.2}) as bridge:
+    with Bridge(tmp_path, environ=telling(heard), constants={**SHORT, "bridge.runtime.watchdog.LATER": 0.2}) as bridge:
         heard.wait_for("READY=1")
         tree = tree_of(bridge.pid)
         size = (tmp_path / "data" / "flowbridge.db-wal").stat().st_size
@@ -418,7 +419,7 @@ class Sender:
 
 def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
     """Three restarts under a stream of events, each as soon as a receiver answers again: every one is answered 202 and kept, once."""
-    patient = {"bridge.web.receiver.LAST_WORD": 30.0}  # the senders here may be slow; each says something soon, and is told to go then
+    patient = {"bridge.web.server.worker.LAST_WORD": 30.0}  # the senders here may be slow; each says something soon, and is told to go then
     with Activated(tmp_path, environ={"GITHUB_SECRET": SECRET}, constants=patient) as bridge:
         senders = [Sender(bridge, f"{keeps}-{n}", keeps) for keeps in (True, False) for n in range(3)]
         threads = [threading.Thread(target=each.run) for each in senders]
@@ -451,7 +452,7 @@ def main_of(bridge: Bridge) -> int:
 def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_holds_up_nobody(tmp_path: Path) -> None:
     body = b'{"late": true}'
     with (
-        Activated(tmp_path, constants={"bridge.web.receiver.LAST_WORD": 60.0}) as bridge,
+        Activated(tmp_path, constants={"bridge.web.server.worker.LAST_WORD": 60.0}) as bridge,
         socket.create_connection(("127.0.0.1", bridge.port), 60) as sock,
     ):
         until(lambda: _accepted(bridge, sock), what="a receiver that has accepted")

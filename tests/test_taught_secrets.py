@@ -11,9 +11,10 @@ from senders import sender
 from signing import NOW
 from test_handshakes_business import HOSTILE, MARKUP, TEXTS, answer, json_post
 
-from bridge.errors import BadSignature
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS, Lesson, Probe
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.model import Lesson, Probe
+from bridge.providers.registry import PROVIDERS
 
 
 def taught(name: str, request: Request) -> Lesson | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import CompileError, ExpressionError
-from bridge.templates import RESERVED_INPUTS, compile_inputs, compile_template
+from bridge.core.errors import CompileError, ExpressionError
+from bridge.routing.templates import RESERVED_INPUTS, compile_inputs, compile_template
 
 BODY = {"n": 1, "f": 2.5, "t": "text", "yes": True, "no": None, "o": {"a": [1]}, "l": ["a", "b"], "u": "ü"}
 CONTEXT = {"body": BODY, "headers": {}, "query": {}, "form": {"name": "Ada"}, "files": [], "event": {"id": "e1"}, "now": 0.0}

@@ -8,13 +8,13 @@ from unittest.mock import patch
 import pytest
 from conftest import NOW, make_delivery, make_event
 
-from bridge.clock_reading import ClockReading
-from bridge.http_messages import Answer, Call, Lost
-from bridge.model import Delivery, Kind, Outcome
-from bridge.routes import Platform
-from bridge.store import claims
-from bridge.worker import timely
-from bridge.worker.timely import attempt
+from bridge.core.clock_reading import ClockReading
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.model import Delivery, Kind, Outcome
+from bridge.routing.model import Platform
+from bridge.store.queue import claims
+from bridge.worker import attempt_deadline
+from bridge.worker.attempt_deadline import attempt
 
 TIMEOUT = 30.0
 CALL = Call(method="POST", url="http://127.0.0.1/start", headers={}, body=b"{}")
@@ -40,7 +40,7 @@ class Machine:
         return Answer(status=200, headers={}, body=b"")
 
     def attempt(self, deliver: Callable[..., Outcome], kept_at: float = NOW) -> Outcome:
-        with patch.object(timely, "elapsed", self.now):  # the boot clock shows the same
+        with patch.object(attempt_deadline, "elapsed", self.now):  # the boot clock shows the same
             return attempt(CLAIM, PLATFORM, deliver, self.send, self.now, kept_at)  # type: ignore[arg-type]
 
 
@@ -59,7 +59,7 @@ def test_a_call_whose_attempt_is_over_is_not_made() -> None:
     machine, answers = Machine(NOW, TIMEOUT), list[Answer | Lost]()
     assert machine.attempt(calls(answers, 10.0, 10.0)) is DONE
     assert isinstance(answers[0], Answer)
-    assert answers[1] == Lost(timely.OVER, sent=False)
+    assert answers[1] == Lost(attempt_deadline.OVER, sent=False)
     assert machine.given == [10.0]
 
 
@@ -88,12 +88,12 @@ def test_an_attempt_begins_while_it_has_its_lease_and_time(at: float, kept_at: f
     machine, answers = Machine(at, 0.0), list[Answer | Lost]()
     outcome = machine.attempt(calls(answers, 1.0), kept_at)
     assert (outcome is DONE, len(machine.given)) == (begins, int(begins))
-    assert begins or (outcome is timely.NOT_MADE and outcome.kind is Kind.REFUSED and not outcome.made)
+    assert begins or (outcome is attempt_deadline.NOT_MADE and outcome.kind is Kind.REFUSED and not outcome.made)
 
 
 def test_a_fault_of_an_attempt_is_unknown() -> None:
     def deliver(*_: object) -> Outcome:
         raise ZeroDivisionError
 
-    assert Machine(NOW).attempt(deliver) is timely.FAULT
-    assert timely.FAULT.kind is Kind.UNKNOWN
+    assert Machine(NOW).attempt(deliver) is attempt_deadline.FAULT
+    assert attempt_deadline.FAULT.kind is Kind.UNKNOWN

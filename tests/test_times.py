@@ -11,21 +11,22 @@ from command_line import lines, run
 from conftest import NOW, make_delivery, make_event
 from sqlalchemy import Float, update
 
-from bridge.cli import output
-from bridge.config.amounts import moment
-from bridge.http_messages import Answer
-from bridge.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.platforms import gumloop
-from bridge.platforms.answers import parse_time, told_at
-from bridge.shapes import delivery_json, evidence_json, iso
-from bridge.store import claims, events, following, ledger
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.ledger import Settled
-from bridge.store.tables import attempt, delivery
-from bridge.times import LATEST, parse_iso
-from bridge.traces import Trace, run_ended
-from bridge.worker.looking import _took
+from bridge.cli.ui import output
+from bridge.config.schema.units import moment
+from bridge.core.http_messages import Answer
+from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
+from bridge.core.times import LATEST, parse_iso
+from bridge.delivery.platforms import gumloop
+from bridge.delivery.platforms.responses import parse_time, told_at
+from bridge.monitoring.serializers import delivery_json, evidence_json, iso
+from bridge.monitoring.spans import Trace, run_ended
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import claims, ledger, run_tracking
+from bridge.store.queue.claims import Allowed
+from bridge.store.queue.ledger import Settled
+from bridge.store.tables.schema import attempt, delivery
+from bridge.worker.run_tracker import _took
 
 STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
 OUTSIDE = [
@@ -121,7 +122,7 @@ def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
     database.write(lambda connection: ledger.record(connection, [Settled(claim, STARTED, 1.0)], NOW + 1, jitter=0.5))
     [followed] = events.deliveries_of(database, [event.id])[event.id]
     report = RunReport(state=RunState.DONE, finished_at=LATEST)
-    database.write(lambda connection: following.record_run(connection, followed, report, NOW + 9, next_poll=1.0))
+    database.write(lambda connection: run_tracking.record_run(connection, followed, report, NOW + 9, next_poll=1.0))
     [known] = events.deliveries_of(database, [event.id])[event.id]
     assert known.finished_at == NOW + 9
     assert delivery_json(known)["finished_at"] == iso(NOW + 9)

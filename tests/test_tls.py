@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Misbehaving
 from test_overview import WELL
 
-from bridge import tls
-from bridge.overview import Certificate
-from bridge.routes import Config
-from bridge.settings import load_settings
-from bridge.store.database import Database
-from bridge.troubles import troubles
-from bridge.worker.errands import Round, see_certificate
+from bridge.config.settings import load_settings
+from bridge.core.status import Certificate
+from bridge.monitoring import certificate as tls
+from bridge.monitoring.conditions import troubles
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.worker.maintenance.jobs import Round, see_certificate
 
 DAY = 86400.0
 URL = "https://hooks.example.com"

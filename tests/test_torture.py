@@ -21,11 +21,11 @@ import pytest
 from click.testing import Result
 from processes import PATIENCE, call, environment, eventually, running
 
-from bridge.cli import torture as command
-from bridge.errors import SettingsError
-from bridge.reconcile import SKEW
-from bridge.store import rented
-from bridge.store.database import Database
+from bridge.cli.commands.torture import command
+from bridge.core.errors import SettingsError
+from bridge.delivery.reconcile import SKEW
+from bridge.store.db import scratch_schema
+from bridge.store.db.database import Database
 from bridge.torture import clock, disk, machine
 from bridge.torture.acts import ACTS
 from bridge.torture.evidence import Folder
@@ -256,11 +256,11 @@ def test_two_nodes_on_postgresql_and_the_schema_is_gone_afterwards(tmp_path: Pat
 
 
 def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgres: str) -> None:
-    names = [f"{rented.PREFIX}{number}" for number in range(4)]
+    names = [f"{scratch_schema.PREFIX}{number}" for number in range(4)]
 
     def make(name: str) -> str:
         try:
-            return rented.make(empty_postgres, name)
+            return scratch_schema.make(empty_postgres, name)
         except SettingsError as error:
             return str(error)
 
@@ -268,26 +268,26 @@ def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgre
         said = list(pool.map(make, names))
     [got] = [name for name, url in zip(names, said, strict=True) if "search_path" in url]
     assert all(f"is not empty: it has {got} of a torture" in one for one in said if "search_path" not in one)
-    rented.disconnect(empty_postgres)  # as a torture does to everybody on the database
+    scratch_schema.disconnect(empty_postgres)  # as a torture does to everybody on the database
     assert "is not empty" in make("flowbridge_torture_later")
-    rented.remove(empty_postgres, got)
+    scratch_schema.remove(empty_postgres, got)
 
 
 def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
-    inside = Database(rented.make(empty_postgres, "flowbridge_torture_x"))
+    inside = Database(scratch_schema.make(empty_postgres, "flowbridge_torture_x"))
     inside.write(lambda connection: connection.exec_driver_sql("CREATE TABLE mine (n int)"))
     outside = Database(empty_postgres)
     with outside.read() as connection:
         found = connection.exec_driver_sql("SELECT schemaname FROM pg_tables WHERE tablename = 'mine'").scalars().all()
     assert found == ["flowbridge_torture_x"]
-    assert rented.disconnect(empty_postgres) >= 1
+    assert scratch_schema.disconnect(empty_postgres) >= 1
     inside.close()
     outside.close()
-    rented.remove(empty_postgres, "flowbridge_torture_x")
-    assert rented.make(empty_postgres, "flowbridge_torture_y")  # it is empty again
+    scratch_schema.remove(empty_postgres, "flowbridge_torture_x")
+    assert scratch_schema.make(empty_postgres, "flowbridge_torture_y")  # it is empty again
     for name in ('x"; DROP SCHEMA public', "", "X"):
         with pytest.raises(ValueError, match="no name for a schema"):
-            rented.remove(empty_postgres, name)
+            scratch_schema.remove(empty_postgres, name)
 
 
 # -- the parts

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bridge.store.census import AttemptRow, Books, DeliveryRow, EventRow, RunRow
-from bridge.store.reconciling import FOUND, NOT_FOUND
+from bridge.store.queries.census import AttemptRow, Books, DeliveryRow, EventRow, RunRow
+from bridge.store.queue.reconcile import FOUND, NOT_FOUND
 from bridge.torture import certificate
 from bridge.torture.accounting import account
 from bridge.torture.lanes import LANES, SHARES, SOURCE, Lane, routes_of

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from serving import until
 
-from bridge.engine.broker import publisher
-from bridge.errors import SettingsError
-from bridge.parent import adopt_orphans
-from bridge.settings import load_settings
+from bridge.config.settings import load_settings
+from bridge.core.errors import SettingsError
+from bridge.system.linux_process import adopt_orphans
 from bridge.torture import acts
 from bridge.torture.broker import Broker
 from bridge.torture.nodes import YOUNG, Node
 from bridge.torture.plan import AT_LEAST, CLOSING, KINDS, Plan, checked, impossible
 from bridge.torture.processes import Service, children_of
+from bridge.worker.celery.app import publisher
 
 KINDS_HERE = ["receiver", "worker", "lapse", "clock"]
 

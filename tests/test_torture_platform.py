@@ -15,10 +15,10 @@ import orjson
 import pytest
 from processes import eventually, is_listening
 
-from bridge.http_messages import Answer, Call, Lost
-from bridge.model import Kind
-from bridge.platforms import PLATFORMS
-from bridge.send import Sender
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.model import Kind
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.system.http_client import Sender
 from bridge.torture import weather
 from bridge.torture.evidence import Folder
 from bridge.torture.nodes import free_port

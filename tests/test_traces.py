@@ -7,13 +7,26 @@ from dataclasses import replace
 import pytest
 from conftest import NOW, make_delivery, make_event
 
-from bridge.config import load
-from bridge.model import Event, Kind, Outcome, RunReport, RunState, Status
-from bridge.planning import event_id_of
-from bridge.platforms.answers import idempotency_key
-from bridge.routes import Config, Platform
-from bridge.store.events import Added
-from bridge.traces import Place, SpanKind, Stage, Trace, attempt_span, attempted, event_span, read, received, run_ended, run_span, trace_of
+from bridge.config.loader import load
+from bridge.core.model import Event, Kind, Outcome, RunReport, RunState, Status
+from bridge.delivery.platforms.responses import idempotency_key
+from bridge.monitoring.spans import (
+    Place,
+    SpanKind,
+    Stage,
+    Trace,
+    attempt_span,
+    attempted,
+    event_span,
+    read,
+    received,
+    run_ended,
+    run_span,
+    trace_of,
+)
+from bridge.routing.model import Config, Platform
+from bridge.routing.planner import event_id_of
+from bridge.store.inbound.events import Added
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GOOD = f"00-{TRACE}-{SPAN}-01"

@@ -19,12 +19,12 @@ from collector import Collector, Seen
 from conftest import make_delivery, make_event
 from test_traces import GOOD, SPAN, TRACE
 
-from bridge.http_messages import Answer, Call
-from bridge.model import Delivery, RunState
-from bridge.store import events
-from bridge.store.database import Database
-from bridge.traces import Place, Span, Trace, attempt_span, event_span, run_span, trace_of
-from bridge.tracing import is_wanted
+from bridge.core.http_messages import Answer, Call
+from bridge.core.model import Delivery, RunState
+from bridge.monitoring.spans import Place, Span, Trace, attempt_span, event_span, run_span, trace_of
+from bridge.monitoring.tracing.exporter import is_wanted
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
 
 SERVER, CLIENT = 2, 3
 FLOWS = """
@@ -172,7 +172,7 @@ def test_retries_are_beside_each_other(bridge: Bridge, collector: Collector, pla
 
 def test_a_call_that_is_cut_by_kill_9_is_seen_and_the_trace_goes_on(tmp_path: Path, collector: Collector, platform: Misbehaving) -> None:
     platform.script("/start", slow_headers(60.0), respond(200))
-    constants = {"bridge.store.claims.LEASE": 5.0, "bridge.worker.loop.BEAT": 0.2}
+    constants = {"bridge.store.queue.claims.LEASE": 5.0, "bridge.worker.worker.BEAT": 0.2}
     with Bridge(tmp_path, routes=HTTP % platform.url, environ=collector.environ, constants=constants) as bridge:
         calls = len(platform.received)
         event_id = posted(bridge, traceparent=f"00-{'7' * 32}-{SPAN}-01")
@@ -208,10 +208,10 @@ def test_a_collector_that_fails_fails_nothing_else(tmp_path: Path, reply: object
 def test_celery_tasks_have_the_same_spans(database: Database) -> None:
     from test_worker import configured, gumloop
 
-    from bridge.engine.calls import Calls
-    from bridge.store import claims
-    from bridge.worker.settling import allowed_by
-    from bridge.worker.traced import traced_by
+    from bridge.store.queue import claims
+    from bridge.worker.celery.tasks import Calls
+    from bridge.worker.claim_policy import allowed_by
+    from bridge.worker.tracing import traced_by
 
     class Told:
         """A tracer that keeps what it is given."""
@@ -276,8 +276,8 @@ def alone(code: str) -> str:
 
 
 def test_nothing_is_imported_where_nothing_is_traced() -> None:
-    tracing = "from bridge.tracing import *; prepare({}); begin({}); print(current(), 'opentelemetry' in sys.modules)"
-    assert alone(f"import sys, bridge.supervise; {tracing}") == "None False\n"
+    tracing = "from bridge.monitoring.tracing.exporter import *; prepare({}); begin({}); print(current(), 'opentelemetry' in sys.modules)"
+    assert alone(f"import sys, bridge.runtime.services; {tracing}") == "None False\n"
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,9 @@ def test_nothing_is_imported_where_nothing_is_traced() -> None:
 )
 def test_what_cannot_be_exported_is_said_and_nothing_fails(spoil: str, environ: dict[str, str], said: str) -> None:
     given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **environ}
-    out = alone(f"import sys; {spoil or 'pass'}; from bridge.tracing import *; prepare({given}); begin({given}); print(current())")
+    out = alone(
+        f"import sys; {spoil or 'pass'}; from bridge.monitoring.tracing.exporter import *; "
+        f"prepare({given}); begin({given}); print(current())"
+    )
     assert said in out
     assert out.endswith("None\n")

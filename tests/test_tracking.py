@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.platforms import PLATFORMS
-from bridge.tracking import Polling, Usual, after_failures, learn, near, next_look
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling, Usual, after_failures, learn, near, next_look
 
 GUMLOOP = PLATFORMS["gumloop"].polling or Polling(0, 0, 0)
 LOCAL = PLATFORMS["local"].polling or Polling(0, 0, 0)

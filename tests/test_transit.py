@@ -9,14 +9,14 @@ from conftest import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import transit
-from bridge.config import load
-from bridge.diagnosis import diagnose
-from bridge.http_messages import Request
-from bridge.model import Reject
-from bridge.rejects import reject_of
-from bridge.routes import Config
-from bridge.signatures import Secret
+from bridge.config.loader import load
+from bridge.core.http_messages import Request
+from bridge.core.model import Reject
+from bridge.ingest import proxy_changes
+from bridge.ingest.diagnosis import diagnose
+from bridge.ingest.rejects import reject_of
+from bridge.providers.signatures.scheme import Secret
+from bridge.routing.model import Config
 
 SECRET, TOKEN = "a-long-secret-of-theirs", "w-r-o-n-g-place"
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -155,15 +155,17 @@ def test_a_token_in_the_query_is_not_kept_unless_the_query_is_signed(config: Con
 
 @given(st.dictionaries(st.text("ab-_x", max_size=40), st.text(max_size=5), max_size=8), st.lists(st.text("ab-x", max_size=9), max_size=3))
 def test_no_headers_make_it_fail_and_what_is_there_stays_there(headers: dict[str, str], wanted: list[str]) -> None:
-    for _, once, respelled in transit.renamed(headers, wanted):
+    for _, once, respelled in proxy_changes.renamed(headers, wanted):
         assert {**respelled, **headers} == respelled | headers
         assert once in respelled
 
 
 def test_a_name_of_many_parts_has_few_spellings() -> None:
-    assert len(transit.spellings("a-" * 4000 + "b")) <= 2 * transit.MOST_PARTS
+    assert len(proxy_changes.spellings("a-" * 4000 + "b")) <= 2 * proxy_changes.MOST_PARTS
 
 
 @pytest.mark.parametrize("url", ["http://[", "", "x", "http://h:99999/p"])
 def test_no_url_makes_it_fail(url: str) -> None:
-    assert all(isinstance(one, str) for one in transit.urls(Request(method="POST", path="/", headers={"host": "h"}, body=b"", url=url)))
+    assert all(
+        isinstance(one, str) for one in proxy_changes.urls(Request(method="POST", path="/", headers={"host": "h"}, body=b"", url=url))
+    )

@@ -14,15 +14,16 @@ from sqlalchemy import text
 from test_ledger import add, attempts, claim, get, record
 from test_worker import configured, gumloop, made
 
-from bridge.clock_reading import ClockReading
-from bridge.model import Kind, Order, Outcome, RunReport, RunState, Status
-from bridge.pace import Limits
-from bridge.store import circuits, claims, events, following, ledger
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.ledger import Settled
-from bridge.worker.loop import Worker
+from bridge.core.clock_reading import ClockReading
+from bridge.core.model import Kind, Order, Outcome, RunReport, RunState, Status
+from bridge.core.rate_limits import Limits
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queue import claims, ledger, run_tracking, throttling
+from bridge.store.queue.claims import Allowed
+from bridge.store.queue.ledger import Settled
 from bridge.worker.turn import Ended
+from bridge.worker.worker import Worker
 
 STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
 
@@ -130,7 +131,7 @@ def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadl
     followed = [get(postgresql, one.delivery.id) for one in held]
     goes_on = RunReport(state=RunState.RUNNING)
     looks = [(one, 1, goes_on) for one in followed]
-    meeting_after(monkeypatch, following, "record_run", Meeting(postgresql))
+    meeting_after(monkeypatch, run_tracking, "record_run", Meeting(postgresql))
     workers = [worker_with(postgresql, [], looks), worker_with(postgresql, [], looks[::-1])]
     sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5))) for one in workers))
     assert [side.error for side in sides] == [None, None]
@@ -143,7 +144,7 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(postgresql: Data
     [held] = claim(postgresql, most=1, limits=limits)
     refused = [Settled(held, Outcome(kind=Kind.REFUSED, detail="no"))]
     meeting = Meeting(postgresql)
-    meeting_after(monkeypatch, circuits, "give_back", meeting)
+    meeting_after(monkeypatch, throttling, "give_back", meeting)
     meeting_after(monkeypatch, claims, "lanes", meeting)  # by then it counts slots
 
     def refuse(connection: Any) -> None:

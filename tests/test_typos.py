@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.expressions import close_name
-from bridge.providers import PROVIDERS
-from bridge.samples import sample, sample_types
-from bridge.typos import find_typo
+from bridge.core.typos import find_typo
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.samples.loader import sample, sample_types
+from bridge.routing.expressions.roots import close_name
 
 TYPOS = [
     ("titel", "title"),

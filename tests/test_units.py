@@ -18,8 +18,8 @@ from deploying import DEPLOY, needs
 from processes import environment
 from serving import Bridge
 
-from bridge.cli import COMMANDS
-from bridge.systemd import NAMES
+from bridge.cli.main import COMMANDS
+from bridge.runtime.systemd import NAMES
 
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]

@@ -23,10 +23,12 @@ from conftest import NOW
 from serving import until
 from sqlalchemy import make_url, text
 
-from bridge.errors import StoreError
-from bridge.store import claims, migrate, tables
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.store.db.database import Database
+from bridge.store.migrations import upgrade
+from bridge.store.queue import claims
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import schema
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +155,7 @@ def old_process(url: str, first: int, over: Any, told: Any) -> None:
 
 def scripts(connection: Any) -> Config:
     settings = Config()
-    settings.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    settings.set_main_option("script_location", str(Path(upgrade.__file__).parent))
     settings.attributes["connection"] = connection
     return settings
 
@@ -201,7 +203,7 @@ class Old:
 def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(before: Database) -> None:
     old = Old(before)
     old.goes_on()
-    assert migrate.upgrade(before) == ("0003", tables.HEAD)
+    assert upgrade.upgrade(before) == ("0003", schema.HEAD)
     old.goes_on(60)
     received, worked, wrong = old.end()
     assert wrong == ""
@@ -219,8 +221,8 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(bef
 
 def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long transaction stands in the migration's way; those that wait behind the two go on while it is still open."""
-    monkeypatch.setattr(migrate, "LOCK_TIME", "100ms")
-    monkeypatch.setattr(migrate, "WAITS", (0.1,))
+    monkeypatch.setattr(upgrade, "LOCK_TIME", "100ms")
+    monkeypatch.setattr(upgrade, "WAITS", (0.1,))
     database = Database(postgres_database)
     with database.engine.begin() as connection:
         command.upgrade(scripts(connection), "0003")
@@ -229,13 +231,13 @@ def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: 
     outcome: list[Any] = []
     with database.engine.connect() as long:
         long.execute(text("SELECT count(*) FROM delivery"))
-        thread = threading.Thread(target=lambda: outcome.append(migrate.upgrade(database)))
+        thread = threading.Thread(target=lambda: outcome.append(upgrade.upgrade(database)))
         thread.start()
         until(lambda: waiting(database) or outcome, what="a migration that waits")
         old.goes_on(30)
         assert outcome == []
     thread.join(60)
-    assert outcome == [("0003", tables.HEAD)]
+    assert outcome == [("0003", schema.HEAD)]
     old.goes_on()
     _, _, wrong = old.end()
     assert wrong == ""
@@ -249,23 +251,23 @@ def waiting(database: Database) -> int:
 
 def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"LOCK_TIME": "50ms", "WAITS": (0.05,), "PATIENCE": 0.3}.items():
-        monkeypatch.setattr(migrate, name, value)
+        monkeypatch.setattr(upgrade, name, value)
     database = Database(postgres_database)
     with database.engine.begin() as connection:
         command.upgrade(scripts(connection), "0003")
     with database.engine.connect() as long:
         long.execute(text("SELECT count(*) FROM delivery"))
         with pytest.raises(StoreError, match=r"could not be brought up to date.*lock timeout"):
-            migrate.upgrade(database)
-    assert migrate.revision(database) == "0003"
+            upgrade.upgrade(database)
+    assert upgrade.revision(database) == "0003"
     database.close()
 
 
 KILLED = """
 import os, signal
 from alembic import op
-from bridge.store import migrate
-from bridge.store.database import Database
+from bridge.store.migrations import upgrade as migrate
+from bridge.store.db.database import Database
 create_table = op.create_table
 def dies(name, *columns, **more):
     os.kill(os.getpid(), signal.SIGKILL) if name == "circuit" else create_table(name, *columns, **more)
@@ -277,17 +279,17 @@ migrate.upgrade(Database({url!r}))
 def test_a_migration_that_is_killed_has_changed_nothing(before: Database) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED.format(url=url_of(before))], capture_output=True, timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert migrate.revision(before) == "0003"
+    assert upgrade.revision(before) == "0003"
     old = OldSqlite(url_of(before)) if before.is_sqlite else OldPostgres(url_of(before))
     old.receive(5000)
     assert old.work("old")
     old.close()
-    assert migrate.upgrade(before) == ("0003", tables.HEAD)
+    assert upgrade.upgrade(before) == ("0003", schema.HEAD)
 
 
 def test_a_database_that_is_away_is_a_store_error(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     database = Database(f"postgresql:///nowhere?host={tmp_path}")
     with pytest.raises(StoreError, match="OperationalError"):
-        migrate.upgrade(database)
+        upgrade.upgrade(database)
     database.close()

@@ -19,23 +19,29 @@ from hypothesis import strategies as st
 from serving import until
 from sqlalchemy import insert, text
 
-from bridge import backup, backup_age, backups
-from bridge.blobs import Blobs
-from bridge.config import load
-from bridge.errors import Refused, StoreError
-from bridge.model import Order
-from bridge.overview import Backups
-from bridge.retention import DAY
-from bridge.routes import Config, Platform
-from bridge.settings import Settings, load_settings
-from bridge.standing import overview
-from bridge.store import checkup, disk, events, health, holding, invariants, tables, vacuum
-from bridge.store.clock import Clock
-from bridge.store.database import Database
-from bridge.wake import Wake
-from bridge.worker import Worker, errands, loop
-from bridge.worker.errands import ERRANDS, Errand, Errands, Round
-from bridge.worker.housekeeping import Housekeeper
+from bridge.config.loader import load
+from bridge.config.settings import Settings, load_settings
+from bridge.core.errors import Refused, StoreError
+from bridge.core.model import Order
+from bridge.core.retention import DAY
+from bridge.core.status import Backups
+from bridge.monitoring.status import overview
+from bridge.routing.model import Config, Platform
+from bridge.store.backup import age, archive, files
+from bridge.store.blobs import Blobs
+from bridge.store.db import disk_space, vacuum
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.operations import checkup, invariants
+from bridge.store.queue import heartbeats, hold
+from bridge.store.tables import schema
+from bridge.system.wakeup import Wake
+from bridge.worker import worker as loop
+from bridge.worker.maintenance import jobs
+from bridge.worker.maintenance.jobs import ERRANDS, Errand, Errands, Round
+from bridge.worker.maintenance.scheduler import Housekeeper
+from bridge.worker.worker import Worker
 
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, canonical="{}")
 
@@ -100,8 +106,8 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(sqlite: Databas
 
 
 def test_a_long_errand_ends_when_it_is_to(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errands, "REST", 3600.0)  # it would take days
-    monkeypatch.setattr("bridge.store.pruning.ROWS", 1)
+    monkeypatch.setattr(jobs, "REST", 3600.0)  # it would take days
+    monkeypatch.setattr("bridge.store.operations.prune.ROWS", 1)
     old(sqlite, 200)
     running = of(sqlite, tmp_path, *(one for one in ERRANDS if one.name == "prune"))
     running.look(lambda: True)
@@ -133,16 +139,16 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path, monkeypa
     blobs = Blobs(tmp_path / "blobs")
     sha256 = blobs.keep(b"nobody's")
     of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
-    assert errands.prune(of_round)["event"] == 3
-    assert errands.sweep(of_round)["blobs"] == 0, "it is young"
-    monkeypatch.setattr(errands, "YOUNG", -10.0)
-    assert errands.sweep(of_round) == {"blobs": 1, "bytes": 8} and not blobs.path(sha256).exists()
-    assert errands.back_up(round_of(sqlite, tmp_path)) == {}
-    assert errands.back_up(of_round)["events"] == 0
-    [made] = backup_age.kept(tmp_path / "backups")
+    assert jobs.prune(of_round)["event"] == 3
+    assert jobs.sweep(of_round)["blobs"] == 0, "it is young"
+    monkeypatch.setattr(jobs, "YOUNG", -10.0)
+    assert jobs.sweep(of_round) == {"blobs": 1, "bytes": 8} and not blobs.path(sha256).exists()
+    assert jobs.back_up(round_of(sqlite, tmp_path)) == {}
+    assert jobs.back_up(of_round)["events"] == 0
+    [made] = age.kept(tmp_path / "backups")
     with made.open("rb") as file:
-        assert backup.check(file, tmp_path).rows["event"] == 0
-    assert errands.back_up(of_round) == {}, "the last is young"
+        assert archive.check(file, tmp_path).rows["event"] == 0
+    assert jobs.back_up(of_round) == {}, "the last is young"
 
 
 def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(sqlite: Database, tmp_path: Path) -> None:
@@ -157,14 +163,14 @@ def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(sqlite: Datab
 
     assert not known().are_missed(time.time()), "none was tried yet"
     with pytest.raises(OSError, match="mount"):
-        errands.back_up(of_round)
+        jobs.back_up(of_round)
     first = known()
     assert first.error is not None and str(folder) in first.error and first.are_missed(time.time())
     with pytest.raises(OSError, match="mount"):
-        errands.back_up(of_round)
+        jobs.back_up(of_round)
     assert known().tried_since == first.tried_since, "the first of them"
     folder.parent.unlink()
-    assert errands.back_up(of_round)["events"] == 0
+    assert jobs.back_up(of_round)["events"] == 0
     made = known()
     assert (made.newest_at is None, made.tried_since, made.error) == (False, None, None)
     assert not made.are_missed(time.time()) and made.are_missed(time.time() + 7300)
@@ -172,16 +178,16 @@ def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(sqlite: Datab
 
 def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(sqlite: Database, tmp_path: Path) -> None:
     settings = settings_in(tmp_path, FLOWBRIDGE_BACKUP="hourly")
-    with pytest.raises(KeyboardInterrupt), backup_age.trying(settings):
+    with pytest.raises(KeyboardInterrupt), age.trying(settings):
         raise KeyboardInterrupt
-    tried = backup_age.look(settings)
+    tried = age.look(settings)
     assert tried is not None and tried.tried_since is not None and tried.error is None
     assert not tried.are_missed(time.time()) and tried.are_missed(time.time() + 7300)
-    made = backups.make(sqlite, tmp_path, settings.backups / backup.name_of(NOW), NOW)
-    os.utime(backup_age.kept(settings.backups)[0], (tried.tried_since + 1, tried.tried_since + 1))
-    ended = backup_age.look(settings)
+    made = files.make(sqlite, tmp_path, settings.backups / archive.name_of(NOW), NOW)
+    os.utime(age.kept(settings.backups)[0], (tried.tried_since + 1, tried.tried_since + 1))
+    ended = age.look(settings)
     assert made.rows["event"] == 0 and ended is not None and ended.tried_since is None
-    assert backup_age.look(replace(settings, database_url="postgresql://x")) is None
+    assert age.look(replace(settings, database_url="postgresql://x")) is None
 
 
 # -- giving room back
@@ -191,13 +197,13 @@ def test_a_new_file_gives_room_back_page_by_page(sqlite: Database, tmp_path: Pat
     old(sqlite, 40, body=b"x" * 50_000)
     before = vacuum.pages(sqlite)
     assert before.incremental and before.free < 10
-    errands.prune(round_of(sqlite, tmp_path))
+    jobs.prune(round_of(sqlite, tmp_path))
     full = vacuum.pages(sqlite)
     assert full.free > 400 and full.count >= before.count
-    assert errands.shrink(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
-    monkeypatch.setattr(errands, "LEAST_FREE", 1000)
-    monkeypatch.setattr(errands, "REST", 0.0)
-    assert errands.shrink(round_of(sqlite, tmp_path))["pages"] >= 200
+    assert jobs.shrink(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
+    monkeypatch.setattr(jobs, "LEAST_FREE", 1000)
+    monkeypatch.setattr(jobs, "REST", 0.0)
+    assert jobs.shrink(round_of(sqlite, tmp_path))["pages"] >= 200
     after = vacuum.pages(sqlite)
     assert after.count < full.count and after.free <= 0.25 * after.count
     assert checkup.damage(sqlite) == []
@@ -211,17 +217,17 @@ def test_a_step_gives_back_a_few_pages_and_none_where_there_are_none(sqlite: Dat
 
 
 def test_an_older_file_is_written_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.store import migrate
+    from bridge.store.migrations import upgrade
 
     monkeypatch.setattr(vacuum, "prepare", lambda _: None)
     database = Database(f"sqlite:///{tmp_path / 'old.db'}")
-    migrate.upgrade(database)
+    upgrade.upgrade(database)
     old(database, 40, body=b"x" * 50_000)
     database.write(lambda connection: connection.execute(text("DELETE FROM event")))
     before = vacuum.pages(database)
     assert not before.incremental and before.free > 400
     with monkeypatch.context() as patched:
-        patched.setattr("bridge.store.disk.free", lambda _: (1000, 100))
+        patched.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
         with pytest.raises(StoreError, match="writing the file anew wants"):
             vacuum.rewrite(database)
     vacuum.rewrite(database)
@@ -233,7 +239,7 @@ def test_an_older_file_is_written_anew_once(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_write_ahead_log_does_not_stay_large(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes long lets it grow; once it is gone, the log is cut when it is started afresh."""
-    monkeypatch.setattr("bridge.store.database.LOG", 200_000)
+    monkeypatch.setattr("bridge.store.db.database.LOG", 200_000)
     database = Database(f"sqlite:///{sqlite.path}")
     log = sqlite.path.with_name("flowbridge.db-wal")
     with database.read() as connection:
@@ -303,7 +309,7 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
     started: list[str] = []
 
     def send(call: Any, _timeout: float) -> Any:
-        from bridge.http_messages import Answer
+        from bridge.core.http_messages import Answer
 
         started.append(call.headers["Idempotency-Key"])
         return Answer(status=200, body=b"{}")
@@ -317,26 +323,26 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
         events.add(database, event, [delivery], lambda *_: [])
         return delivery.id
 
-    database.write(lambda connection: holding.begin(connection, "for a test", NOW))
-    database.write(lambda connection: holding.begin(connection, "another reason", NOW + 1))
+    database.write(lambda connection: hold.begin(connection, "for a test", NOW))
+    database.write(lambda connection: hold.begin(connection, "another reason", NOW + 1))
     first = add()
     worker = Worker(settings_in(tmp_path), lambda: config, database, send, Wake(), None)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
-        until(lambda: health.workers_alive(database, time.time()) > 0, what="the worker")
+        until(lambda: heartbeats.workers_alive(database, time.time()) > 0, what="the worker")
         time.sleep(0.3)
         assert started == []
         with database.read() as connection:
-            assert holding.current(connection) == holding.Hold(NOW, "for a test")
-        database.write(holding.release)
+            assert hold.current(connection) == hold.Hold(NOW, "for a test")
+        database.write(hold.release)
         until(lambda: started == [first], what="the start")
-        database.write(lambda connection: holding.begin(connection, "again", NOW))
+        database.write(lambda connection: hold.begin(connection, "again", NOW))
         until(lambda: worker._is_held, what="a worker that takes notice")
         second = add()
         time.sleep(0.3)
         assert started == [first]
-        database.write(holding.release)
+        database.write(hold.release)
         until(lambda: started == [first, second], what="the second")
     finally:
         worker.stop()
@@ -357,7 +363,7 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     assert run("db", "release").exit_code == 2, "nobody can be asked"
     assert run("db", "release", "--yes").exit_code == 0
     with store.read() as connection:
-        assert holding.current(connection) is None
+        assert hold.current(connection) is None
     assert run("db", "hold", "--restored", "2025-11-24").exit_code == 0
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
     assert found["taken_at"] == "2025-11-24T00:00:00.000000Z" and found["reason"] == "the store was restored from a backup"
@@ -407,7 +413,7 @@ def test_what_does_not_hold_is_found_and_named(database: Database, name: str) ->
         if table == "local_run":
             given = {"id": "run", "saved_item_id": "echo", "user_id": "u", "created_at": NOW, "inputs": "{}"}
         with database.engine.begin() as connection:
-            connection.execute(insert(tables.metadata.tables[table]).values(given | columns))
+            connection.execute(insert(schema.metadata.tables[table]).values(given | columns))
     with database.read() as connection:
         found = invariants.broken(connection)
     assert [line for line in found if line.startswith(f"1 {name} (")], found
@@ -446,9 +452,9 @@ def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.Mo
     assert "the write-ahead log has" in said and "flowbridge db vacuum gives them back" in said
     for kind, where, what in (("nfs4", "problems", "network file system (nfs4)"), ("fuse.sshfs", "problems", "fuse.sshfs"),
                               ("tmpfs", "notes", "in memory (tmpfs)")):  # fmt: skip
-        monkeypatch.setattr(disk, "kind", lambda _, kind=kind: kind)
+        monkeypatch.setattr(disk_space, "kind", lambda _, kind=kind: kind)
         assert what in "; ".join(checkup.look(sqlite)[where])
-    monkeypatch.setattr(disk, "free", lambda _: (1, 2))
+    monkeypatch.setattr(disk_space, "free", lambda _: (1, 2))
     assert "new events are refused (503)" in "; ".join(checkup.look(sqlite)["problems"])
 
 
@@ -466,11 +472,11 @@ MOUNTS = """\
 )
 def test_the_file_system_is_told_by_the_longest_mount(monkeypatch: pytest.MonkeyPatch, path: str, kind: str) -> None:
     monkeypatch.setattr(Path, "read_text", lambda _: MOUNTS)
-    assert disk.kind(Path(path)) == kind
+    assert disk_space.kind(Path(path)) == kind
 
 
 def test_the_kind_of_a_real_file_system_is_known(tmp_path: Path) -> None:
-    assert disk.kind(tmp_path / "not there yet") is not None
+    assert disk_space.kind(tmp_path / "not there yet") is not None
 
 
 @given(left=st.integers(0, 10**12), blocks=st.integers(0, 10**12), size=st.integers(0, 10**8))
@@ -479,9 +485,9 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
         f_bavail, f_frsize, f_blocks = left, 1, blocks
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(disk.os, "statvfs", lambda _: Disk)
-        room = disk.Room(Path("/"))
-        reserve, signed = min(32 * disk.MIB, blocks // 20), min(256 * disk.MIB, blocks // 10)
+        patched.setattr(disk_space.os, "statvfs", lambda _: Disk)
+        room = disk_space.Room(Path("/"))
+        reserve, signed = min(32 * disk_space.MIB, blocks // 20), min(256 * disk_space.MIB, blocks // 10)
         assert room.is_low(size) == (left - 4 * size < reserve)
         assert room.is_low(size, is_public=True) == (left - 4 * size < signed)
         if room.is_low(size, is_public=True):
@@ -497,12 +503,12 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
 
 
 def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) -> None:
-    from bridge.http_messages import Request
-    from bridge.providers import PROVIDERS
-    from bridge.routes import Source
-    from bridge.signatures import Unsigned
-    from bridge.web.rate import Limiter
-    from bridge.web.turned_away import TurnedAway
+    from bridge.core.http_messages import Request
+    from bridge.providers.registry import PROVIDERS
+    from bridge.providers.signatures.shared_token import Unsigned
+    from bridge.routing.model import Source
+    from bridge.web.rate_limiter import Limiter
+    from bridge.web.reject_recorder import TurnedAway
 
     kept: list[Any] = []
     source = Source(name="g", provider=PROVIDERS["github"], scheme=Unsigned())

@@ -9,16 +9,17 @@ from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, update
 from test_ledger import STARTED, add, claim, get, record
 
-from bridge.circuit_state import Circuit
-from bridge.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
-from bridge.model import Kind as Came
-from bridge.pace import DAY, Limits, Pace, Rate, day_of
-from bridge.routes import Config, Flow, Mode, Platform, Route
-from bridge.store import health, tables
-from bridge.store.claims import Allowed
-from bridge.store.database import Database
-from bridge.store.waits import held_up_by, waits_of
-from bridge.waits import MOST, Around, Wait, why_waiting
+from bridge.core.circuit_state import Circuit
+from bridge.core.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
+from bridge.core.model import Kind as Came
+from bridge.core.rate_limits import DAY, Limits, Pace, Rate, day_of
+from bridge.delivery.wait_reasons import MOST, Around, Wait, why_waiting
+from bridge.routing.model import Config, Flow, Mode, Platform, Route
+from bridge.store.db.database import Database
+from bridge.store.queries.wait_facts import held_up_by, waits_of
+from bridge.store.queue import heartbeats
+from bridge.store.queue.claims import Allowed
+from bridge.store.tables import schema
 
 FREE = Around(cap=5)
 OPEN = Circuit(platform="local", failures=5, open_for=10.0, open_until=NOW + 7, reason="connection refused")
@@ -129,7 +130,7 @@ def configured(cap: int = 2, **route: object) -> Config:
 @pytest.fixture
 def working(database: Database) -> Database:
     """A store with a worker that is alive."""
-    database.write(lambda connection: health.beat(connection, "w", "host", 1, NOW))
+    database.write(lambda connection: heartbeats.beat(connection, "w", "host", 1, NOW))
     return database
 
 
@@ -140,7 +141,7 @@ def wait_of(database: Database, delivery_id: str, config: Config | None, now: fl
 def test_a_worker_that_was_not_seen_lately_is_none(database: Database) -> None:
     [one] = add(database)
     assert wait_of(database, one, configured()).kind == "worker"
-    database.write(lambda connection: health.beat(connection, "w", "host", 1, NOW))
+    database.write(lambda connection: heartbeats.beat(connection, "w", "host", 1, NOW))
     assert wait_of(database, one, configured()).detail == "it is due, and goes next"
     assert wait_of(database, one, configured(), NOW + 3600).kind == "worker"
 
@@ -170,13 +171,13 @@ def test_what_routes_yaml_says_of_platform_and_route_counts(working: Database) -
 def test_circuit_and_pace_are_those_of_the_store(working: Database) -> None:
     [one] = add(working)
     with working.engine.begin() as connection:
-        connection.execute(insert(tables.pace).values(route="triage", next_at=NOW + 5, day=day_of(NOW), starts=9))
+        connection.execute(insert(schema.pace).values(route="triage", next_at=NOW + 5, day=day_of(NOW), starts=9))
     paced = configured(limits=Limits(rate=Rate(count=1, per=60.0)))
     assert (wait_of(working, one, paced).kind, wait_of(working, one, paced).until) == ("pace", NOW + 5)
     assert wait_of(working, one, configured(limits=Limits(max_runs_per_day=9))).kind == "day"
     with working.engine.begin() as connection:
         values = {"failures": 5, "open_for": 10.0, "open_until": NOW + 8, "raise_at": 0.0, "raise_for": 0.0, "not_before": 0.0}
-        connection.execute(insert(tables.circuit).values(platform="local", changed_at=NOW, **values))
+        connection.execute(insert(schema.circuit).values(platform="local", changed_at=NOW, **values))
     assert (wait_of(working, one, paced).kind, wait_of(working, one, None).until) == ("circuit", NOW + 8)
 
 
@@ -198,7 +199,7 @@ def test_an_unknown_one_says_when_its_run_is_looked_for(working: Database) -> No
     record(working, held, Outcome(kind=Came.UNKNOWN, detail="reset"))
     assert wait_of(working, one, None).until is None
     with working.engine.begin() as connection:
-        connection.execute(update(tables.delivery).values(poll_at=NOW + 70))
+        connection.execute(update(schema.delivery).values(poll_at=NOW + 70))
     assert wait_of(working, one, None).until == NOW + 70
 
 
@@ -213,13 +214,13 @@ def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
     [one] = add(working)
     limits = Limits(max_runs_per_day=1)
     with working.engine.begin() as connection:
-        connection.execute(insert(tables.pace).values(route="triage", next_at=0.0, day=day_of(NOW), starts=1))
+        connection.execute(insert(schema.pace).values(route="triage", next_at=0.0, day=day_of(NOW), starts=1))
     allowed = Allowed(caps={"local": 2}, limits={"triage": limits})
     wait = wait_of(working, one, configured(limits=limits))
     assert wait.kind == "day" and wait.until is not None
 
     def taken(now: float) -> int:
-        from bridge.store import claims
+        from bridge.store.queue import claims
 
         return len(working.write(lambda connection: claims.claim(connection, allowed, most=9, now=now, lease=f"w:{now}")))
 

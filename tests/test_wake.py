@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bridge.wake import Wake
+from bridge.system.wakeup import Wake
 
 
 def test_a_ring_is_heard_now_or_the_next_time() -> None:

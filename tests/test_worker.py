@@ -22,23 +22,28 @@ from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, refusing,
 from serving import is_alive, until
 from sqlalchemy import select
 
-from bridge.circuit_state import Circuit
-from bridge.errors import BridgeError, StoreError
+from bridge.config.settings import Settings, load_settings
+from bridge.core.circuit_state import Circuit
+from bridge.core.errors import BridgeError, StoreError
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.model import Delivery, Retry, Status
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling
 from bridge.flows import flow
-from bridge.flows.host import Host, start_host
-from bridge.flows.library import Library
-from bridge.flows.ready import READY
-from bridge.http_messages import Answer, Call, Lost
-from bridge.model import Delivery, Retry, Status
-from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Mode, Platform, Route
-from bridge.send import Sender
-from bridge.settings import Settings, load_settings
-from bridge.store import circuits, claims, events, ledger, runs, tables
-from bridge.store.bell import Listener
-from bridge.store.database import Database
-from bridge.wake import Wake
-from bridge.worker import Worker, loop
+from bridge.flows.process.forkserver import Host, start_host
+from bridge.flows.ready.catalog import READY
+from bridge.flows.registry import Library
+from bridge.routing.model import Config, Mode, Platform, Route
+from bridge.store.db.database import Database
+from bridge.store.db.notify import Listener
+from bridge.store.inbound import events
+from bridge.store.local import runs
+from bridge.store.queue import claims, ledger, throttling
+from bridge.store.tables import schema
+from bridge.system.http_client import Sender
+from bridge.system.wakeup import Wake
+from bridge.worker import worker as loop
+from bridge.worker.worker import Worker
 
 FAST = Retry(attempts=3, first=0.02, max=0.1)
 
@@ -47,7 +52,7 @@ FAST = Retry(attempts=3, first=0.02, max=0.1)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are looked at soon, and a dead worker is noticed soon."""
     monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)))
-    monkeypatch.setattr("bridge.circuit.RAISE_FIRST", 0.02)
+    monkeypatch.setattr("bridge.delivery.circuit_breaker.RAISE_FIRST", 0.02)
     monkeypatch.setattr(loop, "BEAT", 0.2)
 
 
@@ -107,20 +112,20 @@ def add(database: Database, count: int = 1, route: str = "triage", **changes: An
 
 def get(database: Database, delivery_id: str) -> Delivery:
     with database.read() as connection:
-        row = connection.execute(select(tables.delivery.c.event_id).where(tables.delivery.c.id == delivery_id)).one()
+        row = connection.execute(select(schema.delivery.c.event_id).where(schema.delivery.c.id == delivery_id)).one()
     return next(one for one in events.deliveries_of(database, [row.event_id])[row.event_id] if one.id == delivery_id)
 
 
 def attempts(database: Database, delivery_id: str) -> list[Any]:
     with database.read() as connection:
         return list(
-            connection.execute(select(tables.attempt).where(tables.attempt.c.delivery_id == delivery_id).order_by(tables.attempt.c.number))
+            connection.execute(select(schema.attempt).where(schema.attempt.c.delivery_id == delivery_id).order_by(schema.attempt.c.number))
         )
 
 
 def slots(database: Database) -> int:
     with database.read() as connection:
-        return len(connection.execute(select(tables.delivery.c.id).where(tables.delivery.c.slot)).all())
+        return len(connection.execute(select(schema.delivery.c.id).where(schema.delivery.c.slot)).all())
 
 
 def wait(database: Database, ids: list[str], done: Callable[[Delivery], bool], seconds: float = 60.0) -> list[Delivery]:
@@ -344,7 +349,7 @@ def test_a_refused_connection_is_tried_again_and_starts_once(database: Database)
 
 def known_of(database: Database) -> dict[str, Circuit]:
     with database.read() as connection:
-        return circuits.read(connection)
+        return throttling.read(connection)
 
 
 def test_refused_credentials_hold_the_platform_until_the_configuration_has_others(database: Database) -> None:
@@ -368,7 +373,7 @@ def test_refused_credentials_hold_the_platform_until_the_configuration_has_other
 def test_a_worker_that_starts_tries_refused_credentials_again(sqlite: Database) -> None:
     now = time.time()
     refused = Circuit(platform="gumloop", open_for=900.0, open_until=now + 900, reason="HTTP 401")
-    sqlite.write(lambda connection: circuits.write(connection, {}, {"gumloop": refused}, now))
+    sqlite.write(lambda connection: throttling.write(connection, {}, {"gumloop": refused}, now))
     with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake))):
         wait(sqlite, add(sqlite), ended)
     assert known_of(sqlite) == {}
@@ -469,8 +474,8 @@ def test_a_store_that_fails_costs_time_and_no_result(sqlite: Database, monkeypat
 
 def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault in writing one result: the others are written, the worker goes on, and the one is settled when its lease has run out."""
-    monkeypatch.setattr("bridge.store.claims.LEASE", 3.0)
-    monkeypatch.setattr("bridge.worker.loop.BEAT", 0.1)
+    monkeypatch.setattr("bridge.store.queue.claims.LEASE", 3.0)
+    monkeypatch.setattr("bridge.worker.worker.BEAT", 0.1)
     record = ledger.record
     with FakePlatform(cap=5, run_seconds=0.05) as fake:
         config = configured(gumloop(fake))
@@ -481,7 +486,7 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, mon
                 raise ZeroDivisionError("a fault of our own")
             return record(connection, settled, now, jitter=jitter)
 
-        monkeypatch.setattr("bridge.store.ledger.record", failing)
+        monkeypatch.setattr("bridge.store.queue.ledger.record", failing)
         with working(sqlite, config):
             wait(sqlite, good, ended)
             (one,) = wait(sqlite, [bad], is_in("unknown"))
@@ -505,7 +510,7 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(sq
     assert all(not attempts(sqlite, one.id) and one.attempts == 0 and one.lease is None for one in found if one.status == "queued")
     assert slots(sqlite) == len(delivered)
     with sqlite.read() as connection:
-        assert connection.execute(select(tables.worker)).all() == []
+        assert connection.execute(select(schema.worker)).all() == []
 
 
 def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(database: Database) -> None:
@@ -528,7 +533,7 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(databas
                 until(heard.is_set, what="one who listens")
                 heard.clear()
         with database.read() as connection:
-            poll_at = connection.execute(select(tables.delivery.c.poll_at).where(tables.delivery.c.id == one)).scalar_one()
+            poll_at = connection.execute(select(schema.delivery.c.poll_at).where(schema.delivery.c.id == one)).scalar_one()
         assert poll_at < time.time() + claims.LEASE
         assert database.is_sqlite or heard.wait(60)
     finally:
@@ -551,12 +556,13 @@ WORKER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from bridge.store import claims, following, runs
-from bridge.worker import loop
-claims.LEASE = following.LEASE = runs.LEASE = 5.0
+from bridge.store.local import runs
+from bridge.store.queue import claims, run_tracking
+from bridge.worker import worker as loop
+claims.LEASE = run_tracking.LEASE = runs.LEASE = 5.0
 loop.BEAT = 0.2
 from test_worker import *
-from bridge.routes import Platform
+from bridge.routing.model import Platform
 platforms = [gumloop(url={gumloop!r}, timeout=120.0), Platform(name="mine", type="http", base_url={http!r}, timeout=120.0)]
 made(Database({url!r}), configured(*platforms)).run()
 """
@@ -627,7 +633,7 @@ def test_two_workers_start_each_delivery_once(database: Database) -> None:
 
 
 def start_run(database: Database, name: str, inputs: str = "{}") -> str:
-    from bridge.embedded import LocalRun, LocalState
+    from bridge.core.local_runs import LocalRun, LocalState
     from bridge.flows.ids import new_run_id
 
     run = LocalRun(id=new_run_id(), saved_item_id=name, user_id="u", inputs=inputs, state=LocalState.QUEUED, created_at=time.time())

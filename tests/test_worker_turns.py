@@ -22,22 +22,27 @@ from serving import is_alive, until
 from sqlalchemy import select, update
 from test_worker import LOCAL, add, attempts, begun, configured, get, gumloop, host_of, run_of, slots, slow_flow, start_run
 
-from bridge import logs
-from bridge.clock_reading import ClockReading
-from bridge.errors import BridgeError, StoreError
-from bridge.flows.ready import READY
-from bridge.model import Delivery, Kind, Retry
-from bridge.pace import Limits
-from bridge.platforms import PLATFORMS, Polling
-from bridge.routes import Config, Flow, Mode, Route
-from bridge.send import Sender
-from bridge.settings import load_settings
-from bridge.store import claims, holding, ledger, runs, tables
-from bridge.store.database import Database
-from bridge.wake import Wake
-from bridge.worker import Worker, looking, loop, timely
-from bridge.worker.relaying import Relay
-from bridge.worker.settling import allowed_by, is_held, look_at, without_flows
+from bridge.config.settings import load_settings
+from bridge.core.clock_reading import ClockReading
+from bridge.core.errors import BridgeError, StoreError
+from bridge.core.model import Delivery, Kind, Retry
+from bridge.core.rate_limits import Limits
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling
+from bridge.flows.ready.catalog import READY
+from bridge.routing.model import Config, Flow, Mode, Route
+from bridge.store.db.database import Database
+from bridge.store.local import runs
+from bridge.store.queue import claims, hold, ledger
+from bridge.store.tables import schema
+from bridge.system import logs
+from bridge.system.http_client import Sender
+from bridge.system.wakeup import Wake
+from bridge.worker import attempt_deadline, run_tracker
+from bridge.worker import worker as loop
+from bridge.worker.broker_relay import Relay
+from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flows
+from bridge.worker.worker import Worker
 
 ONCE = Retry(attempts=1)
 
@@ -136,7 +141,7 @@ class _Counted:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     one = Clock()
     monkeypatch.setattr(loop, "Clock", lambda _database: one)
-    for module in (loop, timely, looking):
+    for module in (loop, attempt_deadline, run_tracker):
         monkeypatch.setattr(module, "elapsed", one)
     monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=20.0, growth=2.0, max=60.0)))
     return one
@@ -160,7 +165,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[dict[s
 
 def row(database: Database, delivery_id: str) -> Any:
     with database.read() as connection:
-        return connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery_id)).one()
+        return connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one()
 
 
 def statuses(database: Database, ids: list[str]) -> list[str]:
@@ -238,7 +243,7 @@ def test_a_turn_between_two_beats_is_none(sqlite: Database, clock: Clock) -> Non
     hand.step()
     assert hand.waiting == ids
     with sqlite.read() as connection:
-        assert connection.execute(select(tables.worker.c.seen_at)).scalars().all() == [began]
+        assert connection.execute(select(schema.worker.c.seen_at)).scalars().all() == [began]
 
 
 def test_an_end_is_written_down_at_once_and_looked_for_again(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
@@ -464,7 +469,7 @@ def test_a_beat_follows_a_turn_that_failed_at_once(sqlite: Database, clock: Cloc
     hand.step()
     assert clock.sets == sets + 1
     with sqlite.read() as connection:
-        assert connection.execute(select(tables.worker.c.seen_at)).scalars().all() == [clock.at]
+        assert connection.execute(select(schema.worker.c.seen_at)).scalars().all() == [clock.at]
 
 
 def test_what_turns_that_failed_took_is_handed_back(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
@@ -579,7 +584,7 @@ def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(sqlite: 
     hand.step()
     hand.call()
     hand.step()
-    sqlite.write(lambda connection: holding.begin(connection, "a test", clock.at))
+    sqlite.write(lambda connection: hold.begin(connection, "a test", clock.at))
     clock.at = row(sqlite, followed).poll_at
     ids = add(sqlite)
     for _ in range(3):
@@ -587,7 +592,7 @@ def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(sqlite: 
         clock.at += loop.BEAT
     assert (hand.waiting, statuses(sqlite, ids)) == ([f"look {followed}"], ["queued"])
     assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held"]
-    sqlite.write(lambda connection: connection.execute(tables.hold.delete()))
+    sqlite.write(lambda connection: connection.execute(schema.hold.delete()))
     hand.step()
     assert hand.waiting == [f"look {followed}", *ids]
     assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held", "starts_released"]
@@ -611,7 +616,7 @@ def test_a_worker_learns_from_what_its_calls_met(sqlite: Database, clock: Clock,
     hand.step()
     assert get(sqlite, first).status == "queued"
     with sqlite.read() as connection:
-        (known,) = connection.execute(select(tables.circuit)).all()
+        (known,) = connection.execute(select(schema.circuit)).all()
     assert known.platform == "gumloop" and known.not_before >= clock.at + 50.0
     assert hand.waiting == [second]
 
@@ -732,7 +737,7 @@ def test_at_the_end_what_has_not_begun_is_handed_back_and_what_has_is_waited_for
     assert set(hand.sleeps) == {0.1}
     assert [line["handed_back"] for line in lines("worker_stopped")] == [1]
     with sqlite.read() as connection:
-        assert connection.execute(select(tables.worker)).all() == []
+        assert connection.execute(select(schema.worker)).all() == []
 
 
 def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(sqlite: Database, clock: Clock, fake: FakePlatform,
@@ -747,7 +752,7 @@ def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(sqlite: Da
     assert statuses(sqlite, [over, going_on]) == ["delivered", "unknown"]
     assert "flowbridge was stopped while the call was under way" in (get(sqlite, going_on).reason or "")
     with sqlite.read() as connection:
-        assert connection.execute(select(tables.circuit)).all() == [], "it says nothing of the platform"
+        assert connection.execute(select(schema.circuit)).all() == [], "it says nothing of the platform"
     assert hand.sleeps == [], "no time was given"
     assert len(lines("attempt")) == 2
     assert hand.closed
@@ -845,22 +850,22 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(sqlite: Database
         ends, goes_on = start_run(sqlite, "sleep", '{"seconds": 0.5}'), start_run(sqlite, "slow")
         turns_until(hand, lambda: {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"} and begun(tmp_path))
         with sqlite.engine.begin() as connection:
-            connection.execute(update(tables.local_run).values(lease="another worker"))
+            connection.execute(update(schema.local_run).values(lease="another worker"))
         turns_until(hand, lambda: lines("run_ended"))
         assert run_of(sqlite, ends).state == "RUNNING", "its end is not ours to write down"
         clock.at += loop.BEAT
         hand.step()
         assert [line["run_id"] for line in lines("lease_lost")] == [goes_on]
         with sqlite.read() as connection:
-            assert set(connection.execute(select(tables.local_run.c.lease)).scalars()) == {"another worker"}
-            assert max(connection.execute(select(tables.local_run.c.lease_until)).scalars()) < clock.at + runs.LEASE
+            assert set(connection.execute(select(schema.local_run.c.lease)).scalars()) == {"another worker"}
+            assert max(connection.execute(select(schema.local_run.c.lease_until)).scalars()) < clock.at + runs.LEASE
         assert not hand.worker._local or not hand.worker._local.busy
         (process,) = begun(tmp_path)
         until(lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process")
 
 
 def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
-    sqlite.write(lambda connection: holding.begin(connection, "a test", clock.at))
+    sqlite.write(lambda connection: hold.begin(connection, "a test", clock.at))
     with with_flows(sqlite, tmp_path) as hand:
         one = start_run(sqlite, "echo")
         turns_until(hand, lambda: lines("flows_loaded"))
@@ -868,7 +873,7 @@ def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, c
             clock.at += loop.BEAT
             hand.step()
         assert run_of(sqlite, one).state == "QUEUED"
-        sqlite.write(lambda connection: connection.execute(tables.hold.delete()))
+        sqlite.write(lambda connection: connection.execute(schema.hold.delete()))
         clock.at += loop.BEAT
         turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
 
@@ -899,7 +904,7 @@ def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(sqlite
         one = start_run(sqlite, "sleep", '{"seconds": 600}')
         turns_until(hand, lambda: run_of(sqlite, one).state == "RUNNING")
         with sqlite.read() as connection:
-            assert {flow.id for flow in connection.execute(select(tables.local_flow))} == READY.keys()
+            assert {flow.id for flow in connection.execute(select(schema.local_flow))} == READY.keys()
         sqlite.write(lambda connection: runs.kill(connection, one, clock.at))
         turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
 
@@ -980,9 +985,9 @@ def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any)
         return database.write(lambda connection: is_held(connection, before))
 
     assert [seen(False), len(lines("starts_held", "starts_released"))] == [False, 0]
-    database.write(lambda connection: holding.begin(connection, "a test", 1.0))
+    database.write(lambda connection: hold.begin(connection, "a test", 1.0))
     assert [seen(False), seen(True)] == [True, True]
     assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held"]
-    database.write(lambda connection: connection.execute(tables.hold.delete()))
+    database.write(lambda connection: connection.execute(schema.hold.delete()))
     assert [seen(True), seen(False)] == [False, False]
     assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held", "starts_released"]

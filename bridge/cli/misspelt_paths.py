@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge.cli.samples.events import free_names, sample_events
 from bridge.cli.written_routes import read_routes
-from bridge.errors import CompileError, Problem
-from bridge.expressions import Expression, IsFree, Reading, compile_expression, follow_path, write_path
-from bridge.matching import GROUPS, bare_expression, match_type, path_steps
-from bridge.model import JSON
-from bridge.samples import sample_types
-from bridge.samples.sample_events import free_names, sample_events
-from bridge.templates import parse
-from bridge.typos import find_typo
+from bridge.core.errors import CompileError, Problem
+from bridge.core.model import JSON
+from bridge.core.typos import find_typo
+from bridge.providers.samples.loader import sample_types
+from bridge.routing.expressions.compile import Expression, compile_expression
+from bridge.routing.expressions.paths import IsFree, Reading, follow_path, write_path
+from bridge.routing.matching.matcher import GROUPS, bare_expression, match_type, path_steps
+from bridge.routing.templates import parse
 
 if TYPE_CHECKING:
-    from bridge.config.report import Path, Report
-    from bridge.routes import Config, Route, Source
+    from bridge.config.problems import Path, Report
+    from bridge.routing.model import Config, Route, Source
 
 
 @dataclass(frozen=True, slots=True)

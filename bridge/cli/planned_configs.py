@@ -8,14 +8,14 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.cli import output
-from bridge.errors import ConfigError
+from bridge.cli.ui import output
+from bridge.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bridge.model import Delivery
-    from bridge.routes import Config
-    from bridge.settings import Settings
-    from bridge.store.database import Database
+    from bridge.config.settings import Settings
+    from bridge.core.model import Delivery
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
 
 KEPT: Final = 8  # configurations that are held ready at once
 #: The keys of a route that decide what a delivery sends, and where to.
@@ -45,7 +45,7 @@ class PlannedConfigs:
         return {plan for plan, (before, after) in pairs.items() if before and after and before != after}
 
     def _read_stored(self, config_hash: str) -> Mapping[str, Any]:
-        from bridge.store import events
+        from bridge.store.inbound import events
 
         canonical = events.kept_config(self._database, config_hash)
         return {} if canonical is None else json.loads(canonical)
@@ -72,7 +72,7 @@ def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | No
 
 def changed_since(database: Database, settings: Settings, deliveries: Iterable[Delivery]) -> frozenset[str]:
     """Return the ids of the deliveries whose route makes other deliveries now; none where routes.yaml cannot be used."""
-    from bridge.config import load
+    from bridge.config.loader import load
 
     asked = list(deliveries)
     with suppress(ConfigError):
@@ -84,8 +84,8 @@ def changed_since(database: Database, settings: Settings, deliveries: Iterable[D
 
 def say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
     """Say of deliveries that are sent again which inputs an older configuration made, and what makes them anew."""
-    from bridge.config import load
-    from bridge.store import queries
+    from bridge.config.loader import load
+    from bridge.store.queries import events as queries
 
     with suppress(ConfigError):
         present = load(settings.config, settings.environ, strict_secrets=False)

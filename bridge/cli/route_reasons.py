@@ -7,15 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.errors import ConfigError, ExpressionError
-from bridge.model import Delivery, Event, RunState, Status
+from bridge.core.errors import ConfigError, ExpressionError
+from bridge.core.model import Delivery, Event, RunState, Status
 
 if TYPE_CHECKING:
-    from bridge.expressions import Reading
-    from bridge.routes import Config, Context
-    from bridge.settings import Settings
-    from bridge.store.queries import Found
-    from bridge.templates import Template
+    from bridge.config.settings import Settings
+    from bridge.routing.expressions.paths import Reading
+    from bridge.routing.model import Config, Context
+    from bridge.routing.templates import Template
+    from bridge.store.queries.events import Found
 
 UNDONE = (RunState.FAILED, RunState.TERMINATED)
 UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge check"
@@ -42,11 +42,11 @@ NO_REASONS = Reasons()
 
 def find_reasons(found: Found, settings: Settings) -> Reasons:
     """Return why routes did not match, and which inputs are missing; nothing for events that no route is asked about."""
-    from bridge.cli.rereading import good_config, reader
-    from bridge.config import load
-    from bridge.planning import context
-    from bridge.retention import is_emptied
-    from bridge.routes import OWN
+    from bridge.cli.reparse import good_config, reader
+    from bridge.config.loader import load
+    from bridge.core.retention import is_emptied
+    from bridge.routing.model import OWN
+    from bridge.routing.planner import context
 
     event = found.event
     if event.problem or event.spam or is_emptied(event) or event.source == OWN:
@@ -64,8 +64,8 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
 
 def _unmatched(event: Event, deliveries: Sequence[Delivery], config: Config, roots: Context) -> Iterator[tuple[str, str]]:
     """Yield each clause that failed; of routes beside others that matched only the first, and routes for other types in one line."""
-    from bridge.matching import match_type
-    from bridge.matching.reasons import explain_mismatch, explain_type
+    from bridge.routing.matching.matcher import match_type
+    from bridge.routing.matching.reasons import explain_mismatch, explain_type
 
     planned = {one.route for one in deliveries}
     routes = {one.name: one for one in config.routes_of(event.source) if one.name not in planned}.values()
@@ -93,7 +93,7 @@ def _unmatched(event: Event, deliveries: Sequence[Delivery], config: Config, roo
 
 def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Missing]:
     """Yield which inputs lack a value, and which paths lead nowhere; where the delivery went well, only what looks misspelt."""
-    from bridge.templates import Inputs
+    from bridge.routing.templates import Inputs
 
     route = next((one for one in config.routes if one.name == delivery.route), None)
     if route is None or not isinstance(route.reshape, Inputs):
@@ -116,7 +116,7 @@ def _gives_null(template: Template, roots: Context) -> bool:
 
 
 def _describe(reading: Reading) -> str:
-    from bridge.expressions import write_path
+    from bridge.routing.expressions.paths import write_path
 
     hint = f" (did you mean `{write_path(reading.meant)}`?)" if reading.meant is not None else ""
     found = "is null in this event" if reading.meant is None and reading.values else "is not in this event"

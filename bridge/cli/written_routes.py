@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bridge.config.report import Report
-    from bridge.routes import Config
+    from bridge.config.problems import Report
+    from bridge.routing.model import Config
 
 
 def read_routes(config: Config) -> tuple[Report, dict[str, tuple[int, Mapping[str, Any]]]]:
@@ -17,7 +17,7 @@ def read_routes(config: Config) -> tuple[Report, dict[str, tuple[int, Mapping[st
     The files have been checked before: no problem of theirs is in the report.
     """
     from bridge.config.files import gather
-    from bridge.config.report import Report
+    from bridge.config.problems import Report
 
     if not config.files:
         return Report(""), {}

@@ -6,16 +6,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from bridge import tracing
-from bridge.cli import UMASK
-from bridge.cli.processes import loaded_and_told
-from bridge.logs import configure
-from bridge.reload import Following, told
-from bridge.reload.process import start
-from bridge.settings import load_settings
-from bridge.store.database import Database
-from bridge.supervise import prepare_in_child
-from bridge.wake import Wake
+from bridge.cli.commands.serve import loaded_and_told
+from bridge.cli.main import UMASK
+from bridge.config.settings import load_settings
+from bridge.monitoring.tracing import exporter
+from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.process import start
+from bridge.runtime.reload.shared_config import told
+from bridge.runtime.services import prepare_in_child
+from bridge.store.db.database import Database
+from bridge.system.logs import configure
+from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
 
 _followings: list[Following] = []
@@ -31,7 +32,7 @@ def create() -> Callable[..., Any]:
     os.umask(UMASK)
     settings = load_settings(os.environ)
     configure(settings.log, settings.log_addresses)
-    tracing.prepare(settings.environ)
+    exporter.prepare(settings.environ)
     loaded = loaded_and_told(settings)
     prepare_in_child(settings, loaded)
     following = Following(settings, loaded)

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bridge.config.disk import Disk
-from bridge.config.reading import Source, read
-from bridge.config.report import Path as Where
-from bridge.config.report import Report, found
-from bridge.errors import CompileError
+from bridge.config.problems import Path as Where
+from bridge.config.problems import Report, found
+from bridge.config.yaml_reader import Source, read
+from bridge.core.errors import CompileError
 
 MAX_FILE = 4 * 1024 * 1024
 SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, "routes": list}

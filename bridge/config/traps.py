@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.config.report import Path, Report
+from bridge.config.problems import Path, Report
 
 
 def find_traps(data: Any, report: Report) -> None:

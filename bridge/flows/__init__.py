@@ -13,9 +13,9 @@ In flows.py::
 The parameters are the Input nodes, the returned mapping holds the outputs.
 """
 
-from bridge.embedded import Input
-from bridge.flows.files import File, WebhookInput
+from bridge.core.local_runs import Input
+from bridge.flows.context import current, log, run_flow, save_file
 from bridge.flows.function import FlowError, FlowFunction, flow
-from bridge.flows.running import current, log, run_flow, save_file
+from bridge.flows.types import File, WebhookInput
 
 __all__ = ["File", "FlowError", "FlowFunction", "Input", "WebhookInput", "current", "flow", "log", "run_flow", "save_file"]

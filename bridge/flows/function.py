@@ -10,8 +10,8 @@ from typing import Any, Final, get_args, overload
 
 import orjson
 
-from bridge.embedded import Input, LocalFlow
-from bridge.errors import BridgeError
+from bridge.core.errors import BridgeError
+from bridge.core.local_runs import Input, LocalFlow
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 TIME_LIMIT: Final = 3600.0  # seconds, of a flow that says nothing
@@ -105,7 +105,7 @@ def _input(parameter: inspect.Parameter, names: dict[str, Any]) -> Input:
 
 def _kind(annotation: Any, names: dict[str, Any]) -> str:
     """Return what the input takes: see `Input`. An annotation in quotes, or under `from __future__ import annotations`, is looked up."""
-    from bridge.flows.files import File, WebhookInput
+    from bridge.flows.types import File, WebhookInput
 
     if isinstance(annotation, str) and annotation:
         try:
@@ -139,9 +139,9 @@ def _time_limit(name: str, seconds: object) -> float | None:
 def _memory(name: str, amount: int | str | None) -> int | None:
     if amount is None:
         return None
-    from bridge.config import amounts  # not at the top: flows.py would wait for all of it wherever it is imported
+    from bridge.config.schema import units  # not at the top: flows.py would wait for all of it wherever it is imported
 
     try:
-        return amounts.memory(amount)
+        return units.memory(amount)
     except ValueError as error:
         raise FlowError(f"flow {name!r}: memory: {error}") from None

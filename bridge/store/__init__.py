@@ -1,1 +1,1 @@
-"""Where events, deliveries, attempts and runs are kept: the only place that speaks SQL."""
+"""The only package that speaks SQL."""

@@ -15,18 +15,19 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Connection, Row, case, exists, func, select, text, update
 from sqlalchemy.sql.elements import TextClause
 
-from bridge.circuit import OPEN_MAX, PROBE, RAISE_MAX, UNAUTHORIZED_MAX
-from bridge.clock_reading import STEP_SECONDS, ClockReading, passed
-from bridge.logs import get_logger
-from bridge.overview import ClockStep
-from bridge.pace import day_of
-from bridge.reconcile import MOST as LONGEST_LOOK_SECONDS
-from bridge.retry import RETRY_AFTER_MAX
-from bridge.store import claims, runs
-from bridge.store.claims import LEASE
-from bridge.store.clock import Clock
-from bridge.store.database import Database
-from bridge.store.tables import attempt, circuit, delivery, local_run, pace, store_clock, worker
+from bridge.core.clock_reading import STEP_SECONDS, ClockReading, passed
+from bridge.core.rate_limits import day_of
+from bridge.core.status import ClockStep
+from bridge.delivery.circuit_breaker import OPEN_MAX, PROBE, RAISE_MAX, UNAUTHORIZED_MAX
+from bridge.delivery.reconcile import MOST as LONGEST_LOOK_SECONDS
+from bridge.delivery.retry import RETRY_AFTER_MAX
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.local import runs
+from bridge.store.queue import claims
+from bridge.store.queue.claims import LEASE
+from bridge.store.tables.schema import attempt, circuit, delivery, local_run, pace, store_clock, worker
+from bridge.system.logs import get_logger
 
 log = get_logger()
 

@@ -1,4 +1,4 @@
-"""torture: a black-box harness that kills a bridge of its own under load and then accounts for every event.
+"""A black-box harness that kills a bridge under load and accounts for every event.
 
 The straight line: `plan` (how long, what) ─ `lanes` (routes.yaml, flows.py) ─ `run` (prepare, load and acts, drain, stop) ─ `accounting`
 (what was sent, what the store has, what the platform executed) ─ `certificate`. What is sent is remembered by `load`; what was started

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from bridge.reconcile import NOT_COMPARABLE, STEPPED
-from bridge.store import reconciling
-from bridge.store.census import AttemptRow, Books, DeliveryRow, EventRow
+from bridge.delivery.reconcile import NOT_COMPARABLE, STEPPED
+from bridge.store.queries.census import AttemptRow, Books, DeliveryRow, EventRow
+from bridge.store.queue import reconcile
 from bridge.torture.lanes import LANES, SOURCE, Lane, routes_of
 from bridge.torture.records import Account, Sent, Start
 
@@ -196,8 +196,8 @@ def _looked_for(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
     """Count what came of looking for the runs of starts without an answer."""
     lane, details = ledger.lanes.get(one.route), [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())]
     if lane is not None and lane.on_unknown == "reconcile":
-        result.counts["reconciled_adopted"] += sum(detail.endswith(reconciling.FOUND) for detail in details)
-        result.counts["reconciled_queued_again"] += sum(detail.endswith(reconciling.NOT_FOUND) for detail in details)
+        result.counts["reconciled_adopted"] += sum(detail.endswith(reconcile.FOUND) for detail in details)
+        result.counts["reconciled_queued_again"] += sum(detail.endswith(reconcile.NOT_FOUND) for detail in details)
         result.counts["reconciled_held"] += one.status == "unknown"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.store import rented
+from bridge.store.db import scratch_schema
 from bridge.torture import disk, stalling
 from bridge.torture.arena import Arena
 from bridge.torture.clock import step_size
@@ -149,7 +149,7 @@ def _clock(arena: Arena) -> bool:
 
 
 def _database(arena: Arena) -> bool:
-    rented.disconnect(arena.url)
+    scratch_schema.disconnect(arena.url)
     return True
 
 

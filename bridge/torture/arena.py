@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
 
-from bridge.errors import StoreError
-from bridge.store import census
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.store.db.database import Database
+from bridge.store.queries import census
 from bridge.torture import fingerprint
 from bridge.torture.broker import Broker
 from bridge.torture.clock import Clock

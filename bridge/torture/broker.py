@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bridge.engine.broker import QUEUE
 from bridge.torture.nodes import free_port
 from bridge.torture.processes import Process
+from bridge.worker.celery.app import QUEUE
 
 SERVER: Final = "redis-server"
 LENGTH: Final = f"LLEN {QUEUE}"

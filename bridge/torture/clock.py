@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from bridge.reconcile import SKEW
+from bridge.delivery.reconcile import SKEW
 
 PLACES: Final = ("/usr/lib/*/faketime", "/usr/lib64/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime")
 NAME: Final = "libfaketime.so.1"

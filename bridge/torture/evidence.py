@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.errors import SettingsError
+from bridge.core.errors import SettingsError
 from bridge.torture.records import Sent, Start
 
 FACTS: Final = "torture.json"

@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 
 import bridge
-from bridge.shapes import iso
-from bridge.store import checkup
-from bridge.store.database import Database
+from bridge.monitoring.serializers import iso
+from bridge.store.db.database import Database
+from bridge.store.operations import checkup
 from bridge.torture import machine
 from bridge.torture.arena import Arena
 from bridge.torture.clock import BEYOND_SKEW

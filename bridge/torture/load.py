@@ -15,8 +15,8 @@ from typing import Final
 
 import orjson
 
-from bridge.http_messages import Answer, Call, Lost
-from bridge.send import Sender
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.system.http_client import Sender
 from bridge.torture.lanes import KEYS, SHARES, SIGNATURE, SOURCE, TYPE
 from bridge.torture.records import Sent
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bridge.errors import BridgeError
-from bridge.http_messages import Answer, Call
-from bridge.send import Sender
+from bridge.core.errors import BridgeError
+from bridge.core.http_messages import Answer, Call
+from bridge.system.http_client import Sender
 from bridge.torture.processes import Process, Service, children_of
 
 #: Seconds between the looks for a run, instead of a minute's: as the product has them, torture would see its end before a second look.
@@ -25,12 +25,12 @@ import os, sys, time
 parent, tries = int(sys.argv.pop(1)), 1000
 while os.getppid() != parent and (tries := tries - 1):
     time.sleep(0.01)
-from bridge.parent import die_with_parent
+from bridge.system.linux_process import die_with_parent
 die_with_parent()
 if os.getppid() != parent:
     sys.exit(1)
-from bridge import reconcile
-from bridge.cli import main
+from bridge.cli.main import main
+from bridge.delivery import reconcile
 reconcile.FIRST, reconcile.AGREE = {FIRST}, {AGREE}
 main(sys.argv[1:])
 """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.errors import SettingsError
+from bridge.core.errors import SettingsError
 from bridge.torture import broker, clock
 
 #: What is done to the bridge -> what that is. `--only` takes these words.

@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from bridge.parent import die_with_parent
+from bridge.system.linux_process import die_with_parent
 from bridge.torture import weather
 from bridge.torture.weather import OK, Fault
 

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.errors import BridgeError
-from bridge.store import census, checkup, rented
-from bridge.store.database import Database
+from bridge.core.errors import BridgeError
+from bridge.store.db import scratch_schema
+from bridge.store.db.database import Database
+from bridge.store.operations import checkup
+from bridge.store.queries import census
 from bridge.torture import acts, certificate, clock, disk
 from bridge.torture.accounting import account
 from bridge.torture.arena import Arena, Tell
@@ -91,7 +93,7 @@ def recount(path: Path, database_url: str) -> dict[str, Any]:
     schema = facts["database_schema"]
     if schema and not database_url:
         raise BridgeError(f"that torture's store is the schema {schema} of a PostgreSQL database: give its --database-url")
-    return count(folder, rented.within(database_url, schema) if schema else folder.sqlite, facts)
+    return count(folder, scratch_schema.within(database_url, schema) if schema else folder.sqlite, facts)
 
 
 # -- the phases

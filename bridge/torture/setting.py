@@ -15,8 +15,8 @@ from random import Random
 
 import orjson
 
-from bridge.parent import adopt_orphans
-from bridge.store import rented
+from bridge.store.db import scratch_schema
+from bridge.system.linux_process import adopt_orphans
 from bridge.torture import clock, disk, lanes
 from bridge.torture.arena import Arena, Tell
 from bridge.torture.broker import Broker
@@ -52,13 +52,13 @@ def store_of(plan: Plan, folder: Folder, kept: Kept) -> Iterator[tuple[str, str]
     if not plan.database_url:
         yield folder.sqlite, ""
         return
-    name = f"{rented.PREFIX}{secrets.token_hex(4)}"
-    url = rented.make(plan.database_url, name)
+    name = f"{scratch_schema.PREFIX}{secrets.token_hex(4)}"
+    url = scratch_schema.make(plan.database_url, name)
     try:
         yield url, name
     finally:
         if not kept.it:
-            rented.remove(plan.database_url, name)
+            scratch_schema.remove(plan.database_url, name)
 
 
 @contextmanager

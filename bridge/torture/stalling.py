@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from bridge.errors import StoreError
-from bridge.store import census
-from bridge.store.database import Database
+from bridge.core.errors import StoreError
+from bridge.store.db.database import Database
+from bridge.store.queries import census
 from bridge.torture.arena import Arena
 from bridge.torture.lanes import LANES
 from bridge.torture.processes import strike

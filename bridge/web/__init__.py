@@ -1,1 +1,1 @@
-"""The web edge: HTTP in, HTTP out."""
+"""HTTP in, HTTP out."""

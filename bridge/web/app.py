@@ -11,38 +11,40 @@ from typing import Any, Protocol
 from flask import Flask, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from bridge import tracing
-from bridge.blobs import Blobs
-from bridge.exposition import exposition_of
-from bridge.forms.spam import Gate, Marks
-from bridge.hosts import MISDIRECTED
-from bridge.kept import Arrivals
-from bridge.keyring import Keyring
-from bridge.logs import get_logger
-from bridge.model import Delivery, Event
-from bridge.routes import Config
-from bridge.sealing import of_secrets
-from bridge.settings import Settings
-from bridge.store import daily_bytes, events, form_files, rejects, submissions
-from bridge.store.bell import Bell
-from bridge.store.database import Database
-from bridge.store.disk import Room
-from bridge.store.events import Added, Replan
-from bridge.store.runs import Runs
+from bridge.config.allowed_hosts import MISDIRECTED
+from bridge.config.settings import Settings
+from bridge.core.model import Delivery, Event
+from bridge.ingest.forms.spam.check import Gate
+from bridge.ingest.forms.spam.dedup import Marks
+from bridge.ingest.ports import Arrivals
+from bridge.monitoring.prometheus import exposition_of
+from bridge.monitoring.tracing import exporter
+from bridge.routing.model import Config
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.db.disk_space import Room
+from bridge.store.db.notify import Bell
+from bridge.store.encryption import of_secrets
+from bridge.store.inbound import daily_bytes, events, form_files, rejects, submissions
+from bridge.store.inbound.events import Added, Replan
+from bridge.store.local.runs import Runs
+from bridge.system.logs import get_logger
 from bridge.web import hooks
-from bridge.web.challenges import challenges, given_parts
+from bridge.web.body_reader import Intake
+from bridge.web.captcha_client import Solving
 from bridge.web.downloads import downloads
-from bridge.web.faces import Faces
-from bridge.web.flow_api import Served, flow_api
+from bridge.web.flow_api.context import Served
+from bridge.web.flow_api.routes import flow_api
 from bridge.web.form_files import keeper_of
-from bridge.web.forms.hosted import hosted
+from bridge.web.forms.challenges import challenges, given_parts
+from bridge.web.forms.views import hosted
 from bridge.web.health import Told, health_pages
-from bridge.web.intake import Intake
-from bridge.web.learning import Learning
+from bridge.web.key_fetcher import Keyring
+from bridge.web.learned_secrets import Learning
+from bridge.web.listeners import Faces
 from bridge.web.metrics import metrics_page
-from bridge.web.rate import Limiter
-from bridge.web.solving import Solving
-from bridge.web.turned_away import TurnedAway
+from bridge.web.rate_limiter import Limiter
+from bridge.web.reject_recorder import TurnedAway
 
 log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
@@ -78,7 +80,7 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
     gate = cache(lambda: _gate(database, secret_key, check_room))
     parts = lambda source, came: given_parts(source, secret_key, time.time(), came)  # noqa: E731
     receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, learning, cache(Keyring), gate=gate,
-                            parts=parts, keep_file=keeper_of(blobs), tracer=tracing.current)  # fmt: skip
+                            parts=parts, keep_file=keeper_of(blobs), tracer=exporter.current)  # fmt: skip
     credentials = settings.local_api_key, settings.local_user_id
     served = Served(Runs(database, ring), blobs, lambda: config().local_platform, credentials)
     app.register_blueprint(flow_api(served))

@@ -15,15 +15,15 @@ import orjson
 from flask import Blueprint, Response, request
 from werkzeug.wsgi import wrap_file
 
-from bridge.blobs import Blobs
-from bridge.filetypes import OTHER, SHOWN
-from bridge.links import PREFIX, file_of
-from bridge.logs import get_logger
-from bridge.model import FormFile
-from bridge.previews import MEDIA, NoPreview, preview
-from bridge.settings import Settings
-from bridge.store import events
-from bridge.store.database import Database
+from bridge.config.settings import Settings
+from bridge.core.file_links import PREFIX, file_of
+from bridge.core.file_types import OTHER, SHOWN
+from bridge.core.model import FormFile
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.system.logs import get_logger
+from bridge.system.previews.render import MEDIA, NoPreview, preview
 
 log = get_logger()
 

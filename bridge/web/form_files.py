@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bridge.blobs import Blobs
-from bridge.errors import StoreError
-from bridge.forms import KeepFile
-from bridge.kept import no_disk_room
+from bridge.core.errors import StoreError
+from bridge.ingest.forms.attachments import KeepFile
+from bridge.ingest.ports import no_disk_room
+from bridge.store.blobs import Blobs
 
 SPARE = 256 * 1024 * 1024  # bytes of the disk that are left to the database
 

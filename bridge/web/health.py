@@ -13,14 +13,15 @@ import orjson
 from flask import Blueprint, Response, request
 
 from bridge import __version__
-from bridge.errors import BridgeError
-from bridge.routes import Config
-from bridge.settings import Settings
-from bridge.store import health, local_flows
-from bridge.store.clock import Clock
-from bridge.store.database import Database
-from bridge.store.disk import Room
-from bridge.store.overdue import overdue
+from bridge.config.settings import Settings
+from bridge.core.errors import BridgeError
+from bridge.routing.model import Config
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.db.disk_space import Room
+from bridge.store.local import flows
+from bridge.store.queries.overdue import overdue
+from bridge.store.queue import heartbeats
 
 Told = Callable[[], dict[str, Any]]
 Look = tuple[bool, int, str | None]  # whether the store can be written, how many workers are alive, what went wrong
@@ -85,8 +86,8 @@ def _look(database: Database, room: Room | None) -> Look:
         clock.set()
         if room is not None:
             room.check()
-        writable = health.is_writable(database)
-        return writable, health.workers_alive(database, clock()), None
+        writable = heartbeats.is_writable(database)
+        return writable, heartbeats.workers_alive(database, clock()), None
     except BridgeError as error:
         return writable, 0, str(error)
 
@@ -106,7 +107,7 @@ def _absent(database: Database, config: Config) -> dict[str, str] | None:
     """Return by route the local flow that it names and that there is not, null where the store cannot say."""
     try:
         with database.read() as connection:
-            return local_flows.absent(connection, config)
+            return flows.absent(connection, config)
     except BridgeError:
         return None
 

@@ -14,40 +14,41 @@ from typing import Any
 import orjson
 from werkzeug.http import HTTP_STATUS_CODES
 
-from bridge import dry, traces
-from bridge.counting import COUNTS, Counts
-from bridge.dry import is_dry
-from bridge.errors import BadSignature, Refused, StoreError
-from bridge.expressions import close_name
-from bridge.forms import KeepFile, digest
-from bridge.forms.spam import Gate
-from bridge.http_messages import Request
-from bridge.ids import event_id
-from bridge.kept import Arrivals, Keep
-from bridge.logs import get_logger
-from bridge.metrics import ACK, EVENTS, OTHER, REFUSED, UNVERIFIED
-from bridge.model import JSON, Status
-from bridge.providers import Reply
-from bridge.receive import Received, receive
-from bridge.redaction import keyed
-from bridge.routes import Config, Source
-from bridge.settings import Settings
-from bridge.signatures import NO_KEYS, Keys
-from bridge.store.events import Added
-from bridge.tracing import Tracer
-from bridge.web.client import client_address
-from bridge.web.forms import answering
-from bridge.web.forms.asking import asking_of
-from bridge.web.forms.hidden import HiddenParts, Parts
-from bridge.web.intake import Intake
-from bridge.web.learning import Learning, lesson_of
-from bridge.web.rate import Limiter, Unlimited, wait_of
-from bridge.web.stages import Stages
-from bridge.web.turned_away import Noting, NotingDry
+from bridge.config.settings import Settings
+from bridge.core.errors import BadSignature, Refused, StoreError
+from bridge.core.http_messages import Request
+from bridge.core.model import JSON, Status
+from bridge.ingest.forms.attachments import KeepFile, digest
+from bridge.ingest.forms.spam.check import Gate
+from bridge.ingest.ports import Arrivals, Keep
+from bridge.ingest.receive import Received, receive
+from bridge.ingest.redaction import keyed
+from bridge.monitoring import spans
+from bridge.monitoring.counters import COUNTS, Counts
+from bridge.monitoring.metrics import ACK, EVENTS, OTHER, REFUSED, UNVERIFIED
+from bridge.monitoring.tracing.exporter import Tracer
+from bridge.providers.model import Reply
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.routing.expressions.roots import close_name
+from bridge.routing.model import Config, Source
+from bridge.store.inbound.events import Added
+from bridge.system.ids import event_id
+from bridge.system.logs import get_logger
+from bridge.web import dry_run
+from bridge.web.body_reader import Intake
+from bridge.web.client_ip import client_address
+from bridge.web.dry_run import is_dry
+from bridge.web.forms import responses
+from bridge.web.forms.hidden_fields import HiddenParts, Parts
+from bridge.web.forms.request import asking_of
+from bridge.web.learned_secrets import Learning, lesson_of
+from bridge.web.rate_limiter import Limiter, Unlimited, wait_of
+from bridge.web.reject_recorder import Noting, NotingDry
+from bridge.web.stage_timer import Stages
 
 log = get_logger()
 PREFIX = "/hooks/"
-DRY = f"HTTP_{dry.HEADER.upper().replace('-', '_')}"
+DRY = f"HTTP_{dry_run.HEADER.upper().replace('-', '_')}"
 SOURCE_LENGTH = 63  # characters of a source's name
 UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
 UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
@@ -89,7 +90,7 @@ class Hooks:
         if source.form is not None:
             take = lambda: self._take(environ, source, config)  # noqa: E731
             asking = asking_of(environ, source.form, self.settings.public_url)
-            return answering.answer(source, asking, self.parts, take)(environ, start_response)
+            return responses.answer(source, asking, self.parts, take)(environ, start_response)
         if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response)
         try:
@@ -104,7 +105,7 @@ class Hooks:
 
         What is logged of it says that it was dry.
         """
-        noted, watching = {dry.HEADER: dry.DONE}, NotingDry()
+        noted, watching = {dry_run.HEADER: dry_run.DONE}, NotingDry()
         knowing = self.learning and replace(self.learning, teaches=False)
         nothing = replace(self, keep=_keep_nothing, ring=lambda: None, limiter=Unlimited(), turned_away=watching, learning=knowing,
                           confirms=False, keep_file=digest, tracer=lambda: None, counts=Counts(),
@@ -132,7 +133,7 @@ class Hooks:
         received = watched._receive(environ, source, config)
         over, scheme = stages.over(), self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"]
         status = None if source.form is not None else received.reply.status  # a form's answer is another
-        tracer.export(lambda: traces.received(received.kept, source, over, scheme=scheme, status=status))
+        tracer.export(lambda: spans.received(received.kept, source, over, scheme=scheme, status=status))
         return received
 
     def _receive(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
@@ -153,7 +154,7 @@ class Hooks:
                     source = self.learning.knowing(source, known)
                 received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: self.new_id(now), keys=self.keys(),
                                    fetch=self.keys().fetch if self.confirms else None, keep_file=self.keep_file,
-                                   note_sent=partial(environ.__setitem__, answering.SENT),
+                                   note_sent=partial(environ.__setitem__, responses.SENT),
                                    gate=self.gate() if self.gate is not None and source.form is not None else None)  # fmt: skip
         except BadSignature as bad:
             if source.missing is not None:  # it may be signed with the secret that is not set

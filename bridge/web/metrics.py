@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from bridge.exposition import CONTENT_TYPE, Exposition
+from bridge.monitoring.prometheus import CONTENT_TYPE, Exposition
 
 
 def metrics_page(exposition: Exposition) -> Blueprint:

@@ -1,5 +1,1 @@
-"""The worker: claims what is due, makes the calls, follows the runs, executes the runs of the embedded platform."""
-
-from bridge.worker.loop import Worker
-
-__all__ = ["Worker"]
+"""The worker: claims deliveries, sends them, tracks the runs."""

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from bridge.counting import COUNTS
-from bridge.embedded import LocalFlow, LocalRun
-from bridge.flows.wire import Ended as RunEnded
-from bridge.flows.wire import Spec
-from bridge.logs import get_logger
-from bridge.metrics import ATTEMPTS, DEAD, RUNS, TAKEN_OVER
-from bridge.model import Delivery, Kind, Outcome, RunReport, Status
-from bridge.store import claims, following, runs
-from bridge.store.claims import Claim
+from bridge.core.local_runs import LocalFlow, LocalRun
+from bridge.core.model import Delivery, Kind, Outcome, RunReport, Status
+from bridge.flows.process.protocol import Ended as RunEnded
+from bridge.flows.process.protocol import Spec
+from bridge.monitoring.counters import COUNTS
+from bridge.monitoring.metrics import ATTEMPTS, DEAD, RUNS, TAKEN_OVER
+from bridge.store.local import runs
+from bridge.store.queue import claims, run_tracking
+from bridge.store.queue.claims import Claim
+from bridge.system.logs import get_logger
 
 log = get_logger()
 
@@ -66,7 +67,7 @@ class Taken:
 def hand_back(connection: Connection, taken: Taken, worker: str, now: float) -> None:
     """Give back what a turn took, if it did: nobody has begun any of it. `worker`: who took it."""
     claims.hand_back(connection, taken.claims)
-    following.hand_back(connection, [one.id for one, _ in taken.looks], now)
+    run_tracking.hand_back(connection, [one.id for one, _ in taken.looks], now)
     runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
 
 

@@ -13,13 +13,13 @@ from gunicorn.config import Config as Gunicorn
 from gunicorn.http import errors, wsgi
 from gunicorn.http.parser import RequestParser
 
-from bridge.config import load
-from bridge.model import Event
-from bridge.settings import load_settings
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.core.model import Event
+from bridge.web.body_reader import Intake
 from bridge.web.hooks import Hooks
-from bridge.web.intake import Intake
-from bridge.web.rate import Unlimited
-from bridge.web.serving import options
+from bridge.web.rate_limiter import Unlimited
+from bridge.web.server.app import options
 from fuzz.choices import Choices, Finding, bounded
 
 ROUTES = """
@@ -52,7 +52,7 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
     kept: list[Event] = []
 
     def keep(arrivals: Any, _replan: object) -> list[Any]:
-        from bridge.store.events import Added
+        from bridge.store.inbound.events import Added
 
         kept.extend(event for event, _ in arrivals)
         return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]

@@ -10,13 +10,13 @@ from pathlib import Path
 import orjson
 from signing import NOW
 
-from bridge.bodies import decode
-from bridge.config import load
-from bridge.http_messages import Request
-from bridge.masking import hidden
-from bridge.model import Event
-from bridge.planning import plan
-from bridge.routes import Config
+from bridge.config.loader import load
+from bridge.core.http_messages import Request
+from bridge.core.masking import hidden
+from bridge.core.model import Event
+from bridge.ingest.bodies import decode
+from bridge.routing.model import Config
+from bridge.routing.planner import plan
 from fuzz.choices import Choices, Finding, bounded
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"

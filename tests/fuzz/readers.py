@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from bridge import forms, multipart
-from bridge.bodies import decode, decode_token
-from bridge.errors import Refused
-from bridge.form import Form
-from bridge.limits import depth_over, values_over
-from bridge.signatures.encodings import to_base64url
+from bridge.core import multipart
+from bridge.core.errors import Refused
+from bridge.core.json_limits import depth_over, values_over
+from bridge.ingest import forms
+from bridge.ingest.bodies import decode, decode_token
+from bridge.providers.signatures.encodings import to_base64url
+from bridge.routing.form import Form
 from fuzz.choices import Choices, Finding, bounded
 
 BOUNDARY = "b"

@@ -10,13 +10,15 @@ import orjson
 from senders import KEY, Sender, sender
 from signing import NOW
 
-from bridge.errors import BadSignature, Refused
-from bridge.http_messages import Request
-from bridge.providers import PROVIDERS
-from bridge.signatures import AnyOf, HeaderSets, Jwt, Scheme
-from bridge.signatures.envelope import Envelope
-from bridge.signatures.items import Items
-from bridge.signatures.view import View
+from bridge.core.errors import BadSignature, Refused
+from bridge.core.http_messages import Request
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.jwt import Jwt
+from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.scheme import Scheme
+from bridge.providers.signatures.signed_scheme import Envelope
 from fuzz.choices import Choices, Finding, bounded
 
 NAMES = tuple(name for name, row in PROVIDERS.items() if row.scheme is not None and name != "form")

@@ -7,42 +7,42 @@ from typing import Any
 KNOWN: list[dict[str, Any]] = [
     {
         "name": "P1",
-        "file": "bridge/store/database.py",
+        "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA synchronous = FULL")',
         "new": 'raw.execute("PRAGMA synchronous = NORMAL")',
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P1-wal",
-        "file": "bridge/store/database.py",
+        "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA journal_mode = WAL")',
         "new": "pass",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P1-secure-delete",
-        "file": "bridge/store/database.py",
+        "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA secure_delete = ON")',
         "new": 'raw.execute("PRAGMA secure_delete = OFF")',
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O1",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "                os.fsync(file.fileno())\n",
         "new": "",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O1-flush",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "                file.flush()\n",
         "new": "",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O1-order",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": (
             "                os.fsync(file.fileno())\n"
             "            draft.rename(path)\n"
@@ -55,42 +55,42 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "O2",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "            sync(folder)\n",
         "new": "            pass\n",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O2-parent",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "for folder in (path.parent, self.folder, self.folder.parent):",
         "new": "for folder in (self.folder, self.folder.parent):",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O2-folder",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "for folder in (path.parent, self.folder, self.folder.parent):",
         "new": "for folder in (path.parent, self.folder.parent):",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O2-above",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "for folder in (path.parent, self.folder, self.folder.parent):",
         "new": "for folder in (path.parent, self.folder):",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "O2-sync",
-        "file": "bridge/blobs.py",
+        "file": "bridge/store/blobs.py",
         "old": "        os.fsync(descriptor)\n",
         "new": "        pass\n",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "X5",
-        "file": "bridge/receive.py",
+        "file": "bridge/ingest/receive.py",
         "old": (
             "    if passed is None or passed.known is None:\n"
             "        forms.keep(sent, keep_file)\n"
@@ -108,7 +108,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P3",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": (
             "            self._abandon()\n"
             "            self._take(batch)\n"
@@ -118,14 +118,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P3-invalidate",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": "            connection.invalidate()\n",
         "new": "",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P4",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": (
             "            for job in batch:\n"
             "                job.error = failure\n"
@@ -135,7 +135,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P4-nobody",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": (
             "            for job in batch:\n"
             "                job.error = failure\n"
@@ -145,7 +145,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P4-take",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": (
             "            self._abandon()\n"
             "            self._take(batch)\n"
@@ -155,42 +155,42 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "P-flock",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": "        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)\n",
         "new": "        pass\n",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P-rows",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": " and items < ROWS:",
         "new": ":",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P-rollback",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": '        raw.execute("ROLLBACK TO job")\n',
         "new": "",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P-commit",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": '    raw.execute("COMMIT")\n',
         "new": "",
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P-immediate",
-        "file": "bridge/store/group.py",
+        "file": "bridge/store/db/group_commit.py",
         "old": '"BEGIN IMMEDIATE"',
         "new": '"BEGIN"',
         "tests": ["tests/test_durability.py"],
     },
     {
         "name": "P-at-length-flock",
-        "file": "bridge/store/database.py",
+        "file": "bridge/store/db/database.py",
         "old": 'with locked(self.path, "lock"), self.engine.connect() as opened:',
         "new": "with self.engine.connect() as opened:",
         "tests": ["tests/test_durability.py"],
@@ -225,35 +225,35 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "D8",
-        "file": "bridge/store/lines.py",
+        "file": "bridge/store/queue/ordering.py",
         "old": "    alone_with_keys(connection, [key for one in heads for key in key_of(one)])\n",
         "new": "",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "D8-join",
-        "file": "bridge/store/lines.py",
+        "file": "bridge/store/queue/ordering.py",
         "old": "    alone_with_keys(connection, key_of(one))\n",
         "new": "",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "N4",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "    alone_with_keys(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW)\n",
         "new": "",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "N4-seed",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "asked.delivery.saved_item_id)], FLOW)",
         "new": "asked.delivery.platform)], FLOW)",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "N7",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": (
             "    others = rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
             "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
@@ -266,14 +266,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G17",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "    alone(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "G17-before",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": (
             "    alone(connection, Lock.COUNT_SLOTS)\n"
             "    before = circuits.read(connection)\n"
@@ -283,7 +283,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G17-order",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": (
             "    alone(connection, Lock.COUNT_SLOTS)\n"
             "    before = circuits.read(connection)\n"
@@ -296,35 +296,35 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-slots",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "    alone(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "C-heads",
-        "file": "bridge/store/heads.py",
+        "file": "bridge/store/queue/heads.py",
         "old": "    FOR UPDATE SKIP LOCKED) AS delivery",
         "new": ") AS delivery",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "C-heads-wait",
-        "file": "bridge/store/heads.py",
+        "file": "bridge/store/queue/heads.py",
         "old": "    FOR UPDATE SKIP LOCKED) AS delivery",
         "new": "    FOR UPDATE) AS delivery",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "C-begin",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "select(delivery).where(held, known).with_for_update()",
         "new": "select(delivery).where(held, known)",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "G-held",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": (
             "    .order_by(delivery.c.id)\n"
             "    .with_for_update()\n"
@@ -334,42 +334,42 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G-reap-lock",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": ".with_for_update(skip_locked=True)",
         "new": "",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "G-reap-wait",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": ".with_for_update(skip_locked=True)",
         "new": ".with_for_update()",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "G-move",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "select(delivery).where(delivery.c.id == delivery_id).with_for_update()",
         "new": "select(delivery).where(delivery.c.id == delivery_id)",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "F-polls",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": "_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True)",
         "new": "_FOLLOWED.where(_DUE, _ASKED)",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "F-polls-wait",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": "_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True)",
         "new": "_FOLLOWED.where(_DUE, _ASKED).with_for_update()",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "R-start",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": (
             "        alone(connection, Lock.COUNT_RUNS)\n"
             "        if run.idempotency_key"
@@ -379,7 +379,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "R-claim",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": (
             "        alone(connection, Lock.COUNT_RUNS)\n"
             "        most ="
@@ -389,21 +389,21 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "R-claim-lock",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": ".order_by(columns.seq).limit(most).with_for_update(skip_locked=True)",
         "new": ".order_by(columns.seq).limit(most)",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "R-abandon",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)",
         "new": "select(columns.id).where(HELD, columns.lease_until < now)",
         "tests": ["tests/test_ledger_races.py"],
     },
     {
         "name": "C9",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": (
             "held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == "
             "claim.lease)"
@@ -413,7 +413,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C9-status",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": (
             "held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == "
             "claim.lease)"
@@ -423,14 +423,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C9-number",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "delete(attempt).where(attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt)",
         "new": "delete(attempt).where(attempt.c.delivery_id == claim.delivery.id)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "C9-day",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": (
             "    for claim in freed_starts:\n"
             "        circuits.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
@@ -440,28 +440,28 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-begin-lease",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": " & (delivery.c.lease == lease)\n",
         "new": "\n",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-status",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "held = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == lease)",
         "new": "held = (delivery.c.id == delivery_id) & (delivery.c.lease == lease)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-platform",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "select(delivery).where(held, known).with_for_update()",
         "new": "select(delivery).where(held).with_for_update()",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-twice",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": (
             "    if connection.execute(begun).first() is not None:\n"
             "        return None\n"
@@ -471,63 +471,63 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-extend-lease",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)",
         "new": "holding = delivery.c.status == Status.SENDING",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "C-extend-status",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)",
         "new": "holding = delivery.c.lease.in_(leases)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "C-unknown-cap",
-        "file": "bridge/store/claims.py",
+        "file": "bridge/store/queue/claims.py",
         "old": "limits.max_concurrent_runs - self._used_by[route] - unknown",
         "new": "limits.max_concurrent_runs - self._used_by[route]",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G3",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "known.status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED and known.made",
         "new": "known.status == Status.UNKNOWN and known.made",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-mine-lease",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "known.status == Status.SENDING and known.lease == each.claim.lease",
         "new": "known.status == Status.SENDING",
         "tests": ["tests/test_ledger.py"],
     },
     {
         "name": "G-give-back-late",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "if mine and each.outcome.kind in CAME_TO_NOTHING:",
         "new": "if each.outcome.kind in CAME_TO_NOTHING:",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-late-run-state",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": ", attempt.c.run_state.is_(None))",
         "new": ")",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-late-number",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": '.where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"), attempt.c.run_state.is_(None))',
         "new": '.where(attempt.c.delivery_id == bindparam("of"), attempt.c.run_state.is_(None))',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-complete-number",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": (
             "    update(attempt)\n"
             '    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))\n'
@@ -540,238 +540,238 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G-spent",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "rows.append(_after(each, decision, now, spent=mine))",
         "new": "rows.append(_after(each, decision, now, spent=True))",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
         "new": "look_at = None",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at-always",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
         "new": "look_at = each.look_at if not outcome.held else None",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-reap-now",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "delivery.lease_until < :now",
         "new": "delivery.lease_until <= :now",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-reap-open",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "is_open = (attempt.c.delivery_id == taken.id) & attempt.c.outcome.is_(None)",
         "new": "is_open = attempt.c.delivery_id == taken.id",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-reap-last",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "order_by(attempt.c.number.desc())",
         "new": "order_by(attempt.c.number)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "G-seen-to",
-        "file": "bridge/store/ledger.py",
+        "file": "bridge/store/queue/ledger.py",
         "old": "seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)",
         "new": "seen_to = attempt.c.late_at.isnot(None)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N5",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((settled.values(), False),)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N5-unknown",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((open_ones, True),)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N11",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
         "new": "by_wall = at.between(clocks.at, clocks.at + width)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N11-later",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
         "new": "by_wall = at.between(clocks.at - width, clocks.at)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-last",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "delivery.c.run_id.isnot(None) & is_last",
         "new": "delivery.c.run_id.isnot(None)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-found",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)",
         "new": "delivery.c.run_id.isnot(None) & is_last",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-flow",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": " & (delivery.c.saved_item_id == of.saved_item_id)",
         "new": "",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-platform",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "same = (delivery.c.platform == of.platform) & ",
         "new": "same = ",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-itself",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": " & (delivery.c.id != of.id)",
         "new": "",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-open-outcome",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": 'text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None), or_(*near)',
         "new": 'text("delivery.status = \'sending\'"), or_(*near)',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": " & (number == known.attempt)\n",
         "new": "\n",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt-asked",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "if known is None or known.attempt != asked.attempt:",
         "new": "if known is None:",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-linked-attempt",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "for table in (delivery, attempt)]",
         "new": "for table in (delivery,)]",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-linked-delivery",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "for table in (delivery, attempt)]",
         "new": "for table in (attempt,)]",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-give-back",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "    circuits.give_back(connection, one.route, day_of(known.began_at))\n",
         "new": "",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt-settled",
-        "file": "bridge/store/reconciling.py",
+        "file": "bridge/store/queue/reconcile.py",
         "old": "    _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)\n",
         "new": "",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R8",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
         "new": "held = columns.id.in_(list(ids)) & HELD",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R8-ids",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
         "new": "held = (columns.lease == lease) & HELD",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R8-log",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "update(local_run).where(columns.id == run_id, held).values(kept)",
         "new": "update(local_run).where(columns.id == run_id).values(kept)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R-finish",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "        .where(columns.id == run_id, columns.lease == lease, HELD)\n",
         "new": "        .where(columns.id == run_id, HELD)\n",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R-interrupt",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "        cut_off = cut_off.where(local_run.c.lease == lease)\n",
         "new": "        pass\n",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R-hand-back",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "held = (local_run.c.id == run_id) & (local_run.c.lease == lease)",
         "new": "held = local_run.c.id == run_id",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "R-terminating",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": "where(local_run.c.lease == lease, TERMINATING)",
         "new": "where(TERMINATING)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "T2",
-        "file": "bridge/pace.py",
+        "file": "bridge/core/rate_limits.py",
         "old": "starts=starts + (pace.starts if pace.day == day else 0))",
         "new": "starts=starts + pace.starts)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "T2-forgets",
-        "file": "bridge/pace.py",
+        "file": "bridge/core/rate_limits.py",
         "old": "starts=starts + (pace.starts if pace.day == day else 0))",
         "new": "starts=starts)",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "T2-day",
-        "file": "bridge/pace.py",
+        "file": "bridge/core/rate_limits.py",
         "old": "day=day, starts=",
         "new": "day=pace.day or day, starts=",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "T2-room",
-        "file": "bridge/pace.py",
+        "file": "bridge/core/rate_limits.py",
         "old": "today = pace.starts if pace.day == day_of(now) else 0",
         "new": "today = pace.starts",
         "tests": ["tests/test_ledger_conditions.py"],
@@ -799,189 +799,189 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "F4-slot",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": 'values |= {"reason": GONE, "poll_at": None, "slot": False}',
         "new": 'values |= {"reason": GONE, "poll_at": None}',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "F4-poll",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": 'values |= {"reason": GONE, "poll_at": None, "slot": False}',
         "new": 'values |= {"reason": GONE, "slot": False}',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "F4-timeout",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": '{followed.run_timeout:g} s", "poll_at": None, "slot": False}',
         "new": '{followed.run_timeout:g} s", "poll_at": None}',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "F4-over",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": '"finished_at": _ended_at(report, now), "poll_at": None, "slot": False}',
         "new": '"finished_at": _ended_at(report, now), "poll_at": None}',
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "F-run-id",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": " & (delivery.c.run_id == followed.run_id)",
         "new": "",
         "tests": ["tests/test_ledger.py"],
     },
     {
         "name": "F-poll-at",
-        "file": "bridge/store/following.py",
+        "file": "bridge/store/queue/run_tracking.py",
         "old": " & (delivery.c.poll_at.isnot(None))\n",
         "new": "\n",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "O4",
-        "file": "bridge/store/pruning.py",
+        "file": "bridge/store/operations/prune.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({RECENT} OR {RUNNING}))",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "O4-recent",
-        "file": "bridge/store/pruning.py",
+        "file": "bridge/store/operations/prune.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RUNNING}))",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "O4-free",
-        "file": "bridge/store/removal.py",
+        "file": "bridge/store/inbound/removal.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({RECENT} OR {RUNNING}))",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "O4-free-recent",
-        "file": "bridge/store/removal.py",
+        "file": "bridge/store/inbound/removal.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RUNNING}))",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "O4-head",
-        "file": "bridge/store/removal.py",
+        "file": "bridge/store/inbound/removal.py",
         "old": " OR d.holds_key)",
         "new": ")",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "D4",
-        "file": "bridge/store/leadership.py",
+        "file": "bridge/store/db/leader.py",
         "old": "            session.invalidate()  # not for the pool: it would take the lock along\n",
         "new": "",
         "tests": ["tests/test_ledger_conditions.py"],
     },
     {
         "name": "W2",
-        "file": "bridge/worker/timely.py",
+        "file": "bridge/worker/attempt_deadline.py",
         "old": "return send(call, min(seconds, left)) if left > 0 else Lost(OVER, sent=False)",
         "new": "return send(call, min(seconds, left))",
         "tests": ["tests/test_timely.py"],
     },
     {
         "name": "W2-min",
-        "file": "bridge/worker/timely.py",
+        "file": "bridge/worker/attempt_deadline.py",
         "old": "send(call, min(seconds, left))",
         "new": "send(call, seconds)",
         "tests": ["tests/test_timely.py"],
     },
     {
         "name": "W2-unbounded",
-        "file": "bridge/worker/timely.py",
+        "file": "bridge/worker/attempt_deadline.py",
         "old": "deliver(claim.delivery, platform, _in_time(send, claim, platform.timeout, now), at)",
         "new": "deliver(claim.delivery, platform, send, at)",
         "tests": ["tests/test_timely.py"],
     },
     {
         "name": "W2-begin",
-        "file": "bridge/worker/timely.py",
+        "file": "bridge/worker/attempt_deadline.py",
         "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, kept_at) <= 0:",
         "new": "if False:",
         "tests": ["tests/test_timely.py"],
     },
     {
         "name": "W8",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "        claims.extend(connection, [claim.lease for claim in self._held.values()], now)\n",
         "new": "",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W7",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):",
         "new": "if clock_steps.is_settled(connection, now):",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W7-failed-at",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "self._beat_at, self._failed_at = -math.inf, elapsed()",
         "new": "self._beat_at = -math.inf",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W6",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "            self._unsure += [self._taking] if self._taking.begins else []\n",
         "new": "",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W6-hand-back",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "            hand_back(connection, never_begun, self.id, now)",
         "new": "            pass",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W6-for-ever",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "self._ended, self._taking, self._unsure = Ended(), Taken(), []",
         "new": "self._ended, self._taking = Ended(), Taken()",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W12-no-cut-off",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "        self._try(self._cut_off)\n",
         "new": "",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W12-all-unknown",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "            if claim.delivery.id not in ended:",
         "new": "            if True:",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W13-finish-any-lease",
-        "file": "bridge/store/runs.py",
+        "file": "bridge/store/local/runs.py",
         "old": ".where(columns.id == run_id, columns.lease == lease, HELD)",
         "new": ".where(columns.id == run_id, HELD)",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W13-lost-lease-kept",
-        "file": "bridge/worker/local.py",
+        "file": "bridge/worker/local/runs.py",
         "old": "            self._executor.drop(run_id)\n",
         "new": "",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W13-not-let-go",
-        "file": "bridge/worker/local.py",
+        "file": "bridge/worker/local/runs.py",
         "old": (
             "            self._let_go(run_id)\n"
             "            self._executor.drop(run_id)\n"
@@ -991,42 +991,42 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W14-held-ignored",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "most = 0 if self._is_held else free",
         "new": "most = free",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W14-held-runs",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "if self._local is not None and not self._is_held:",
         "new": "if self._local is not None:",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W14-settling",
-        "file": "bridge/worker/settling.py",
+        "file": "bridge/worker/claim_policy.py",
         "old": "    return held\n",
         "new": "    return before\n",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W15-look-at-once",
-        "file": "bridge/worker/settling.py",
+        "file": "bridge/worker/claim_policy.py",
         "old": "(platform.timeout if platform else 0.0) + after",
         "new": "(platform.timeout if platform else 0.0)",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W15-no-timeout",
-        "file": "bridge/worker/settling.py",
+        "file": "bridge/worker/claim_policy.py",
         "old": "return min(claim.began_at, now) + (platform.timeout if platform else 0.0) + after",
         "new": "return min(claim.began_at, now) + after",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W15-always",
-        "file": "bridge/worker/settling.py",
+        "file": "bridge/worker/claim_policy.py",
         "old": (
             '    if claim.delivery.on_unknown != "reconcile":\n'
             "        return None\n"
@@ -1036,77 +1036,77 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W16-salvage-none",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "for self._ended in ended.each():",
         "new": "for self._ended in ended.each()[:1]:",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "W16-salvage-keeps",
-        "file": "bridge/worker/loop.py",
+        "file": "bridge/worker/worker.py",
         "old": "                taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]\n",
         "new": "",
         "tests": ["tests/test_worker_turns.py"],
     },
     {
         "name": "N14",
-        "file": "bridge/worker/reconciling.py",
+        "file": "bridge/worker/reconciler.py",
         "old": "platform_at=listing.told_at)",
         "new": "platform_at=None)",
         "tests": ["tests/test_reconciling.py"],
     },
     {
         "name": "Z5",
-        "file": "bridge/matching/__init__.py",
+        "file": "bridge/routing/matching/matcher.py",
         "old": ' + r"\\Z")',
         "new": ")",
         "tests": ["tests/test_matching.py"],
     },
     {
         "name": "Z5-begin",
-        "file": "bridge/matching/__init__.py",
+        "file": "bridge/routing/matching/matcher.py",
         "old": 'Pattern(r"\\A" + "(?s',
         "new": 'Pattern("(?s',
         "tests": ["tests/test_matching.py"],
     },
     {
         "name": "X4",
-        "file": "bridge/receive.py",
+        "file": "bridge/ingest/receive.py",
         "old": "for secret in source.secrets if secret.not_after is None or secret.not_after > now)",
         "new": "for secret in source.secrets)",
         "tests": ["tests/test_receive.py"],
     },
     {
         "name": "X4-now",
-        "file": "bridge/receive.py",
+        "file": "bridge/ingest/receive.py",
         "old": "secret.not_after > now)",
         "new": "secret.not_after >= now)",
         "tests": ["tests/test_receive.py"],
     },
     {
         "name": "S2",
-        "file": "bridge/connections.py",
+        "file": "bridge/system/http_connections.py",
         "old": "return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)",
         "new": "return bool(super().is_connected)",
         "tests": ["tests/test_send.py"],
     },
     {
         "name": "S2-once",
-        "file": "bridge/connections.py",
+        "file": "bridge/system/http_connections.py",
         "old": "        self.idle_since = monotonic()\n",
         "new": "        self.idle_since = self.idle_since or monotonic()\n",
         "tests": ["tests/test_send.py"],
     },
     {
         "name": "S2-longer",
-        "file": "bridge/connections.py",
+        "file": "bridge/system/http_connections.py",
         "old": "MAX_IDLE: Final = 4.0",
         "new": "MAX_IDLE: Final = 60.0",
         "tests": ["tests/test_send.py"],
     },
     {
         "name": "S4",
-        "file": "bridge/send.py",
+        "file": "bridge/system/http_client.py",
         "old": (
             "        if not complete:\n"
             "            response.close()\n"
@@ -1116,7 +1116,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "Y15",
-        "file": "bridge/signatures/signed.py",
+        "file": "bridge/providers/signatures/signed_template.py",
         "old": (
             "        if found is None and not optional:\n"
             '            raise BadSignature("missing")\n'
@@ -1126,14 +1126,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "Y20",
-        "file": "bridge/signatures/asymmetric.py",
+        "file": "bridge/providers/signatures/key_material.py",
         "old": "    if len(signature) != 64:",
         "new": "    if len(signature) < 64:",
         "tests": ["tests/test_signature_tokens.py"],
     },
     {
         "name": "Y20-any",
-        "file": "bridge/signatures/asymmetric.py",
+        "file": "bridge/providers/signatures/key_material.py",
         "old": (
             "    if len(signature) != 64:\n"
             '        raise ValueError("not two numbers of 32 bytes")\n'
@@ -1143,14 +1143,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "I10",
-        "file": "bridge/web/rate.py",
+        "file": "bridge/web/rate_limiter.py",
         "old": "            if longest <= 0:\n",
         "new": "            if True:\n",
         "tests": ["tests/test_rate.py"],
     },
     {
         "name": "X11",
-        "file": "bridge/templates.py",
+        "file": "bridge/routing/templates.py",
         "old": 'if start > position and text[start - 1] == "$":',
         "new": 'if text[start - 1] == "$":',
         "tests": ["tests/test_templates.py"],

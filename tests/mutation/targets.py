@@ -7,27 +7,27 @@ from pathlib import Path
 
 #: By source file the test files that execute it in their own process, those of its subject first.
 TARGETS: dict[str, tuple[str, ...]] = {
-    "bridge/store/ledger.py": ("ledger", "lines", "circuit", "pace", "acts", "pruning", "ledger_machine", "worker"),
-    "bridge/store/claims.py": ("ledger", "circuit", "pace", "waits", "counting", "handing", "changes", "lines", "worker"),
-    "bridge/store/group.py": ("store", "ledger", "faults", "disk_full"),
-    "bridge/store/reconciling.py": ("reconciling", "encryption"),
-    "bridge/reconcile.py": ("reconcile", "reconciling", "cli_look"),
-    "bridge/receive.py": ("receive", "redact", "confirming", "limits", "handshakes", "handshakes_business", "forms",
+    "bridge/store/queue/ledger.py": ("ledger", "lines", "circuit", "pace", "acts", "pruning", "ledger_machine", "worker"),
+    "bridge/store/queue/claims.py": ("ledger", "circuit", "pace", "waits", "counting", "handing", "changes", "lines", "worker"),
+    "bridge/store/db/group_commit.py": ("store", "ledger", "faults", "disk_full"),
+    "bridge/store/queue/reconcile.py": ("reconciling", "encryption"),
+    "bridge/delivery/reconcile.py": ("reconcile", "reconciling", "cli_look"),
+    "bridge/ingest/receive.py": ("receive", "redact", "confirming", "limits", "handshakes", "handshakes_business", "forms",
                           "form_uploads", "form_spam", "provider_edge", "previews", "signed_content"),
-    "bridge/blobs.py": ("blobs", "erase", "rekey", "encryption", "form_uploads", "upkeep", "backup"),
-    "bridge/worker/loop.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
+    "bridge/store/blobs.py": ("blobs", "erase", "rekey", "encryption", "form_uploads", "upkeep", "backup"),
+    "bridge/worker/worker.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
 }  # fmt: skip
 
 #: By source file the test files that start whole bridges: run as they are, one after the other, where nothing else has noticed.
 WIDER: dict[str, tuple[str, ...]] = {
-    "bridge/store/ledger.py": ("fleet", "celery"),
-    "bridge/store/claims.py": ("fleet", "celery"),
-    "bridge/store/group.py": ("processes",),
-    "bridge/store/reconciling.py": ("fleet",),
-    "bridge/reconcile.py": ("torture_accounting",),
-    "bridge/receive.py": ("business_rows", "shop_rows", "serving"),
-    "bridge/blobs.py": ("flow_api_files", "form_hostile"),
-    "bridge/worker/loop.py": ("processes", "fleet", "celery", "flow_processes", "looks"),
+    "bridge/store/queue/ledger.py": ("fleet", "celery"),
+    "bridge/store/queue/claims.py": ("fleet", "celery"),
+    "bridge/store/db/group_commit.py": ("processes",),
+    "bridge/store/queue/reconcile.py": ("fleet",),
+    "bridge/delivery/reconcile.py": ("torture_accounting",),
+    "bridge/ingest/receive.py": ("business_rows", "shop_rows", "serving"),
+    "bridge/store/blobs.py": ("flow_api_files", "form_hostile"),
+    "bridge/worker/worker.py": ("processes", "fleet", "celery", "flow_processes", "looks"),
 }
 
 

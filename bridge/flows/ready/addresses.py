@@ -10,9 +10,9 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.model import JSON
 from bridge.flows.function import FlowError
-from bridge.flows.ready.asked import one_line, shown
-from bridge.model import JSON
+from bridge.flows.ready.inputs import one_line, shown
 
 MAX_RECIPIENTS: Final = 50  # of a mail, all together
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from bridge.core.model import JSON
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.asked import number
-from bridge.model import JSON
+from bridge.flows.ready.inputs import number
 
 SLEEP_MAX: Final = 3600.0  # seconds
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from bridge.core.model import JSON
+from bridge.flows.context import current, log
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.asked import shown, yes_no
-from bridge.flows.ready.cells import BOM, END, HEADER_MAX, cell, delimiter_of, header, is_open, padded, record
+from bridge.flows.ready.csv_format import BOM, END, HEADER_MAX, cell, delimiter_of, header, is_open, padded, record
 from bridge.flows.ready.files import Locked, locked
-from bridge.flows.running import current, log
-from bridge.model import JSON
+from bridge.flows.ready.inputs import shown, yes_no
 
 MAX_COLUMNS: Final = 500  # a sender who may choose the names cannot make more
 NAME_LENGTH: Final = 200  # characters

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlencode, urlunsplit
 
+from bridge.core.http_messages import Answer, Call
+from bridge.core.model import JSON
+from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, load, printable
+from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.asked import mapping, number, one_line, shown, text
-from bridge.flows.ready.outgoing import Reach, exchange, parse_url
-from bridge.flows.running import log
-from bridge.http_messages import Answer, Call
-from bridge.model import JSON
-from bridge.platforms.answers import USER_AGENT, dump, error_text, load, printable
+from bridge.flows.ready.http_client import Reach, exchange, parse_url
+from bridge.flows.ready.inputs import mapping, number, one_line, shown, text
 
 TIMEOUT_MAX: Final = 300.0  # seconds
 BODY_MAX: Final = 5 * 1024 * 1024  # characters

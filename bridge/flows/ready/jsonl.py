@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from bridge.core.model import JSON
+from bridge.flows.context import current, log
 from bridge.flows.function import flow
 from bridge.flows.ready.files import locked
-from bridge.flows.running import current, log
-from bridge.model import JSON
 
 
 @flow
 def append_jsonl(file: str = "events.jsonl", **inputs: JSON) -> dict[str, JSON]:
     """Appends the inputs as one JSON line to `file` in the folder `files` of the data folder, with the time."""
-    from bridge.platforms.answers import dump
+    from bridge.delivery.platforms.responses import dump
 
     received_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
     line = dump({"received_at": received_at, **inputs}) + b"\n"

@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from bridge.flows.files import File
+from bridge.core.model import JSON
+from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
 from bridge.flows.ready.addresses import MAX_RECIPIENTS, Address, check_allowed, parse_address, parse_addresses
-from bridge.flows.ready.asked import folded
-from bridge.flows.ready.asked import text as text_of
 from bridge.flows.ready.environment import variable, words
-from bridge.flows.running import log
-from bridge.model import JSON
+from bridge.flows.ready.inputs import folded
+from bridge.flows.ready.inputs import text as text_of
+from bridge.flows.types import File
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -113,9 +113,9 @@ def _files(given: object) -> list[File]:
 
 def _attach(message: EmailMessage, files: list[File]) -> None:
     """Attach files as what their bytes say they are, but as nothing that a reader's program would run."""
-    from bridge.filetypes import OTHER, SHOWN, tell
-    from bridge.handing import sent_name
-    from bridge.multipart import file_name
+    from bridge.core.file_types import OTHER, SHOWN, tell
+    from bridge.core.multipart import file_name
+    from bridge.delivery.file_transfer import sent_name
 
     for file in files:
         content = file.read_bytes()

@@ -7,15 +7,15 @@ import time
 from typing import Final
 from urllib.parse import SplitResult, urlunsplit
 
+from bridge.core.http_messages import Answer, Call
+from bridge.core.model import JSON
+from bridge.delivery.platforms.responses import USER_AGENT, dump, error_text, printable, retry_after
+from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.asked import one_line
-from bridge.flows.ready.asked import text as text_of
 from bridge.flows.ready.environment import variable, words
-from bridge.flows.ready.outgoing import Reach, exchange, parse_url
-from bridge.flows.running import log
-from bridge.http_messages import Answer, Call
-from bridge.model import JSON
-from bridge.platforms.answers import USER_AGENT, dump, error_text, printable, retry_after
+from bridge.flows.ready.http_client import Reach, exchange, parse_url
+from bridge.flows.ready.inputs import one_line
+from bridge.flows.ready.inputs import text as text_of
 
 WEBHOOK: Final = "FLOWBRIDGE_SLACK_WEBHOOK_URL"
 HOSTS: Final = "FLOWBRIDGE_SLACK_HOSTS"

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from bridge.store.tables import metadata
+from bridge.store.tables.schema import metadata
 
 for table in metadata.tables.values():
     for index in table.indexes:

@@ -7,9 +7,9 @@ import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.errors import Refused
-from bridge.model import JSON
-from bridge.routes import LocalKey
+from bridge.core.errors import Refused
+from bridge.core.model import JSON
+from bridge.routing.model import LocalKey
 
 BUILT_IN = "built-in"
 

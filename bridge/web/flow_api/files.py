@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
-from bridge.embedded import OF_EVENT, LocalFile
-from bridge.errors import Refused, StoreError
-from bridge.logs import get_logger
-from bridge.model import JSON
+from bridge.core.errors import Refused, StoreError
+from bridge.core.local_runs import OF_EVENT, LocalFile
+from bridge.core.model import JSON
+from bridge.system.logs import get_logger
 from bridge.web.downloads import SAFE, disposition
-from bridge.web.flow_api import answers
-from bridge.web.flow_api.asked import Asked, bad
+from bridge.web.flow_api import responses
 from bridge.web.flow_api.auth import BUILT_IN
-from bridge.web.flow_api.served import Served
-from bridge.web.flow_api.starting import run_of
-from bridge.web.flow_api.zipping import zipped
+from bridge.web.flow_api.context import Served
+from bridge.web.flow_api.request import Asked, bad
+from bridge.web.flow_api.runs import run_of
+from bridge.web.flow_api.zip_stream import zipped
 from bridge.web.form_files import SPARE
 
 MIB = 1024 * 1024
@@ -33,7 +33,7 @@ log = get_logger()
 def upload_file(served: Served, asked: Asked) -> Response:
     """Keep one file under its name; one that the user has of that name is replaced."""
     name = _keep(served, asked, asked.fields)
-    return answers.answer(200, {"success": True, "file_name": name})
+    return responses.answer(200, {"success": True, "file_name": name})
 
 
 def upload_files(served: Served, asked: Asked) -> Response:
@@ -50,13 +50,13 @@ def upload_files(served: Served, asked: Asked) -> Response:
             name = fields.get("file_name")
             failed.append((name[:NAME_BYTES] if isinstance(name, str) else "", refused))
     if not failed:
-        return answers.answer(200, {"success": True, "uploaded_files": kept})
+        return responses.answer(200, {"success": True, "uploaded_files": kept})
     if not kept:
         name, first = failed[0]
         raise Refused(first.status, first.code, f"no file was kept; {name[:100]!r}: {first.message}", headers=first.headers)
     reasons = [{"file_name": name, "error": why.code, "message": why.message} for name, why in failed]
     names = [name for name, _ in failed]
-    return answers.answer(207, {"partial_success": True, "uploaded_files": kept, "failed_files": names, "errors": reasons})
+    return responses.answer(207, {"partial_success": True, "uploaded_files": kept, "failed_files": names, "errors": reasons})
 
 
 def download_file(served: Served, asked: Asked) -> Response:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from flask import Response
 
-from bridge.form import Form, Page
-from bridge.forms import texts
-from bridge.forms.landing import origin_of
-from bridge.web.forms.markup import FormView, environment, speaker
+from bridge.ingest.forms.redirects import origin_of
+from bridge.ingest.forms.translations import texts
+from bridge.routing.form import Form, Page
+from bridge.web.forms.render import FormView, environment, speaker
 from bridge.web.forms.style import STYLE, STYLE_HASH
 
 HTML = "text/html; charset=utf-8"

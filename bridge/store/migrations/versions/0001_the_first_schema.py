@@ -136,7 +136,7 @@ def upgrade() -> None:
         op.execute(ARRIVE)
 
 
-# What comes in is inserted into this view, so that an event and its deliveries are one statement: see bridge/store/events.py.
+# What comes in is inserted into this view, so that an event and its deliveries are one statement: see bridge/store/inbound/events.py.
 ARRIVAL = """
 CREATE VIEW arrival AS
 SELECT id, source, provider, type, provider_id, received_at, config_hash, problem, body_sha256, headers, query_string, body,

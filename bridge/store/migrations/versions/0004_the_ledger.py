@@ -72,7 +72,7 @@ def upgrade() -> None:
 
 DEAD_KIND = "dead_kind IN ('ours', 'platform', 'person')"
 
-# What comes in is inserted into this view, so that an event and its deliveries are one statement: see bridge/store/events.py. A process of
+# What comes in is inserted into this view, so that an event and its deliveries are one statement: see bridge/store/inbound/events.py. A process of
 # the version before writes fewer values: what it does not know of is as if nothing was said. Materialized: else each value is made anew.
 ARRIVAL = """
 CREATE VIEW arrival AS

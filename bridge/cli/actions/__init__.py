@@ -1,0 +1,1 @@
+"""Actions on events and deliveries: build, run, throttle."""

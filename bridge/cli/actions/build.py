@@ -1,0 +1,118 @@
+"""What an act does to its items, made of what was asked: for one that begins, and for one that is gone on with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.core.errors import ConfigError, NotFound
+from bridge.core.model import Event, Status
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.operations import Act
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
+    from bridge.store.operations.actions import Moving, Replaying
+    from bridge.store.operations.erase import Erasing
+    from bridge.store.operations.log import Doing
+    from bridge.store.operations.spam import Marking
+
+KEPT_CONFIGS = 8  # configurations of then that are held ready at once
+
+
+def doing_of(settings: Settings, one: Act) -> Callable[[Database, Act], Doing[Any]]:
+    """Return what makes of an act what is done to its items. Raises `ConfigError` where routes.yaml is needed and cannot be used."""
+    if one.command == "spam mark":
+        return marking
+    if one.command == "erase":
+        return erasing(settings)
+    is_release = one.command == "spam release"
+    return replaying(settings, one.asked, releases=is_release) if one.command == "replay" or is_release else moving
+
+
+def moving(_database: Database, one: Act) -> Moving:
+    """Return what moves the deliveries of an act."""
+    from bridge.store.operations.actions import Moving, move_of
+
+    asked = one.asked
+    move = move_of(one.command, force=bool(asked.get("force")))
+    return Moving(move=move, to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id"))
+
+
+def marking(_database: Database, _one: Act) -> Marking:
+    """Return what marks events as spam."""
+    from bridge.store.operations.spam import Marking
+
+    return Marking()
+
+
+def erasing(settings: Settings) -> Callable[[Database, Act], Erasing]:
+    """Return what makes of an act what erases events, rejects and runs."""
+    from bridge.cli.reparse import present_sources
+    from bridge.core.retention import DEDUP_FOR
+    from bridge.store.operations.erase import Erasing
+
+    stored_for = {name: source.dedup_for for name, source in present_sources(settings).items()}
+    return lambda _database, _act: Erasing(lambda source: stored_for.get(source, DEDUP_FOR))
+
+
+def replaying(settings: Settings, asked: Mapping[str, Any], *, releases: bool = False) -> Callable[[Database, Act], Replaying]:
+    """Return what makes of an act what plans its events: through the routes of now, or each through those it was planned with.
+
+    `releases`: those that are held to be spam, which they then are no more.
+    """
+    from bridge.config.loader import load
+    from bridge.store.inbound import events
+    from bridge.store.operations.actions import Replaying
+
+    through, then = asked.get("through"), asked.get("routes") == "then"
+    present = None if then else load(settings.config, settings.environ, strict_secrets=False)
+    if present is not None:
+        _check_route(through, present)
+
+    def make(database: Database, one: Act) -> Replaying:
+        if present is None:
+            return Replaying(config_of=_of_then(database, settings), nonce=one.id, through=through, releases=releases)
+        events.remember_config(database, present.hash, present.canonical, time.time())
+        return Replaying(config_of=lambda _: present, nonce=one.id, through=through, releases=releases)
+
+    return make
+
+
+def _check_route(name: str | None, config: Config) -> None:
+    if name is not None and all(route.name != name for route in config.routes):
+        from bridge.routing.expressions.roots import near
+
+        names = list(config.route_names)
+        raise click.UsageError(f"routes.yaml has no route {name!r}; {near(name, names)}it has: {', '.join(names) or 'none'}")
+
+
+def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config]:
+    """Return what gives the configuration that an event was planned with, filled in with the credentials of now."""
+    from bridge.config.loader import load_canonical
+    from bridge.store.inbound import events
+
+    @lru_cache(maxsize=KEPT_CONFIGS)
+    def load(config_hash: str) -> Config | str:
+        canonical = events.kept_config(database, config_hash)
+        if canonical is None:
+            return f"the configuration that it was planned with ({config_hash[:12]}) is not kept"
+        try:
+            return load_canonical(canonical, settings.environ, settings.config.parent, strict_secrets=False)
+        except ConfigError as error:
+            first, *more = error.problems
+            found = f"{first.path}: {first.message}" + (f" (and {len(more)} more)" if more else "")
+            return f"the configuration that it was planned with ({config_hash[:12]}) cannot be used any more: {found}"
+
+    def config_of(event: Event) -> Config:
+        config = load(event.config_hash)
+        if isinstance(config, str):
+            raise NotFound(config)
+        return config
+
+    return config_of

@@ -1,0 +1,278 @@
+"""What the commands that act have in common: which items, the question, and the act itself with a line for each."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bridge.cli.actions.throttle import RATE, Pacer
+from bridge.cli.options import AS_JSON, opened
+from bridge.cli.ui import output
+from bridge.cli.ui.run_progress import INTERRUPTED
+from bridge.core.errors import NotFound, StoreError
+from bridge.monitoring.serializers import delivery_json
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.operations import Act
+    from bridge.store.db.database import Database
+    from bridge.store.operations.actions import Result
+    from bridge.store.operations.log import Doing
+
+F = TypeVar("F", bound=Callable[..., Any])
+MANY = 20  # items from which on a bar shows how far it is
+NAMES = 5  # of the ids that were given, so many are kept with an act beside its items
+DONE = {"replay": "replayed", "retry": "retried", "cancel": "cancelled", "resolve": "resolved", "spam release": "released",
+        "spam mark": "marked as spam", "erase": "erased"}  # fmt: skip
+VERBS = {"spam release": "release", "spam mark": "mark as spam"}  # of those that are not called as their command
+THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {"erase": ("record", "records")}
+
+
+YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing.")
+
+
+def asking(command: F) -> F:
+    """Add the options of every command that acts."""
+    for option in (AS_JSON, DRY_RUN, YES, RATE):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every act is asked: how, and for which of what is kept."""
+
+    yes: bool
+    dry_run: bool
+    as_json: bool
+    limit: int
+    rate: str | None
+    chosen: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Asked:
+        """Take a command's options apart."""
+        own = {name: options[name] for name in ("yes", "dry_run", "as_json", "limit", "rate")}
+        return cls(**own, chosen={name: value for name, value in options.items() if name not in own})
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything is asked for."""
+        return any(value is not None for value in self.chosen.values())
+
+    def kept(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
+        """Return what of this is kept with the act: the filters, or the names that were given, and how."""
+        filters = {name.rstrip("_"): _text(value) for name, value in sorted(self.chosen.items()) if value is not None}
+        own = {"names": list(names[:NAMES]), "limit": self.limit or None, "rate": self.rate}
+        return {"filters": filters} | {name: value for name, value in (own | how).items() if value}
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def need_some(names: Sequence[str], asked: Asked) -> None:
+    """Refuse an act on everything, and one on ids and filters at once; --route goes with both."""
+    if not names and not asked.is_filtered:
+        example = "" if "status" not in asked.chosen else "--status dead or "
+        raise click.UsageError(f"name some, or choose them by a filter such as {example}--since 1h")
+    if names and any(value is not None for option, value in asked.chosen.items() if option != "route"):
+        raise click.UsageError("ids and filters do not go together")
+
+
+@contextmanager
+def kept(settings: Settings) -> Iterator[Database]:
+    """Give the store, which must be there. Workers are woken in the end."""
+    from bridge.store.db.notify import ring
+
+    with opened(settings) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        try:
+            yield database
+        finally:  # it exits by an exception where something could not be done
+            ring(database)
+
+
+def named(names: Sequence[str], find: Callable[[str], list[str]]) -> tuple[list[str], dict[str, str]]:
+    """Return the ids that names stand for, each once, and what is wrong with the other names."""
+    ids: dict[str, None] = {}
+    problems: dict[str, str] = {}
+    for name in names:
+        try:
+            ids |= dict.fromkeys(find(name))
+        except NotFound as error:
+            problems[name] = str(error)
+    return list(ids), problems
+
+
+def who(settings: Settings) -> str:
+    """Return who acts: FLOWBRIDGE_ACTOR, else the user of the machine and its name."""
+    if settings.actor:
+        return settings.actor
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+# -- the question
+
+
+def things(command: str, count: int) -> str:
+    """Return how many items of a command there are, in words."""
+    one, many = THINGS.get(command, ("delivery", "deliveries"))
+    return output.number(count, one, many)
+
+
+def agreed(text: str, count: int, asked: Asked) -> bool:
+    """Say how many there are, and ask; False where nothing is to be done."""
+    return confirmed(text, count, dry_run=asked.dry_run, yes=asked.yes or not count, as_json=asked.as_json)
+
+
+def confirmed(text: str, count: int, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+    """Ask whether to go on, unless that was said already; False where nothing is to be done."""
+    if dry_run:
+        output.json_line({"count": count}) if as_json else output.answer(text)
+        return False
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
+    if not click.confirm(f"{text}. Go on?", err=True):
+        output.say("Nothing was done.")
+        return False
+    return True
+
+
+# -- the act, and the answer
+
+
+def carry_out(database: Database, command: str, one: Act | None, doing: Doing[Any] | None, asked: Asked,
+              problems: Mapping[str, str]) -> None:  # fmt: skip
+    """Do what is left of an act, print a line for each item, and exit with 1 if any was not done.
+
+    `problems` are of names that stand for no item; where all are such there is no act.
+    """
+    from bridge.store.operations.actions import Result
+
+    told = _Told(command, one.id if one else None, asked, one.left if one else 0)
+    if one is not None and one.left > MANY:
+        output.say(f"{one.id}: Ctrl-C stops it, and `flowbridge acts resume {one.id}` goes on with the rest")
+    try:
+        with _progress(one) as advance:
+            for results in _batches(database, one, doing, asked.rate) if one and doing else ():
+                for result in results:
+                    told.tell(result)
+                advance(len(results))
+    except KeyboardInterrupt:
+        told.stop(database, "Stopped", INTERRUPTED)
+    except StoreError as error:
+        told.stop(database, f"Error: {error}", 1)
+    told.end([Result(id=name, problem=problem) for name, problem in problems.items()])
+
+
+def _batches(database: Database, one: Act, doing: Doing[Any], rate: str | None) -> Iterator[list[Result]]:
+    """Yield what came of the items, some to a commit, no faster than `rate`."""
+    from bridge.store.operations import log
+
+    pacer, left = Pacer(rate), one.left
+    while left > 0:
+        results = log.advance(database, one, doing, time.time(), pacer.wait(log.TOGETHER))
+        if not results:  # somebody else has done the rest
+            return
+        pacer.went(len(results))
+        left -= len(results)
+        yield results
+
+
+class _Told:
+    """What was told of an act so far."""
+
+    def __init__(self, command: str, act_id: str | None, asked: Asked, total: int) -> None:
+        self._command, self._act_id, self._as_json = command, act_id, asked.as_json
+        self._quiet = total > MANY and not asked.as_json and output.on_terminal()  # a bar and the exceptions are enough for a person
+        self._held: list[Result] = []
+        self._done = self._bad = 0
+
+    def tell(self, result: Result) -> None:
+        """Count what came of an item, and print it."""
+        self._done += result.problem is None
+        self._bad += result.problem is not None
+        if not self._quiet:
+            self._print(result)
+        elif result.problem is not None:
+            self._held.append(result)
+
+    def stop(self, database: Database, why: str, code: int) -> None:
+        """Say how far it came and how it goes on, and exit."""
+        from bridge.store.operations import log
+
+        through = ""
+        with suppress(StoreError):  # it may be the store that is gone
+            one = log.find(database, self._act_id or "")
+            through = f" {one.chosen - one.left} of {things(one.command, one.chosen)} are through;" if one.chosen else ""
+        output.say(f"{why}.{through} `flowbridge acts resume {self._act_id}` goes on with the rest")
+        sys.exit(code)
+
+    def end(self, held: Iterable[Result]) -> None:
+        """Print what was held back, and how it went."""
+        for result in self._held:
+            self._print(result)
+        for result in held:
+            self._bad += 1
+            self._print(result)
+        text = f"{self._done} {DONE[self._command]}" + (f", {self._bad} not" if self._bad else "")
+        output.say(text + (f" ({self._act_id})" if self._act_id else ""))
+        if self._bad:
+            sys.exit(1)
+
+    def _print(self, result: Result) -> None:
+        try:
+            self._line(result)
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough; what was agreed on is done all the same
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _line(self, result: Result) -> None:
+        done = DONE[self._command]
+        if self._as_json:
+            shown = [delivery_json(one) for one in result.deliveries]
+            output.json_line({"act": self._act_id, "id": result.id, "ok": result.problem is None, "problem": result.problem,
+                              "was": result.was, "deliveries": shown})  # fmt: skip
+        elif result.problem is not None:
+            click.echo(f"{output.clean(result.id)}  {click.style(f'not {done}', fg='red')}: {output.clean(result.problem)}")
+        elif result.became is None:
+            planned = ", ".join(f"{one.id} {one.route} {one.status}" for one in result.deliveries)
+            output.answer(f"{result.id}  {done}: {planned or 'no delivery'}")
+        else:
+            output.answer(f"{result.id}  {result.was} → {result.became}")
+
+
+@contextmanager
+def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr where a person sees it and there is enough to do: how many, how fast, and how long it still takes."""
+    if one is None or one.left <= MANY or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.{0 if task.speed >= 10 else 1}f}/s")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
+    with Progress(*columns, console=output.console(err=True), transient=True) as progress:
+        task = progress.add_task(one.command, total=one.chosen, completed=(one.chosen or 0) - one.left)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,117 @@
+"""alerts: what is raised, and a test of the way that alerts go."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.config.settings import Settings
+from bridge.core.alert import Alert
+from bridge.core.errors import BridgeError
+from bridge.monitoring.alerts import is_told, listed, proof
+from bridge.monitoring.serializers import iso
+
+COLUMNS = (Column("since", whole=True), Column("severity", whole=True), Column("state", whole=True), Column("notified", whole=True),
+           Column("alert", spare=True))  # fmt: skip
+NO_ROUTE = "no route"  # takes alerts, so no notification is sent
+
+
+@click.group(invoke_without_command=True)
+@AS_JSON
+@click.pass_context
+def alerts(ctx: click.Context, /, as_json: bool) -> None:
+    """List what is wrong by the last look of the worker, which looks every 30 seconds: alerts that are raised, and those to be.
+
+    An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route takes it to a flow:
+
+    \b
+    - {name: tell-me, on: flowbridge alert.*, flow: local/send_email,
+       inputs: {to: me@example.com, subject: "${body.severity}: ${body.summary}", text: "${body.what_to_do}"}}
+
+    \b
+    flowbridge alerts
+    flowbridge alerts test
+    flowbridge events --source flowbridge
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from bridge.store.queries import alerts as store
+
+    known: list[Alert] = []
+    settings = settings_of(ctx.obj)
+    with opened(settings) as database:
+        if database is not None:
+            with database.read() as connection:
+                known = listed(store.read(connection).values())
+    notifies = _notifies(settings)
+    if as_json:
+        for one in known:
+            output.json_line(_shape(one, notifies=notifies))
+    elif not known:
+        click.echo("No alert is raised.")
+    else:
+        rows = [(output.utc(one.since), one.severity, one.state, _notified(one) if notifies else NO_ROUTE, one.what) for one in known]
+        output.print_table(COLUMNS, rows)
+    if known and not notifies:
+        output.say(f"note: no notification is sent, since no route in {settings.config} takes alerts.")
+        output.say("      Write one with `on: flowbridge alert.*` (flowbridge alerts --help has one), then try it: flowbridge alerts test")
+
+
+def _notifies(settings: Settings) -> bool:
+    """Whether a route takes alerts, as far as routes.yaml can be read."""
+    from bridge.config.loader import check
+
+    config, _ = check(settings.config, settings.environ, strict_secrets=False)
+    return config is None or is_told(config)
+
+
+def _notified(one: Alert) -> str:
+    return "not yet" if not one.told else "once" if one.told == 1 else f"{one.told} times"
+
+
+def _shape(one: Alert, *, notifies: bool) -> dict[str, Any]:
+    condition, _, subject = one.key.partition(":")
+    return {
+        "key": one.key,
+        "condition": condition,
+        "subject": subject or None,
+        "severity": one.severity,
+        "state": one.state,
+        "summary": one.what,
+        "what_to_do": one.do,
+        "since": iso(one.since),
+        "told": one.told,
+        "notified": one.told if notifies else 0,
+        "told_at": iso(one.told_at),
+    }
+
+
+@alerts.command()
+@click.pass_obj
+def test(config: str | None, /) -> None:
+    """Send a test through the routes that alerts take: an event alert.test, with deliveries as any other.
+
+    A worker has to run. Exit code 1: no route takes it.
+
+    \b
+    flowbridge alerts test
+    """
+    from bridge.config.loader import load
+    from bridge.worker.maintenance.alerts import keep
+
+    settings = settings_of(config)
+    routes, now = load(settings.config, settings.environ, strict_secrets=False), time.time()
+    with opened(settings) as database:
+        if database is None:
+            raise BridgeError("there is no database yet; start it: flowbridge serve")
+        count = database.write(lambda connection: keep(connection, proof(now), routes, now))
+    if not count:
+        click.echo("No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge alerts --help)")
+        sys.exit(1)
+    click.echo(f"{output.number(count, 'delivery', 'deliveries')} planned: flowbridge deliveries --limit {count}")

@@ -1,0 +1,93 @@
+"""db: look after the database."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from bridge.cli.commands.db.backup import backup, restore
+from bridge.cli.commands.db.copy import copy
+from bridge.cli.commands.db.hold import hold, release
+from bridge.cli.commands.db.prune import prune
+from bridge.cli.commands.db.rekey import rekey
+from bridge.cli.commands.db.vacuum import vacuum
+from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.ui import output
+from bridge.core.errors import StoreError
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+for command in (prune, backup, restore, hold, release, vacuum, copy, rekey):
+    db.add_command(command)
+
+
+@db.command()
+@click.pass_obj
+def upgrade(config: str | None, /) -> None:
+    """Bring the database's schema up to this version. Every start does so by itself; this can be a step of a deployment.
+
+    \b
+    flowbridge db upgrade
+    """
+    from bridge.store.db.database import Database
+    from bridge.store.migrations import upgrade as migrate
+
+    database = Database.of(settings_of(config))
+    try:
+        before, now = migrate.upgrade(database)
+    finally:
+        database.close()
+    was = f" (it was {before})" if before else ""
+    output.answer(f"the schema is {now} already" if before == now else f"the schema is {now} now{was}")
+
+
+@db.command("check")
+@AS_JSON
+@click.pass_obj
+def check_(config: str | None, /, as_json: bool) -> None:
+    """Check the database: its schema, the file's integrity, that what belongs together is there, and which keys seal what.
+
+    On a large database this takes a while; flowbridge may go on running. Exit code 1: something is wrong.
+
+    \b
+    flowbridge db check
+    """
+    from bridge.store.blobs import Blobs
+    from bridge.store.db.database import Database
+    from bridge.store.operations import checkup
+
+    settings = settings_of(config)
+    database = Database.of(settings)
+    if database.is_sqlite and not database.path.exists():
+        raise StoreError(f"there is no database {database.path}: nothing was received yet")
+    try:
+        found = checkup.look(database, Blobs.of(settings).keys())
+    finally:
+        database.close()
+    if settings.encryption_keys and not settings.environ.get("FLOWBRIDGE_SECRET_KEY"):
+        found["notes"].append("FLOWBRIDGE_SECRET_KEY is not set: who copies the data folder has the key of digests, and can test guesses")
+    if as_json:
+        output.json_line(found)
+    else:
+        _print(found)
+    sys.exit(1 if found["problems"] else 0)
+
+
+def _print(found: dict[str, Any]) -> None:
+    output.answer(f"{found['url']}  {found['version']}, schema {found['revision']}")
+    output.answer(", ".join(f"{output.number(count, 'row')} of {name}" for name, count in found["counts"].items() if count is not None))
+    for one in found["sealed"]:
+        how = f"sealed with the key {one['key']}" if one["key"] else "in clear"
+        output.answer(f"{one['what']}: {one['values']} {how}")
+    for note in found["notes"]:
+        output.say(f"note: {note}")
+    for problem in found["problems"]:
+        click.echo(click.style("wrong: ", fg="red") + output.clean(problem))
+    if not found["problems"]:
+        click.secho("nothing is wrong", fg="green")

@@ -1,0 +1,105 @@
+"""db prune: let go of what is old."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.actions.run import DRY_RUN, YES, confirmed
+from bridge.cli.options import AS_JSON, existing, opened, settings_of
+from bridge.cli.reparse import good_config
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.cli.ui.progress import bar
+from bridge.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from bridge.store.operations.prune import Pruning
+
+SHARE = 2.0  # so many times as long as a batch took nothing is done after it
+WHAT = {"events": "whole events", "bodies": "what was in events, which stay", "rejects": "rejects"}
+
+
+@click.command()
+@click.option("--source", metavar="NAME", help="Only of this source.")
+@AS_JSON
+@DRY_RUN
+@YES
+@click.pass_obj
+def prune(config: str | None, /, source: str | None, as_json: bool, dry_run: bool, yes: bool) -> None:
+    """Let go of what is old, by `retention` in routes.yaml. A worker does the same by itself once an hour.
+
+    What somebody still has to do something about stays, however old. It goes a little at a time, so that nobody waits for it; Ctrl-C
+    stops it anywhere. The file does not become smaller by it: what is free is used by what comes in, or given back by db vacuum.
+
+    \b
+    flowbridge db prune --dry-run
+    flowbridge db prune --source github --yes
+    """
+    from bridge.store.db.clock import Clock
+    from bridge.store.operations import prune as pruning
+
+    settings = settings_of(config)
+    routes = good_config(settings)
+    with opened(settings) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        existing(settings, database, source=source)
+        clock = Clock(database)
+        clock.set()
+        round_ = pruning.Pruning(database, routes, clock(), source)
+        found = pruning.count(round_)
+        total = sum(one["rows"] for one in found)
+        if dry_run:
+            _print_count(found, as_json=as_json)
+        elif confirmed(_question(found), total, dry_run=False, yes=yes or not total, as_json=as_json):
+            _print(_prune(round_, total), as_json=as_json)
+
+
+def _question(found: list[dict[str, Any]]) -> str:
+    counted: Counter[str] = Counter()
+    for one in found:
+        counted[one["kind"]] += one["rows"]
+    return "To go: " + (", ".join(f"{counted[kind]} {WHAT[kind]}" for kind in WHAT if counted[kind]) or "nothing but small things")
+
+
+def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        for one in found:
+            output.json_line(one)
+        return
+    columns = (Column("to go"), Column("source"), Column("rows"), Column("MiB"))
+    rows = ((one["kind"], one["source"], one["rows"], f"{one['bytes'] / 1024 / 1024:.1f}") for one in found)
+    if not output.print_table(columns, rows):
+        output.say("Nothing is older than `retention` allows.")
+
+
+def _prune(round_: Pruning, total: int) -> Counter[str]:
+    from bridge.store.operations import prune as pruning
+
+    gone: Counter[str] = Counter()
+
+    def write(work: Any) -> Any:
+        began = time.monotonic()
+        counts = round_.database.write(work)
+        time.sleep(SHARE * (time.monotonic() - began))
+        return counts
+
+    try:
+        with bar("prune", total) as advance:
+            for kind, _, counts in pruning.prune(round_, write):
+                gone.update(counts)
+                advance(counts.get("event", 0) + counts.get("body", 0) if kind in WHAT else 0)
+    except KeyboardInterrupt:
+        output.say("Stopped; the rest goes the next time.")
+    return gone
+
+
+def _print(gone: Counter[str], *, as_json: bool) -> None:
+    if as_json:
+        output.json_line({"rows": dict(gone)})
+    else:
+        output.answer("gone: " + (output.rows_of(gone) or "nothing"))

@@ -1,0 +1,56 @@
+"""db vacuum: give what is free of the file back to the disk."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from bridge.cli.actions.run import YES, confirmed
+from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.ui import output
+from bridge.cli.ui.progress import bar
+from bridge.core.errors import NotFound, StoreError
+
+MIB = 1024 * 1024
+
+
+@click.command()
+@click.option("--anew", is_flag=True, help="Write the file anew, though it could give pages back: nothing of what was erased stays.")
+@AS_JSON
+@YES
+@click.pass_obj
+def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
+    """Give what is free of the SQLite file back to the disk, such as after db prune. Seldom needed: what comes in uses it again.
+
+    It goes a few pages at a time, and needs no room. A file that was made before flowbridge could do so is written anew, once, after a
+    question: senders wait meanwhile, and the disk must have twice the room. --anew does so with any, as after erase.
+
+    \b
+    flowbridge db vacuum
+    flowbridge db vacuum --anew
+    """
+    from bridge.store.db import vacuum as store
+    from bridge.store.operations import erase
+
+    with opened(settings_of(config)) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        if not database.is_sqlite:
+            raise StoreError("PostgreSQL does so by itself (autovacuum)")
+        before = store.pages(database)
+        if before.incremental and not anew:
+            with bar("vacuum", before.free) as advance:
+                while gone := database.write(store.step):
+                    advance(gone)
+                    time.sleep(0.01)
+        else:
+            question = f"{before.count * before.size / MIB:.0f} MiB are written anew, and senders wait meanwhile"
+            if confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
+                store.rewrite(database)
+                erase.settle_file(database)
+        after = store.pages(database)
+    if as_json:
+        output.json_line({"before": before.count * before.size, "after": after.count * after.size, "unused": after.free * after.size})
+    else:
+        output.answer(f"the file has {after.count * after.size / MIB:.1f} MiB; it had {before.count * before.size / MIB:.1f}")

@@ -1,0 +1,1 @@
+"""`flowbridge demo`."""

@@ -1,0 +1,309 @@
+"""demo: the whole of flowbridge on a throw-away folder, shown on three events."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.numbers import Bounded
+from bridge.cli.ui import output
+from bridge.core.errors import BridgeError
+from bridge.core.http_messages import Answer, Call, Lost, Request
+from bridge.core.model import Delivery, Event, Reject, RunState
+
+if TYPE_CHECKING:
+    from bridge.cli.commands.demo.screen import Screen
+    from bridge.config.settings import Settings
+    from bridge.runtime.startup import Loaded
+    from bridge.store.db.database import Database
+    from bridge.system.wakeup import Wake
+
+SENT = (("github", "issues"), ("stripe", "invoice.paid"), ("contact", "submission"))
+PATIENCE = 30.0  # seconds until the demo says that something does not work
+LOOK = 0.03  # seconds between looks at the store
+
+
+@dataclass(slots=True)
+class Story:
+    """One request of the demo, from its sending to the end of its runs."""
+
+    source: str
+    type: str
+    forged: bool = False
+    answer: Answer | None = None
+    took: float = 0.0  # milliseconds
+    event: Event | None = None
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come."""
+        from bridge.cli.commands.tail import is_over
+
+        if self.forged or (self.answer is not None and self.answer.status != 202):
+            return self.answer is not None
+        return (self.event is not None and bool(self.deliveries) and all(map(is_over, self.deliveries)))
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it ended as it should."""
+        if self.forged:
+            return self.answer is not None and self.answer.status == 401
+        return bool(self.deliveries) and all(one.run_state is RunState.DONE for one in self.deliveries)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End when the runs have ended, instead of staying up.")
+@click.option("--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
+@click.option("--json", "as_json", is_flag=True, help='Print {"events": […]} when every run has ended; then as `tail --json`.')
+def demo(once: bool, port: int, as_json: bool) -> None:
+    """See everything work, with nothing prepared: no account, no file, no setting is used or changed.
+
+    It starts flowbridge on a throw-away folder with the local platform, sends signed events as GitHub, Stripe and a form would,
+    shows each from receipt to finished run, then stays up for you to try. Ctrl-C ends it and removes the folder.
+
+    \b
+    flowbridge demo
+    flowbridge demo --once --json | jq '.events[].deliveries[].outputs'
+    """
+    click.echo("Starting flowbridge in a temporary folder…", err=True)  # before what takes long to import
+    from bridge.cli.commands.demo.screen import instructions, open_screen
+    from bridge.cli.commands.tail import print_change, print_refused
+    from bridge.system.logs import configure
+
+    configure("error")
+    with ExitStack() as stack:
+        stack.enter_context(_ending_on_signals())
+        up = False
+        try:
+            folder = Path(stack.enter_context(_throw_away()))
+            settings, child = stack.enter_context(_running(folder, port))
+            database = stack.enter_context(_store(settings))
+            with open_screen(settings, as_json=as_json) as screen:
+                well = _tell(settings, database, screen, as_json=as_json)
+            if once:
+                stack.close()
+                sys.exit(0 if well else 1)
+            for line in instructions(settings):
+                output.say(line) if as_json else output.answer(line)
+            up = True
+            say = Sayings(lambda at, change: print_change(database, at, change, as_json=as_json),
+                          (lambda _: None) if as_json else print_refused)  # fmt: skip
+            _stay(database, child, say)
+        except KeyboardInterrupt:
+            stack.close()
+            click.echo("\nStopped; the temporary folder was removed.", err=True)
+            sys.exit(0 if up else 130)
+
+
+# -- what runs
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _throw_away() -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix="flowbridge-demo-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(folder: Path, port: int) -> Iterator[tuple[Settings, int]]:
+    """Run `serve`'s process tree on the folder, in a process of its own that ends with this one; give the settings and its id."""
+    from bridge.runtime import services
+    from bridge.runtime.startup import load_all
+    from bridge.system.wakeup import Wake
+
+    settings, sockets = _settings(folder, port)
+    loaded = load_all(settings)
+    services.prepare_in_child(settings, loaded)
+    child = os.fork()
+    if child == 0:
+        _supervise(settings, loaded, Wake(), sockets)
+    for sock in sockets:
+        sock.close()
+    try:
+        yield settings, child
+    finally:
+        _end(child)
+
+
+def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
+    """Write the folder's files; return settings that come from them alone, and the sockets that are listened on."""
+    from bridge.cli.commands.init import template
+    from bridge.config.settings import load_settings
+    from bridge.runtime.services import as_bound, listen
+
+    (folder / "routes.yaml").write_text(template("demo_routes.yaml"), "utf-8")
+    (folder / "flows.py").write_text(template("flows.py"), "utf-8")
+    env = folder / ".env"
+    env.touch(0o600)
+    secret, signing = secrets.token_hex(32), f"whsec_{secrets.token_hex(16)}"
+    text = f"FLOWBRIDGE_DATA={folder / 'data'}\nGITHUB_WEBHOOK_SECRET={secret}\nSTRIPE_WEBHOOK_SECRET={signing}\n"
+    env.write_text(text, "utf-8")
+    settings = replace(load_settings({}, config=str(folder / "routes.yaml"), bind=f"127.0.0.1:{port}"), log="error")
+    sockets = listen(settings)
+    settings = as_bound(settings, sockets)
+    bind = {"FLOWBRIDGE_BIND": f"127.0.0.1:{settings.bind[1]}"}
+    env.write_text(f"{text}FLOWBRIDGE_BIND={bind['FLOWBRIDGE_BIND']}\n", "utf-8")  # for commands in another terminal
+    return replace(settings, environ={**settings.environ, **bind}), sockets
+
+
+def _supervise(settings: Settings, loaded: Loaded, wake: Wake, sockets: list[socket.socket]) -> None:
+    """Be the parent of the demo's processes; does not return."""
+    from bridge.runtime import services
+    from bridge.runtime.supervisor import Supervisor
+    from bridge.system.linux_process import die_with_parent
+
+    code = 1
+    try:
+        os.setpgid(0, 0)  # so that Ctrl-C reaches this one by its parent, in order
+        die_with_parent()
+        os.dup2(2, 1)  # stdout is the demo's own
+        following = services.following_at(settings, loaded, sockets)
+        code = Supervisor(services.everything(settings, loaded, following, wake, sockets)).run()
+    finally:
+        os._exit(code)
+
+
+def _end(child: int) -> None:
+    """Stop the processes and wait for them, however often Ctrl-C is pressed meanwhile."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Database]:
+    from bridge.store.db.database import Database
+
+    database = Database.of(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+# -- what is shown
+
+
+def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bool) -> bool:
+    """Send the events, follow them to the end of their runs, and return whether all ended well."""
+    from bridge.monitoring.serializers import event_json
+
+    stories = [Story(source, type_) for source, type_ in SENT]
+    stories += [] if as_json else [Story("github", "issues", forged=True)]
+    started = time.monotonic()
+    screen.show(stories)
+    for story in stories:
+        _send(settings, story)
+        screen.show(stories)
+    while not all(story.is_over for story in stories) and time.monotonic() < started + PATIENCE:
+        _look(database, stories)
+        screen.show(stories)
+        time.sleep(LOOK)
+    well = all(story.is_well for story in stories)
+    screen.close(stories, time.monotonic() - started, well=well)
+    if as_json:
+        output.json_line({"events": [event_json(story.event, story.deliveries) for story in stories if story.event]})
+    return well
+
+
+def _send(settings: Settings, story: Story) -> None:
+    from bridge.system.http_client import Sender
+
+    request = sample_request(settings, story.source, story.type, forged=story.forged)
+    sender, started = Sender(), time.monotonic()
+    answer = sender.send(Call(method="POST", url=request.url, headers=request.headers, body=request.body), PATIENCE)
+    sender.close()
+    if isinstance(answer, Lost):
+        raise BridgeError(f"the demo's own server does not answer: {answer.reason}")
+    story.answer, story.took = answer, (time.monotonic() - started) * 1000
+
+
+def sample_request(settings: Settings, source: str, type_: str, *, forged: bool = False) -> Request:
+    """Return a signed sample for a source of the demo."""
+    from bridge.cli.commands.sample import make
+    from bridge.cli.samples.forgeries import Signer
+    from bridge.config.loader import load
+
+    known = load(settings.config, settings.environ).sources[source]
+    signer = Signer(known.name, known.provider, known.scheme, known.secrets[0].value if known.secrets else "")
+    host, port = settings.bind
+    return make(signer, type_, f"http://{host}:{port}/hooks/{source}", "body" if forged else None, time.time())
+
+
+def _look(database: Database, stories: list[Story]) -> None:
+    import orjson
+
+    from bridge.store.inbound import events
+
+    for story in stories:
+        if story.event is None and not story.forged and story.answer is not None and story.answer.status == 202:
+            event = events.get(database, orjson.loads(story.answer.body)["event_id"])
+            story.event = replace(event, body=b"", headers={})
+    ids = [story.event.id for story in stories if story.event is not None]
+    found = events.deliveries_of(database, ids)
+    for story in stories:
+        if story.event is not None:
+            story.deliveries = tuple(found[story.event.id])
+
+
+@dataclass(frozen=True, slots=True)
+class Sayings:
+    """The functions that print a change, and a request that was refused."""
+
+    change: Callable[[float, Event | Delivery], None]
+    refused: Callable[[Reject], None]
+
+
+def _stay(database: Database, child: int, say: Sayings) -> None:
+    """Print what happens until Ctrl-C, or until the processes have ended by themselves."""
+    from bridge.cli.commands.tail import EVERY, Follower
+    from bridge.store.inbound import rejects
+    from bridge.store.queries.filters import Filters
+
+    follower = Follower(database, Filters())
+    began_at, seen = time.time(), set[str]()
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        for at, change in follower.look():
+            say.change(at, change)
+        for one in reversed([one for one in rejects.listed(database, since=began_at) if one.id not in seen]):
+            seen.add(one.id)
+            say.refused(one)
+        time.sleep(EVERY)
+    raise BridgeError("flowbridge ended by itself; the reason is above")

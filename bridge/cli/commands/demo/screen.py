@@ -1,0 +1,173 @@
+"""What the demo shows: a table that fills up on a terminal, lines elsewhere, and what to try next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+import orjson
+
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+
+if TYPE_CHECKING:
+    from bridge.cli.commands.demo.command import Story
+    from bridge.config.settings import Settings
+    from bridge.core.model import Delivery
+
+CONFUSING = ("FLOWBRIDGE_DATA", "FLOWBRIDGE_DATABASE_URL", "FLOWBRIDGE_BIND", "FLOWBRIDGE_PRIVATE_BIND", "FLOWBRIDGE_PUBLIC_URL")
+
+COLUMNS = (
+    Column("event", whole=True),
+    Column("received", style=lambda text: "green" if text.startswith("202 ") or text == "401 refused" else "red", whole=True),
+    Column("route", whole=True),
+    Column("run", style=output.styled, whole=True),
+    Column("what came out"),
+)
+
+
+class Screen(Protocol):
+    """Where the demo tells its story."""
+
+    def show(self, stories: Sequence[Story]) -> None:
+        """Show how far each has come."""
+
+    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+        """Say how it ended."""
+
+
+@contextmanager
+def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
+    """Give the screen that fits who looks."""
+    if as_json:
+        yield Silent()
+        return
+    click.echo(f"flowbridge on http://{settings.bind[0]}:{settings.bind[1]} in {settings.config.parent}\n")
+    if not output.on_terminal():
+        yield Lines()
+        return
+    from rich.live import Live
+
+    with Live(console=output.console(), refresh_per_second=20, auto_refresh=False) as live:
+        yield Table(live)
+
+
+class Silent:
+    """No screen: a program reads."""
+
+    def show(self, stories: Sequence[Story]) -> None:
+        """Show nothing."""
+
+    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+        """Say nothing."""
+
+
+class Lines:
+    """A line for each thing that happens."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def show(self, stories: Sequence[Story]) -> None:
+        """Print what was not printed yet."""
+        for story in stories:
+            for line in self._lines(story):
+                if line not in self._said:
+                    self._said.add(line)
+                    output.answer(line)
+
+    def _lines(self, story: Story) -> Iterator[str]:
+        if story.answer is not None:
+            yield f"{_name(story).ljust(24)}  {_received(story)}"
+        for one in story.deliveries:
+            yield f"{_name(story).ljust(24)}  {one.route} → {one.flow}  {output.standing(one)}  {_came_out(one)}".rstrip()
+
+    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+        """Sum up."""
+        output.answer(_summary(stories, seconds, well=well))
+
+
+class Table:
+    """A table that is drawn anew as it fills up."""
+
+    def __init__(self, live: Any) -> None:
+        self._live = live
+
+    def show(self, stories: Sequence[Story]) -> None:
+        """Draw it."""
+        rows = [_row(story, one) for story in stories for one in story.deliveries or (None,)]
+        self._live.update(output.grid(COLUMNS, rows, self._live.console.width), refresh=True)
+
+    def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
+        """Leave the table as it is and sum up below."""
+        self._live.stop()
+        click.secho("\n" + _summary(stories, seconds, well=well), fg="green" if well else "red")
+
+
+def _row(story: Story, one: Delivery | None) -> tuple[str, ...]:
+    if one is not None:
+        return _name(story), _received(story), one.route, output.standing(one).rpartition(", ")[2], _came_out(one)
+    kept = "nothing was started" if story.forged and story.is_well else ""
+    return _name(story), _received(story), "-" if story.forged else "…", "-", kept
+
+
+def _name(story: Story) -> str:
+    return f"{story.source} {'(forged)' if story.forged else story.type}"
+
+
+def _received(story: Story) -> str:
+    if story.answer is None:
+        return "…"
+    if story.forged:
+        return f"{story.answer.status} {'refused' if story.is_well else 'not refused'}"
+    return f"{story.answer.status} in {story.took:.0f} ms"
+
+
+def _came_out(one: Delivery) -> str:
+    if one.reason:
+        return output.clean(one.reason)
+    outputs = one.outputs if isinstance(one.outputs, dict) else {}
+    return output.clean(", ".join(f"{name}: {_short(value)}" for name, value in outputs.items() if value not in ("", [], None)))
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _summary(stories: Sequence[Story], seconds: float, *, well: bool) -> str:
+    runs = [one for story in stories for one in story.deliveries]
+    done = sum(one.run_state == "done" for one in runs)
+    if well:
+        return f"{len(runs)} events verified, kept and run in {seconds:.1f} s; the forged one was refused."
+    return f"{done} of {len(runs)} runs are done after {seconds:.1f} s; something does not work as it should."
+
+
+# -- what to try
+
+
+def instructions(settings: Settings) -> list[str]:
+    """Return what a person may try while the demo stays up: few lines, so that the table above stays on a screen of 24."""
+    url = f"http://{settings.bind[0]}:{settings.bind[1]}"
+    command = sys.argv[0] if Path(sys.argv[0]).name == "flowbridge" else "flowbridge"
+    unset = [f"  unset {name}" for name in CONFUSING if name in os.environ]
+    return [
+        "",
+        "It stays up until Ctrl-C and shows what comes in. In another terminal, try:",
+        f"  export FLOWBRIDGE_CONFIG={shlex.quote(str(settings.config))}",
+        *unset,
+        f"  {command} sample github --to                # signed: 202",
+        f"  {command} sample github --to --tamper body  # forged: 401",
+        f"  curl -sS {url}/hooks/contact -d name=Ada -d message=Hello \\",
+        "    -H 'Accept: application/json'",
+        f"  {command} show       # the newest event in full",
+        f"  {command} rejects    # what was refused, and why",
+        f"  {command} replay --source stripe",
+        f"A project of your own:  {command} init my-hooks",
+        "",
+    ]

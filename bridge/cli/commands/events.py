@@ -1,0 +1,272 @@
+"""events, deliveries, show: look at what is kept."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, opened, searching, settings_of
+from bridge.cli.planned_configs import PlannedConfigs, changed_since
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.core.errors import ConfigError, NotFound
+from bridge.core.model import Delivery, Event, Reject, RunState, Status
+
+if TYPE_CHECKING:
+    from bridge.cli.ui.event_view import Beside
+    from bridge.config.settings import Settings
+    from bridge.store.db.database import Database
+    from bridge.store.queries.events import Found
+
+RUN = "run "  # how the reason of a delivery begins that is none: its run
+REJECT_PREFIX, OTHER_PREFIXES = "rej_", ("evt_", "dlv_")
+NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
+EVENT_COLUMNS = (
+    Column("received", whole=True),
+    output.ID,
+    Column("source"),
+    Column("type"),
+    Column("deliveries", style=output.styled),
+)
+DELIVERY_COLUMNS = (
+    Column("created", whole=True),
+    output.ID,
+    Column("route", cut=output.cut_route),
+    Column("status", style=output.styled, whole=True),
+    Column("flow", spare=True, optional=True),
+    Column("reason", spare=True, short=lambda text: "-" if text.startswith(RUN) else text),
+)
+
+
+@click.command(cls=FilteredCommand)
+@filtered(statuses=("none",))
+@click.option("--spam/--not-spam", default=None, help="Only what is held to be spam (--reason is then why), or only the rest.")
+@AS_JSON
+@click.pass_obj
+def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
+    """List events, newest first, each with what became of it.
+
+    \b
+    flowbridge events --since 1h
+    flowbridge events --source github --type 'issues' --status dead
+    flowbridge events --status none          those that no route matched
+    flowbridge events --since 1d --body ord_48213
+    flowbridge events --limit 0 --json       everything, as it streams
+    """
+    from bridge.monitoring.serializers import event_json
+    from bridge.store.queries import events as queries
+
+    settings = settings_of(config)
+    with opened(settings) as database:
+        wanted = filters(**chosen)
+        existing(settings, database, **chosen)
+        if database:
+            searching(database, wanted, of_deliveries=False)
+        found = queries.list_events(database, wanted, limit) if database else iter(())
+        if as_json:
+            for event, deliveries in found:
+                output.json_line(event_json(event, deliveries))
+            return
+        count = output.print_table(EVENT_COLUMNS, (_event_row(event, deliveries) for event, deliveries in found))
+        _after(count, limit, "events", settings, is_filtered=any(value is not None for value in chosen.values()))
+
+
+def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
+    counts = Counter(map(output.standing, deliveries))
+    became = " · ".join(f"{count} × {word}" if count > 1 else word for word, count in counts.items())
+    duplicates = f"{event.duplicates} duplicate{'s' * (event.duplicates > 1)}" if event.duplicates else ""
+    same_body = "same body as another" if event.same_body_as else ""
+    spam = event.spam and f"spam: {event.spam}"
+    became = became or ((event.problem or spam) and "none") or "none: no route matched"
+    told = " · ".join(filter(None, (became, spam, event.problem, duplicates, same_body)))
+    return output.moment(event.received_at), event.id, event.source, event.type or "", told
+
+
+@click.command(cls=FilteredCommand)
+@filtered()
+@AS_JSON
+@click.pass_obj
+def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
+    """List deliveries, newest first. A delivery is one event bound for one flow by one route.
+
+    Where a route had several flows when it was planned, a terminal shows them as ROUTE → FLOW.
+
+    \b
+    flowbridge deliveries --dead-kind config                  to be replayed, once routes.yaml is mended
+    flowbridge deliveries --status dead --reason 'HTTP 403'
+    flowbridge deliveries --route triage-opened-issues --since 2026-11-24
+    """
+    from bridge.monitoring.serializers import delivery_json
+    from bridge.store.queries import events as queries
+
+    settings = settings_of(config)
+    with opened(settings) as database:
+        wanted = filters(**chosen)
+        existing(settings, database, **chosen)
+        if database:
+            searching(database, wanted, of_deliveries=True)
+        found: Iterator[Delivery] = queries.list_deliveries(database, wanted, limit) if database else iter(())
+        if as_json:
+            for delivery in found:
+                output.json_line(delivery_json(delivery))
+            return
+        wrong: list[str] = []
+        rows = _delivery_rows(found, PlannedConfigs(database), wrong) if database else iter(())
+        count = output.print_table(DELIVERY_COLUMNS, rows)
+        if wrong and output.on_terminal():
+            output.say(f"why, and what to do next: flowbridge show {output.short_id(wrong[0])}")
+        _after(count, limit, "deliveries", settings, is_filtered=any(value is not None for value in chosen.values()))
+
+
+def _delivery_rows(found: Iterator[Delivery], planned: PlannedConfigs, wrong: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each, and put the ids of those that want a person into `wrong`.
+
+    On a terminal, where a flow may have no room, it stands with the route if that has several.
+    """
+    for one in found:
+        is_held = one.status is Status.UNKNOWN and one.look_at is None
+        is_wrong = one.status is Status.DEAD or one.run_state in (RunState.FAILED, RunState.TERMINATED) or is_held
+        wrong += [one.id] if is_wrong else []
+        at, id_, route, status, flow, told = _delivery_row(one)
+        joined = output.on_terminal() and planned.has_several_flows(one)
+        yield (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told) if joined else (at, id_, route, status, flow, told)
+
+
+def _delivery_row(delivery: Delivery) -> tuple[str, str, str, str, str, str]:
+    told = delivery.reason or (f"{RUN}{delivery.run_id}" if delivery.run_id else "")
+    if not told and delivery.status is Status.BLOCKED and delivery.order is not None:
+        told = f"in line: order key {delivery.order.key}"
+    if not told and delivery.status is Status.QUEUED and delivery.debounce is not None:
+        told = f"waits for later ones until {output.moment(delivery.due_at)}"
+    return output.moment(delivery.created_at), delivery.id, delivery.route, output.standing(delivery), delivery.flow, told
+
+
+def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered: bool) -> None:
+    """Say, beside the answer, what a list alone does not: that there is more, or why there is nothing."""
+    if count and count == limit and output.on_terminal():
+        output.say(f"the newest {limit}; --limit 0 lists all")
+    if count:
+        return
+    if is_filtered:
+        output.say(f"No {what} like that. Without filters: flowbridge {what}")
+        return
+    host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
+    output.say(f"No {what} yet.")
+    output.say(f"Start `flowbridge serve`, then send one: flowbridge sample {_any_source(settings)} --to {host}")
+
+
+def _any_source(settings: Settings) -> str:
+    """Return the name of a source that a sample can go to; "form" where routes.yaml has none, or cannot be used."""
+    from bridge.config.loader import load
+
+    with suppress(ConfigError):
+        return next(iter(load(settings.config, settings.environ, strict_secrets=False).sources), "form")
+    return "form"
+
+
+@click.command()
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--body", "with_body", is_flag=True, help="Of a delivery, a run or an event: the whole request too, however long it is.")
+@click.option("--save", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Write its files to this folder instead, never over what is there, and print where each is.")
+@AS_JSON
+@click.pass_obj
+def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path | None, as_json: bool) -> None:
+    """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and why it failed.
+
+    ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other id shares is enough; without ID
+    the newest event is shown.
+
+    It says why a route did not match: which clause failed, what it expected, and what it found. Where an input has no value, as its
+    path leads nowhere in the event, it says which input and which path. Both are worked out with the routes.yaml of now.
+
+    \b
+    flowbridge show                                   the newest event
+    flowbridge show k2m9abcd                          by the ending of its id, as lists print it
+    flowbridge show dlv_01jd2x… --json | jq .deliveries
+    flowbridge show evt_01jd2x --save cvs/            the files that came with a form
+    """
+    if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
+        raise click.UsageError(NO_FILES)
+    settings = settings_of(config)
+    with opened(settings) as database:
+        if database is None:
+            missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
+            raise NotFound(f"{missing}nothing was received yet")
+        reject, found = _find(database, id_)
+        if reject is None and found is not None:
+            _show_event(database, found, settings, with_body=with_body, folder=folder, as_json=as_json)
+            return
+    if folder is not None:
+        raise click.UsageError(NO_FILES)
+    if reject is not None:
+        from bridge.cli.commands.rejects import show_reject
+
+        show_reject(config, reject, as_json=as_json)
+
+
+def _find(database: Database, text: str | None) -> tuple[Reject | None, Found | None]:
+    """Return the reject, or else the event, that `text` names; the newest event where it is None."""
+    from bridge.store.inbound import rejects
+    from bridge.store.queries import events as queries
+
+    if text is None:
+        text = queries.newest_event(database)
+        if text is None:
+            raise NotFound("no event is stored yet")
+    if text.startswith(REJECT_PREFIX):
+        return rejects.get(database, text), None
+    try:
+        return None, queries.show(database, text)
+    except NotFound:
+        if text.startswith(OTHER_PREFIXES):
+            raise
+        with suppress(NotFound):
+            return rejects.get(database, text), None
+        raise
+
+
+def _show_event(database: Database, found: Found, settings: Settings, *, with_body: bool, folder: Path | None, as_json: bool) -> None:
+    from bridge.cli.save_files import save_files
+    from bridge.cli.ui.event_view import print_delivery, print_event
+    from bridge.monitoring.serializers import whole_event_json
+    from bridge.store.blobs import Blobs
+
+    if folder is not None:
+        sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
+    beside = _beside(database, found, settings, with_reasons=not as_json)
+    if as_json:
+        output.json_line(whole_event_json(found.event, found.deliveries, found.attempts, beside.waits, beside.acts))
+    elif found.delivery_id is not None:
+        print_delivery(found, beside, with_body=with_body)
+    else:
+        print_event(found, beside, with_body=with_body)
+
+
+def _beside(database: Database, found: Found, settings: Settings, *, with_reasons: bool) -> Beside:
+    """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not match and inputs are missing."""
+    from bridge.cli.route_reasons import NO_REASONS, find_reasons
+    from bridge.cli.ui.event_view import Beside, is_retried
+    from bridge.config.loader import load
+    from bridge.store.operations import log
+    from bridge.store.queries import wait_facts
+
+    config, planned = None, PlannedConfigs(database)
+    if any(one.status in wait_facts.WAITING for one in found.deliveries):
+        with suppress(ConfigError):
+            config = load(settings.config, settings.environ, strict_secrets=False)
+    return Beside(
+        waits=wait_facts.waits_of(database, found.deliveries, config, time.time()),
+        behind={one.id: wait_facts.held_up_by(database, one) for one in found.deliveries if one.holds_key},
+        acts=log.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
+        reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
+        several=frozenset(one.id for one in found.deliveries if is_retried(one) and planned.has_several_flows(one)),
+        changed=changed_since(database, settings, [one for one in found.deliveries if is_retried(one)]),
+    )

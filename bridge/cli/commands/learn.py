@@ -1,0 +1,88 @@
+"""learn: let a source take the secret that its sender tells, once and for a while."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.options import Span, opened, settings_of
+from bridge.cli.ui import output
+from bridge.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from bridge.providers.model import Learn
+    from bridge.routing.model import Source
+    from bridge.store.db.database import Database
+
+LOOK = 0.3  # seconds between looks
+
+
+@click.command()
+@click.argument("source")
+@click.option("--for", "seconds", type=Span(), default="10m", show_default=True, metavar="TIME", help="How long it may learn.")
+@click.pass_obj
+def learn(config: str | None, /, source: str, seconds: float) -> None:
+    """Let a source learn its secret: some senders (Asana, Notion) tell it once, in a request that nothing proves.
+
+    Only while this command waits is such a request believed, and only the first. A secret that was learned before stays until then. It is
+    kept sealed with FLOWBRIDGE_ENCRYPTION_KEYS, or else with the secret key.
+
+    \b
+    flowbridge learn asana
+    flowbridge learn notion --for 30m
+    """
+    from bridge.config.loader import load
+
+    settings = settings_of(config, secrets=True)
+    known, lesson = _source(load(settings.config, settings.environ, strict_secrets=False).sources, source)
+    with opened(settings) as database:
+        if database is None:
+            raise NotFound("there is no database yet: start `flowbridge serve` first, so that the sender reaches it")
+        host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
+        output.say(f"{known.name} learns for {seconds:g} seconds, at {host}/hooks/{known.name}")
+        output.say(lesson.ask)
+        sealed = _wait(database, known.name, seconds)
+    if sealed is None:
+        output.say("Nothing came. The source learns no more; what it knew before stays.")
+        sys.exit(1)
+    output.say(f"Learned: from now on {known.name} takes what is signed with it.")
+    if lesson.shown:
+        from bridge.store.encryption import of_secrets
+        from bridge.store.inbound import learned_secrets
+
+        secret = learned_secrets.opened(of_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed)
+        output.say("This is it, to be typed in at the sender:")
+        output.answer(secret or "(sealed with a key that is not here)")
+
+
+def _wait(database: Database, source: str, seconds: float) -> str | None:
+    """Let the source learn, and return the sealed secret once it has; None, and it may no more, where it has not in time."""
+    from bridge.store.inbound import learned_secrets
+
+    began = time.time()
+    before = learned_secrets.find(database, source).learned_at
+    learned_secrets.allow(database, source, began + seconds)
+    try:
+        while time.time() < began + seconds:
+            now = learned_secrets.find(database, source)
+            if now.learned_at != before:
+                return now.sealed
+            time.sleep(LOOK)
+        return None
+    finally:
+        learned_secrets.allow(database, source, None)
+
+
+def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, Learn]:
+    from bridge.routing.expressions.roots import near
+
+    learning = {one.name: one.provider.learn for one in sources.values() if one.provider.learn is not None}
+    if name in learning:
+        return sources[name], learning[name]
+    if name in sources:
+        raise click.UsageError(f"{sources[name].provider.title} does not tell a secret: {name} has the one in routes.yaml")
+    raise click.UsageError(f"no source {name!r} that learns its secret; {near(name, learning)}there is: {', '.join(learning) or 'none'}")

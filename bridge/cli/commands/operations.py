@@ -1,0 +1,190 @@
+"""acts: who has replayed, retried, cancelled or resolved what, and going on with what was interrupted."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import Any
+
+import click
+
+from bridge.cli.actions import run
+from bridge.cli.actions.run import DRY_RUN, YES, Asked, kept, things
+from bridge.cli.actions.throttle import RATE
+from bridge.cli.numbers import Bounded
+from bridge.cli.options import AS_JSON, Moment, opened, settings_of
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.core.errors import BridgeError
+from bridge.core.operations import Act, Became, Item
+from bridge.monitoring.serializers import act_json, iso, item_json
+
+COLUMNS = (
+    Column("began", whole=True),
+    output.ID,
+    Column("who"),
+    Column("done", style=output.styled, whole=True),
+    Column("command", spare=True),
+)
+ITEMS = (output.ID, Column("outcome", style=output.styled, whole=True), Column("what became of it", spare=True))
+OPEN = "open"
+COME_TO = (*(one.value for one in Became), OPEN)
+OPTIONS = {"routes": "--with-routes", "to": "--as", "run_id": "--run-id", "force": "--force", "rate": "--rate", "limit": "--limit"}
+
+
+@click.group(invoke_without_command=True)
+@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
+@click.option("--unfinished", is_flag=True, help="Only those that have not come to their end.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@AS_JSON
+@click.pass_context
+def acts(ctx: click.Context, /, since: float | None, unfinished: bool, limit: int, as_json: bool) -> None:
+    """List what people have done to events and deliveries, newest first: who, when, which command, on how many, and how far it came.
+
+    Who is the user of the machine and its name, or FLOWBRIDGE_ACTOR. What an act has chosen is kept before it begins: one that was
+    interrupted, by Ctrl-C or a crash, goes on where it was, and does nothing twice.
+
+    \b
+    flowbridge acts --since 1d
+    flowbridge acts --unfinished
+    flowbridge acts resume act_01jd2x
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from bridge.store.operations import log
+
+    with opened(settings_of(ctx.obj)) as database:
+        found = log.listed(database, since=since, unfinished=unfinished, limit=limit) if database else iter(())
+        if as_json:
+            for one in found:
+                output.json_line(act_json(one))
+        elif not output.print_table(COLUMNS, map(_row, found)):
+            output.say("No acts" + (" like that." if since or unfinished else ": nobody has done anything to events or deliveries."))
+
+
+def _row(one: Act) -> tuple[str, ...]:
+    return output.moment(one.created_at), one.id, one.actor, progress(one), command_line(one)
+
+
+def progress(one: Act) -> str:
+    """Return how far an act came, in few words."""
+    if one.chosen is None:
+        return "never began"
+    gone = str(one.chosen) if one.finished_at else f"{one.chosen - one.left} of {one.chosen}, unfinished"
+    return gone + (f", {one.refused} refused" if one.refused else "")
+
+
+def command_line(one: Act) -> str:
+    """Return an act as it would be typed; times are absolute, and of many ids the first stand there."""
+    names = one.asked.get("names", ())
+    words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
+    told = dict(one.asked.get("filters", {}))
+    told |= {name: value for name, value in one.asked.items() if name in ("through", *OPTIONS)}
+    if one.command != "resolve":
+        told.pop("to", None)
+    if told.get("through") == told.get("route"):
+        told.pop("through", None)
+    for name, value in told.items():
+        words += [OPTIONS.get(name, f"--{name.replace('_', '-')}"), *([] if value is True else [_shown(name, value)])]
+    return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
+
+
+def _shown(name: str, value: Any) -> str:
+    return str(iso(value)) if name in ("since", "until") else str(value)
+
+
+@acts.command()
+@click.argument("id_", metavar="ACT")
+@click.option("--only", type=click.Choice(COME_TO), help="Only those that were done, refused, or are open yet.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The first N items; 0 is all.")
+@AS_JSON
+@click.pass_obj
+def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json: bool) -> None:
+    """Show one act with what became of each of its items. With --json the first line is the act, every other one an item.
+
+    \b
+    flowbridge acts show act_01jd2x
+    flowbridge acts show act_01jd2x --only refused --limit 0
+    """
+    from bridge.store.operations import log
+
+    with kept(settings_of(config)) as database:
+        one = log.find(database, id_)
+        outcome = None if only in (None, OPEN) else Became(only)
+        found = log.items(database, one, outcome=outcome, is_open=only == OPEN, limit=limit)
+        if as_json:
+            output.json_line(act_json(one))
+            for item in found:
+                output.json_line(item_json(item))
+            return
+        _print_act(one)
+        count = output.print_table(ITEMS, map(_item_row, found))
+        total = {None: one.chosen or 0, OPEN: one.left, Became.DONE.value: one.done, Became.REFUSED.value: one.refused}[only]
+        if count < total:
+            output.say(f"the first {count} of {total}; --limit 0 shows all")
+
+
+def _print_act(one: Act) -> None:
+    click.secho(output.clean(one.id), bold=True)
+    output.line("command", command_line(one))
+    output.line("who", one.actor)
+    output.line("began", iso(one.created_at))
+    output.line("items", progress(one))
+    if one.chosen is not None and not one.finished_at:
+        output.line("last done", iso(one.worked_at))
+        output.line("go on", f"flowbridge acts resume {one.id}")
+    output.line("finished", iso(one.finished_at))
+    for actor, at in one.resumed:
+        output.line("resumed", f"{iso(at)} by {actor}")
+    if one.chosen:
+        click.echo()
+
+
+def _item_row(item: Item) -> tuple[str, ...]:
+    became = item.problem or (f"{item.was} → {item.became}" if item.became else ", ".join(item.made))
+    return item.item_id, str(item.outcome or OPEN), became
+
+
+@acts.command()
+@click.argument("id_", metavar="ACT")
+@RATE
+@YES
+@DRY_RUN
+@AS_JSON
+@click.pass_obj
+def resume(config: str | None, /, id_: str, rate: str | None, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Go on with an act that was interrupted.
+
+    It goes on from where it was with what it had chosen, at the rate it had unless another is given. What is still to be replayed goes
+    through routes.yaml as it is now, unless the act was told --with-routes then.
+
+    \b
+    flowbridge acts resume act_01jd2x
+    flowbridge acts resume act_01jd2x --rate 20/s --yes
+    """
+    from bridge.cli.actions.build import doing_of
+    from bridge.store.inbound import blob_owners
+    from bridge.store.operations import log
+
+    settings = settings_of(config)
+    with kept(settings) as database:
+        one = log.find(database, id_)
+        if one.chosen is None:
+            raise BridgeError(f"{one.id} was ended while it wrote down what it had chosen: nothing was done; give the command again")
+        if not one.left:
+            output.say(f"{one.id} has come to its end: nothing is left of it.")
+            return
+        asked = Asked(yes=yes, dry_run=dry_run, as_json=as_json, limit=0, rate=rate or one.asked.get("rate"), chosen={})
+        making = doing_of(settings, one)
+        verb = run.VERBS.get(one.command, one.command)
+        if not run.agreed(f"{things(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked):
+            return
+        one = log.resume(database, one, run.who(settings), time.time())
+        were = blob_owners.owned(database) if one.command == "erase" else set[str]()
+        try:
+            run.carry_out(database, one.command, one, making(database, one), asked, {})
+        finally:  # it exits by an exception where something could not be done
+            if one.command == "erase":
+                from bridge.cli.commands.erase import settle
+
+                settle(database, settings, were)

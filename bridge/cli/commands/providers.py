@@ -1,0 +1,143 @@
+"""providers: who can send, how each is verified and set up, and what shows that this is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.options import AS_JSON
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.core.locators import Joined
+from bridge.core.model import JSON
+from bridge.providers.model import UNKNOWN
+from bridge.providers.signatures.pins import pins_of
+
+if TYPE_CHECKING:
+    from bridge.core.locators import Place
+    from bridge.providers.model import Provider
+
+COLUMNS = (Column("provider", whole=True), Column("who", spare=True), Column("evidence", whole=True), Column("signed", spare=True))
+EVIDENCE = {
+    "vector": "published signatures are among the tests",
+    "sdk": "checked against the sender's own library",
+    "docs": "as the sender documents it",
+    "unconfirmed": "not confirmed: try it before you rely on it",
+}
+CONFIRMED = "confirmed by itself, for what is pinned"
+NAME = 16  # columns of a name
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[NAME | WORD]")
+@AS_JSON
+def providers(name: str | None, as_json: bool) -> None:
+    """List the senders that flowbridge knows, or show one: how to set it up, what it signs, what to expect of it.
+
+    A word that is no provider's name lists those with the word in their name, title or kind. Any other sender works too, as hmac, token
+    or basic with a `verify:` of its own in routes.yaml.
+
+    \b
+    flowbridge providers
+    flowbridge providers pay
+    flowbridge providers stripe
+    """
+    from bridge.providers.registry import PROVIDERS
+    from bridge.routing.expressions.roots import near
+
+    if name in PROVIDERS:
+        output.json_line(provider_json(PROVIDERS[name])) if as_json else _print(PROVIDERS[name])
+        return
+    groups = _found(name or "")
+    if not groups:
+        other = "`flowbridge providers` lists all; any other sender works as hmac or token"
+        raise click.UsageError(f"no provider is called {name!r} or has it in its title; {near(name or '', PROVIDERS)}{other}")
+    rows = [row for found in groups.values() for row in found]
+    if as_json:
+        for row in rows:
+            output.json_line(provider_json(row))
+        return
+    for number, (kind, found) in enumerate(groups.items()):
+        click.secho(("\n" if number else "") + kind, bold=True)
+        output.print_table(COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in found))
+    output.say("\nEVIDENCE: " + "; ".join(f"{word} = {meaning}" for word, meaning in EVIDENCE.items()) + ".")
+    proven = sum(row.evidence != "unconfirmed" for row in rows)
+    output.say(f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. One of them: flowbridge providers NAME")
+
+
+def _found(word: str) -> dict[str, list[Provider]]:
+    """Return the providers that a word finds, all for an empty one, by their kind."""
+    from bridge.providers.registry import MODULES, kind_of
+
+    wanted = word.casefold().strip()
+    found = {
+        kind_of(module): [row for row in module.ROWS if any(wanted in text.casefold() for text in (row.name, row.title, kind_of(module)))]
+        for module in MODULES
+    }
+    return {kind: rows for kind, rows in found.items() if rows}
+
+
+def provider_json(row: Provider) -> dict[str, JSON]:
+    """Return a provider's row as JSON; every key is always there."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "evidence": row.evidence,
+        "signs": row.signs,
+        "limits": row.limits or None,
+        "setup": row.setup,
+        "secret": row.secret_hint,
+        "generates_secret": row.generates_secret,
+        "pins": [pin.name for pin in pins_of(row.scheme)],
+        "event_type": [_place(one) for one in row.event_type],
+        "event_id": [_place(one) for one in row.event_id],
+        "dedup_body": row.dedup_body,
+        "batch": row.batch is not None,
+        "handshake": bool(row.handshakes),
+        "confirms": row.confirmation is not None,
+        "max_body": row.max_body,
+        "answer_within": None if row.answer_within == UNKNOWN else row.answer_within,
+        "retries": row.retries,
+        "retry_number": [_place(one) for one in row.retry],
+        "samples": [one.type for one in row.samples],
+        "docs": row.docs,
+    }
+
+
+def _print(row: Provider) -> None:
+    click.secho(f"{row.title} ({row.name})", bold=True)
+    click.echo()
+    click.echo(output.wrapped(row.setup))
+    click.echo()
+    ids, pins = ", else ".join(_place(one) for one in row.event_id), pins_of(row.scheme)
+    unknown = "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
+    facts = {
+        "signed": row.signs,
+        "evidence": EVIDENCE[row.evidence],
+        "secret": row.secret_hint,
+        "pins": ", ".join(f"{pin.name} ({pin.what})" for pin in pins),
+        "event type": ", else ".join(_place(one) for one in row.event_type) or "what event_type: of the source names",
+        "duplicates": f"known by {ids}" if ids else unknown,
+        "batches": "each element of a request is an event of its own" if row.batch else "",
+        "test of the URL": "answered by itself" if row.handshakes else "",
+        "subscriptions": CONFIRMED if row.confirmation else "",
+        "answer within": row.answer_within,
+        "retries": row.retries,
+        "which try": ", else ".join(_place(one) for one in row.retry),
+        "good to know": row.limits,
+        "its docs": row.docs,
+    }
+    for name, value in facts.items():
+        if value:
+            click.echo(click.style(name.ljust(NAME), dim=True) + output.wrapped(value, NAME))
+    click.echo()
+    output.answer(" ".join([f"flowbridge add {row.name}", *(f"--pin {pin.name}=VALUE" for pin in pins if pin.required)]))
+    if row.learn is not None:
+        output.answer(f"flowbridge learn {row.name}")
+    for sample in row.samples:
+        output.answer(f"flowbridge sample {row.name} {sample.type}")
+
+
+def _place(place: Place) -> str:
+    return " + ".join(place.texts) if isinstance(place, Joined) else str(place)

@@ -1,0 +1,198 @@
+"""rejects: look at what failed verification, learn why, and let in what verifies after all."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.numbers import Bounded
+from bridge.cli.options import AS_JSON, Moment, existing, opened, settings_of
+from bridge.cli.reparse import good_config
+from bridge.cli.samples.sources import knowing
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.core.errors import BadSignature, BridgeError, NotFound
+
+if TYPE_CHECKING:
+    from bridge.core.model import Reject
+    from bridge.providers.signatures.key_source import Keys
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
+
+COLUMNS = (
+    Column("received", whole=True),
+    output.ID,
+    Column("source"),
+    Column("reason", style=output.styled),
+    Column("why", spare=True),
+)
+UNCLEAR = "no secret, time or form of the body that was tried matches: the sender uses another secret, or the body was changed in transit"
+
+
+@click.group(invoke_without_command=True)
+@click.option("--source", metavar="NAME", help="Only of this source.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
+@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@AS_JSON
+@click.pass_context
+def rejects(ctx: click.Context, /, source: str | None, since: float | None, limit: int, as_json: bool) -> None:
+    """List requests that failed verification, newest first, each with what would have made it pass.
+
+    Of each source the newest hundred are kept. They start nothing unless they are readmitted. `flowbridge show ID` shows one.
+
+    \b
+    flowbridge rejects --source stripe --since 1h
+    flowbridge rejects readmit --source stripe
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from bridge.monitoring.serializers import reject_json
+    from bridge.store.inbound import rejects as kept
+
+    settings = settings_of(ctx.obj)
+    config = _routes(ctx.obj, to_look=True)
+    with opened(settings) as database:
+        existing(settings, database, source=source)
+        found = kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
+        looked = ((one, _findings(one, config)) for one in found)
+        if as_json:
+            for one, findings in looked:
+                output.json_line(reject_json(one, findings))
+            return
+        if not output.print_table(COLUMNS, (_row(one, findings) for one, findings in looked)):
+            output.say("No rejects" + (" like that." if source or since else ": every request that came was verified."))
+
+
+def _row(one: Reject, findings: list[str]) -> tuple[str, ...]:
+    why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else (findings or [UNCLEAR])[0]
+    return output.moment(one.received_at), one.id, one.source, one.reason, why
+
+
+def show_reject(config: str | None, one: Reject, *, as_json: bool) -> None:
+    """Print all that is known of one reject, for `flowbridge show`."""
+    from bridge.cli.ui.event_view import print_reject
+    from bridge.monitoring.serializers import whole_reject_json
+
+    findings = _findings(one, _routes(config, to_look=True))
+    if as_json:
+        output.json_line(whole_reject_json(one, findings))
+    else:
+        print_reject(one, findings or [UNCLEAR])
+
+
+@rejects.command()
+@click.argument("ids", metavar="[REJECT]...", nargs=-1)
+@click.option("--source", metavar="NAME", help="Those of this source that verify now.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on.")
+@click.option("--dry-run", is_flag=True, help="Say how many verify now, and do nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@AS_JSON
+@click.pass_obj
+def readmit(config: str | None, /, ids: tuple[str, ...], source: str | None, since: float | None, dry_run: bool, yes: bool,
+            as_json: bool) -> None:  # fmt: skip
+    """Verify rejects again, under the present routes.yaml and as of when they came; what passes becomes events, once.
+
+    Mend the secret first. By a filter, those that still fail are passed over; by id, they are named with the reason. What showed a
+    token or password is kept without it, and cannot be verified again.
+
+    \b
+    flowbridge rejects readmit --source stripe --dry-run
+    flowbridge rejects readmit rej_01jd2x
+    """
+    if bool(ids) == bool(source or since):
+        raise click.UsageError("name some, or choose them by --source or --since")
+    routes, settings = _routes(config), settings_of(config)
+    with opened(settings) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        existing(settings, database, source=source)
+        chosen = _chosen(database, routes, ids, source, since)
+        text = f"{output.number(len(chosen), 'reject')} to readmit"
+        if dry_run:
+            output.json_line({"count": len(chosen)}) if as_json else output.answer(text)
+            return
+        if not chosen:
+            output.say("No rejects like that verify now.")
+        elif not yes and not ids and not _agreed(text):
+            output.say("Nothing was done.")
+        elif sum(not _readmit(database, routes, one, as_json=as_json) for one in chosen):
+            sys.exit(1)
+
+
+def _agreed(text: str) -> bool:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text}: nobody can be asked here, so say --yes (or --dry-run)")
+    return click.confirm(f"{text}. Go on?", err=True)
+
+
+def _chosen(database: Database, config: Config, ids: tuple[str, ...], source: str | None, since: float | None) -> list[Reject]:
+    """Return those named, or those of the filter that would pass; oldest first, as they came."""
+    from bridge.ingest.diagnosis import verifies
+    from bridge.store.inbound import rejects as kept
+
+    if ids:
+        return list({one.id: one for one in (kept.get(database, text) for text in ids)}.values())
+    return [one for one in kept.listed(database, source=source, since=since, waiting=True) if verifies(one, config, _keys())][::-1]
+
+
+def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) -> bool:
+    """Let one in, say what became of it, and return whether it was."""
+    from bridge.ingest.rejects import readmit as let_in
+    from bridge.store.inbound import events
+    from bridge.store.inbound import rejects as kept
+    from bridge.system.ids import event_id
+
+    problem: str | None = None
+    ids: tuple[str, ...] = ()
+    if not kept.claim(database, one.id, time.time()):
+        problem = "it was readmitted already" if one.readmitted_at else "somebody is readmitting it"
+    else:
+        try:
+            received = let_in(one, config, keep=lambda arrivals, replan: events.add_all(database, arrivals, replan),
+                              new_id=lambda: event_id(one.received_at), keys=_keys())  # fmt: skip
+            ids = tuple(kept_one.event_id for _, kept_one in received.kept)
+            kept.settle(database, one.id, ids)
+        except BridgeError as error:
+            kept.settle(database, one.id, None)
+            findings = _findings(one, config) if isinstance(error, BadSignature) else [str(error)]
+            problem = (findings or [UNCLEAR])[0]
+    if as_json:
+        output.json_line({"id": one.id, "ok": problem is None, "problem": problem, "events": list(ids)})
+    elif problem is None:
+        output.answer(f"{one.id}  readmitted: {', '.join(ids) or 'a test of the URL, which makes no event'}")
+    else:
+        click.echo(f"{output.clean(one.id)}  {click.style('not readmitted', fg='red')}: {output.clean(problem)}")
+    return problem is None
+
+
+def _routes(config: str | None, *, to_look: bool = False) -> Config:
+    """Return the present routes.yaml as the receivers have it; `to_look`: the last good one where it cannot be used."""
+    from bridge.config.loader import load
+    from bridge.ingest.redaction import keyed
+
+    settings = settings_of(config)
+    routes = good_config(settings) if to_look else load(settings.config, settings.environ, strict_secrets=False)
+    seals = bool(settings.encryption_keys)
+    if seals or any(source.redact for source in routes.sources.values()):
+        key = settings_of(config, secrets=True).secret_key
+        routes = replace(routes, sources={name: keyed(source, key, seals=seals) for name, source in routes.sources.items()})
+    return replace(routes, sources=knowing(config, routes.sources))
+
+
+def _findings(one: Reject, config: Config) -> list[str]:
+    from bridge.ingest.diagnosis import diagnose
+
+    return diagnose(one, config, _keys())
+
+
+@cache
+def _keys() -> Keys:
+    from bridge.web.key_fetcher import Keyring
+
+    return Keyring()
+

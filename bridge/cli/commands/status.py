@@ -1,0 +1,284 @@
+"""status: one screen that says how everything is, for people and for monitors."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import textwrap
+from typing import Any
+
+import click
+
+from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.ui import output
+from bridge.cli.ui.output import Column
+from bridge.config.settings import BACKUPS
+from bridge.core.status import Backups, Certificate, Overdue, Overview, PlatformNow
+from bridge.monitoring.conditions import Trouble, notes, troubles
+from bridge.monitoring.serializers import iso
+from bridge.monitoring.status import overview
+
+WIDTH = 80  # columns
+HASH = 8  # characters of a hash that are shown
+UNITS = ("kB", "MB", "GB", "TB")
+
+
+@click.command()
+@AS_JSON
+@click.pass_obj
+def status(config: str | None, /, as_json: bool) -> None:
+    """Show on one screen what runs, what came in, what waits, and what wants attention, each with what to do.
+
+    It asks the store and the bridges of this machine; nothing has to run for it. Exit code 0: all is well. 1: something wants attention.
+    A delivery that died wants it for a day, or until it is replayed.
+
+    \b
+    flowbridge status
+    flowbridge status --json | jq -r '.problems[] | "\\(.what): \\(.do)"'
+    """
+    settings = settings_of(config)
+    with opened(settings) as database:
+        store = "no database yet"
+        if database is not None:
+            from bridge.store.operations import checkup
+
+            with database.read() as connection:
+                store = checkup.version_of(connection, database)
+        now = overview(settings, database)
+    found = troubles(now)
+    if as_json:
+        output.json_line(_shape(now, store, found))
+    else:
+        _print(now, store, found, str(settings.config))
+    sys.exit(1 if found else 0)
+
+
+# -- for programs
+
+
+def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
+    head = {
+        "ok": not found,
+        "problems": [{"key": one.key, "severity": one.severity, "what": one.what, "do": one.do} for one in found],
+        "notes": notes(now),
+        "at": iso(now.at),
+        "version": now.version,
+        "python": platform.python_version(),
+    }
+    return head | _running(now, store) | _kept(now) | _machine(now)
+
+
+def _running(now: Overview, store: str) -> dict[str, Any]:
+    return {
+        "database": {"version": store, "size": now.database_size, "clock_ahead": now.database_ahead},
+        "config": {
+            "hash": now.config.hash,
+            "since": iso(now.config.since),
+            "error": list(now.config.error),
+            "error_since": iso(now.config.error_since),
+            "restart": list(now.config.restart),
+        },
+        "processes": [
+            {"pid": one.pid, "host": one.host, "role": one.role, "since": iso(one.since), "config_hash": one.config_hash}
+            for one in now.processes
+        ],
+    }
+
+
+def _kept(now: Overview) -> dict[str, Any]:
+    return {
+        "sources": [
+            {"name": one.name, "configured": one.is_configured, "last_event_at": iso(one.last_at), "today": one.today,
+             "rejected_today": one.rejected_today, "files": one.files, "files_keep": one.files_keep, "stored_today": one.stored_today,
+             "daily_bytes": one.daily_bytes}
+            for one in now.sources
+        ],
+        "today_cut": now.today_cut,
+        "queue": [
+            {"route": one.route, "platform": one.platform, "queued": one.queued, "oldest_id": one.oldest_id,
+             "oldest_created_at": iso(one.oldest_at), "due_at": iso(one.due_at), "state": one.state}
+            for one in now.queue
+        ],
+        "blocked": dict(now.blocked),
+        "platforms": [
+            {"name": one.name, "max_concurrent_runs": one.cap, "calls": one.calls, "runs": one.runs,
+             "circuit": one.circuit.state(now.at) if one.circuit else "closed",
+             "open_until": iso(one.circuit.open_until) if one.circuit else None,
+             "allowance": one.circuit.allowance if one.circuit else None, "full_until": iso(one.full_until)}
+            for one in now.platforms
+        ],
+        "runs": [{"route": route, "ended_within_a_day": ended, "failed_within_a_day": failed}
+                 for route, (ended, failed) in sorted(now.runs_ended.items())],
+        "dead": {"total": now.dead, "within_a_day": now.dead_today},
+        "unknown": {"total": now.unknown, "for_a_person": now.held},
+        "overdue": {"leases": now.overdue.leases, "looks": now.overdue.looks, "ahead": now.overdue.ahead},
+        "hold": None if now.hold_since is None else {"since": iso(now.hold_since), "reason": now.hold_reason},
+        "counted_to": now.counted_to,
+    }  # fmt: skip
+
+
+def _machine(now: Overview) -> dict[str, Any]:
+    return {
+        "clock_step": None if now.clock_step is None else {"at": iso(now.clock_step.at), "seconds": round(now.clock_step.seconds, 3)},
+        "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
+        "backup": None if now.backups is None else {
+            "folder": now.backups.folder, "every": now.backups.every, "newest_at": iso(now.backups.newest_at),
+            "tried_since": iso(now.backups.tried_since), "error": now.backups.error,
+        },
+        "certificate": None if now.certificate is None else {
+            "url": now.certificate.url, "ends_at": iso(now.certificate.ends_at), "looked_at": iso(now.certificate.looked_at),
+            "refused": now.certificate.refused, "unreached": now.certificate.unreached,
+        },
+    }  # fmt: skip
+
+
+# -- for people
+
+
+def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
+    click.secho(f"flowbridge {now.version}", bold=True, nl=False)
+    click.echo(f" on Python {platform.python_version()}, {output.clean(store)}; {output.utc(now.at)}")
+    _verdict(now, found)
+    click.echo()
+    _facts(now, file)
+    for columns, rows in ((PROCESSES, _processes(now)), (SOURCES, _sources(now)), (PLATFORMS, _platforms(now)), (QUEUE, _queue(now)),
+                          (RUNS, _runs(now))):  # fmt: skip
+        if rows:
+            click.echo()
+            output.print_table(columns, rows)
+
+
+def _verdict(now: Overview, found: list[Trouble]) -> None:
+    if not found:
+        click.secho("All is well.", fg="green")
+    else:
+        click.secho(f"{len(found)} {'thing wants' if len(found) == 1 else 'things want'} attention:", fg="red")
+    for one in found:
+        click.echo(click.style("! ", fg="red") + _wrapped(one.what))
+        click.echo(click.style(f"  -> {_wrapped(one.do)}", dim=True))
+    for text in notes(now):
+        click.echo(_wrapped(f"note: {text}"))
+
+
+def _wrapped(text: str) -> str:
+    """Return a text in lines that fit, after two columns; a command or a path is not broken."""
+    lines = textwrap.wrap(output.clean(text), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    return "\n  ".join(lines)
+
+
+def _facts(now: Overview, file: str) -> None:
+    config = now.config
+    output.line("routes", file)
+    used = f"{config.hash[:HASH]}, " if config.hash else ""
+    output.line("config", used + (f"used since {output.utc(config.since)}" if config.since else "nothing runs with it"))
+    if config.error_since:
+        output.line("wrong", f"since {output.utc(config.error_since)}", "red")
+    output.line("dead", f"{_count(now.dead, now)} ({_count(now.dead_today, now)} in 24 h)", "red" if now.dead_today else None)
+    unknown = f"{_count(now.unknown, now)} ({_count(now.held, now)} {'needs' if now.held == 1 else 'need'} a decision)"
+    output.line("unknown", unknown, "yellow" if now.held else None)
+    if now.overdue != Overdue():
+        late = now.overdue
+        output.line("overdue", f"{late.leases} calls, {late.looks} looks at runs, {late.ahead} times too far ahead", "yellow")
+    free = "" if now.disk_free is None or now.disk_total is None else f", {_size(now.disk_free)} of {_size(now.disk_total)} free"
+    output.line("data", now.data)
+    output.line("disk", f"database {_size(now.database_size)}{free}")
+    if now.backups is not None:
+        output.line("backup", _backup(now.backups), "red" if now.backups.are_missed(now.at) else None)
+    if now.certificate is not None:
+        output.line("certificate", _certificate(now.certificate))
+    if now.database_ahead is not None:
+        output.line("clock", f"the database's is {abs(now.database_ahead):.2f} s {'ahead' if now.database_ahead > 0 else 'behind'}")
+
+
+def _backup(one: Backups) -> str:
+    often = next(word for word, every in BACKUPS.items() if every == one.every)
+    newest = None if one.newest_at is None else f"newest {output.utc(one.newest_at)}"
+    if one.every is None:
+        return f"{often}, {newest}" if newest else often
+    return f"{often}, {newest or 'none yet'}"
+
+
+def _certificate(one: Certificate) -> str:
+    ends = "not seen" if one.ends_at is None else f"ends {output.utc(one.ends_at)}"
+    return f"of {one.host}, {ends}" + (f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else "")
+
+
+ROLES = {"reload": "config", "web": "receiver", "work": "worker"}  # a process's role -> the word for it in the table
+PROCESSES = (Column("process", whole=True), Column("pid", whole=True), Column("up", whole=True), Column("config", whole=True),
+             Column("host", spare=True))  # fmt: skip
+SOURCES = (Column("source"), Column("last event", whole=True), Column("today", whole=True), Column("rejected today", whole=True))
+PLATFORMS = (Column("platform"), Column("slots", whole=True), Column("calls", whole=True), Column("runs", whole=True),
+             Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
+             Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"))  # fmt: skip
+QUEUE = (Column("route"), Column("queued", whole=True), Column("oldest", whole=True), Column("blocked", whole=True),
+         Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"))  # fmt: skip
+RUNS = (Column("route"), Column("runs in 24 h", whole=True),
+        Column("failed", whole=True, style=lambda text: None if text == "0" else "red"))  # fmt: skip
+
+
+def _processes(now: Overview) -> list[tuple[object, ...]]:
+    return [
+        (ROLES.get(one.role, one.role), one.pid, _age(now.at - one.since), (one.config_hash or "-")[:HASH], one.host)
+        for one in now.processes
+    ]
+
+
+def _sources(now: Overview) -> list[tuple[object, ...]]:
+    more = "+" if now.today_cut else ""
+    return [
+        (one.name if one.is_configured else f"{one.name} (gone)",
+         "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
+         f"{one.today}{more}", one.rejected_today)
+        for one in now.sources
+    ]  # fmt: skip
+
+
+def _platforms(now: Overview) -> list[tuple[object, ...]]:
+    return [
+        (one.name, f"{one.calls + one.runs} of {'?' if one.cap is None else one.cap}", one.calls, one.runs,
+         one.circuit.state(now.at).replace("_", " ") if one.circuit else "closed", _fits(one, now.at))
+        for one in now.platforms
+    ]  # fmt: skip
+
+
+def _fits(one: PlatformNow, at: float) -> str:
+    """Return how many runs fit beside those of others, as the platform said, and until when no more is tried."""
+    if one.fits is None or one.full_until is None:
+        return "all"
+    return f"{one.fits} until {output.utc(one.full_until)}" if one.full_until > at else f"{one.fits} or more"
+
+
+def _queue(now: Overview) -> list[tuple[object, ...]]:
+    rows = [
+        (one.route, _count(one.queued, now), _age(now.at - one.oldest_at), now.blocked.get(one.route, 0), one.state) for one in now.queue
+    ]
+    queued = {one.route for one in now.queue}
+    return [*rows, *((route, 0, "-", count, "in line") for route, count in sorted(now.blocked.items()) if route not in queued)]
+
+
+def _runs(now: Overview) -> list[tuple[object, ...]]:
+    return [(route, ended, failed) for route, (ended, failed) in sorted(now.runs_ended.items())]
+
+
+def _count(number: int, now: Overview) -> str:
+    return f"{number}+" if number >= now.counted_to else str(number)
+
+
+def _age(seconds: float) -> str:
+    """Return how long ago, in its two largest units."""
+    seconds = max(seconds, 0.0)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if hours < 2:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if days < 2 else f"{days} d {hours % 24} h"
+
+
+def _size(count: int) -> str:
+    size = count / 1000
+    for unit in UNITS:
+        if size < 1000 or unit == UNITS[-1]:
+            return f"{size:.1f} {unit}" if size < 10 else f"{size:.0f} {unit}"
+        size /= 1000
+    return ""

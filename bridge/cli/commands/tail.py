@@ -1,0 +1,160 @@
+"""tail: follow what comes in and what becomes of it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, opened, settings_of
+from bridge.cli.ui import output
+from bridge.core.errors import StoreError
+from bridge.core.model import RUN_ENDED, Delivery, Event, Reject, Status
+from bridge.monitoring.serializers import delivery_json, event_json
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.store.db.database import Database
+    from bridge.store.queries.filters import Filters
+
+EVERY = 0.3  # seconds between looks
+MOST = 2000  # events and deliveries that are remembered at once; of more, the oldest are let go
+STANDING, EVENT_ID = 17, 30  # characters of `delivered, failed` and of an event's id
+Change = tuple[float, Event | Delivery]
+
+
+class Follower:
+    """What is new in the store since the last look: events, and deliveries whose standing has changed."""
+
+    def __init__(self, database: Database, chosen: Filters) -> None:
+        self._database, self._chosen = database, chosen
+        self._event_seq, self._delivery_seq = queries.newest(database)
+        self._said: OrderedDict[str, tuple[object, ...]] = OrderedDict()  # by delivery: how it stood when it was last yielded
+        self._open: OrderedDict[str, None] = OrderedDict()  # those of them that something is still to become of
+        self._events: OrderedDict[str, None] = OrderedDict()
+
+    def look(self) -> Iterator[Change]:
+        """Yield each change with the time at which it was seen; a delivery that ended before it was seen is one change."""
+        # Deliveries are read first and told last, so that an event always comes before its deliveries.
+        moving = queries.moving(self._database, self._delivery_seq, self._open, self._chosen)
+        for seq, event in queries.arrived(self._database, self._event_seq, self._chosen):
+            self._event_seq = max(self._event_seq, seq)
+            if event.id not in self._events:
+                self._events[event.id] = None
+                yield event.received_at, event
+        for seq, delivery in moving:
+            self._delivery_seq = max(self._delivery_seq, seq)
+            stands = (delivery.status, delivery.run_state, delivery.attempts, delivery.throttled, delivery.reason)
+            if self._said.get(delivery.id) != stands and self._chosen.fits(delivery):
+                yield time.time(), delivery
+            self._said[delivery.id] = stands
+            self._open[delivery.id] = None
+            if is_over(delivery):
+                del self._open[delivery.id]
+        for known in (self._said, self._open, self._events):
+            while len(known) > MOST:
+                known.popitem(last=False)
+
+
+def is_over(delivery: Delivery) -> bool:
+    """Tell whether nothing more will become of a delivery by itself."""
+    if delivery.status is Status.DELIVERED:
+        return delivery.run_state is None or delivery.run_state in RUN_ENDED
+    return delivery.status in (Status.DEAD, Status.CANCELLED, Status.SHADOW)
+
+
+@click.command(cls=FilteredCommand)
+@filtered(statuses=(), limit=10, until=False, body=False)
+@AS_JSON
+@click.pass_obj
+def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
+    """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
+
+    The newest events (--limit) are printed first. With --json a line is an event (its id begins with evt_) or, each time one
+    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --run, --reason and --dead-kind ask for.
+
+    \b
+    flowbridge tail
+    flowbridge tail --status dead --limit 0
+    flowbridge tail --source github --limit 0
+    flowbridge tail --json | jq -c 'select(.status == "dead")'
+    """
+    wanted = filters(**chosen)
+    settings = settings_of(config)
+    with suppress(KeyboardInterrupt):
+        _wait_for(settings)
+        with opened(settings) as database:
+            if database is None:
+                raise StoreError("the database went away")
+            existing(settings, database, **chosen)
+            follow(database, wanted, before=limit, as_json=as_json)
+
+
+def _wait_for(settings: Settings) -> None:
+    told = False
+    while True:
+        with opened(settings) as database:
+            if database is not None:
+                return
+        if not told:
+            output.say("Nothing was received yet; waiting for `flowbridge serve`…")
+            told = True
+        time.sleep(EVERY)
+
+
+def follow(database: Database, chosen: Filters, *, before: int, as_json: bool) -> None:
+    """Print the newest `before` events, then every change; does not return."""
+    follower = Follower(database, chosen)
+    for event, _ in reversed(list(queries.list_events(database, chosen, before) if before else ())):
+        print_change(database, event.received_at, event, as_json=as_json)
+    if not before and not as_json and output.on_terminal():
+        output.say("Waiting for events; Ctrl-C ends.")
+    while True:
+        for at, change in follower.look():
+            print_change(database, at, change, as_json=as_json)
+        time.sleep(EVERY)
+
+
+def print_change(database: Database, at: float, change: Event | Delivery, *, as_json: bool) -> None:
+    """Print one change on a line."""
+    if isinstance(change, Delivery):
+        if as_json:
+            output.json_line(delivery_json(change))
+        else:
+            _print_line(at, f"  {change.route} → {change.flow}", output.standing(change), change.reason or change.run_id or "")
+        return
+    deliveries = events.deliveries_of(database, [change.id])[change.id]
+    if as_json:
+        output.json_line(event_json(change, deliveries))
+        return
+    standing = change.problem or " · ".join(map(output.standing, deliveries)) or "no route matched"
+    _print_line(at, f"{change.source} {change.type or ''}".rstrip(), standing, change.id)
+
+
+def print_refused(one: Reject) -> None:
+    """Print a request that failed verification on a line."""
+    _print_line(one.received_at, one.source, "401 refused", one.id)
+
+
+def _print_line(at: float, what: str, standing: str, detail: str) -> None:
+    """Print columns of fixed width; on a terminal they are as wide as it allows, and what is longer is cut."""
+    what, standing, detail = output.clean(what), output.clean(standing), output.clean(detail)
+    clock, wide = output.clock(at), 36
+    if output.on_terminal():
+        room = get_terminal_size().columns
+        clock = clock[:8]
+        wide = min(max(room - len(clock) - STANDING - EVENT_ID - 3 * output.GAP, 16), wide)
+        what, detail = _cut(what, wide), _cut(detail, max(room - len(clock) - wide - STANDING - 3 * output.GAP, EVENT_ID))
+    coloured = click.style(standing.ljust(STANDING), fg=output.styled(standing.replace("·", " ")) or "yellow")
+    click.echo(f"{click.style(clock, dim=True)}  {what.ljust(wide)}  {coloured}  {detail}".rstrip())
+
+
+def _cut(text: str, wide: int) -> str:
+    return text if len(text) <= wide else text[: wide - 1] + "…"

@@ -1,0 +1,62 @@
+"""How far a torture has come: one line that changes on a terminal, a line now and then elsewhere; all of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bridge.cli.ui import output
+
+if TYPE_CHECKING:
+    from bridge.torture.arena import Progress
+    from bridge.torture.plan import Plan
+
+EVERY = 0.25  # seconds between two looks of the terminal
+SELDOM = 15.0  # and between two lines elsewhere
+
+
+@contextmanager
+def watching(plan: Plan) -> Iterator[Callable[[Progress], None]]:
+    """Say what will be done, and give what shows the progress."""
+    where = f"{plan.nodes} x web and work on a schema of its own in PostgreSQL" if plan.database_url else "serve on SQLite"
+    output.say(f"flowbridge torture, seed {plan.seed}: {where}, for {plan.minutes:g} minutes at most")
+    output.say("It kills processes of its own only, listens on this machine only, and removes what it makes.")
+    if not sys.stderr.isatty():
+        yield _Lines().show
+        return
+    from rich.live import Live
+
+    with Live(console=output.console(err=True), auto_refresh=False, transient=True) as live:
+        last = 0.0
+
+        def show(progress: Progress) -> None:
+            nonlocal last
+            if time.monotonic() - last > EVERY:
+                last = time.monotonic()
+                live.update(words(progress), refresh=True)
+
+        yield show
+
+
+class _Lines:
+    """A line when the phase changes, and now and then."""
+
+    def __init__(self) -> None:
+        self._phase, self._at = "", 0.0
+
+    def show(self, progress: Progress) -> None:
+        """Print a line if it is time."""
+        if progress.phase != self._phase or time.monotonic() - self._at > SELDOM:
+            self._phase, self._at = progress.phase, time.monotonic()
+            output.say(words(progress))
+
+
+def words(progress: Progress) -> str:
+    """Return one line for it."""
+    moving = "?" if progress.moving is None else progress.moving
+    events = f"{progress.sent} events, {progress.acknowledged} acknowledged, {progress.refused} refusals"
+    when = f"{progress.phase:<5}  {progress.seconds:4.0f} of {progress.of:.0f} s"
+    return f"{when}  {events}, {moving} under way, {progress.kills} kills  {progress.doing}".rstrip()

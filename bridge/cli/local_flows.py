@@ -1,0 +1,84 @@
+"""The flows of the embedded platform, as a command learns them: flows.py is run in a process of its own, which it may end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.local_runs import Input, LocalFlow
+from bridge.flows.function import FlowError
+
+if TYPE_CHECKING:
+    from bridge.routing.model import Config
+
+#: The arguments: our sys.path, flows.py, the descriptor of the answer.
+CHILD = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from bridge.cli.local_flows import tell
+tell(sys.argv[2], int(sys.argv[3]))
+"""
+
+
+def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFlow]:
+    """Return the embedded platform's flows by name, none where there is no such platform; `FlowError` says what is wrong with flows.py.
+
+    `environ` is what the file sees. What it prints goes to stderr.
+    """
+    from bridge.flows.registry import load_library
+
+    platform = config.local_platform
+    if platform is None:
+        return {}
+    listed = load_library(None).described() if platform.flows is None else _told(platform.flows, environ)
+    return {one.id: one for one in listed}
+
+
+def _told(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
+    """Let a new process load flows.py and say what is in it.
+
+    It has our sys.path, as the processes of `serve` would; it answers in a file, since who inherits a pipe could keep it open.
+    """
+    with tempfile.TemporaryFile() as answer:
+        command = [sys.executable, "-c", CHILD, json.dumps(sys.path), path, str(answer.fileno())]
+        status = subprocess.run(  # noqa: S603 - it is this Python and our own code
+            command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=2, pass_fds=[answer.fileno()], check=False
+        ).returncode
+        answer.seek(0)
+        text = answer.read()
+    if not text:
+        raise FlowError(f"{path}: {_ended(status)} while it was loaded")
+    said = json.loads(text)
+    if "error" in said:
+        raise FlowError(said["error"])
+    return [LocalFlow(**one | {"inputs": tuple(Input(**each) for each in one["inputs"])}) for one in said["flows"]]
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        return f"the process died ({next((one.name for one in signal.Signals if one == -status), f'signal {-status}')})"
+    return f"the process ended with code {status}"
+
+
+def tell(path: str, descriptor: int) -> None:
+    """Be that process: load flows.py, write to the file what came of it, and end, whatever was left running."""
+    from bridge.flows.context import last_line
+    from bridge.flows.registry import load_library
+
+    said: dict[str, Any]
+    try:
+        said = {"flows": [asdict(one) for one in load_library(path).described()]}
+    except BaseException as error:
+        said = {"error": str(error) if isinstance(error, FlowError) else f"{path}: {last_line(error)}"}
+    with open(descriptor, "wb") as answer:
+        answer.write(json.dumps(said).encode())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

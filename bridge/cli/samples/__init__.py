@@ -1,0 +1,1 @@
+"""Signed samples and forgeries."""

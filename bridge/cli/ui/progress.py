@@ -1,0 +1,23 @@
+"""A bar on stderr for what takes long, where a person sees it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bridge.cli.ui import output
+
+
+@contextmanager
+def bar(what: str, total: int, *, of_bytes: bool = False) -> Iterator[Callable[[int], None]]:
+    """Give what is told how much more has been done, of so much."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn() if of_bytes else MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=output.console(err=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda more: progress.advance(task, more)

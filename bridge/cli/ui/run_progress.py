@@ -1,0 +1,124 @@
+"""Wait for a run, and show what becomes of it: changes of its state, and lines of its log as they come."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.cli.platforms import kind_of, look_at, none_of
+from bridge.cli.ui import output
+from bridge.core.errors import BridgeError
+from bridge.core.model import RUN_ENDED, RunReport
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bridge.routing.model import Platform
+
+PATIENCE = 10  # looks in a row that may fail before the wait is given up
+LONGEST = 2.0  # seconds between two looks: someone is watching
+INTERRUPTED = 130  # exit code after Ctrl-C, as a shell has it
+
+
+def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
+    """Return how a run ended, telling the watcher of each look; `BridgeError` where that cannot be found out."""
+    polling = kind_of(platform).polling
+    if polling is None:
+        raise none_of(platform, "runs to wait for")
+    looks = failed = 0
+    while True:
+        report = look_at(platform, run_id)
+        watcher.see(report)
+        if report.state in RUN_ENDED:
+            return report
+        failed = failed + 1 if report.state is None else 0
+        if report.gone or failed >= PATIENCE:
+            raise BridgeError(f"run {platform.name}/{run_id}: {report.detail}")
+        time.sleep(min(polling.delay(looks), LONGEST))
+        looks += 1
+
+
+def added(before: Sequence[str], now: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Return the lines that a log has more than before, and whether lines between were missed: it may have let its first ones go."""
+    for start in range(len(before)):
+        kept = before[start:]
+        if tuple(now[: len(kept)]) == tuple(kept):
+            return now[len(kept) :], False
+    return now, bool(before)
+
+
+Write = Callable[[str, str], None]  # a line and its style
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Writes what is new of a run, line by line. `last` is the last report that told a state."""
+
+    write: Write
+    last: RunReport = field(default_factory=lambda: RunReport(state=None))
+    began: float = field(default_factory=time.monotonic)
+    _said: str = ""
+
+    def see(self, report: RunReport) -> None:
+        """Tell what is new since the last look."""
+        if report.state is None:
+            self._tell(report.detail, "yellow")
+            return
+        lines, missed = added(self.last.log, report.log)
+        if report.state not in RUN_ENDED:
+            self._tell(word(report))
+        for line in [*(["…"] if missed else []), *lines]:
+            self.write(f"              {line}", "")
+        if report.state in RUN_ENDED:  # what it logged, it logged before
+            self._tell(word(report))
+        self.last = report
+
+    def _tell(self, text: str, style: str = "") -> None:
+        if text != self._said:
+            self._said = text
+            self.write(f"{output.clock(time.time())}  {text}", style or output.styled(text) or "")
+
+    def footer(self) -> RenderableType:
+        """Return the line that stands below on a terminal."""
+        from rich.text import Text
+
+        state = self.last.state.value if self.last.state else "…"
+        took = output.span(time.monotonic() - self.began)
+        return Text(f"{state}  {took}  (Ctrl-C ends the waiting, not the run)", style="bright_black")
+
+
+def word(report: RunReport) -> str:
+    """Return a run's state, and the platform's own word where that says more: `running (terminating)`."""
+    if report.state is None:
+        return "-"
+    raw = (report.raw_state or "").lower()
+    return report.state.value if raw in ("", report.state.value) else f"{report.state.value} ({raw})"
+
+
+@contextmanager
+def watching() -> Iterator[Watcher]:
+    """Give a watcher that writes to stderr: on a terminal with a line below that lives."""
+    if not sys.stderr.isatty():
+        yield Watcher(lambda text, _: output.say(text))
+        return
+    from rich.live import Live
+
+    screen = output.console(err=True)
+    watcher = Watcher(lambda text, style: screen.print(output.clean(text), style=style or None, soft_wrap=True))
+    with Live(get_renderable=watcher.footer, console=screen, transient=True, refresh_per_second=8, redirect_stdout=False):
+        yield watcher
+
+
+def follow(platform: Platform, run_id: str, parting: str, *, quiet: bool) -> tuple[RunReport, bool]:
+    """Wait for a run and return the last that is known of it, and whether Ctrl-C ended the waiting, to which `parting` is said."""
+    watcher = Watcher(lambda *_: None)
+    try:
+        with nullcontext(watcher) if quiet else watching() as watcher:
+            return wait_for(platform, run_id, watcher), False
+    except KeyboardInterrupt:
+        output.say(parting)
+        return watcher.last, True

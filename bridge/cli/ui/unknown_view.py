@@ -1,0 +1,176 @@
+"""What is known of deliveries whose outcome is unknown, and the commands that settle each: `flowbridge resolve` without --as."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from bridge.cli.actions.run import Asked, named
+from bridge.cli.options import existing, filters, opened, searching
+from bridge.cli.ui import output
+from bridge.core.errors import NotFound
+from bridge.core.model import JSON, Delivery, Status
+from bridge.delivery.wait_reasons import settles_itself
+from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.model import Attempt
+    from bridge.store.db.database import Database
+
+NEVER = "not yet, in the platform's list of runs"
+NOT_ASKED = "no: its route says on_unknown: {}"
+#: What can be said of an unknown delivery, and when.
+SETTLING = (("delivered --run-id {run}", "if it ran"), ("queued", "if it did not"), ("dead", "to give up"))
+BESIDE = ("attempt", "covered", "empty_at", "run_id", "clock_step")  # of the evidence: what looks tell later looks
+
+
+def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None:
+    """Print each unknown delivery that is named or chosen (all, where nothing is asked for), newest first, with what is known of it."""
+    if names and asked.is_filtered:
+        raise click.UsageError("ids and filters do not go together")
+    if asked.dry_run or asked.yes or asked.rate:
+        raise click.UsageError("nothing is done without --as; it is one of delivered, queued, dead")
+    ids: list[str] = []
+    problems: dict[str, str] = {}
+    with opened(settings) as database:
+        existing(settings, database, **asked.chosen)
+        if database is not None:
+            ids, problems = _found(database, names, asked)
+            for place, id_ in enumerate(ids):
+                if place and not asked.as_json:
+                    click.echo()
+                _show(database, id_, as_json=asked.as_json)
+        elif names:
+            raise NotFound("nothing was received yet: there is no database")
+    for name, problem in problems.items():
+        output.say(f"{name}: {problem}")
+    if not ids and not problems:
+        output.say("No deliveries like that are unknown." if asked.is_filtered else "No delivery is unknown.")
+    elif len(ids) > 1 and not asked.as_json and output.on_terminal():
+        output.say(f"\n{len(ids)} are unknown. Filters settle many at once: flowbridge resolve --route NAME --as queued")
+    sys.exit(1 if problems else 0)
+
+
+def _found(database: Database, names: Sequence[str], asked: Asked) -> tuple[list[str], dict[str, str]]:
+    if names:
+        return named(names, lambda name: _unknown_of(database, name))
+    return _chosen(database, asked), {}
+
+
+def _chosen(database: Database, asked: Asked) -> list[str]:
+    from bridge.store.operations import actions
+    from bridge.store.queries import events as queries
+
+    wanted, unknown = filters(**asked.chosen), actions.FORCED["resolve"].usual
+    searching(database, wanted, of_deliveries=True, also=unknown)
+    return queries.delivery_ids(database, wanted, asked.limit, also=unknown)[::-1]
+
+
+def _unknown_of(database: Database, name: str) -> list[str]:
+    from bridge.store.inbound import events
+    from bridge.store.queries import events as queries
+
+    event_id, delivery_id = queries.find(database, name)
+    found = events.deliveries_of(database, [event_id])[event_id]
+    asked = [one for one in found if delivery_id in (None, one.id)]
+    unknown = [one.id for one in asked if one.status is Status.UNKNOWN]
+    if not unknown:
+        stands = ", ".join(output.standing(one) for one in asked) or "without a delivery"
+        raise NotFound(f"it is {stands}: only one whose outcome is unknown is resolved")
+    return unknown
+
+
+def _show(database: Database, id_: str, *, as_json: bool) -> None:
+    """Print one. It may have been settled since it was chosen, and says so by its status."""
+    from bridge.store.queries import events as queries
+
+    found = queries.show(database, id_)
+    one = next(each for each in found.deliveries if each.id == id_)
+    lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
+    near = queries.latest_run(database, one)
+    if as_json:
+        output.json_line(_json(one, lost, near))
+        return
+    click.secho(output.clean(id_), bold=True)
+    output.line("route", f"{one.route} → {one.flow}")
+    output.line("event", f"{found.event.id}  {found.event.source} {found.event.type or ''}".rstrip())
+    output.line("status", output.standing(one), "yellow")
+    output.line("reason", one.reason, "yellow")
+    for each in lost:
+        output.line("the call", f"attempt {each.number}, from {iso(each.started_at)} to {iso(each.finished_at) or 'nobody knows when'}")
+        output.line("how it ended", ": ".join(filter(None, (each.outcome, each.detail))))
+    never = NEVER if one.on_unknown == "reconcile" else NOT_ASKED.format(one.on_unknown)
+    for name, value in told(one.evidence) if one.evidence is not None else [("looked", never)]:
+        output.line(name, value)
+    output.line("look at", f"flowbridge flows runs {one.platform}/{one.saved_item_id}")
+    output.line("a run near it", near and (output.run_link(near) or near.run_id))
+    if settles := settles_itself(one):
+        output.line("next", f"nothing: {settles}")
+        output.line("", "flowbridge resolve is for what stays unknown")
+    for command, when in _commands(one):
+        output.line(when, command)
+
+
+def _json(one: Delivery, lost: Sequence[Attempt], near: Delivery | None) -> dict[str, JSON]:
+    """The delivery's keys, and what is known of its start.
+
+    `evidence`, `attempt` (the call that was lost), `near` (the latest run of the flow), `look_at` and `commands`.
+    """
+    return delivery_json(one) | {
+        "evidence": evidence_json(one.evidence),
+        "attempt": attempt_json(lost[0]) if lost else None,
+        "near": near and {"run_id": near.run_id, "run_url": near.run_url, "delivered_at": iso(near.delivered_at)},
+        "look_at": iso(one.look_at),
+        "commands": [command for command, _ in _commands(one)],
+    }
+
+
+def _commands(one: Delivery) -> list[tuple[str, str]]:
+    """Return the commands that settle a delivery, each with when it is right; none where it settles itself."""
+    if settles_itself(one):
+        return []
+    run = _run_of(one.evidence)
+    return [(f"flowbridge resolve {one.id} --as {said.format(run=run)}", when) for said, when in SETTLING]
+
+
+def told(evidence: JSON) -> list[tuple[str, str]]:
+    """Return what the platform's list of runs said last, as names and values."""
+    if not isinstance(evidence, dict):
+        return [("evidence", orjson.dumps(evidence).decode())]
+    left = {name: value for name, value in evidence_json(evidence).items() if value not in (None, [])}
+    lines = []
+    if "since" in left and "until" in left:
+        lines.append(("looked for", f"a run created from {left.pop('since')} to {left.pop('until')}"))
+    if "looks" in left and "looked_at" in left:
+        whole = "all of that time" if left.pop("covers", None) else "not all of that time"
+        times = left.pop("looks")
+        looks = f"{times} time{'' if times == 1 else 's'}, last at {left.pop('looked_at')}"
+        lines.append(("looked", f"{looks}: the list held {left.pop('listed', 'no')} runs, {whole}"))
+    lines += [("found", _candidate(each)) for each in left.pop("candidates", ())]
+    lines += [("or of", str(each)) for each in left.pop("others", ())]
+    if "why" in left:
+        lines.append(("decided", f"{left.pop('decided', 'nothing')}: {left.pop('why')}"))
+    for name in BESIDE:
+        left.pop(name, None)
+    return lines + [(name.replace("_", " "), value if isinstance(value, str) else orjson.dumps(value).decode())
+                    for name, value in left.items()]  # fmt: skip
+
+
+def _candidate(one: JSON) -> str:
+    if not isinstance(one, dict):
+        return str(one)
+    created = f", created {one['created_at']}" if one.get("created_at") else ""
+    echo = f", its outputs have the id of the {one['echo']}" if one.get("echo") else ""
+    return f"{one.get('run_id')} ({one.get('state') or 'state unknown'}){created}{echo}"
+
+
+def _run_of(evidence: JSON) -> str:
+    """Return the run that may be the delivery's, a word for it where there are several or none."""
+    found = evidence.get("candidates") if isinstance(evidence, dict) else None
+    known = [each.get("run_id") for each in found or () if isinstance(each, dict)]
+    return str(known[0]) if len(known) == 1 and known[0] else "RUN"

@@ -1,0 +1,26 @@
+"""Which Host headers a private socket answers to: a page whose name was pointed at this machine must read nothing of it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from bridge.config.settings import Address, Settings, is_loopback
+
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
+MISDIRECTED = b'{"error":"misdirected","message":"this Host is not served here: see FLOWBRIDGE_CONSOLE_HOSTS"}'
+
+
+def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
+    """Return the hosts beside those of the loopback by which the private face is called, where it is bound to these addresses."""
+    hosts = {address[0].lower() for address in bound if address is not None} | settings.console_hosts
+    if settings.expose and settings.public_url:
+        hosts.add(urlsplit(settings.public_url).hostname or "")
+    return frozenset(hosts - UNSPECIFIED - {""})
+
+
+def is_own_host(header: str, hosts: frozenset[str]) -> bool:
+    """Tell whether a Host header names the loopback or one of the hosts; its port does not matter."""
+    name, _, rest = header[1:].partition("]") if header.startswith("[") else header.partition(":")
+    if header.startswith("[") and rest and not rest.startswith(":"):
+        return False
+    return is_loopback(name.lower()) or name.lower() in hosts

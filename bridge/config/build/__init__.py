@@ -1,0 +1,1 @@
+"""Build the records of routing from the validated document."""

@@ -1,0 +1,46 @@
+"""The JSON Schemas that routes.yaml names or holds, each compiled once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.config.files import Folder
+from bridge.config.problems import Path, Report
+from bridge.core.errors import CompileError
+from bridge.routing.schemas.validator import Schema, compile_schema
+
+
+class Schemas:
+    """Compiles the schemas of one configuration."""
+
+    def __init__(self, folder: Folder, report: Report) -> None:
+        self.folder, self.report = folder, report
+        self._compiled: dict[str, Schema | CompileError] = {}
+
+    def compile(self, written: Any, path: Path) -> Schema | None:
+        """Return the schema written at `path`: the name of a file, or the schema itself; None where it has problems."""
+        if isinstance(written, str):
+            return self._file(written, path)
+        try:
+            return compile_schema(written, self.folder.schema)
+        except CompileError as error:
+            self.report.add_all(path, error)
+            return None
+
+    def _file(self, name: str, path: Path) -> Schema | None:
+        known = self._compiled.get(name)
+        if known is None:
+            try:
+                known = compile_schema(self.folder.schema(name), self.folder.schema, name)
+            except CompileError as error:
+                known = error
+            self._compiled[name] = known
+        if isinstance(known, Schema):
+            return known
+        for below, message in known.problems:
+            self.report.add(path, f"{name}: {'.'.join(map(str, below))}: {message}" if below else _named(name, message))
+        return None
+
+
+def _named(name: str, message: str) -> str:
+    return message if name in message else f"{name}: {message}"

@@ -1,0 +1,167 @@
+"""`platforms` and `flows` of the document into records."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path as File
+from urllib.parse import urlsplit
+
+from bridge.config.build.keys import build_keys
+from bridge.config.problems import Path, Report, listed
+from bridge.config.schema import document as models
+from bridge.config.validation import Usable
+from bridge.routing.expressions.roots import near
+from bridge.routing.model import Flow, Platform
+
+CAPS = {"gumloop": 5, "http": 16}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_OURS = frozenset({"content-length", "host", "transfer-encoding", "connection", "idempotency-key"})
+
+
+def build_platforms(document: Usable, folder: File, cpus: int, report: Report) -> dict[str, Platform]:
+    """Return the platforms by name."""
+    platforms: dict[str, Platform] = {}
+    for name, written in document.platforms.items():
+        path: Path = ("platforms", name)
+        if not NAME.fullmatch(name):
+            report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
+        platforms[name] = _BUILDERS[written.type](name, written, folder, cpus, path, report)
+        if written.type == "local":
+            platforms[name] = replace(platforms[name], keys=build_keys(written, name, document.flows, report))
+    local = [name for name, one in platforms.items() if one.type == "local"]
+    for name in local[1:]:
+        report.add(("platforms", name), f"`{local[0]}` is of type local already; there can be one, as it is served under /api/v1", key=True)
+    return platforms
+
+
+def _gumloop(name: str, written: models.Gumloop, _folder: File, _cpus: int, path: Path, report: Report) -> Platform:
+    for key in ("api_key", "user_id"):
+        if not getattr(written, key).strip():
+            report.add((*path, key), "must not be empty")
+    is_rehearsal = written.base_url.startswith("http://")  # which is allowed for this machine only
+    if written.api_key.strip() and not is_rehearsal and not report.is_filled((*path, "api_key")):
+        advice = "put it into .env as GUMLOOP_API_KEY and write ${env:GUMLOOP_API_KEY}"
+        report.add((*path, "api_key"), f"this key is readable by everyone who reads this file: {advice}", level="warning")
+    _check_url(written.base_url, (*path, "base_url"), "the API key would travel", report)
+    return Platform(
+        name=name,
+        type="gumloop",
+        base_url=written.base_url.rstrip("/"),
+        api_key=written.api_key,
+        user_id=written.user_id,
+        project_id=written.project_id or None,
+        max_concurrent_runs=written.max_concurrent_runs or CAPS["gumloop"],
+        timeout=float(written.timeout),
+        file_links=float(written.file_links),
+    )
+
+
+def _local(name: str, written: models.Local, folder: File, cpus: int, _path: Path, _report: Report) -> Platform:
+    return Platform(
+        name=name,
+        type="local",
+        flows=str(folder / written.flows) if written.flows else None,
+        overflow=written.overflow,
+        max_concurrent_runs=written.max_concurrent_runs or 2 * cpus,
+        timeout=float(written.timeout),
+        file_links=float(written.file_links),
+    )
+
+
+def _http(name: str, written: models.Http, _folder: File, _cpus: int, path: Path, report: Report) -> Platform:
+    headers = written.headers or {}
+    _check_url(written.url, (*path, "url"), "the headers and the inputs would travel", report)
+    for header, value in headers.items():
+        if not _HEADER.fullmatch(header) or header.lower() in _OURS:
+            report.add((*path, "headers", header), f"`{header[:60]}` is not a header that can be set", key=True)
+        elif re.search(r"[\r\n\0]", value) or not value.isprintable():
+            report.add((*path, "headers", header), "a header's value is one line of printable text")
+    return Platform(
+        name=name,
+        type="http",
+        base_url=written.url,
+        method=written.method,
+        headers=headers,
+        files=written.files,
+        max_concurrent_runs=written.max_concurrent_runs or CAPS["http"],
+        timeout=float(written.timeout),
+        file_links=float(written.file_links),
+    )
+
+
+_BUILDERS: dict[str, Callable[..., Platform]] = {"gumloop": _gumloop, "local": _local, "http": _http}
+
+
+def _check_url(url: str, path: Path, what: str, report: Report) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+        report.add(path, "needs a URL that begins with https:// (or http:// on this machine)")
+    elif parts.username or parts.password:
+        report.add(path, "must not hold user and password; a credential belongs in its own key")
+    elif parts.fragment or (path[-1] == "base_url" and parts.query):
+        report.add(path, "must not have a ? or # part")
+    elif parts.scheme == "http" and not is_loopback(host):
+        report.add(
+            path, f"http:// is allowed only for this machine (127.0.0.1, ::1, localhost), because {what} in clear; write https://"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
+def build_flows(document: Usable, platforms: dict[str, Platform], declared: list[str], report: Report) -> dict[str, Flow]:
+    """Return the named flows; `declared` are the names of all platforms, also of those with problems of their own."""
+    flows = {}
+    for name, written in document.flows.items():
+        path: Path = ("flows", name)
+        if not NAME.fullmatch(name):
+            report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
+        if written.platform not in declared:
+            report.add((*path, "platform"), no_platform(written.platform, declared))
+        elif written.platform in platforms:
+            flows[name] = _flow(name, written, platforms[written.platform], path, report)
+    _check_limits(flows, report)
+    return flows
+
+
+def _flow(name: str, written: models.Flow, platform: Platform, path: Path, report: Report) -> Flow:
+    for key in ("time_limit", "memory"):
+        if getattr(written, key) is not None and platform.type != "local":
+            problem = f"`{key}` is only for flows of a platform of type local; `{platform.name}` is of type {platform.type}"
+            report.add((*path, key), problem, key=True)
+    return Flow(
+        name=name,
+        platform=written.platform,
+        saved_item_id=written.saved_item_id,
+        exclusive=written.exclusive,
+        time_limit=None if written.time_limit is None else float(written.time_limit),
+        memory=written.memory,
+    )
+
+
+def _check_limits(flows: dict[str, Flow], report: Report) -> None:
+    """Two names of one saved flow may not limit it differently."""
+    for key in ("time_limit", "memory"):
+        said: dict[tuple[str, str], str] = {}
+        for name, flow in flows.items():
+            first = said.setdefault((flow.platform, flow.saved_item_id), name) if getattr(flow, key) is not None else name
+            if getattr(flows[first], key) != getattr(flow, key):
+                report.add(("flows", name, key), f"`{first}` is the same saved flow and has another `{key}`")
+
+
+def no_platform(name: str, declared: list[str]) -> str:
+    """Return that there is no platform `name`, and what there is."""
+    return f"no platform `{name}`; {near(name, declared)}allowed: {listed(declared)}"

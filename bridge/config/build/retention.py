@@ -1,0 +1,23 @@
+"""`retention` of a source, or of all: what is said, and what follows for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.config.problems import Path, Report
+from bridge.core.retention import DAY, Retention
+
+
+def retained(said: Mapping[str, float], otherwise: Retention, path: Path, report: Report) -> Retention:
+    """Return how long things are kept: as `said`, else as `otherwise`, but what belongs to an event no longer than the event."""
+    events = said.get("events", otherwise.events)
+    longest = f"{events / DAY:g}d"
+    for name in ("bodies", "runs"):
+        if said.get(name, 0.0) > events:
+            report.add(path, f"`{name}` are not kept longer than the events that they belong to ({longest}); allowed: at most {longest}")
+    return Retention(
+        events=events,
+        bodies=said.get("bodies", min(otherwise.bodies, events)),
+        rejects=said.get("rejects", otherwise.rejects),
+        runs=said.get("runs", min(otherwise.runs, events)),
+    )

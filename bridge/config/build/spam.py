@@ -1,0 +1,113 @@
+"""A form's `spam:` of the document into a record: the lists read, the captcha with its service."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.config.build.written import Written
+from bridge.config.files import Folder
+from bridge.config.schema import spam_keys
+from bridge.config.settings import is_loopback
+from bridge.core.errors import CompileError
+from bridge.ingest.forms.spam import blocklists, captchas
+from bridge.routing.form import Blocked, Captcha, Spam
+
+LISTS = ("block_words", "block_addresses", "block_domains")
+USUAL_SCORE = 0.5
+LONGEST_NAME = 100  # characters of a field's name
+
+
+def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam:
+    """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those that the schema has."""
+    model: spam_keys.Spam = written.model.spam or spam_keys.Spam.model_validate({})
+    if written.model.spam is not None and model.min_fill >= model.expires:
+        written.report.add((*written.path, "spam", "min_fill"), "must be shorter than `expires`: else every token is too new or too old")
+    return Spam(
+        honeypots=_honeypots(written, model, fields),
+        token=model.token,
+        altcha=model.altcha,
+        min_fill=model.min_fill,
+        expires=model.expires,
+        work=model.altcha_work,
+        captcha=_captcha(written, model.captcha) if model.captcha is not None else None,
+        blocked=_blocked(written, model, folder),
+        max_links=model.max_links,
+        duplicates=model.duplicates,
+    )
+
+
+def _honeypots(written: Written, model: spam_keys.Spam, fields: Container[str]) -> tuple[str, ...]:
+    """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and must not be called one."""
+    names = tuple(dict.fromkeys(model.honeypots))
+    if "honeypots" not in model.model_fields_set:
+        return tuple(name for name in names if name not in fields)
+    if any(not 0 < len(name) <= LONGEST_NAME for name in names):
+        written.report.add((*written.path, "spam", "honeypots"), f"needs names of fields of 1 to {LONGEST_NAME} characters")
+    for name in names:
+        if name in fields:
+            message = f"`{name[:60]}` is a field of the schema: whoever fills it in would be held to be a bot"
+            written.report.add((*written.path, "spam", "honeypots"), message)
+    return names
+
+
+def _captcha(written: Written, model: spam_keys.Captcha) -> Captcha | None:
+    path = (*written.path, "spam", "captcha")
+    row = captchas.KINDS[model.kind]
+    url = model.url or row.url
+    if not _is_safe(url):
+        written.report.add((*path, "url"), "needs a URL that begins with https://, or with http:// on this machine")
+    if model.score is not None and not row.has_score:
+        scored = ", ".join(name for name, kind in captchas.KINDS.items() if kind.has_score)
+        written.report.add((*path, "score"), f"{model.kind} gives no score; allowed: with {scored}", key=True)
+    if not model.secret.strip():
+        written.report.add((*path, "secret"), "an empty secret")
+    return Captcha(
+        kind=model.kind,
+        url=url,
+        secret=model.secret,
+        site_key=model.site_key,
+        score=(USUAL_SCORE if model.score is None else model.score) if row.has_score else None,
+        action=model.action,
+        hostnames=frozenset(name.lower() for name in model.hostnames or ()),
+        tells_address=model.tell_address,
+        holds=model.unreachable == "hold",
+        timeout=model.timeout,
+    )
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return url.isprintable() and bool(parts.hostname) and not parts.username and parts.port != 0 and (
+            parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        )  # fmt: skip
+    except ValueError:
+        return False
+
+
+def _blocked(written: Written, model: spam_keys.Spam, folder: Folder) -> Blocked:
+    built: dict[str, Any] = {}
+    for key in LISTS:
+        path = (*written.path, "spam", key)
+        try:
+            entries = _entries(getattr(model, key), folder)
+            one = blocklists.build(**{key.removeprefix("block_"): entries})
+            built |= {name: value for name in ("phrases", "parts", "mailboxes", "domains", "networks") if (value := getattr(one, name))}
+        except (ValueError, CompileError) as error:
+            written.report.add(path, str(error))
+    return Blocked(**built)
+
+
+def _entries(listed: Any, folder: Folder) -> list[str]:
+    """Return the entries of a list, or of a file: one in each line, without comments."""
+    if isinstance(listed, str):
+        lines = (line.partition(" #")[0].strip() for line in folder.part(listed).splitlines())
+        listed = [line for line in lines if line and not line.startswith("#")]
+    entries = listed or []
+    if len(entries) > blocklists.MOST:
+        raise ValueError(f"has {len(entries)} entries; allowed: {blocklists.MOST}")
+    if bad := next((entry for entry in entries if not isinstance(entry, str) or not 0 < len(entry.strip()) <= blocklists.LONGEST), None):
+        raise ValueError(f"`{str(bad)[:40]}` is no text of 1 to {blocklists.LONGEST} characters")
+    return [entry.strip() for entry in entries]

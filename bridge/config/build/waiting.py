@@ -1,0 +1,77 @@
+"""What of a route says when its deliveries go: order, delay, debounce, limits, and what follows where no answer came or a run failed."""
+
+from __future__ import annotations
+
+from bridge.config.problems import Path, Report
+from bridge.config.schema import document
+from bridge.core.errors import CompileError
+from bridge.core.rate_limits import Limits
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.routing.expressions.compile import Expression, compile_expression
+from bridge.routing.model import Debouncing, Ordering, Platform
+
+
+class Waits:
+    """Reads one route, and notes what does not go together."""
+
+    def __init__(self, model: document.Route, path: Path, report: Report) -> None:
+        self._model, self._path, self._report = model, path, report
+
+    def ordering(self) -> Ordering | None:
+        """Return the line that deliveries stand in."""
+        model = self._model
+        if model.order_by is None:
+            for key in ("order_until", "on_dead"):
+                if key in model.model_fields_set:
+                    self._note(f"`{key}` goes with `order_by`, which is missing", key, at_key=True)
+            return None
+        if model.debounce is not None:
+            self._note("`order_by` does not go with `debounce`, which sends only the last event of a key", "order_by", at_key=True)
+        by = self._expression(model.order_by, "order_by")
+        return None if by is None else Ordering(key=by, until=model.order_until, blocks=model.on_dead == "block")
+
+    def debounce(self) -> Debouncing | None:
+        """Return what is merged."""
+        written = self._model.debounce
+        if written is None:
+            return None
+        if self._model.delay is not None:
+            self._note("`delay` does not go with `debounce`, which waits already", "delay", at_key=True)
+        wait = float(written.wait)
+        most = 10 * wait if written.max is None else float(written.max)
+        if wait > most:
+            self._note("`wait` is longer than `max`", "debounce")
+        key = None if written.key is None else self._expression(written.key, "debounce", "key")
+        return Debouncing(wait=wait, max=most, key=key)
+
+    def limits(self) -> Limits:
+        """Return how much goes at a time."""
+        model = self._model
+        return Limits(max_concurrent_runs=model.max_concurrent_runs, rate=model.rate, max_runs_per_day=model.max_runs_per_day)
+
+    def on_unknown(self, platform: Platform) -> str:
+        """Return what follows a start without an answer; what needs runs is refused on a platform without them."""
+        model, kind = self._model, PLATFORMS[platform.type]
+        if not kind.has_runs:
+            if model.on_unknown == "reconcile":
+                self._note(f"the platform `{platform.name}` ({platform.type}) has no runs to look for; allowed: hold, retry", "on_unknown")
+            if model.on_run_failed[0] != "ignore":
+                self._note(f"the platform `{platform.name}` ({platform.type}) has no runs that could fail", "on_run_failed", at_key=True)
+        most = model.max_concurrent_runs
+        if most is not None and most > platform.max_concurrent_runs:
+            says = f"{most} at once, but the platform `{platform.name}` takes {platform.max_concurrent_runs}"
+            self._report.add((*self._path, "max_concurrent_runs"), says, level="warning")
+        return model.on_unknown or kind.on_unknown
+
+    def _expression(self, text: str, *path: str) -> Expression | None:
+        """Compile an expression; one that is written as `${…}` is taken, too."""
+        lone = text.strip()
+        bare = lone[2:-1] if lone.startswith("${") and lone.endswith("}") else text
+        try:
+            return compile_expression(bare)
+        except CompileError as error:
+            self._report.add_all((*self._path, *path), error)
+            return None
+
+    def _note(self, problem: str, *path: str, at_key: bool = False) -> None:
+        self._report.add((*self._path, *path), problem, key=at_key)

@@ -1,0 +1,120 @@
+"""Fill in `${env:NAME}` and `${file:PATH}` where credentials are allowed, and nowhere else; note what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path as File
+from typing import Any
+
+from bridge.config.disk import Disk, NotRegular
+from bridge.config.problems import Path, Report
+from bridge.routing.templates import ENV_ALLOWED
+
+MAX_SECRET_FILE = 64 * 1024
+SECRET_KEYS = ("secret", "secrets", "verify")
+CAPTCHA_SECRET = ("spam", "captcha", "secret")
+
+_PART = re.compile(r"\$\$\{|\$\{(?:(env|file):)?([^}]*)(\})?")
+
+
+def may_fill(path: Path) -> bool:
+    """Return whether values at `path` may come from the environment or a file."""
+    if path[:1] != ("sources",):
+        return path[:1] == ("platforms",)
+    return (len(path) > 2 and path[2] in SECRET_KEYS) or path[2:] == CAPTCHA_SECRET
+
+
+class Filler:
+    """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
+
+    `filled` is what it found, by what stands between the braces, and `reasons` says why a value is missing. `given` and
+    `given_reasons`, where they are not null, are such from an earlier reading: nothing else is looked at.
+    `missing` says by source or platform, as `("sources", NAME)`, what it lacks. What is missing under `verify` is always an error, since
+    it decides how requests are checked.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool, disk: Disk | None = None,
+                 given: Mapping[str, str] | None = None, given_reasons: Mapping[str, str] | None = None) -> None:  # fmt: skip
+        self.environ, self.folder, self.report, self.strict, self.disk, self.given = environ, folder, report, strict, disk or Disk(), given
+        self.given_reasons = given_reasons or {}
+        self.filled: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        self.read: list[str] = []
+        self.missing: dict[Path, str] = {}
+
+    def fill(self, value: Any, path: Path = ()) -> Any:
+        """Return `value` with its texts filled in. What was filled in is not looked at again."""
+        if isinstance(value, dict):
+            return {key: self.fill(each, (*path, key)) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.fill(each, (*path, index)) for index, each in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        if may_fill(path):
+            self.report.filled.add(path)
+            return _PART.sub(lambda match: self._part(match, path), value)
+        if re.search(r"(?<!\$)\$\{\s*(env|file):", value):
+            self.report.settle(path, ENV_ALLOWED)
+        return value
+
+    def _part(self, match: re.Match[str], path: Path) -> str:
+        kind, name, closed = match.groups()
+        if match[0] == "$${":
+            return "${"
+        if not closed:
+            self.report.settle(path, "a ${ without its }")
+            return ""
+        if not kind:
+            found = f"${{{name}}}" if re.fullmatch(r"\w{1,80}", name) else "a ${…}"
+            hint = f"; did you mean ${{env:{name}}}?" if re.fullmatch(r"\w{1,80}", name) else ""
+            self.report.settle(
+                path, f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and $${{ for a literal ${{"
+            )
+            return ""
+        key = f"{kind}:{name}"
+        if self.given is not None:
+            value = self.given.get(key, "")
+            if not value:
+                self._missing(path, key, self.given_reasons.get(key, f"{key[:80]} is not among what was given"))
+        else:
+            value = self._environment(name, path) if kind == "env" else self._file(name, path)
+        self.filled[key] = value
+        return value
+
+    def _environment(self, name: str, path: Path) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            self.report.settle(path, f"`{name[:80]}` is not the name of an environment variable")
+            return ""
+        value = self.environ.get(name)
+        if not value:
+            self._missing(path, f"env:{name}", f"environment variable {name} is {'not set' if value is None else 'empty'}")
+        return value or ""
+
+    def _file(self, name: str, path: Path) -> str:
+        file = self.folder / name
+        try:
+            raw = self.disk.read(file, MAX_SECRET_FILE + 1)
+            self.read.append(str(file))
+            value = raw.decode().rstrip("\r\n")
+        except NotRegular as error:  # it was read before, and its value is used: nothing is missing
+            self.report.settle(path, f"file {name} cannot be read: {error.strerror}")
+            return ""
+        except (OSError, ValueError) as error:
+            why = (getattr(error, "strerror", None) or "not UTF-8 text").lower()
+            self._missing(path, f"file:{name}", f"file {name} cannot be read: {why}")
+            return ""
+        if len(raw) > MAX_SECRET_FILE:
+            self.report.settle(path, f"file {name} is larger than {MAX_SECRET_FILE} bytes")
+        elif not value:
+            self._missing(path, f"file:{name}", f"file {name} is empty")
+        return value
+
+    def _missing(self, path: Path, key: str, message: str) -> None:
+        self.reasons[key] = message
+        if self.strict or (path[:1] == ("sources",) and path[2:3] == ("verify",)):
+            self.report.settle(path, message)
+        else:
+            self.report.add(path, message, level="warning")
+            self.report.settled.add(path)
+            self.missing.setdefault(path[:2], message)

@@ -1,0 +1,1 @@
+"""The document model of routes.yaml, and its JSON Schema for editors."""

@@ -1,0 +1,81 @@
+"""What the keys of routes.yaml hold: durations, rates, sizes, texts; and what all its parts share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from bridge.config.schema import units
+from bridge.core.retention import LEAST
+
+
+def texts_of(value: Any) -> tuple[str, ...]:
+    """Return the texts, of which there is one at least; ValueError where they are none."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    if value == []:
+        raise ValueError("needs at least one text")
+    raise ValueError("needs a text or a list of texts")
+
+
+def text_or(value: Any, kind: type, what: str) -> Any:
+    if not isinstance(value, (str, kind)) or value == "":
+        raise ValueError(f"needs {what}")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(units.duration), WithJsonSchema({"type": "string", "pattern": units.DURATION})]
+RateOf = Annotated[Any, BeforeValidator(units.plain_rate), WithJsonSchema({"type": "string", "pattern": units.RATE})]
+RunFailed = Annotated[
+    Any,
+    BeforeValidator(units.run_failed),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": units.RUN_FAILED},
+                {
+                    "type": "object",
+                    "properties": {"retry": {"type": "integer", "minimum": 1, "maximum": units.MAX_RERUNS}},
+                    "required": ["retry"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+Expected = Annotated[Any, BeforeValidator(units.expected), WithJsonSchema({"type": "string", "pattern": units.EXPECTED})]
+FormRate = Annotated[Any, BeforeValidator(units.form_rate), WithJsonSchema({"type": "string", "pattern": units.FORM_RATE})]
+Moment = Annotated[float, BeforeValidator(units.moment), WithJsonSchema({"type": "string"})]
+Size = Annotated[
+    Any,
+    BeforeValidator(units.size),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": units.SIZE}]}),
+]
+Memory = Annotated[
+    Any,
+    BeforeValidator(units.memory),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": units.MEMORIES[0]}, {"type": "string", "pattern": units.MEMORY}]}),
+]
+_AGE = {"type": "string", "pattern": units.AGE}
+Age = Annotated[float, BeforeValidator(units.age), WithJsonSchema(_AGE)]
+Kept = Annotated[
+    Any,
+    BeforeValidator(units.retention),
+    WithJsonSchema({"anyOf": [_AGE, {"type": "object", "properties": dict.fromkeys(LEAST, _AGE), "additionalProperties": False}]}),
+]
+TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+Texts = Annotated[Any, AfterValidator(texts_of), TEXTS]
+SchemaOf = Annotated[
+    Any,
+    AfterValidator(lambda value: text_or(value, dict, "the path of a schema file, or a schema")),
+    WithJsonSchema({"anyOf": [{"type": "string", "description": "a file under the folder of routes.yaml"}, {"type": "object"}]}),
+]
+
+
+class Written(BaseModel):
+    """What all parts share: unknown keys are errors, nothing changes after reading, no value is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)

@@ -1,0 +1,42 @@
+"""The JSON Schema of routes.yaml for editors (yaml-language-server)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bridge.config.schema.document import Document
+
+ID = "https://json-schema.org/draft/2020-12/schema"
+
+
+def editor_schema() -> dict[str, Any]:
+    """Return the JSON Schema of routes.yaml, every key described."""
+    schema = Document.model_json_schema(by_alias=True)
+    _plain(schema)
+    return {
+        "$schema": ID,
+        "title": "routes.yaml of flowbridge",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
+
+
+def schema_text() -> str:
+    """Return the text of the committed `routes.schema.json`."""
+    return json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(node: Any) -> None:
+    """Take out what pydantic adds and no editor needs: titles, null defaults, OpenAPI's discriminator."""
+    if isinstance(node, dict):
+        if isinstance(node.get("title"), str):
+            del node["title"]
+        if "discriminator" in node and not isinstance(node.get("discriminator"), str):
+            node.pop("discriminator")
+        if node.get("default", 0) is None or isinstance(node.get("default"), (float, dict)):
+            node.pop("default")  # durations are shown as they are written, in the description
+        for value in node.values():
+            _plain(value)
+    elif isinstance(node, list):
+        for value in node:
+            _plain(value)

@@ -1,0 +1,232 @@
+"""The document against its models: pydantic's errors in our words, at their places."""
+
+from __future__ import annotations
+
+import copy
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bridge.config.problems import Path, Report, found
+from bridge.config.schema import document, form_keys, page_keys, spam_keys
+from bridge.config.schema.field_types import Kept
+from bridge.routing.expressions.roots import near
+
+KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
+KEYS_NAMED = 5
+PARTS = frozenset({"spam", "page", "fields", "files"})  # of a source, that are looked at key by key
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """The parts of a document that fit their models; routes with their index in the file. `complete`: that is all of them."""
+
+    platforms: dict[str, Any]
+    sources: dict[str, document.Source]
+    flows: dict[str, document.Flow]
+    routes: list[tuple[int, document.Route]]
+    retention: dict[str, float]
+    complete: bool
+
+
+def check(data: dict[str, Any], report: Report) -> Usable:
+    """Return what of the document fits its models, every problem of the rest noted.
+
+    Keys that do not fit are taken out of their part, so that what is wrong elsewhere in it is found in the same go.
+    """
+    try:
+        document.Document.model_validate(data)
+        complete = True
+    except ValidationError as error:
+        complete = False
+        data = copy.deepcopy(data)
+        noted = [_note(each, data, report) for each in error.errors(include_url=False)]
+        bad = {_key(path) for path in noted}
+        for path in bad | {path for path in report.settled if len(path) == 3}:
+            part = _at(data, path[:-1])
+            if len(path) > 2 and isinstance(part, dict):
+                part.pop(str(path[-1]), None)
+        report.settled |= bad
+    return Usable(
+        _usable(document.Platform, data.get("platforms")),
+        _usable(document.Source, data.get("sources")),
+        _usable(document.Flow, data.get("flows")),
+        list(_usable(document.Route, data.get("routes")).items()),
+        _usable(Kept, [data.get("retention")]).get(0) or {} if data.get("retention") is not None else {},
+        complete,
+    )
+
+
+def _key(path: Path) -> Path:
+    """Return the key that is taken out where this does not fit: that of a platform, a source, …, or one of a part that has its own."""
+    return path[: 4 if path[:1] == ("sources",) and path[2:3] and path[2] in PARTS else 3]
+
+
+def _usable(kind: Any, section: Any) -> dict[Any, Any]:
+    adapter = TypeAdapter(kind)
+    parts = section.items() if isinstance(section, dict) else enumerate(section) if isinstance(section, list) else ()
+    typed = {}
+    for name, part in parts:
+        with suppress(ValidationError):  # noted already
+            typed[name] = adapter.validate_python(part)
+    return typed
+
+
+def _note(error: Any, data: Any, report: Report) -> Path:
+    path = _path(error["loc"], data)
+    kind, context = error["type"], error.get("ctx", {})
+    value = _at(data, path)
+    if kind == "extra_forbidden":
+        report.add(path, _unknown(path, data), key=True)
+    elif kind == "missing":
+        report.add(path, f"`{path[-1]}` is missing")
+    elif kind in ("union_tag_not_found", "union_tag_invalid"):
+        allowed = str(context.get("expected_tags", "gumloop, local, http")).replace("'", "")
+        given = value.get("type") if isinstance(value, dict) else None
+        if given is None:
+            report.add(
+                (*path, "type"),
+                f"`type` is missing; allowed: {allowed}" if isinstance(value, dict) else f"needs a mapping, found {found(value)}",
+            )
+        else:
+            path = (*path, "type")
+            report.add(path, f"found {_shown(given, path, report)}; {near(given, allowed.split(', '))}allowed: {allowed}")
+    elif kind == "literal_error":
+        allowed = context["expected"].replace("'", "").replace(" or ", ", ")
+        report.add(path, f"found {_shown(value, path, report)}; {near(value, allowed.split(', '))}allowed: {allowed}")
+    elif kind == "value_error":
+        message = str(context.get("error", error["msg"]))
+        message = "what was filled in cannot be used here" if report.is_filled(path) else message
+        report.add(path, message if "; allowed" in message else f"{message}, found {_shown(value, path, report)}")
+    elif kind in _TYPES:
+        report.add(path, f"needs {_TYPES[kind]}, found {_shown(value, path, report)}")
+    else:
+        report.add(path, f"{_limit(kind, context) or error['msg']}, found {_shown(value, path, report)}")
+    return path
+
+
+def _limit(kind: str, context: dict[str, Any]) -> str:
+    match kind:
+        case "greater_than_equal" | "greater_than":
+            return f"must be {'at least' if kind == 'greater_than_equal' else 'more than'} {next(iter(context.values()))}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "string_too_short":
+            return "must not be empty"
+        case "too_short" | "too_long":
+            most = context.get("max_length")
+            return f"needs at most {most} entries" if kind == "too_long" else "needs at least one entry"
+    return ""
+
+
+def _path(loc: tuple[str | int, ...], data: Any) -> Path:
+    """Return `loc` without the names of alternatives that pydantic puts between the keys."""
+    path: list[str | int] = []
+    for index, step in enumerate(loc):
+        inside = (isinstance(data, dict) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        )
+        if inside:
+            path.append(step)
+            data = data[step]
+        elif index == len(loc) - 1 and step != "[key]" and isinstance(data, dict) and step not in ALTERNATIVES:
+            path.append(step)
+    return tuple(path)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(data, dict):
+            data = data.get(str(step))
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return None
+    return data
+
+
+ALTERNATIVES = ("plain", "dated", "yes", "which")
+_SECRET = frozenset({"secret", "secrets", "api_key", "headers", "keys"})
+
+
+def _shown(value: Any, path: Path, report: Report) -> str:
+    """Return a short value as it is, unless it may be a secret."""
+    if report.is_filled(path) or _SECRET.intersection(path[2:3]):
+        return found(value)
+    if isinstance(value, str) and re.fullmatch(r"[0-9.]{1,20}", value):
+        return f"the text `{value}`"
+    if isinstance(value, str) and len(value) <= 40 and re.fullmatch(r"[^\r\n]*", value):
+        return f"`{value}`"
+    if isinstance(value, (int, float)):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return found(value)
+
+
+_MODELS: dict[str, Any] = {"sources": document.Source, "flows": document.Flow, "routes": document.Route}
+
+
+def _unknown(path: Path, data: Any) -> str:
+    section, key = str(path[0]), str(path[-1])
+    depth = 3 if section != "version" else 1
+    if len(path) == depth and key in document.LATER.get(section, ()):
+        return f"`{key}` is not available in this version"
+    allowed = _allowed(path, data)
+    if len(allowed) <= KEYS_LISTED:
+        return f"unknown key `{key}`; {near(key, allowed)}allowed: {', '.join(allowed)}"
+    if hint := near(key, allowed):
+        return f"unknown key `{key}`; {hint.strip()}"
+    alike = get_close_matches(key, allowed, n=KEYS_NAMED, cutoff=0) or sorted(allowed)[:KEYS_NAMED]
+    return f"unknown key `{key}`; the nearest of {len(allowed)} keys: {', '.join(alike)} (`flowbridge schema` has them all)"
+
+
+def _allowed(path: Path, data: Any) -> list[str]:
+    """Return the keys that the mapping has in which the last step of `path` stands."""
+    model: Any = document.Document
+    for index, step in enumerate(path[:-1]):
+        if index == 0 and step == "platforms" and len(path) > 2:
+            kind = _at(data, path[:2])
+            model = next(
+                (
+                    each
+                    for each in get_args(get_args(document.Platform)[0])
+                    if isinstance(kind, dict) and get_args(each.model_fields["type"].annotation)[0] == kind.get("type")
+                ),
+                document.Local,
+            )
+        elif index == 0 and step in _MODELS:
+            model = _MODELS[str(step)]
+        elif index >= 2:
+            model = _below(model, str(step)) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _below(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    names: dict[str, type[BaseModel]] = {
+        "verify": document.Verify,
+        "timestamp": document.Timestamp,
+        "retry": document.Retry,
+        "debounce": document.Debounce,
+        "secret": document.DatedSecret,
+        "secrets": document.DatedSecret,
+        "keys": document.LocalKey,
+        "spam": spam_keys.Spam,
+        "captcha": spam_keys.Captcha,
+        "page": page_keys.Page,
+        "fields": form_keys.Fields,
+        "files": form_keys.Files,
+    }
+    return names.get(key) if key in model.model_fields else None

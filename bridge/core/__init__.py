@@ -1,0 +1,1 @@
+"""Records, errors and pure helpers that every other package uses."""

@@ -1,0 +1,175 @@
+"""multipart/form-data taken apart where it lies: each part is a place in the body, and nothing of it is copied. Pure.
+
+Spec: RFC 7578, RFC 2046 section 5.1. Lines may end in LF alone, what stands before the first and after the last part is ignored, and
+names are unescaped as browsers escape them: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from werkzeug.http import parse_options_header
+
+from bridge.core.unicode_text import normalize
+
+HEAD_BYTES: Final = 2048  # of a part's headers
+MAX_HEADERS: Final = 20  # of a part
+MAX_PARAMETERS: Final = 20  # of a header
+_BOUNDARY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
+_LINE_END = re.compile(rb"[ \t]*+\r?\n")
+_NO_HEAD = re.compile(rb"\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FORM_DATA = re.compile(r"\s*form-data\s*(?:;|\Z)", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r""";\s*+(?P<key>[A-Za-z0-9-]++\*?)\s*+=\s*+
+        (?:"(?P<escaped>(?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z)) | "(?P<quoted>[^"]*+)" | (?P<plain>[^\s;"]*+))""",
+    re.VERBOSE,
+)
+_BACKSLASHED = re.compile(r'\\(["\\])')
+_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+_ESCAPED = re.compile("|".join(_ESCAPES))
+
+NAME_BYTES: Final = 150  # of a file's name, in UTF-8
+NAMELESS: Final = "file"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what of ASCII is invisible
+_INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
+_ENDS = re.compile(r"\A[\s.]++|(?<![\s.])[\s.]++\Z")
+_UNWANTED = re.compile(r'[<>:"|?*]')  # in no name that Windows takes
+
+
+class Malformed(ValueError):
+    """This is no multipart body; the text says what is wrong, and quotes nothing."""
+
+
+Names = tuple[str, str | None]  # of the field, empty without one, and of the file, null where it is no file
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: its headers by lower-case name, still as bytes, and where in the body its content stands.
+
+    `names` are those of the field and of the file, read as UTF-8. `type`: the media type that the sender gives it, with its parameters;
+    empty without one.
+    """
+
+    headers: dict[str, bytes]
+    begin: int
+    end: int
+    names: Names
+    type: tuple[str, dict[str, str]]
+
+    def named(self, encoding: str) -> Names:
+        """Return `names` read in another charset. UnicodeDecodeError where they are not in it, `Malformed` as `parts` raises it."""
+        raw = self.headers.get("content-disposition", b"")
+        text = raw.decode(encoding)
+        return self.names if encoding == "utf-8" or raw.isascii() else _names(text)
+
+
+def _names(text: str) -> Names:
+    if not _FORM_DATA.match(text):
+        return "", None
+    given = _parameters(text)
+    return given.get("name*", given.get("name", "")), given.get("filename*", given.get("filename"))
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters of a header by lower-case name; of one that comes twice the first counts. What is no parameter is skipped."""
+    given: dict[str, str] = {}
+    place = text.find(";")
+    for _ in range(MAX_PARAMETERS):
+        if place < 0:
+            return given
+        found = _PARAMETER.match(text, place)
+        if found:
+            given.setdefault(found["key"].lower(), _value(found))
+        place = text.find(";", found.end() if found else place + 1)
+    if place >= 0:
+        raise Malformed(f"a header of a part has more than {MAX_PARAMETERS} parameters")
+    return given
+
+
+def _type(header: bytes) -> tuple[str, dict[str, str]]:
+    if header.count(b";") > MAX_PARAMETERS:
+        raise Malformed(f"a header of a part has more than {MAX_PARAMETERS} parameters")
+    return parse_options_header(header.decode("latin-1"))
+
+
+def _value(found: re.Match[str]) -> str:
+    """Return the value of a parameter: browsers escape by %22, others by backslashes, some say the charset (RFC 5987)."""
+    if found["key"].endswith("*"):
+        charset, _, quoted = found["plain"].partition("'")
+        return unquote(quoted.partition("'")[2], "latin-1" if charset.lower() == "iso-8859-1" else "utf-8")
+    text = found["plain"] if found["escaped"] is None and found["quoted"] is None else found["escaped"] or found["quoted"] or ""
+    text = _BACKSLASHED.sub(r"\1", text) if found["escaped"] else text
+    return _ESCAPED.sub(lambda escape: _ESCAPES[escape[0]], text) if "%" in text else text
+
+
+def parts(raw: bytes, boundary: str) -> Iterator[Part]:
+    """Yield the parts one by one; `Malformed` where they do not end as they should."""
+    if not _BOUNDARY.fullmatch(boundary):
+        raise Malformed("the Content-Type has no boundary that can be used")
+    mark = b"--" + boundary.encode("ascii")
+    place = 0 if raw.startswith(mark) else _next(raw, mark, 0)[1]
+    while True:
+        place += len(mark)
+        if raw.startswith(b"--", place):
+            return
+        if not (line := _LINE_END.match(raw, place)):
+            raise Malformed("a part does not begin where it should")
+        headers, begin = _head(raw, line.end())
+        end, place = _next(raw, mark, begin)
+        names = _names(headers.get("content-disposition", b"").decode("utf-8", "replace"))
+        yield Part(headers, begin, end, names, _type(headers.get("content-type", b"")))
+
+
+def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
+    """Return where the content ends that stands before the next delimiter, and where that one's mark is."""
+    found = raw.find(b"\n" + mark, max(place - 1, 0))  # one before: a part may be empty
+    while found >= 0:
+        after = found + 1 + len(mark)
+        if raw.startswith(b"--", after) or _LINE_END.match(raw, after):
+            end = found - 1 if found > place and raw[found - 1] == 0x0D else found
+            return max(end, place), found + 1
+        found = raw.find(b"\n" + mark, after)
+    raise Malformed("the last part does not end: the body was cut short, or its boundary is another")
+
+
+def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
+    """Return the headers that stand at `place`, and where the content begins."""
+    if no_headers := _NO_HEAD.match(raw, place):
+        return {}, no_headers.end()
+    blank = _HEAD_END.search(raw, place, place + HEAD_BYTES)
+    if blank is None:
+        raise Malformed("the headers of a part do not end, or are too long")
+    headers: dict[str, bytes] = {}
+    lines = raw[place : blank.start()].split(b"\n", MAX_HEADERS)
+    if len(lines) > MAX_HEADERS:
+        raise Malformed(f"a part has more than {MAX_HEADERS} headers")
+    for line in lines:
+        name, _, value = line.partition(b":")
+        headers.setdefault(name.strip().lower().decode("latin-1"), value.strip())
+    return headers, blank.end()
+
+
+def file_name(sent: str) -> str:
+    """Return what a file is called, of what its sender calls it: one name, never a path, that can be shown and kept under anywhere.
+
+    Control and invisible characters are gone, also those that turn the direction of writing around; so are dots and blanks at the ends. A
+    long name is cut before its extension.
+    """
+    last = re.split(r"[/\\]", sent[-4 * NAME_BYTES :])[-1]
+    if last.isascii():
+        shown = _CONTROL.sub("", last)
+    else:
+        shown = "".join(one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE)
+    name = _ENDS.sub("", _UNWANTED.sub("_", shown))
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension) > 20:
+        stem, dot, extension = name, "", ""
+    room = NAME_BYTES - len((dot + extension).encode())
+    return (_ENDS.sub("", stem.encode()[:room].decode(errors="ignore")) + dot + extension) or NAMELESS

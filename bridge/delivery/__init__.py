@@ -1,0 +1,1 @@
+"""A delivery becomes a run: attempt, retry, reconcile, circuit breaker, fair share."""

@@ -1,0 +1,1 @@
+"""Flow platforms: how each starts a flow, and how its answers read."""

@@ -1,0 +1,68 @@
+"""The embedded local platform: the same API over loopback HTTP, and a start that can be repeated. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from bridge.core.http_messages import Answer, Call
+from bridge.core.model import Delivery
+from bridge.delivery.platforms import gumloop
+from bridge.delivery.platforms.model import InputNode, Listing
+from bridge.delivery.platforms.responses import idempotency_key
+from bridge.routing.model import Platform
+
+BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
+
+read_start = gumloop.read_start
+read_run = gumloop.read_run
+read_list, read_runs, read_kill = gumloop.read_list, gumloop.read_runs, gumloop.read_kill
+read_upload = gumloop.read_upload
+
+
+def build_start(platform: Platform, delivery: Delivery) -> Call:
+    """Return the call that starts the delivery's flow; the same delivery gives the same run, however often it is sent."""
+    call = gumloop.build_start(_here(platform), delivery)
+    return replace(call, headers={**call.headers, "Idempotency-Key": idempotency_key(delivery)})
+
+
+def build_run(platform: Platform, run_id: str) -> Call:
+    """Return the call that asks how a run is."""
+    return gumloop.build_run(_here(platform), run_id)
+
+
+def build_list(platform: Platform) -> Call:
+    """Return the call that lists the flows."""
+    return gumloop.build_list(_here(platform))
+
+
+def build_inputs(platform: Platform, saved_item_id: str) -> Call:
+    """Return the call that lists a flow's inputs."""
+    return gumloop.build_inputs(_here(platform), saved_item_id)
+
+
+def read_inputs(answer: Answer) -> Listing[InputNode]:
+    """Return a flow's inputs; the description of a required one says so."""
+    listing = gumloop.read_inputs(answer)
+    if listing.items is None:
+        return listing
+    return replace(listing, items=tuple(replace(node, required="required" in node.description.split(", ")) for node in listing.items))
+
+
+def build_runs(platform: Platform, saved_item_id: str) -> Call:
+    """Return the call that lists a flow's newest runs."""
+    return gumloop.build_runs(_here(platform), saved_item_id)
+
+
+def build_kill(platform: Platform, run_id: str) -> Call:
+    """Return the call that ends a run."""
+    return gumloop.build_kill(_here(platform), run_id)
+
+
+def build_upload(platform: Platform, name: str, content: bytes) -> Call:
+    """Return the call that uploads a file."""
+    return gumloop.build_upload(_here(platform), name, content)
+
+
+def _here(platform: Platform) -> Platform:
+    return platform if platform.base_url else replace(platform, base_url=BASE_URL)

@@ -1,0 +1,96 @@
+"""Where flows live: one row per type of platform. Pure.
+
+A platform is two pure functions per call: one builds the request, one reads the answer. Adding one is a file and a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bridge.core.http_messages import Answer, Call
+from bridge.core.model import Delivery, Outcome, RunReport
+from bridge.delivery.platforms import gumloop, http, local
+from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, Question, SavedFlow, Upload
+from bridge.delivery.polling import Polling
+from bridge.routing.model import Platform
+
+__all__ = ["PLATFORMS", "InputNode", "KillReport", "ListedRun", "Listing", "PlatformType", "Polling", "Question", "SavedFlow"]
+
+
+class ReadRun(Protocol):
+    """Reads what a platform says about a run; of its log the last `lines`."""
+
+    def __call__(self, answer: Answer, lines: int = ..., /) -> RunReport: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformType:
+    """One type of platform.
+
+    `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to be harmless.
+    `on_unknown`, `base_url`: what holds where routes.yaml does not say. `credentials`: what has to be corrected after a 401. What follows
+    `read_start` is null for one without runs: how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of
+    a run. `upload` is null where files go in the start itself.
+    """
+
+    build_start: Callable[[Platform, Delivery], Call]
+    read_start: Callable[[Answer, float], Outcome]
+    build_run: Callable[[Platform, str], Call] | None = None
+    read_run: ReadRun | None = None
+    flows: Question[[Platform], Listing[SavedFlow]] | None = None
+    inputs: Question[[Platform, str], Listing[InputNode]] | None = None
+    runs: Question[[Platform, str], Listing[ListedRun]] | None = None
+    kill: Question[[Platform, str], KillReport] | None = None
+    upload: Upload | None = None
+    polling: Polling | None = None
+    idempotent: bool = False
+    credentials: str = "`api_key`"
+    on_unknown: str = "reconcile"
+    base_url: str = ""
+
+    @property
+    def has_runs(self) -> bool:
+        """True where the platform gives a run id and can be asked about the run."""
+        return self.build_run is not None
+
+
+PLATFORMS: Final[Mapping[str, PlatformType]] = {
+    "gumloop": PlatformType(
+        build_start=gumloop.build_start,
+        read_start=gumloop.read_start,
+        build_run=gumloop.build_run,
+        read_run=gumloop.read_run,
+        flows=Question(gumloop.build_list, gumloop.read_list),
+        inputs=Question(gumloop.build_inputs, gumloop.read_inputs),
+        runs=Question(gumloop.build_runs, gumloop.read_runs),
+        kill=Question(gumloop.build_kill, gumloop.read_kill),
+        upload=Upload(gumloop.build_upload, gumloop.read_upload),
+        polling=Polling(first=0.5, growth=2.0, max=30.0),
+        base_url=gumloop.BASE_URL,
+    ),
+    "local": PlatformType(
+        build_start=local.build_start,
+        read_start=local.read_start,
+        build_run=local.build_run,
+        read_run=local.read_run,
+        flows=Question(local.build_list, local.read_list),
+        inputs=Question(local.build_inputs, local.read_inputs),
+        runs=Question(local.build_runs, local.read_runs),
+        kill=Question(local.build_kill, local.read_kill),
+        upload=Upload(local.build_upload, local.read_upload),
+        polling=Polling(first=0.05, growth=1.6, max=2.0, least=0.02, together=0),
+        idempotent=True,
+        credentials="`FLOWBRIDGE_LOCAL_API_KEY`",
+        on_unknown="retry",
+        base_url=local.BASE_URL,
+    ),
+    "http": PlatformType(
+        build_start=http.build_start,
+        read_start=http.read_start,
+        idempotent=True,
+        credentials="`headers`",
+        on_unknown="retry",
+    ),
+}

@@ -1,0 +1,187 @@
+"""Why a delivery does not go yet: the first thing in its way, as a worker would find it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.core.circuit_state import Circuit
+from bridge.core.model import Delivery, Status
+from bridge.core.rate_limits import DAY, NO_LIMITS, Limits, Pace, day_of, room
+from bridge.core.times import write_time
+from bridge.delivery.circuit_breaker import free
+from bridge.delivery.reconcile import AGREE
+
+UNPACED: Final = Pace()
+MOST: Final = 1000  # deliveries that go before one, counted as far as that
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """What a delivery waits for: a word for it, a sentence, and where they are known until when, and behind which delivery."""
+
+    kind: str
+    detail: str
+    until: float | None = None
+    behind: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What a delivery waits among, as the store and routes.yaml have it.
+
+    `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which value of the platform is not set.
+    `absent`: the flow that its route names and that the local platform does not have.
+    `is_configured`: false where routes.yaml cannot be used,
+    so that cap, `paused` and `limits` say nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
+    `ahead`: those of its route that are due and go before it. `head`: of its line, with `before` others between the two.
+    `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until a person lets it go.
+    """
+
+    cap: int | None = None
+    missing: str | None = None
+    absent: str | None = None
+    is_configured: bool = True
+    is_paused: bool = False
+    limits: Limits = NO_LIMITS
+    circuit: Circuit | None = None
+    pace: Pace = UNPACED
+    used: int = 0
+    used_by_route: int = 0
+    ahead: int = 0
+    workers: int = 1
+    head: Delivery | None = None
+    before: int = 0
+    look_at: float | None = None
+    hold: str | None = None
+
+
+def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:
+    """Return what keeps a delivery, null for one that does not wait. What a person has to change comes before what passes by itself."""
+    if one.status is Status.BLOCKED:
+        return _in_line(around)
+    if one.status is Status.UNKNOWN:
+        return _unsettled(one, around, now)
+    if one.status is not Status.QUEUED:
+        return None
+    by_itself = _not_due(one, now) or _no_worker(around) or _platform(one, around, now) or _route(one, around, now)
+    return _held(around) or _closed(one, around) or by_itself
+
+
+def _in_line(around: Around) -> Wait:
+    if around.head is None:
+        return Wait(kind="line", detail="its turn comes at once: nothing holds its line any more")
+    others = f", after {_count(around.before)} other{'' if around.before == 1 else 's'}" if around.before else ""
+    return Wait(kind="line", detail=f"behind {around.head.id}{others}: that one {_holds(around.head)}", behind=around.head.id)
+
+
+def _holds(head: Delivery) -> str:
+    """What the head of a line holds it by."""
+    if head.status is Status.DEAD:
+        return "is dead and holds the line (on_dead: block) until it is retried or cancelled"
+    if head.status is Status.UNKNOWN:
+        return "is unknown, and has to be settled first"
+    if head.status is Status.DELIVERED:
+        return "has started, and its run has not ended"
+    return f"is {head.status}"
+
+
+def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
+    if around.look_at is not None:
+        when = "the platform's list of runs is looked through" + (" at once" if around.look_at <= now else " then")
+        detail = f"whether it started is not known; {when}. flowbridge resolve is only for what stays unknown"
+        return Wait(kind="unknown", detail=detail, until=around.look_at)
+    return Wait(kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}")
+
+
+def settles_itself(one: Delivery) -> str | None:
+    """Return how an unknown delivery is settled without a person, null where it is not."""
+    if one.look_at is None:
+        return None
+    is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
+    again = "" if is_second else f", and again {AGREE:g} s later if no run is found"
+    return f"it settles itself when the platform's list of runs is read (at {_clock(one.look_at)}{again})"
+
+
+def _held(around: Around) -> Wait | None:
+    if around.hold is None:
+        return None
+    return Wait(kind="hold", detail=f"nothing is started, since {around.hold}: flowbridge db release")
+
+
+def _closed(one: Delivery, around: Around) -> Wait | None:
+    if not around.is_configured:
+        return None
+    if around.cap is None:
+        return Wait(kind="platform", detail=f"the platform {one.platform!r} is not in routes.yaml any more")
+    if around.missing is not None:
+        return Wait(kind="platform", detail=f"the platform {one.platform!r} cannot be called: {around.missing}")
+    if around.circuit is not None and around.circuit.is_unauthorized:
+        return _unauthorized(one, around.circuit)
+    if around.absent is not None:
+        what = f"the route {one.route!r} names the flow {around.absent!r}, which the local platform does not have"
+        return Wait(kind="flow", detail=what)
+    return Wait(kind="paused", detail=f"the route {one.route!r} is paused") if around.is_paused else None
+
+
+def _unauthorized(one: Delivery, known: Circuit) -> Wait:
+    why = f" ({known.reason})" if known.reason else ""
+    do = "correct them in .env. Without a change one start is tried then"
+    return Wait(kind="credentials", detail=f"{one.platform} refused the credentials{why}: {do}", until=known.open_until)
+
+
+def _not_due(one: Delivery, now: float) -> Wait | None:
+    if one.due_at <= now:
+        return None
+    if one.debounce is not None:
+        most = "" if one.due_at >= one.debounce.until else f", but no later than {_clock(one.debounce.until)}"
+        return Wait(kind="debounce", detail=f"a later event of its key would take its place; each puts it off{most}", until=one.due_at)
+    if one.attempts or one.throttled:
+        return Wait(kind="retry", detail="its next attempt is due then", until=one.due_at)
+    return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
+
+
+def _no_worker(around: Around) -> Wait | None:
+    return None if around.workers else Wait(kind="worker", detail="no worker is running: flowbridge serve, or flowbridge work")
+
+
+def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
+    known = around.circuit
+    if known is not None and known.state(now) == "open":
+        why = f" ({known.reason})" if known.reason else ""
+        return Wait(kind="circuit", detail=f"{one.platform} failed {known.failures} times in a row{why}: its circuit is open",
+                    until=known.open_until)  # fmt: skip
+    if known is not None and now < known.not_before:
+        return Wait(kind="circuit", detail=f"{one.platform} asked not to be called until then", until=known.not_before)
+    if not around.is_configured or around.cap is None or free(known, around.cap, around.used, now):
+        return None
+    if around.used >= around.cap:
+        return Wait(kind="slots", detail=f"all {around.cap} slots of {one.platform} are taken")
+    if known is not None and known.open_until is not None:
+        return Wait(kind="circuit", detail=f"one start tries out whether {one.platform} answers again", until=known.probe_until)
+    until = known.raise_at if known is not None else None
+    return Wait(kind="allowance", detail=f"{one.platform} says that it is full at {around.used} runs; one more is tried then", until=until)
+
+
+def _route(one: Delivery, around: Around, now: float) -> Wait:
+    limits, cap = around.limits, around.limits.max_concurrent_runs
+    if cap is not None and around.used_by_route >= cap:
+        return Wait(kind="route", detail=f"all {cap} runs that the route {one.route!r} may have are under way, or unknown")
+    today = around.pace.starts if around.pace.day == day_of(now) else 0
+    if limits.max_runs_per_day is not None and today >= limits.max_runs_per_day:
+        most = f"the {limits.max_runs_per_day} runs a day of the route {one.route!r} are used up"
+        return Wait(kind="day", detail=most, until=(day_of(now) + 1) * DAY)
+    if limits.rate is not None and room(limits, around.pace, now) == 0:
+        return Wait(kind="pace", detail=f"the route {one.route!r} starts at most {limits.rate.count} in {limits.rate.per:g} s",
+                    until=around.pace.next_at)  # fmt: skip
+    if around.ahead:
+        return Wait(kind="turn", detail=f"{_count(around.ahead)} of its route go before it")
+    return Wait(kind="turn", detail="it is due, and goes next")
+
+
+def _count(number: int) -> str:
+    return str(number) if number < MOST else f"{MOST} or more"
+
+
+def _clock(at: float) -> str:
+    return write_time(at, "%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,1 @@
+"""The processes in which flows run, and their protocol."""

@@ -1,0 +1,1 @@
+"""A request becomes an event: verification, bodies, redaction, rejects."""

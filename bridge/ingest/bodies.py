@@ -1,0 +1,129 @@
+"""Read a verified request's body: JSON, form fields or text, within limits. Pure.
+
+A body that cannot be read is not an error here: the event is kept all the same, with the `problem` that this found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from urllib.parse import parse_qsl
+
+import orjson
+from werkzeug.http import parse_options_header
+
+from bridge.core import file_types
+from bridge.core.json_limits import depth_over, values_over
+from bridge.core.model import JSON, Body, FormFile
+from bridge.core.multipart import Malformed, Part, file_name, parts
+from bridge.providers.signatures.jwt import unwrapped
+
+MAX_FIELDS = 1000
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+
+media_of = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time
+
+
+def decode(content_type: str, raw: bytes, *, max_depth: int, wrapped_in: str | None = None, max_values: int | None = None) -> Body:
+    """Return what `raw` says under `content_type` (the whole header value).
+
+    `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form (GitHub's and Slack's `payload`).
+    A body without a content type, or with one we do not know, is JSON if it reads as JSON and text otherwise. `max_values`: of JSON,
+    where anyone may send it.
+    """
+    media, options = media_of(content_type)
+    if media == URLENCODED:
+        return _unwrap(_urlencoded(raw), wrapped_in, max_depth, max_values)
+    if media == MULTIPART:
+        return _multipart(raw, options.get("boundary", ""))
+    if media == "application/json" or media.endswith("+json"):
+        return read_json(raw, max_depth, max_values)
+    read = read_json(raw, max_depth, max_values)
+    return read if read.problem is None else _text(raw)
+
+
+def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_depth: int) -> Body:
+    """Return what the token that `raw` is holds under `claim` (Wix): JSON. It must have been verified.
+
+    `texts`: names in that object under which the sender puts JSON as a text; they are read too, where they hold an object.
+    """
+    inner = unwrapped(raw, claim)
+    if inner is None:
+        return Body(problem=f"the body is not a token that holds JSON under {claim!r}")
+    body = read_json(inner, max_depth)
+    if not isinstance(body.value, dict):
+        return body
+    read = {name: read_json(text.encode(), max_depth - 1) for name in texts if isinstance(text := body.value.get(name), str)}
+    return Body(value=body.value | {name: found.value for name, found in read.items() if isinstance(found.value, dict)})
+
+
+def _unwrap(body: Body, wrapped_in: str | None, max_depth: int, max_values: int | None) -> Body:
+    """Take the JSON out of the form field that the provider put it in; without that field it is an ordinary form."""
+    inner = (body.form or {}).get(wrapped_in) if wrapped_in else None
+    return read_json(inner.encode(), max_depth, max_values) if isinstance(inner, str) else body
+
+
+def read_json(raw: bytes, max_depth: int, max_values: int | None = None) -> Body:
+    if max_values is not None and values_over(raw, max_values):
+        return Body(problem=f"the JSON body has more than {max_values} values, and anyone may send it")
+    if depth_over(raw, max_depth):
+        return Body(problem=f"the JSON body is nested deeper than {max_depth} levels (max_depth)")
+    try:
+        return Body(value=orjson.loads(raw))
+    except orjson.JSONDecodeError as error:
+        return Body(problem=f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+
+
+def _text(raw: bytes) -> Body:
+    try:
+        return Body(value=raw.decode())
+    except UnicodeDecodeError as error:
+        return Body(problem=f"the body is neither JSON nor UTF-8 text (byte {error.start})")
+
+
+def _urlencoded(raw: bytes) -> Body:
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=MAX_FIELDS, errors="strict")
+    except (ValueError, UnicodeDecodeError):
+        return Body(problem=f"the body is not a URL-encoded form of at most {MAX_FIELDS} fields in UTF-8")
+    return _form(pairs)
+
+
+def _multipart(raw: bytes, boundary: str) -> Body:
+    pairs: list[tuple[str, str]] = []
+    files: list[FormFile] = []
+    try:
+        for number, part in enumerate(parts(raw, boundary)):
+            if number == MAX_FIELDS:
+                raise Malformed("too many")
+            name, filename = part.names
+            if filename or (filename is not None and part.begin < part.end):
+                files.append(_listed(raw, part, name, filename))
+            elif name and filename is None:
+                pairs.append((name, raw[part.begin : part.end].decode()))
+    except ValueError:
+        return Body(problem=f"the body is not a multipart form of at most {MAX_FIELDS} fields in UTF-8")
+    body = _form(pairs)
+    return Body(value=body.value, form=body.form, files=tuple(files))
+
+
+def _listed(raw: bytes, part: Part, field: str, name: str) -> FormFile:
+    """What there is to know of a file that stays in the body."""
+    content = memoryview(raw)[part.begin : part.end]
+    kind = file_types.tell(content, name)
+    return FormFile(field=field, name=file_name(name), type=kind.media, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _form(pairs: list[tuple[str, str]]) -> Body:
+    """Make an object of form fields; a field that came more than once is a list, in the order it came."""
+    fields: dict[str, JSON] = {}
+    for name, value in pairs:
+        if name not in fields:
+            fields[name] = value
+        elif isinstance(fields[name], list):
+            fields[name].append(value)
+        else:
+            fields[name] = [fields[name], value]
+    return Body(value=fields, form=fields)

@@ -1,0 +1,72 @@
+"""What two requests of a source have in common where they are the same event: the sender's id, or what is signed of them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.core.errors import BadSignature
+from bridge.core.fingerprints import KEYED, unguessable
+from bridge.core.http_messages import Request
+from bridge.core.locators import locate
+from bridge.core.model import Body
+from bridge.providers.signatures.scheme import Content
+from bridge.routing.model import Source
+
+NAME_LENGTH = 200  # characters of a type and of a provider's id
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What tells an event without an id: the digest of its `body`, and what returns that of what is `signed`, null where nothing is."""
+
+    body: str
+    signed: Callable[[], str | None]
+
+
+#: What makes two requests of a source the same event, by its `dedup`.
+DEDUP: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]] = {
+    "id": lambda source, request, body, digests: locate(source.event_id, request, body.value) or _without_id(source, digests),
+    "body": lambda _source, _request, _body, digests: _called(digests.signed() or digests.body),
+    "none": lambda *_: None,
+}
+
+
+def signed_digest(source: Source, sent: Request, content: Content | None, digest: str) -> str | None:
+    """Return the digest of what is signed of a request as it came; `digest` is that of its body. Null where nothing is signed.
+
+    It is keyed where the body's digest is, and for a source that redacts: a guess must not be tested against it.
+    """
+    try:
+        signed = content and content(sent)
+    except BadSignature:  # an element of a batch that lacks a part of it
+        signed = sent.body
+    if signed is None or signed == sent.body:
+        return None if signed is None else digest
+    key = source.digest_key or (source.redact.secret_key if source.redact is not None else "")
+    found = hashlib.sha256(signed).hexdigest()
+    return unguessable(key, source.name, found) if key else found
+
+
+def _without_id(source: Source, digests: Digests) -> str | None:
+    """Return what tells an event without an id: what is signed of it, or its body where nothing is signed and the row says so."""
+    has_ids, by_body = bool(source.event_id), source.provider.dedup_body
+    digest = digests.signed() if has_ids or by_body else None
+    return _called(digest or digests.body) if digest or by_body else None
+
+
+def _called(digest: str) -> str:
+    return digest if digest.startswith(KEYED) else f"sha256:{digest}"
+
+
+def _fit_id(text: str | None) -> str | None:
+    """The same for an id, which must stay unique: one that does not fit is known by its digest."""
+    if text is None or (len(text) <= NAME_LENGTH and text.isprintable()):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def identify(source: Source, request: Request, body: Body, digests: Digests) -> str | None:
+    """Return the provider's id of an event, as short as the store wants it; null for one that is never a duplicate."""
+    return _fit_id(DEDUP[source.dedup](source, request, body, digests))

@@ -1,0 +1,11 @@
+"""What a form source does with a submission, beyond what every source does. Pure."""
+
+from bridge.ingest.forms.attachments import KeepFile, body_of, digest, keep, sent_again, take
+from bridge.ingest.forms.coercion import file_fields, type_fields
+from bridge.ingest.forms.control_fields import parted
+from bridge.ingest.forms.error_messages import field_faults
+from bridge.ingest.forms.parser import Sent, Upload, read
+from bridge.ingest.forms.validation import check
+
+__all__ = ["KeepFile", "Sent", "Upload", "body_of", "check", "digest", "field_faults", "file_fields", "keep", "parted", "read",
+           "sent_again", "take", "type_fields"]  # fmt: skip

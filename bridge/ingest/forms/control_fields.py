@@ -1,0 +1,81 @@
+"""The fields of a form that say what is to be done with it, under the names that the known form services gave them. Pure.
+
+They are no answers of a person: `form` is without them, `body` has them (`body._subject`). A field that the source's schema names is
+an ordinary one, unless it proves something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from bridge.core.model import JSON
+from bridge.routing.form import Form
+
+
+@dataclass(frozen=True, slots=True)
+class ControlField:
+    """One such name. `role`: what flowbridge itself does with it, empty where it is only put aside, for routes to use.
+
+    `only_with`: another field without which it is an ordinary field, as the name alone is too common.
+    """
+
+    name: str
+    of: str
+    does: str
+    role: str = ""  # redirect | language | honeypot | proof
+    only_with: str = ""
+
+
+#: In order: of several redirects the first that is allowed is taken.
+CONTROL_FIELDS = (
+    ControlField("_next", "Formspree", "the page that follows, where its site is allowed", "redirect"),
+    ControlField("_redirect", "Basin", "the same", "redirect"),
+    ControlField("redirect", "Web3Forms", "the same", "redirect"),
+    ControlField("_language", "Formspree", "the language of the answer", "language"),
+    ControlField("_gotcha", "Formspree, Basin", "a honeypot: nobody sees it, so only a bot fills it in", "honeypot"),
+    ControlField("bot-field", "Netlify", "the same", "honeypot"),
+    ControlField("botcheck", "Web3Forms", "the same", "honeypot"),
+    ControlField("_subject", "Formspree", "kept for routes: a subject for the mail"),
+    ControlField("_replyto", "Formspree", "kept for routes: whom the mail is answered to"),
+    ControlField("_cc", "Formspree", "kept for routes, and never mailed to by itself: anyone can write it"),
+    ControlField("_format", "Formspree", "kept, and does nothing"),
+    ControlField("form-name", "Netlify", "kept for routes: which form of the site it is"),
+    ControlField("access_key", "Web3Forms", "kept, and proves nothing: the URL says which form it is"),
+    ControlField("subject", "Web3Forms", "kept for routes", only_with="access_key"),
+    ControlField("from_name", "Web3Forms", "kept for routes", only_with="access_key"),
+    ControlField("replyto", "Web3Forms", "kept for routes", only_with="access_key"),
+    ControlField("ccemail", "Web3Forms", "kept for routes, and never mailed to by itself", only_with="access_key"),
+    ControlField("_token", "", "when the form was given out, signed by flowbridge", "proof"),
+    ControlField("altcha", "", "a proof of work", "proof"),
+    ControlField("g-recaptcha-response", "all", "what a captcha gave the browser", "proof"),
+    ControlField("recaptcha_response", "Web3Forms", "the same", "proof"),
+    ControlField("h-captcha-response", "all", "the same", "proof"),
+    ControlField("cf-turnstile-response", "all", "the same", "proof"),
+)
+_BY_NAME = {field.name: field for field in CONTROL_FIELDS}
+
+
+def parted(fields: Mapping[str, JSON], form: Form) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """Return a submission's ordinary fields and its control fields, in their order."""
+    control = {name: value for name, value in fields.items() if _is_control(name, fields, form)}
+    return {name: value for name, value in fields.items() if name not in control}, control
+
+
+def _is_control(name: str, fields: Collection[str], form: Form) -> bool:
+    row = _BY_NAME.get(name)
+    if name in form.spam.honeypots or (row is not None and row.role == "proof"):
+        return True
+    return row is not None and name not in form.properties and (not row.only_with or row.only_with in fields)
+
+
+def texts_of(control: Mapping[str, JSON], role: str) -> list[str]:
+    """Return the non-empty texts of the control fields of a role, in the table's order."""
+    values = (control.get(row.name) for row in CONTROL_FIELDS if row.role == role)
+    return [value for value in values if isinstance(value, str) and value]
+
+
+def role_of(name: str, form: Form) -> str:
+    """Return the role of a control field of a form, empty where it has none."""
+    row = _BY_NAME.get(name)
+    return "honeypot" if name in form.spam.honeypots else row.role if row else ""

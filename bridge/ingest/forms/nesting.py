@@ -1,0 +1,77 @@
+"""Pairs of a form made into fields: what came twice is a list, `a[]` always is one, and `a[b]` is a member where the form nests. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from bridge.core.errors import FieldFault, Refused
+
+Fields = dict[str, Any]
+DEEPEST: Final = 10  # levels of a[b][c]…
+_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
+_SHOWN: Final = 60  # characters of a name in an answer
+
+
+class _Values(list[Any]):
+    """What came under one name. `listed`: it is a list even where it came once."""
+
+    listed = False
+
+    def plain(self) -> Any:
+        return list(self) if self.listed or len(self) > 1 else self[0]
+
+
+def gather(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
+    """Return the fields in the order in which their names came first; `Refused` where names contradict each other or nest too deep."""
+    top: Fields = {}
+    for name, value in pairs:
+        path, listed = _path(name, nested)
+        values = _place(top, path, name)
+        values.append(value)
+        values.listed = values.listed or listed
+    return {name: _plain(value) for name, value in top.items()}
+
+
+def shown(name: str) -> str:
+    """Return a field's name as an answer may repeat it."""
+    return name if len(name) <= _SHOWN else name[: _SHOWN - 1] + "…"
+
+
+def _path(name: str, nested: bool) -> tuple[list[str], bool]:
+    listed = name.endswith("[]") and len(name) > 2
+    name = name[:-2] if listed else name
+    found = _NAME.fullmatch(name) if nested else None
+    if found is None:
+        return [name], listed
+    steps = [found[1], *found[2][1:-1].split("][")]
+    if len(steps) > DEEPEST:
+        raise _wrong(name, FieldFault("nests_too_deep", limit=DEEPEST))
+    if "" in steps:
+        raise _wrong(name, FieldFault("nests_unclear"))
+    return steps, listed
+
+
+def _place(fields: Fields, path: list[str], name: str) -> _Values:
+    for step in path[:-1]:
+        fields = fields.setdefault(step, {})
+        if not isinstance(fields, dict):
+            raise _wrong(name, FieldFault("sent_both_ways"))
+    values = fields.setdefault(path[-1], _Values())
+    if not isinstance(values, _Values):
+        raise _wrong(name, FieldFault("sent_both_ways"))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """An object whose members are 0, 1, 2… is a list."""
+    if isinstance(value, _Values):
+        return value.plain()
+    members = {name: _plain(each) for name, each in value.items()}
+    positions = [str(number) for number in range(len(members))]
+    return [members[position] for position in positions] if members.keys() == set(positions) else members
+
+
+def _wrong(name: str, fault: FieldFault) -> Refused:
+    return Refused(422, "invalid", "some fields are not right", fields={shown(name): fault})

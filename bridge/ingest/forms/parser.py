@@ -1,0 +1,244 @@
+"""What a form was sent with, of every way in which browsers and scripts send one. Pure.
+
+One that cannot be read is refused with what is wrong, so that whoever made the form can mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from bridge.core.errors import FieldFault, Refused
+from bridge.core.json_limits import MAX_VALUES
+from bridge.core.multipart import NAMELESS, Malformed, Part, file_name, parts
+from bridge.ingest.bodies import MULTIPART, URLENCODED, media_of, read_json
+from bridge.ingest.forms.charsets import UNSAID, UTF_8, codec
+from bridge.ingest.forms.nesting import Fields, gather, shown
+from bridge.routing.form import FieldRules, Form
+
+CHARSET: Final = "_charset_"  # a hidden field of that name is filled in by the browser: https://www.rfc-editor.org/rfc/rfc7578#section-4.6
+LONGEST_NAME: Final = 200  # characters of a field's name
+CHARACTER_BYTES: Final = 4  # at most, in every charset that is known
+TAKEN: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it was sent: the field that it came in, what it is called, and its place in the body. `number` counts them."""
+
+    number: int
+    field: str
+    name: str
+    begin: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A submission. In `fields` an `Upload` stands where a file came; `raw` is the body, in which the files are."""
+
+    raw: bytes
+    fields: Fields
+    uploads: tuple[Upload, ...] = ()
+
+    def content(self, upload: Upload) -> memoryview:
+        """The bytes of a file, where they lie."""
+        return memoryview(self.raw)[upload.begin : upload.end]
+
+
+Pairs = Iterator[tuple[str, str | Upload]]
+
+
+def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
+    """Return what was sent.
+
+    `Refused` where it cannot be read (400), is of a type or in a charset that is not known (415), or too much (413).
+    """
+    media, options = media_of(content_type)
+    charset = options.get("charset", "")
+    if media in ("", "application/json") or media.endswith("+json") or (media == "text/plain" and raw.lstrip()[:1] == b"{"):
+        return Sent(raw, _json(raw, charset, max_depth, form.fields.max))
+    if media == MULTIPART:
+        pairs = _multipart(raw, options.get("boundary", ""), charset, form.fields.max)
+    elif media in _SPLITS:
+        pairs = _decoded(_SPLITS[media](raw, form.fields), charset)
+    else:
+        raise Refused(415, "unknown_type", f"a form is sent as {TAKEN}")
+    named = [(name, value) for name, value in pairs if name and (name != CHARSET or isinstance(value, Upload))]
+    if long := next((name for name, _ in named if len(name) > LONGEST_NAME), None):
+        fault = FieldFault("name_too_long", limit=LONGEST_NAME)
+        raise Refused(422, "invalid", "some fields are not right", fields={shown(long): fault})
+    uploads = tuple(value for _, value in named if isinstance(value, Upload))
+    if len(named) - len(uploads) > form.fields.max:
+        raise _too_many(form.fields.max)
+    return Sent(raw, gather(named, nested=form.fields.nested), uploads)
+
+
+def unreadable(message: str, fields: dict[str, FieldFault] | None = None) -> Refused:
+    """Return the answer to what cannot be read."""
+    return Refused(400, "unreadable", message, fields=fields)
+
+
+def _too_long(name: str, most: int) -> Refused:
+    return Refused(413, "too_large", "some fields are not right", fields={shown(name): FieldFault("too_long", limit=most)})
+
+
+def _malformed(error: Malformed) -> Refused:
+    return unreadable(f"the multipart form cannot be read: {error}")
+
+
+def _too_many(most: int) -> Refused:
+    return Refused(413, "too_many_fields", f"the form was sent with too many fields; at most {most} are allowed")
+
+
+# -- JSON
+
+
+def _json(raw: bytes, charset: str, max_depth: int, most: int) -> Fields:
+    encoding = _encoding(charset)
+    if encoding != UTF_8:
+        raw = _text(raw, encoding, "").encode()
+    read = read_json(raw, max_depth, MAX_VALUES)
+    if read.problem or not isinstance(read.value, dict):
+        raise unreadable(read.problem or "a form posts fields: an object of names and values")
+    if len(read.value) > most:
+        raise _too_many(most)
+    return read.value
+
+
+# -- pairs of names and values, still as bytes
+
+
+def _urlencoded(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
+    """https://url.spec.whatwg.org/#urlencoded-parsing"""
+    if raw.count(b"&") - raw.count(b"&&") > rules.max:
+        raise _too_many(rules.max)
+    halves = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in halves]
+
+
+def _unquoted(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
+    """Split lines of a name and a value; one without = goes on with the value before, in which there was a line break.
+
+    A value is refused as soon as it has more bytes than its characters may have.
+    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#plain-text-form-data
+    """
+    fields: list[tuple[bytes, list[bytes]]] = []  # each with the lines of its value
+    size = 0
+    for ended in BytesIO(raw):
+        line = ended.removesuffix(b"\n").removesuffix(b"\r")
+        name, is_pair, value = line.partition(b"=")
+        if is_pair:
+            fields.append((name, [value]))
+            size = len(value)
+        elif fields:
+            fields[-1][1].append(name)
+            size += len(b"\r\n") + len(name)
+        elif name:
+            raise unreadable("a form in text/plain has lines of NAME=VALUE")
+        if len(fields) > rules.max:
+            raise _too_many(rules.max)
+        if size > CHARACTER_BYTES * rules.max_length:
+            raise _too_long(fields[-1][0].decode(UTF_8, "replace"), rules.max_length)
+    return [(name, b"\r\n".join(lines)) for name, lines in fields]
+
+
+_SPLITS: Final[Mapping[str, Callable[[bytes, FieldRules], list[tuple[bytes, bytes]]]]] = {URLENCODED: _urlencoded, "text/plain": _lines}
+
+
+def _decoded(pairs: list[tuple[bytes, bytes]], charset: str) -> Pairs:
+    said = next((value for name, value in pairs if name == CHARSET.encode() and value), b"")
+    encoding = _encoding(said.decode("latin-1") or charset, (text for pair in pairs for text in pair))
+    for name, value in pairs:
+        text = _text(name, encoding, "")
+        yield text, _text(value, encoding, text)
+
+
+# -- multipart
+
+
+def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
+    try:
+        found = _bounded(parts(raw, boundary), most)
+    except Malformed as error:
+        raise _malformed(error) from None
+    said = next((raw[one.begin : one.end] for one in found if one.names[0] == CHARSET and one.begin < one.end), b"")
+    encoding = _encoding(said.decode("latin-1") or charset, _unmarked(raw, found))
+    uploads = 0
+    for part in found:
+        name, filename = _named(part, encoding)
+        if filename is None:
+            own = part.type[1].get("charset", "")
+            yield name, _text(raw[part.begin : part.end], _encoding(own) if own else encoding, name)
+        elif filename or part.begin < part.end:  # neither: a browser sends that for an input in which no file was chosen
+            name = name or NAMELESS
+            yield name, Upload(uploads, name.removesuffix("[]"), file_name(filename), part.begin, part.end)
+            uploads += 1
+
+
+def _unmarked(raw: bytes, found: list[Part]) -> Iterator[bytes]:
+    """Yield what is in the charset of the form: names, and texts that do not say their own."""
+    for part in found:
+        yield part.headers.get("content-disposition", b"")
+        if part.names[1] is None and "charset" not in part.type[1]:
+            yield raw[part.begin : part.end]
+
+
+def _bounded(found: Iterator[Part], most: int) -> list[Part]:
+    """Twice as many parts as fields: inputs for files are parts too, also where they are empty."""
+    kept = []
+    for part in found:
+        kept.append(part)
+        if len(kept) > 2 * most:
+            raise _too_many(most)
+    return kept
+
+
+def _named(part: Part, encoding: str) -> tuple[str, str | None]:
+    try:
+        return part.named(encoding)
+    except UnicodeDecodeError:
+        raise unreadable(f"the name of a field is not in the charset {encoding}") from None
+    except Malformed as error:
+        raise _malformed(error) from None
+
+
+# -- charsets
+
+
+def _encoding(label: str, texts: Iterable[bytes] = ()) -> str:
+    """Return the codec of a label. Without one `texts` are UTF-8, or of a page that says no charset: that is windows-1252 to a browser."""
+    encoding = codec(label)
+    if not label.strip() and not all(map(_is_utf_8, texts)):
+        return UNSAID
+    if encoding is None:
+        raise Refused(415, "unknown_charset", "the charset of the form is not known; UTF-8 is right for every form")
+    return encoding
+
+
+def _is_utf_8(raw: bytes) -> bool:
+    try:
+        raw.decode(UTF_8)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(raw: bytes, encoding: str, name: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        fault = {shown(name): FieldFault("not_in_charset", limit=encoding)} if name else None
+        raise unreadable(f"the form cannot be read: it is not in the charset {encoding}", fault) from None

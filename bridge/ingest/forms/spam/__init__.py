@@ -1,0 +1,1 @@
+"""Spam checks of form submissions."""

@@ -1,0 +1,83 @@
+"""ALTCHA: a proof of work that the sender's browser makes, with nobody else asked. Pure.
+
+A challenge is the digest of a salt and a number; whoever finds the number has worked. This is the first form of the protocol, which every
+version of the official widget solves (https://altcha.org/docs/v2/proof-of-work/). The salt holds the form and the end, in one form only
+and with an end of its own, so that nothing of it can be taken for a digit of the number, or the other way round
+(https://github.com/altcha-org/altcha-lib/security/advisories).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64decode
+from binascii import Error
+from dataclasses import dataclass
+from hashlib import sha256
+
+import orjson
+
+from bridge.core.model import JSON
+
+FIELD = "altcha"
+LONGEST = 2000  # characters of a solution
+TOO_OLD = "the challenge is too old"
+MOST_WORK = 10_000_000
+_SALT = re.compile(r"[0-9a-f]{24}\?expires=(\d{1,12})&form=([A-Za-z0-9_-]{1,63})&")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A challenge that was solved, and until when it can be used."""
+
+    challenge: str
+    until: float
+
+
+def challenge(key: bytes, source: str, until: float, *, salt: str, number: int, most: int) -> dict[str, JSON]:
+    """Return a challenge as the widget reads it. `salt` is 24 random hexadecimal digits, `number` a random one up to `most`."""
+    salt = f"{salt}?expires={int(until)}&form={source}&"
+    digest = _digest(salt, number)
+    return {"algorithm": "SHA-256", "challenge": digest, "maxnumber": most, "salt": salt, "signature": _sign(key, digest)}
+
+
+def check(key: bytes, text: object, source: str, now: float) -> Solved | str:
+    """Return what a solution proves, or why it proves nothing: `text` is what the widget sends, base64 of JSON."""
+    said = _read(text)
+    if said is None:
+        return "the solution cannot be read"
+    digest, number, salt, signature = said
+    # Both are compared whatever the first gives, each in constant time.
+    fits = hmac.compare_digest(_digest(salt, number), digest) & hmac.compare_digest(_sign(key, digest), signature)
+    found = _SALT.fullmatch(salt)
+    if not fits or found is None:
+        return "the solution is not right"
+    if found[2] != source:
+        return "the challenge was given out with another form"
+    until = float(found[1])
+    return Solved(digest, until) if now <= until else TOO_OLD
+
+
+def _read(text: object) -> tuple[str, int, str, str] | None:
+    if not isinstance(text, str) or len(text) > LONGEST:
+        return None
+    try:
+        said = orjson.loads(b64decode(text, validate=True))
+    except (Error, ValueError):
+        return None
+    if not isinstance(said, dict) or said.get("algorithm") != "SHA-256":
+        return None
+    number = said.get("number")
+    digest, salt, signature = (value if isinstance(value := said.get(name), str) else "" for name in ("challenge", "salt", "signature"))
+    if type(number) is not int or not 0 <= number <= MOST_WORK or not _DIGEST.fullmatch(digest) or not _DIGEST.fullmatch(signature):
+        return None
+    return digest, number, salt, signature
+
+
+def _digest(salt: str, number: int) -> str:
+    return sha256(f"{salt}{number}".encode(errors="replace")).hexdigest()
+
+
+def _sign(key: bytes, digest: str) -> str:
+    return hmac.digest(key, digest.encode(), sha256).hex()

@@ -1,0 +1,145 @@
+"""Words, mailboxes, domains and networks that no submission may hold or come from. Pure.
+
+All of it is looked up word by word: a list may be long, and a text too, without one multiplying the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
+
+from bridge.core.model import JSON
+from bridge.core.unicode_text import normalize
+from bridge.routing.form import Blocked
+
+MOST = 10_000  # entries of a list
+LONGEST = 200  # characters of an entry
+MOST_PARTS = 100  # entries that may stand inside of a word
+PHRASE = 6  # words of an entry
+READ = 256 * 1024  # characters of a submission that are looked at
+_WORD = re.compile(r"\w++")
+_LINK = re.compile(r"(?i)(?:https?://|\bwww\.)(?P<host>[^\s/?#\"'<>()\[\]]{0,253}+)[^\s\"'<>]*+")
+_BREAK = re.compile(r"[\s<>()\[\],;:\"']++")
+
+
+def build(words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Iterable[str] = ()) -> Blocked:
+    """Return lists ready to be looked up. ValueError says which entry cannot be used, and why."""
+    phrases: dict[int, set[tuple[str, ...]]] = defaultdict(set)
+    parts, mailboxes = [], set()
+    networks: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for entry in words:
+        text = _folded(entry)
+        if len(text) > 4 and text.startswith("*") and text.endswith("*"):
+            parts.append(text[1:-1])
+            continue
+        phrase = tuple(_WORD.findall(text))
+        if not 0 < len(phrase) <= PHRASE or "*" in text:
+            raise ValueError(f"`{entry[:40]}` is none of 1 to {PHRASE} words, and no *part* of one with at least 3 characters")
+        phrases[len(phrase)].add(phrase)
+    if len(parts) > MOST_PARTS:
+        raise ValueError(f"{len(parts)} entries are *parts* of words; allowed: {MOST_PARTS}")
+    for entry in addresses:
+        if "@" in entry:
+            mailboxes.add(_folded(entry))
+            continue
+        try:
+            network = ip_network(entry, strict=False)
+        except ValueError:
+            raise ValueError(f"`{entry[:60]}` is no e-mail address, IP address or network") from None
+        networks[network.version, network.prefixlen].add(int(network.network_address) >> (network.max_prefixlen - network.prefixlen))
+    return Blocked(
+        phrases={count: frozenset(found) for count, found in phrases.items()},
+        parts=tuple(parts),
+        mailboxes=frozenset(mailboxes),
+        domains=frozenset(_domain(entry) for entry in domains),
+        networks={key: frozenset(found) for key, found in networks.items()},
+    )
+
+
+def _domain(entry: str) -> str:
+    text = _folded(entry).removeprefix("@").removeprefix("*.").strip(".")
+    if not re.fullmatch(r"[^\s/@:*]+", text):
+        raise ValueError(f"`{entry[:60]}` is no domain, such as example.com (which stands for those below it, too)")
+    return text
+
+
+def texts(fields: JSON) -> str:
+    """Return all that was filled in as one text, as far as it is looked at; names of fields are not in it."""
+    found, room = [], READ
+    for text in _walk(fields):
+        found.append(text[:room])
+        room -= len(found[-1])
+        if room <= 0:
+            break
+    return normalize("NFKC", "\n".join(found))
+
+
+def _walk(value: JSON) -> Iterator[str]:
+    """Yield texts without recursion: anyone may have sent this."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += reversed(list(one.values()))
+        elif isinstance(one, list):
+            waiting += reversed(one)
+
+
+def links(text: str) -> int:
+    """Return how many links a text holds."""
+    return sum(1 for _ in _LINK.finditer(text))
+
+
+def word_in(text: str, blocked: Blocked) -> str | None:
+    """Return the first blocked entry that stands in a text: whole words in any case, or a part of one where the entry says so."""
+    folded = text.casefold()
+    words = _WORD.findall(folded) if blocked.phrases else []
+    for count, phrases in blocked.phrases.items():
+        runs = zip(*(words[at:] for at in range(count)), strict=False)
+        if found := next((run for run in runs if run in phrases), None):
+            return " ".join(found)
+    return next((part for part in blocked.parts if part in folded), None)
+
+
+def name_in(text: str, blocked: Blocked) -> str | None:
+    """Return the first blocked mailbox or domain of an e-mail address or a link in a text."""
+    if not blocked.mailboxes and not blocked.domains:
+        return None
+    folded = text.casefold()
+    for token in _BREAK.split(folded):
+        mailbox, at, host = token.strip(".").rpartition("@")
+        if not at or not mailbox:
+            continue
+        if f"{mailbox}@{host}" in blocked.mailboxes:
+            return f"{mailbox}@{host}"
+        if found := _parent(host, blocked):
+            return found
+    hosts = (found["host"].rpartition("@")[2].partition(":")[0] for found in _LINK.finditer(folded))
+    return next((found for host in hosts if (found := _parent(host, blocked))), None)
+
+
+def _parent(host: str, blocked: Blocked) -> str | None:
+    labels = host.strip(".").split(".")[-10:]
+    names = (".".join(labels[at:]) for at in range(len(labels)))
+    return next((name for name in names if name in blocked.domains), None)
+
+
+def is_blocked(address: str | None, blocked: Blocked) -> bool:
+    """Return whether an IP address is of a blocked network."""
+    try:
+        parsed = ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(
+        version == parsed.version and int(parsed) >> (parsed.max_prefixlen - bits) in found
+        for (version, bits), found in blocked.networks.items()
+    )
+
+
+def _folded(text: str) -> str:
+    return normalize("NFKC", text).casefold().strip()

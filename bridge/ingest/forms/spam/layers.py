@@ -1,0 +1,183 @@
+"""Hold a form's submission to be spam, or not: layers, each by the form's configuration, the first that speaks decides. Pure.
+
+A new layer is a row of `LAYERS`: a function of the submission, and of what the edges give with it, that returns a reason or null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from bridge.core.client_address import sender
+from bridge.core.model import JSON
+from bridge.core.rate_limits import Rate
+from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
+from bridge.ingest.forms.spam.dedup import Limit, Marks, Once, derive, mark
+from bridge.routing.form import Captcha, Spam
+
+TOKEN_FIELD = "_token"  # noqa: S105 - the name of a field
+CONTROLS = frozenset({TOKEN_FIELD, altcha.FIELD}) | captchas.FIELDS
+MARKED = "person: marked as spam"  # the reason that a person gives
+
+Solve = Callable[[Captcha, str, str | None], str | None]
+
+
+def _nobody_asked(_captcha: Captcha, _response: str, _address: str | None) -> str:
+    return f"{captchas.UNCHECKED}: nobody is asked here"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What was sent to a form, and what the edges give with it: the time, the secret key, and who asks a captcha's service.
+
+    `fields` are what a person filled in, `controls` what pages and their scripts put in beside (and honeypots). `solve` returns why a
+    captcha does not speak for the submission, null where it does. `digest`: that of the fields.
+    """
+
+    source: str
+    spam: Spam
+    fields: JSON
+    controls: Mapping[str, JSON] = field(default_factory=dict)
+    address: str | None = None
+    now: float
+    secret_key: str = field(repr=False)
+    digest: str = ""
+    solve: Solve = _nobody_asked
+
+    @cached_property
+    def token(self) -> tokens.Token | str | None:
+        """The token, or why it is not good; null where there is none, or none is looked at."""
+        given = self.controls.get(TOKEN_FIELD)
+        if not self.spam.reads_tokens or given in (None, ""):
+            return None
+        return tokens.read(derive(self.secret_key, "tokens"), given, self.source, self.now, self.spam.expires)
+
+    @cached_property
+    def altcha(self) -> altcha.Solved | str | None:
+        """The solved challenge, or why it is none; null where there is none, or none is looked at."""
+        given = self.controls.get(altcha.FIELD)
+        if not self.spam.reads_work or given in (None, ""):
+            return None
+        return altcha.check(derive(self.secret_key, "altcha"), given, self.source, self.now)
+
+    @property
+    def is_worked_for(self) -> bool:
+        """Whether it was sent with a page of ours, and the work done: that stands for a captcha, which no page of ours has."""
+        return isinstance(self.token, tokens.Token) and self.token.is_ours and isinstance(self.altcha, altcha.Solved)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has a token or a solution that was good once: a person whose page was open for long, more likely than a bot."""
+        return self.token == tokens.TOO_OLD or self.altcha == altcha.TOO_OLD
+
+    @cached_property
+    def text(self) -> str:
+        """All that was filled in."""
+        return blocklists.texts(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a submission may be held to be spam by, under the name that the reason begins with."""
+
+    name: str
+    reason: Callable[[Submission], str | None]
+
+
+def _honeypot(one: Submission) -> str | None:
+    filled = next((name for name in one.spam.honeypots if _is_filled(one.controls.get(name))), None)
+    return filled and f"the field {filled}, which nobody sees, was filled in"
+
+
+def _is_filled(value: JSON) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_filled, value))
+    return bool(value.strip() if isinstance(value, str) else value)
+
+
+def _token(one: Submission) -> str | None:
+    if one.spam.token == "off":  # noqa: S105
+        return None
+    if one.token is None:
+        return "there is none" if one.spam.token == "required" else None  # noqa: S105
+    if isinstance(one.token, str):
+        return one.token
+    took = one.now - one.token.issued_at
+    return None if took >= one.spam.min_fill else f"it was filled in within {max(took, 0.0):.1f} s"
+
+
+def _altcha(one: Submission) -> str | None:
+    if one.spam.altcha == "off":
+        return None
+    if one.altcha is None:
+        return "there is no solution" if one.spam.altcha == "required" else None
+    return one.altcha if isinstance(one.altcha, str) else None
+
+
+def _address(one: Submission) -> str | None:
+    return "it comes from a blocked network" if blocklists.is_blocked(one.address, one.spam.blocked) else None
+
+
+def _name(one: Submission) -> str | None:
+    found = blocklists.name_in(one.text, one.spam.blocked)
+    return found and f"it holds {found}"
+
+
+def _word(one: Submission) -> str | None:
+    found = blocklists.word_in(one.text, one.spam.blocked)
+    return found and f"it holds “{found}”"
+
+
+def _links(one: Submission) -> str | None:
+    most = one.spam.max_links
+    found = blocklists.links(one.text) if most is not None else 0
+    return f"it holds {found} links, and {most} are allowed" if most is not None and found > most else None
+
+
+def _captcha(one: Submission) -> str | None:
+    captcha = one.spam.captcha
+    if captcha is None or one.is_worked_for:
+        return None
+    given = captchas.given(captcha, one.controls)
+    reason = one.solve(captcha, given, one.address) if given else "there is no answer"
+    return None if reason and captchas.UNCHECKED in reason and not captcha.holds else reason
+
+
+LAYERS: tuple[Layer, ...] = (
+    Layer("honeypot", _honeypot),
+    Layer("token", _token),
+    Layer("altcha", _altcha),
+    Layer("network", _address),
+    Layer("name", _name),
+    Layer("word", _word),
+    Layer("links", _links),
+    Layer("captcha", _captcha),  # last: it is the only one that asks somebody else
+)
+
+
+def judge(one: Submission) -> str | None:
+    """Return why a submission is held to be spam, as `layer: reason`; null where it is not."""
+    for layer in LAYERS:
+        if reason := layer.reason(one):
+            return f"{layer.name}: {reason}"
+    return None
+
+
+def marks_of(one: Submission, rate: Rate | None, per_address: Rate | None) -> Marks:
+    """Return what of a submission is remembered.
+
+    Where a good token tells it from all others, that decides alone whether it came twice: two people may send the same from one address.
+    """
+    key = derive(one.secret_key, "marks")
+    who = sender(one.address)
+    once = []
+    if isinstance(one.token, tokens.Token):
+        once.append(Once(mark(key, "token", one.source, one.token.nonce), one.token.until))
+    elif one.spam.duplicates is not None:
+        once.append(Once(mark(key, "same", one.source, who, one.digest), one.now + one.spam.duplicates))
+    if isinstance(one.altcha, altcha.Solved):
+        once.append(Once(mark(key, "altcha", one.source, one.altcha.challenge), one.altcha.until))
+    limits = [Limit(mark(key, "form", one.source), rate)] if rate else []
+    limits += [Limit(mark(key, "address", one.source, who), per_address)] if per_address else []
+    return Marks(now=one.now, digest=one.digest, once=tuple(sorted(once, key=lambda mark: mark.key)), limits=tuple(limits))

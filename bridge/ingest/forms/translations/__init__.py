@@ -1,0 +1,1 @@
+"""The texts that a person who fills in a form reads, by language."""

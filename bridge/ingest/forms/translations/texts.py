@@ -1,0 +1,67 @@
+"""What a person who fills in a form gets to read, in each language that we have: a file each, with the same keys. Pure.
+
+A key that ends in `_1` is the sentence for one of what `{limit}` counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.core.errors import FieldFault
+from bridge.ingest.forms.translations import de, en, es, fr
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": en.TEXTS, "de": de.TEXTS, "fr": fr.TEXTS, "es": es.TEXTS}
+DEFAULT = "en"
+MOST_NAMED = 5  # names that one sentence lists
+LONGEST_NAME = 60
+
+
+def choose(accept: str, *wanted: str | None) -> str:
+    """Return the language to answer in: the first of `wanted` that we have, else what `accept` (an Accept-Language header) prefers."""
+    for tag in (*wanted, *_preferred(accept)):
+        language = (tag or "").strip().lower().partition("-")[0]
+        if language in LANGUAGES:
+            return language
+    return DEFAULT
+
+
+def _preferred(accept: str) -> list[str]:
+    """The tags of an Accept-Language header, best first. https://www.rfc-editor.org/rfc/rfc9110#field.accept-language"""
+    weighed = []
+    for place, entry in enumerate(accept[:1000].split(",")):
+        tag, _, weight = entry.partition(";")
+        try:
+            quality = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if quality > 0:
+            weighed.append((-quality, place, tag))
+    return [tag for _, _, tag in sorted(weighed)]
+
+
+def has(key: str) -> bool:
+    """Return whether there is a sentence of that name."""
+    return key in LANGUAGES[DEFAULT]
+
+
+def text(language: str, key: str, **values: object) -> str:
+    """Return the sentence `key` with `values` in it."""
+    texts = LANGUAGES[language]
+    alone = f"{key}_1" if values.get("limit") == 1 and f"{key}_1" in texts else key
+    return texts[alone].format_map(values)
+
+
+def say(language: str, fault: FieldFault) -> str:
+    """Return what is wrong with a field, in words."""
+    names = ", ".join(_short(name) for name in fault.names[:MOST_NAMED]) + (", …" if len(fault.names) > MOST_NAMED else "")
+    limit = _listed(language, fault.limit) if isinstance(fault.limit, tuple) else fault.limit
+    return text(language, fault.key, limit=limit, names=names)
+
+
+def _listed(language: str, words: tuple[str, ...]) -> str:
+    """Return groups of files in the words of a language, and other words as they are."""
+    return ", ".join(LANGUAGES[language].get(f"files_{word}", word) for word in words)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

@@ -1,0 +1,148 @@
+"""What is wrong with a submission, said field by field. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bridge.core import file_types
+from bridge.core.errors import FieldFault, Refused
+from bridge.core.file_types import GROUPS, HTML, SVG, TEXTS, TYPES, XML
+from bridge.core.model import JSON
+from bridge.ingest.forms.coercion import file_fields, type_fields
+from bridge.ingest.forms.control_fields import parted
+from bridge.ingest.forms.error_messages import field_faults
+from bridge.ingest.forms.nesting import shown
+from bridge.ingest.forms.parser import Sent, Upload
+from bridge.routing.form import FileRules, Form
+from bridge.routing.schemas.validator import Validator
+
+CODES: Final = {413: "too_large", 415: "file_type", 422: "invalid"}
+MIB: Final = 1024 * 1024
+FILE_WANTED: Final = FieldFault("file_wanted")
+SAID: Final = ("_replyto", "replyto")  # control fields that people fill in
+
+Fault = tuple[str, int, FieldFault]  # field, status, what is wrong
+
+
+def check(form: Form, sent: Sent) -> None:
+    """Raise `Refused` where a submission is empty or not as the form wants it, with a message for each field that is wrong.
+
+    Its status is that of what is wrong: 413 too large, 415 a file of a type that is not allowed, 422 all else, and several things.
+    """
+    if sent.uploads and form.files is None:
+        raise Refused(415, "files_not_supported", f"this form takes no files (field {shown(sent.uploads[0].field)!r})")
+    if _is_empty(form, sent):
+        raise Refused(422, "empty", "nothing was filled in")
+    faults = [*_lengths(form, sent), *(_files(form.files, sent) if form.files is not None else ())]
+    if form.schema is not None:
+        faults += _by_schema(form, form.schema, sent)
+    if not faults:
+        return
+    fields: dict[str, FieldFault] = {}
+    for name, _, message in faults:
+        fields.setdefault(name, message)
+    statuses = {status for _, status, _ in faults}
+    status = statuses.pop() if len(statuses) == 1 else 422
+    raise Refused(status, CODES[status], "some fields are not right", fields=fields)
+
+
+def _is_empty(form: Form, sent: Sent) -> bool:
+    """Whether nobody filled in anything: control fields come filled in."""
+    fields, control = parted(sent.fields, form)
+    said = [*fields.values(), *(control.get(name) for name in SAID)]
+    return not sent.uploads and not any(text is None or text.strip() for value in said for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str | None]:
+    """Yield the texts in a value, null for what is there and is no text."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (dict, list)):
+            waiting += one.values() if isinstance(one, dict) else one
+        elif one is not None:
+            yield one if isinstance(one, str) else None
+
+
+def _lengths(form: Form, sent: Sent) -> Iterator[Fault]:
+    most = form.fields.max_length
+    for name, value in sent.fields.items():
+        if any(text is not None and len(text) > most for text in _texts(value)):
+            yield shown(name), 413, FieldFault("too_long", limit=most)
+
+
+# -- files
+
+
+def _files(rules: FileRules, sent: Sent) -> Iterator[Fault]:
+    if len(sent.uploads) > rules.max:
+        yield sent.uploads[rules.max].field, 413, FieldFault("too_many_files", limit=rules.max)
+    for upload in sent.uploads:
+        if upload.size > rules.max_size:
+            yield upload.field, 413, FieldFault("file_too_large", limit=size(rules.max_size), names=(upload.name,))
+        elif not is_allowed(rules, sent, upload):
+            yield upload.field, 415, FieldFault("file_type", limit=accepted(rules), names=(upload.name,))
+    came = {upload.field for upload in sent.uploads}
+    for field in rules.required:
+        if field not in came:  # a form without that enctype sends a file's name
+            yield field, 422, FILE_WANTED if any(_texts(sent.fields.get(field))) else FieldFault("required")
+
+
+def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
+    """Return whether a file may be of its type: its bytes are of one that is allowed, and so is what its name says."""
+    if rules.types is None:
+        return True
+    kind, last = file_types.tell(sent.content(upload), upload.name), file_types.extension(upload.name)
+    if last in rules.extensions:
+        return kind not in (HTML, SVG, XML) or kind.name in rules.types
+    is_named_so = not last or any(last in TYPES[name].extensions for name in rules.types)
+    return is_named_so and (kind.name in rules.types or (kind in TEXTS and "txt" in rules.types))
+
+
+def extensions(rules: FileRules) -> list[str]:
+    """Return the extensions of files that are allowed, in the order of the table; none where any is."""
+    known = [each for name, row in TYPES.items() if rules.types is not None and name in rules.types for each in row.extensions]
+    return [*known, *sorted(rules.extensions)]
+
+
+def accepted(rules: FileRules) -> tuple[str, ...]:
+    """Return what files are allowed, for people: groups that are allowed as a whole (`image`), and extensions of others (`.csv`)."""
+    allowed = rules.types or frozenset()
+    known: list[str] = []
+    for group in (*GROUPS, ""):
+        rows = [row for row in TYPES.values() if row.group == group]
+        if group and all(row.name in allowed for row in rows):
+            known.append(group)
+        else:
+            known += [f".{row.extensions[0]}" for row in rows if row.name in allowed]
+    return (*known, *(f".{one}" for one in sorted(rules.extensions)))
+
+
+def size(bytes_: int) -> str:
+    """Return a size as people read it."""
+    return f"{bytes_ / MIB:.3g} MiB" if bytes_ >= MIB else f"{bytes_ / 1024:.3g} KiB" if bytes_ >= 1024 else f"{bytes_} bytes"
+
+
+# -- the schema
+
+
+def _by_schema(form: Form, schema: Validator, sent: Sent) -> Iterator[Fault]:
+    """To a schema a file is the text of its name. A text is never taken for a file: it could be the name of somebody else's."""
+    fields = {name: _named(value) for name, value in parted(sent.fields, form)[0].items()}
+    for name in [name for name in file_fields(form.properties) if name in fields and not _is_file(sent.fields[name])]:
+        if fields.pop(name) != "":
+            yield name, 422, FILE_WANTED
+    yield from ((name, 422, message) for name, message in field_faults(type_fields(fields, form.schema_document or {}), schema).items())
+
+
+def _is_file(value: Any) -> bool:
+    return all(isinstance(each, Upload) for each in (value if isinstance(value, list) else [value]))
+
+
+def _named(value: Any) -> JSON:
+    if isinstance(value, Upload):
+        return value.name
+    if isinstance(value, list):
+        return [_named(each) for each in value]
+    return {name: _named(each) for name, each in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,90 @@
+"""What happens to a request on its way: bodies are written anew, headers renamed, URLs called by another name. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from bridge.core.http_messages import Request
+
+MOST_PARTS = 12  # of a header's name, joined by hyphens
+HOSTS = ("x-forwarded-host", "x-original-host", "host")  # where proxies leave the name that was called
+_WRITERS: dict[str, dict[str, Any]] = {
+    "compact JSON": {"separators": (",", ":"), "ensure_ascii": False},
+    "compact JSON with \\u escapes": {"separators": (",", ":")},
+    "JSON with blanks after , and :": {"ensure_ascii": False},
+    "JSON with blanks after , and : and with \\u escapes": {},
+    "JSON indented by 2": {"indent": 2, "ensure_ascii": False},
+    "JSON with its keys sorted": {"separators": (",", ":"), "ensure_ascii": False, "sort_keys": True},
+}
+
+
+def bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the ways in which bodies are changed, each with what it may have been before."""
+    yield "without the line end it came with", body.rstrip(b"\r\n")
+    yield "with a line end after it", body + b"\n"
+    yield "with CR LF after it", body + b"\r\n"
+    yield "with CR LF for its line ends", body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    yield "with LF for its line ends", body.replace(b"\r\n", b"\n")
+    yield "without the byte order mark", body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return
+    try:
+        for what, options in _WRITERS.items():
+            yield f"written as {what}", json.dumps(value, **options).encode("utf-8", "surrogatepass")
+    except (RecursionError, ValueError):
+        return
+
+
+def renamed(headers: Mapping[str, str], wanted: Collection[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield (the name that is there, the name that is wanted, the headers as they may have been) for each renaming that is thinkable.
+
+    First all that proxies do to names at once (`x-original-` before them, `_` for `-`), then any other header for the wanted one.
+    """
+    before = {once: name for name in headers for once in spellings(name) if once not in headers}
+    found = {one: before[one] for one in wanted if one in before}
+    respelled = {**headers, **{once: headers[name] for once, name in before.items()}}
+    for one, name in found.items():
+        yield name, one, respelled
+    for one in wanted:
+        for name, value in headers.items():
+            if name not in wanted and found.get(one) != name:
+                yield name, one, {**headers, one: value}
+
+
+def spellings(name: str) -> list[str]:
+    """Return the names that a header may have had before a proxy renamed it."""
+    parts = name.replace("_", "-").split("-")[-MOST_PARTS:]
+    names = ["-".join(parts[at:]) for at in range(len(parts))]
+    return [*names, *(f"x-{one}" for one in names)]
+
+
+def is_like(name: str, other: str) -> bool:
+    """Return whether a header's name is `other` with something before it, or without its `x-`, or with other marks."""
+    bare = name.replace("_", "-")
+    return bare != other and (bare.endswith(f"-{other}") or _letters(bare) == _letters(other))
+
+
+def _letters(name: str) -> str:
+    return name.removeprefix("x-").replace("-", "")
+
+
+def urls(request: Request) -> Iterator[str]:
+    """Yield the URLs that the sender may have called, other than the one that is taken for it here."""
+    try:
+        called = urlsplit(request.url)
+    except ValueError:
+        return
+    hosts = [called.netloc, *(request.headers.get(name, "").strip() for name in HOSTS)]
+    paths = (called.path, called.path.rstrip("/"), called.path.rstrip("/") + "/")
+    for host in dict.fromkeys(filter(None, hosts)):
+        for scheme in ("https", "http"):
+            for path in dict.fromkeys(paths):
+                yield f"{scheme}://{host}{path}" + (f"?{called.query}" if called.query else "")
+

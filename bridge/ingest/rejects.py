@@ -1,0 +1,108 @@
+"""Requests that failed verification: the bounded copy that is kept of one, and letting it in after all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.locators import compile_locator
+from bridge.core.masking import MASK, hidden, in_body
+from bridge.core.model import Reject
+from bridge.ingest.ports import Keep
+from bridge.ingest.receive import Received, receive
+from bridge.providers.registry import PROVIDERS
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.locations import proofs, signs_url
+from bridge.providers.signatures.request_view import View
+from bridge.routing.model import Config, Source
+
+MOST = 64 * 1024  # bytes of a body that are kept
+HEADERS = 16 * 1024  # characters of names and values of headers that are kept
+
+
+def reject_of(request: Request, source: Source, reason: str, now: float, new_id: str, others: Iterable[Source] = ()) -> Reject:
+    """Return the copy of a request that is kept; static credentials are masked.
+
+    As in an event, but for one in a body that is signed: with the mask it could not be verified again. Whoever has the wrong URL shows
+    another source's: what any provider's row, or one of the `others`, has for a credential is masked too.
+    """
+    most = MOST if source.redact is None or not source.redact.body else 0  # of what was not verified nobody knows what stands where
+    kept_from = replace(request, body=request.body[:most])
+    locators = [one for one in source.credentials if not in_body(one) or one in source.scheme.credentials]
+    locators += _strangers(request, source, others)
+    if source.redact is not None:
+        locators += [f"header:{name}" for name in source.redact.headers] + [f"query:{name}" for name in source.redact.query]
+    shown = hidden(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
+    room, kept = HEADERS, {}
+    for name, value in shown.headers.items():
+        room -= len(name) + len(value)
+        if room >= 0:
+            kept[name] = value
+    return Reject(
+        id=new_id,
+        source=source.name,
+        provider=source.provider.name,
+        received_at=now,
+        reason=reason,
+        method=request.method,
+        path=request.path,
+        headers=kept,
+        query_string=shown.query_string[:HEADERS],
+        url=shown.url[:HEADERS],
+        body=shown.body,
+        size=len(request.body),
+        cut=len(request.body) > most,
+        client=request.client,
+    )
+
+
+def _strangers(request: Request, source: Source, others: Iterable[Source]) -> list[str]:
+    """Return where there may be credentials that are no business of this source's, under their names or with something before those."""
+    rows = (row.credentials + (row.scheme.credentials if row.scheme else ()) for row in PROVIDERS.values())
+    signatures = set(proofs(source.scheme)) - source.credentials  # kept, to be verified again
+    known = {locator for row in rows for locator in row}.union(*(one.credentials for one in others)) - signatures
+    headers = tuple(locator[7:] for locator in known if locator.startswith("header:"))
+    found = [f"header:{name}" for name in request.headers if name in headers or name.endswith(tuple(f"-{one}" for one in headers))]
+    return found if signs_url(source.scheme) else [*found, *(locator for locator in known if locator.startswith("query:"))]
+
+
+def request_of(reject: Reject) -> Request:
+    """Return the request again, as far as it is kept."""
+    return Request(method=reject.method, path=reject.path, headers=reject.headers, body=reject.body,
+                   query_string=reject.query_string, url=reject.url, client=reject.client)  # fmt: skip
+
+
+def obstacle(reject: Reject, config: Config) -> str | None:
+    """Return why a reject can never be verified again, or None."""
+    if reject.source not in config.sources:
+        return f"routes.yaml has no source {reject.source!r} any more"
+    if reject.cut:
+        return f"only the first {len(reject.body)} of its {reject.size} bytes are kept"
+    if _is_masked(reject, config.sources[reject.source]):
+        return "its credential is not kept, only that there was one"
+    return None
+
+
+def _is_masked(reject: Reject, source: Source) -> bool:
+    """Return whether the mask stands where the scheme looks for its proof, or where that could not be read."""
+    view = View(request_of(reject))
+    for text in proofs(source.scheme):
+        try:
+            if view.find(compile_locator(text)) == MASK:
+                return True
+        except BadSignature:
+            return reject.body.endswith(MASK.encode())
+    return False
+
+
+def readmit(reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], str], keys: Keys = NO_KEYS) -> Received:
+    """Verify a reject under the present configuration as of when it was received, and only then make it events.
+
+    Raises `BadSignature` where it still fails, with the present reason, and what `receive` raises.
+    """
+    if obstacle(reject, config):
+        raise BadSignature(reject.reason)
+    source = config.sources[reject.source]
+    return receive(request_of(reject), source, config, keep=keep, now=reject.received_at, new_id=new_id, keys=keys)

@@ -1,0 +1,1 @@
+"""Status, health conditions, alerts, metrics, traces."""

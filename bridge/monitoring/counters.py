@@ -1,0 +1,237 @@
+"""What a process counts, for `/metrics`: in memory, written beside the store once a second, summed over the processes of a machine.
+
+Nothing of it is ever in the way of an event: a count is an addition in memory, and a disk that is full costs counts, nothing else. A
+process that is killed takes its last second of counts along.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import struct
+import threading
+import zlib
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from bridge.monitoring.metrics import COUNTED, Metric
+
+FOLDER: Final = "counts"
+EVERY: Final = 1.0  # seconds between two writings
+MOST_SERIES: Final = 5000  # of a process; beyond them nothing new is counted
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds; the last one is unbounded
+GONE: Final = "gone.json"  # what processes counted that are gone
+SLOT: Final = 4 * 1024**2  # bytes, two in a file; what is not written takes no room on the disk
+_HEAD: Final = struct.Struct("<QII")  # the number of the writing, the length, the CRC-32
+
+Series = tuple[str, ...]  # the metric's name and the values of its labels
+_KINDS: Final = {metric.name: metric for metric in COUNTED}
+
+
+class Counts:
+    """Numbers that only grow, by series. For any thread."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._numbers: dict[Series, float] = defaultdict(float)
+        self._spans: dict[str, list[float]] = {}
+        self.changes = 0
+
+    def add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
+        """Count."""
+        series = (metric.name, *labels)
+        with self._mutex:
+            if series in self._numbers or len(self._numbers) < MOST_SERIES:
+                self._numbers[series] += by
+                self.changes += 1
+
+    def observe(self, metric: Metric, seconds: float) -> None:
+        """Count a length of time into its bucket, and add it to the sum, which stands last."""
+        with self._mutex:
+            span = self._spans.setdefault(metric.name, _no_span())
+            span[bisect_left(BUCKETS, seconds)] += 1
+            span[-1] += seconds
+            self.changes += 1
+
+    def dump(self) -> dict[str, Any]:
+        """Return all of it, as JSON has it."""
+        with self._mutex:
+            numbers = [[*series, number] for series, number in self._numbers.items()]
+            return {"numbers": numbers, "spans": {name: list(span) for name, span in self._spans.items()}}
+
+    def take_in(self, told: dict[str, Any]) -> None:
+        """Add what another process counted; metrics, labels and buckets that this version does not have count nothing."""
+        for name, *labels, number in told["numbers"]:
+            if name in _KINDS and len(labels) == len(_KINDS[name].labels):
+                self.add(_KINDS[name], *labels, by=number)
+        with self._mutex:
+            for name, span in told["spans"].items():
+                kept = self._spans.setdefault(name, _no_span())
+                if len(span) == len(kept):
+                    kept[:] = map(sum, zip(kept, span, strict=True))
+
+    def numbers(self, metric: Metric) -> list[tuple[Series, float]]:
+        """Return the series of one metric: the values of its labels, and the number."""
+        with self._mutex:
+            return [(series[1:], number) for series, number in self._numbers.items() if series[0] == metric.name]
+
+    def span(self, metric: Metric) -> list[float]:
+        """Return how many fell into each bucket (the last is unbounded), and at the end their sum."""
+        with self._mutex:
+            return list(self._spans.get(metric.name, _no_span()))
+
+
+def _no_span() -> list[float]:
+    return [0.0] * (len(BUCKETS) + 2)
+
+
+COUNTS: Final = Counts()  # this process's
+_begun: dict[int, CountsFile] = {}  # by the id of the process that writes it: what is forked has the parent's too
+
+
+def begin(data: Path) -> None:
+    """Write what this process counts from now on into the data folder. To be called after the fork; nothing of it fails."""
+    if os.getpid() in _begun:
+        return
+    file = _begun[os.getpid()] = CountsFile(data, COUNTS)
+    threading.Thread(target=file.keep, name="counts", daemon=True).start()
+    atexit.register(finish)
+
+
+def finish() -> None:
+    """Write what was counted last, before the end of a process that has begun."""
+    if file := _begun.get(os.getpid()):
+        file.write()
+
+
+class CountsFile:
+    """One process's counts, locked for as long as it lives.
+
+    Two slots are written in turn, so that one is whole whenever the process is killed, or the disk is full, while it writes the other.
+    """
+
+    def __init__(self, data: Path, counts: Counts) -> None:
+        self._folder, self._counts = data / FOLDER, counts
+        self._fd = -1
+        self._number = self._written = 0
+        self._mutex = threading.Lock()
+
+    def keep(self) -> None:
+        """Write them every second, for ever."""
+        pause = threading.Event()
+        while not pause.wait(EVERY):
+            self.write()
+
+    def write(self) -> None:
+        """Write them where they have changed. Where that fails, it is tried again the next time."""
+        with self._mutex, suppress(OSError):
+            changes = self._counts.changes
+            if changes == self._written:
+                return
+            if self._fd < 0:
+                self._open()
+            number, raw = self._number + 1, orjson.dumps(self._counts.dump())
+            framed = _HEAD.pack(number, len(raw), zlib.crc32(raw)) + raw
+            if len(framed) <= SLOT and os.pwrite(self._fd, framed, number % 2 * SLOT) == len(framed):
+                self._number, self._written = number, changes
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with _locked(self._folder, fcntl.LOCK_EX):
+            with suppress(OSError):
+                _fold(self._folder)
+            path = self._folder / f"{os.getpid()}-{os.urandom(4).hex()}.counts"
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._fd = fd
+
+
+def of_machine(data: Path) -> Counts:
+    """Return the sum of what the processes of this data folder have counted, the dead ones too. It never goes down."""
+    found, folder = Counts(), data / FOLDER
+    with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
+        gone = _gone(folder)
+        for told in (gone, *map(_read, _files(folder, gone))):
+            found.take_in(told)
+    return found
+
+
+def _fold(folder: Path) -> None:
+    """Add what dead processes counted to what those before them did, so that nothing goes down and files do not pile up.
+
+    What was added is written down in the same file, so that nothing is added twice where this ends before their files are gone.
+    """
+    gone = _gone(folder)
+    for name in gone["folded"]:
+        (folder / name).unlink(missing_ok=True)
+    dead = [path for path in _files(folder, gone) if not _lives(path)]
+    if not dead:
+        return
+    left, draft = Counts(), folder / "gone.new"
+    for told in (gone, *map(_read, dead)):
+        left.take_in(told)
+    draft.write_bytes(orjson.dumps({**left.dump(), "folded": [path.name for path in dead]}))
+    draft.rename(folder / GONE)
+    for path in dead:
+        path.unlink()
+
+
+def _gone(folder: Path) -> dict[str, Any]:
+    with suppress(FileNotFoundError, orjson.JSONDecodeError):
+        found: dict[str, Any] = orjson.loads((folder / GONE).read_bytes())
+        return found
+    return {**_NOTHING, "folded": []}
+
+
+_NOTHING: Final[dict[str, Any]] = {"numbers": [], "spans": {}}
+
+
+def _files(folder: Path, gone: dict[str, Any]) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.counts")) if path.name not in gone["folded"]]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a process has written last, of the slots that are whole."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        whole = [found for slot in range(2) if (found := _slot(fd, slot * SLOT)) is not None]
+    finally:
+        os.close(fd)
+    told: dict[str, Any] = orjson.loads(max(whole)[1]) if whole else _NOTHING
+    return told
+
+
+def _slot(fd: int, at: int) -> tuple[int, bytes] | None:
+    head = os.pread(fd, _HEAD.size, at)
+    if len(head) < _HEAD.size:
+        return None
+    number, length, crc = _HEAD.unpack(head)
+    raw = os.pread(fd, length, at + _HEAD.size) if 0 < length <= SLOT else b""
+    return (number, raw) if raw and zlib.crc32(raw) == crc else None
+
+
+def _lives(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold the folder itself, which needs no room on the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, how)
+        yield
+    finally:
+        os.close(fd)

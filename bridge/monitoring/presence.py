@@ -1,0 +1,82 @@
+"""Which bridges run on this machine: a small file for each in the data folder, locked for as long as its process lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from bridge.config.settings import Address
+
+FOLDER: Final = "running"
+TRIES: Final = 20
+
+
+class Presence:
+    """One bridge's file. OSError where the data folder cannot be written."""
+
+    def __init__(self, data: Path) -> None:
+        folder = data / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        present(data)  # those of bridges that are gone are let go
+        self.path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.json"
+        draft = self.path.with_suffix(".new")  # nobody takes it for one whose process is gone before it is locked
+        self._fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        draft.rename(self.path)
+        self._said = b""
+
+    def say(self, what: dict[str, Any]) -> None:
+        """Write down what is to be known of this bridge, where that is new."""
+        raw = orjson.dumps(what)
+        if raw != self._said:
+            os.pwrite(self._fd, raw, 0)
+            os.ftruncate(self._fd, len(raw))
+            self._said = raw
+
+    def close(self) -> None:
+        """Be gone."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+def present(data: Path) -> list[dict[str, Any]]:
+    """Return what the bridges that run say of themselves; the files of those that are gone are removed."""
+    found = []
+    for path in sorted((data / FOLDER).glob("*.json")):
+        with suppress(OSError):
+            if (said := _read(path)) is not None:
+                found.append(said)
+    return found
+
+
+def addresses(data: Path) -> tuple[Address, Address | None] | None:
+    """Return where the receivers that run on this data folder listen: the public and the private address; None where none runs."""
+    for bridge in reversed(present(data)):
+        if bridge.get("bind"):
+            bind, private = bridge["bind"], bridge.get("private_bind")
+            return _address(bind), None if private is None else _address(private)
+    return None
+
+
+def _address(written: list[Any]) -> Address:
+    return str(written[0]), int(written[1])
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            for _ in range(TRIES):  # it may be written just now
+                file.seek(0)
+                with suppress(orjson.JSONDecodeError):
+                    said: dict[str, Any] = orjson.loads(file.read())
+                    return said
+            return None
+        path.unlink(missing_ok=True)
+    return None

@@ -1,0 +1,172 @@
+"""`/metrics` as Prometheus reads it: the rows of `metrics`, what the processes of this machine have counted, and how things stand.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.config.allowed_hosts import is_own_host, own_hosts
+from bridge.config.settings import Address, Settings, bracket
+from bridge.core.errors import BridgeError
+from bridge.core.status import Overview
+from bridge.monitoring import counters
+from bridge.monitoring.metrics import COUNTED, GAUGES, OF_EACH_ROUTE, STORE_UP, Metric
+from bridge.monitoring.status import overview
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.system.logs import get_logger
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric as Family
+
+log = get_logger()
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+KEPT: Final = 2.0  # seconds that an answer is given again
+PATIENCE: Final = 5.0  # seconds for one request of a scraper that is slow
+AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
+
+
+class Exposition:
+    """What is told, made at most once in two seconds however many ask. `look` tells how things stand, or raises `BridgeError`.
+
+    `routes` gives the names of those whose counts are told from the start, as 0: else no rule could see the first of them.
+    """
+
+    def __init__(self, data: Path, look: Callable[[], Overview], routes: Callable[[], Iterable[str]] = tuple) -> None:
+        self._data, self._look, self._routes = data, look, routes
+        self._mutex = threading.Lock()
+        self._text, self._until = b"", 0.0
+
+    def text(self) -> bytes:
+        """Return the exposition. While another thread makes a new one, the last is given."""
+        if time.monotonic() < self._until or not self._mutex.acquire(blocking=not self._text):
+            return self._text
+        try:
+            if time.monotonic() >= self._until:
+                self._text = self._made()
+                self._until = time.monotonic() + KEPT
+            return self._text
+        finally:
+            self._mutex.release()
+
+    def _made(self) -> bytes:
+        from prometheus_client import CollectorRegistry, generate_latest  # not before somebody asks
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric. Where the store does not answer, that and what was counted is all that is known."""
+        counts = counters.of_machine(self._data)
+        routes = list(self._routes())
+        for metric in COUNTED:
+            yield _counted(metric, counts, [(route, *rest) for route in routes for rest in OF_EACH_ROUTE.get(metric.name, ())])
+        now = None
+        try:
+            now = self._look()
+        except BridgeError as error:
+            log.warning("metrics_incomplete", error=str(error))
+        yield _family(STORE_UP, [((), float(now is not None))])
+        for metric in GAUGES if now is not None else ():
+            if metric.of is not None and now is not None:
+                yield _family(metric, metric.of(now))
+
+
+def exposition_of(settings: Settings, database: Database, config: Callable[[], Config]) -> Exposition:
+    """Return the exposition of a process that has a configuration and a store."""
+    look = lambda: overview(settings, database, config(), usual=False)  # noqa: E731
+    return Exposition(settings.data, look, lambda: (route.name for route in config().routes))
+
+
+def _family(metric: Metric, values: Any) -> Family:
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
+
+
+def _counted(metric: Metric, counts: counters.Counts, from_the_start: Iterable[counters.Series]) -> Family:
+    if metric.kind == "counter":
+        return _family(metric, sorted((dict.fromkeys(from_the_start, 0.0) | dict(counts.numbers(metric))).items()))
+    from prometheus_client.metrics_core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(metric.name, metric.help)
+    *found, total = counts.span(metric)
+    bounds = [*map(str, counters.BUCKETS), "+Inf"]
+    family.add_metric([], [(bound, sum(found[: place + 1])) for place, bound in enumerate(bounds)], total)
+    return family
+
+
+# -- where no receiver tells them
+
+
+def serve(settings: Settings, database: Database, config: Callable[[], Config]) -> None:
+    """Tell the metrics at `FLOWBRIDGE_METRICS_BIND`, where that is set, in a thread.
+
+    Of the processes of a machine that are told the same address one serves it, for all of them; another takes it over when that one ends.
+    """
+    if settings.metrics_bind is not None:
+        exposition = exposition_of(settings, database, config)
+        hosts = own_hosts(settings, settings.metrics_bind)
+        threading.Thread(target=_serve, args=(settings.metrics_bind, hosts, exposition), name="metrics", daemon=True).start()
+
+
+def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE
+        server_version, sys_version = "flowbridge", ""
+
+        def do_GET(self) -> None:
+            """Answer `/metrics`, and nothing else."""
+            if self.path.partition("?")[0] != "/metrics":
+                self.send_error(404)
+                return
+            if not is_own_host(self.headers.get("Host", ""), hosts):
+                self.send_error(421)
+                return
+            text = exposition.text()
+            self.send_response(200)
+            self.send_header("Content-Type", CONTENT_TYPE)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing: a scrape is no event."""
+
+    said = ""
+    while True:
+        try:
+            with _server(address, Handler) as server:
+                log.info("metrics_served", address=f"{bracket(address[0])}:{server.server_address[1]}")
+                server.serve_forever()
+        except OSError as error:
+            if said != (said := str(error.strerror)):
+                log.warning("metrics_not_served", address=f"{bracket(address[0])}:{address[1]}", error=said)
+        time.sleep(AGAIN)
+
+
+def _server(address: Address, handler: type[BaseHTTPRequestHandler]) -> TCPServer:
+    class Server(TCPServer):  # http.server's own asks DNS for the name of the address
+        address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        allow_reuse_address = True
+
+        def handle_error(self, *_: Any) -> None:
+            """Let a scraper go that has gone away; ours is another matter, and logged."""
+            log.debug("metrics_not_read", exc_info=True)
+
+    return Server(address, handler)

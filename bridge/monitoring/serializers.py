@@ -1,0 +1,200 @@
+"""What a user sees of an event, a delivery and an attempt as JSON: every key always there, null where there is nothing. Pure.
+
+Times are ISO 8601 in UTC with microseconds and a Z, such as `2026-11-24T17:03:05.776753Z`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
+from bridge.core.operations import Act, Item
+from bridge.core.times import in_utc
+from bridge.delivery.wait_reasons import Wait
+
+
+def iso(at: float | None) -> str | None:
+    """Return a time as JSON has it, null for null and for one that no calendar has."""
+    found = None if at is None else in_utc(at)
+    return None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
+    """Return an event and all its deliveries."""
+    return {
+        "id": event.id,
+        "source": event.source,
+        "provider": event.provider,
+        "type": event.type,
+        "provider_id": event.provider_id,
+        "received_at": iso(event.received_at),
+        "problem": event.problem,
+        "config_hash": event.config_hash,
+        "body_sha256": event.body_sha256,
+        "same_body_as": event.same_body_as,
+        "duplicates": event.duplicates,
+        "sender_retry": event.sender_retry,
+        "files": [asdict(file) for file in event.files],
+        "spam": event.spam,
+        "client": event.client,
+        "deliveries": [delivery_json(delivery) for delivery in deliveries],
+    }
+
+
+def reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
+    """Return a reject, with what was found of why it failed."""
+    return {
+        "id": reject.id,
+        "source": reject.source,
+        "provider": reject.provider,
+        "received_at": iso(reject.received_at),
+        "reason": reject.reason,
+        "diagnosis": list(diagnosis),
+        "client": reject.client,
+        "size": reject.size,
+        "cut": reject.cut,
+        "readmitted_at": iso(reject.readmitted_at),
+        "events": list(reject.event_ids),
+    }
+
+
+def whole_reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
+    """Return a reject with what was sent: `body` is text, or null beside `body_base64` where it is not UTF-8."""
+    return reject_json(reject, diagnosis) | {
+        "method": reject.method,
+        "path": reject.path,
+        "query_string": reject.query_string,
+        "headers": dict(reject.headers),
+        **_body(reject.body),
+    }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, JSON]:
+    """Return a delivery."""
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "route": delivery.route,
+        "flow": delivery.flow,
+        "platform": delivery.platform,
+        "status": delivery.status.value,
+        "reason": delivery.reason,
+        "attempts": delivery.attempts,
+        "throttled": delivery.throttled,
+        "run_id": delivery.run_id,
+        "run_url": delivery.run_url,
+        "run_state": delivery.run_state.value if delivery.run_state else None,
+        "outputs": delivery.outputs,
+        "created_at": iso(delivery.created_at),
+        "due_at": iso(delivery.due_at),
+        "delivered_at": iso(delivery.delivered_at),
+        "finished_at": iso(delivery.finished_at),
+        "dead_kind": delivery.dead_kind.word if delivery.dead_kind else None,
+        "order_key": delivery.order.key if delivery.order else None,
+        "merged_into": delivery.merged_into,
+        "reruns": delivery.reruns,
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, JSON]:
+    """Return an attempt; without an outcome it is under way. `run_state` and what follows are of a run that another has followed."""
+    return {
+        "number": attempt.number,
+        "started_at": iso(attempt.started_at),
+        "finished_at": iso(attempt.finished_at),
+        "outcome": attempt.outcome,
+        "status_code": attempt.status_code,
+        "detail": attempt.detail,
+        "run_id": attempt.run_id,
+        "run_state": attempt.run_state.value if attempt.run_state else None,
+        "run_finished_at": iso(attempt.run_finished_at),
+        "outputs": attempt.outputs,
+        "log": list(attempt.log),
+        "late_at": iso(attempt.late_at),
+    }
+
+
+def act_json(act: Act) -> dict[str, JSON]:
+    """Return an act, without its items."""
+    return {
+        "id": act.id,
+        "command": act.command,
+        "actor": act.actor,
+        "created_at": iso(act.created_at),
+        "asked": dict(act.asked),
+        "chosen": act.chosen,
+        "done": act.done,
+        "refused": act.refused,
+        "worked_at": iso(act.worked_at),
+        "finished_at": iso(act.finished_at),
+        "resumed": [{"actor": actor, "at": iso(at)} for actor, at in act.resumed],
+    }
+
+
+def item_json(item: Item) -> dict[str, JSON]:
+    """Return what became of one item of an act; null `outcome` where its turn has not come."""
+    return {
+        "number": item.number,
+        "id": item.item_id,
+        "outcome": item.outcome.value if item.outcome else None,
+        "problem": item.problem,
+        "was": item.was,
+        "became": item.became,
+        "made": list(item.made),
+        "at": iso(item.at),
+    }
+
+
+def evidence_json(value: JSON) -> JSON:
+    """Return what the platform's list of runs said, with its times as all others are."""
+    if isinstance(value, list):
+        return [evidence_json(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: iso(each) if _is_time(name, each) else evidence_json(each) for name, each in value.items()}
+
+
+def _is_time(name: str, value: JSON) -> bool:
+    return (name.endswith("_at") or name in ("since", "until")) and isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def wait_json(wait: Wait | None) -> dict[str, JSON] | None:
+    """Return what a delivery waits for, null where it does not."""
+    return None if wait is None else {"kind": wait.kind, "detail": wait.detail, "until": iso(wait.until), "behind": wait.behind}
+
+
+def _body(body: bytes) -> dict[str, JSON]:
+    try:
+        return {"body": body.decode(), "body_base64": None}
+    except UnicodeDecodeError:
+        return {"body": None, "body_base64": b64encode(body).decode()}
+
+
+def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Mapping[str, Sequence[Attempt]],
+                     waits: Mapping[str, Wait], acts: Iterable[tuple[Act, Item]]) -> dict[str, JSON]:  # fmt: skip
+    """Return an event with all that is kept of it.
+
+    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is no UTF-8), the other null; `acts`: what
+    people did to it and its deliveries; and of each delivery `inputs`, `log`, `evidence`, `waits_for` and `attempt_list` (`attempts` is
+    the number of those that count, and stays one).
+    """
+    shape = event_json(event, ())
+    shape["deliveries"] = [_whole_delivery(one, attempts.get(one.id, ()), waits.get(one.id)) for one in deliveries]
+    shape |= {"headers": dict(event.headers), "query_string": event.query_string, **_body(event.body)}
+    told = ("id", "command", "actor")
+    shape["acts"] = [
+        {name: value for name, value in act_json(act).items() if name in told} | {"item": item_json(item)} for act, item in acts
+    ]
+    return shape
+
+
+def _whole_delivery(delivery: Delivery, attempts: Sequence[Attempt], wait: Wait | None) -> dict[str, JSON]:
+    return delivery_json(delivery) | {
+        "inputs": delivery.inputs,
+        "log": list(delivery.log),
+        "attempt_list": [attempt_json(each) for each in attempts],
+        "evidence": evidence_json(delivery.evidence),
+        "waits_for": wait_json(wait),
+    }

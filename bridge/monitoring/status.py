@@ -1,0 +1,257 @@
+"""How the bridge is, put together: what runs on this machine, what the store has, what is configured, and the machine itself."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bridge import __version__
+from bridge.core.errors import BridgeError
+from bridge.core.status import DAY, LATELY, ConfigNow, Lane, Overdue, Overview, PlatformNow, Process, SourceNow
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.monitoring import certificate
+from bridge.monitoring.alerts import is_told
+from bridge.routing.model import OWN
+from bridge.store.backup import age
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
+    from bridge.store.queries.status import Standing
+
+
+def overview(settings: Settings, database: Database | None, used: Config | None = None, *, usual: bool = True) -> Overview:
+    """Return how things stand; without a store nothing has come in yet.
+
+    `used` is the configuration of who asks, where it has one. Without `usual`, it is left out what the last days were like.
+    """
+    from bridge.monitoring.presence import present
+    from bridge.store.db import clock
+    from bridge.store.queries import status
+
+    bridges = present(settings.data)
+    broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
+    config, said = _config(settings, database, bridges, used)
+    ahead = None if database is None or database.is_sqlite else clock.ahead(database)
+    now = time.time()
+    midnight = now - now % DAY
+    at = now + (ahead or 0.0)
+    standing = None if database is None else status.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
+    disk, absent = _disk(settings), _absent(config, database)
+    days = database if usual else None
+    return Overview(
+        at=now,
+        version=__version__,
+        running_versions=sorted({str(each["version"]) for each in bridges}),
+        is_shared=database is not None and not database.is_sqlite,
+        processes=_processes(bridges, standing),
+        config=said,
+        sources=_heard(days, config, _sources(config, standing), at),
+        today_cut=standing is not None and standing.today_cut,
+        queue=_queue(config, standing, absent),
+        blocked=standing.blocked if standing else {},
+        platforms=_platforms(config, standing),
+        dead=standing.dead if standing else 0,
+        dead_today=standing.dead_today if standing else 0,
+        unknown=standing.unknown if standing else 0,
+        held=standing.held if standing else 0,
+        hold_since=standing.hold.since if standing and standing.hold else None,
+        hold_reason=standing.hold.reason if standing and standing.hold else None,
+        counted_to=status.MOST,
+        data=str(settings.data),
+        disk_free=disk[0],
+        disk_total=disk[1],
+        database_size=0 if database is None else status.size(database),
+        database_ahead=ahead,
+        runs_ended={} if days is None else _runs(days, at - DAY),
+        clock_step=standing.clock_step if standing else None,
+        overdue=standing.overdue if standing else Overdue(),
+        late_starts=standing.late_starts if standing else (),
+        certificate=certificate.kept(settings.data, settings.public_url),
+        backups=age.look(settings),
+        tells=config is None or is_told(config),
+        flows_error=broken["error"] if broken else None,
+        flows_absent=absent,
+        flows_error_since=_at(broken["error_since"]) if broken else None,
+    )
+
+
+def _heard(database: Database | None, config: Config | None, sources: list[SourceNow], at: float) -> list[SourceNow]:
+    """Add what is usual of each source. By when it speaks again is looked up only where it has been silent for a while."""
+    from bridge.store.queries import alerts, expected
+    from bridge.store.queries import baselines as usual
+
+    if database is None:
+        return sources
+    known = config.sources if config else {}
+    with database.read() as connection:
+        rejected, since, silent = usual.rejects(connection, at, LATELY), expected.since(connection), alerts.silent(connection)
+        found = []
+        for one in sources:
+            expect = known[one.name].expect if one.name in known else None
+            quiet_since = one.last_at if expect is None and one.name in known else None
+            lately, usually = rejected.get(one.name, (0, 0.0))
+            found.append(
+                replace(
+                    one,
+                    expect=expect,
+                    expected_since=since.get(one.name) if expect else None,
+                    heard=usual.heard(connection, one.name, expect, at) if expect else 0,
+                    speaks_by=None if quiet_since is None else usual.speaks_by(connection, one.name, quiet_since, at),
+                    silent_since=None if expect else silent.get(one.name),
+                    rejected_lately=lately,
+                    rejected_usually=usually,
+                )
+            )
+    return found
+
+
+def _runs(database: Database, since: float) -> dict[str, tuple[int, int]]:
+    from bridge.store.queries import baselines as usual
+
+    with database.read() as connection:
+        return usual.runs_ended(connection, since)
+
+
+def _config(settings: Settings, database: Database | None, bridges: list[dict[str, Any]],
+            used: Config | None) -> tuple[Config | None, ConfigNow]:  # fmt: skip
+    """Return the configuration `used`, else the one that this machine's bridges use, else the files'; and what is to be said of it."""
+    from bridge.config.loader import check
+
+    if bridges:
+        newest = _newest(bridges)
+        said = ConfigNow(
+            hash=newest["hash"],
+            since=_at(newest["since"]),
+            error=newest["error"],
+            error_since=_at(newest["error_since"]),
+            restart=newest["restart"],
+        )
+        if used is not None:
+            return used, said
+        return (None if database is None else _kept(settings, database, newest["hash"])), said
+    if used is not None:  # in a data folder where nothing can be written down
+        return used, ConfigNow(hash=used.hash)
+    config, problems = check(settings.config, settings.environ, strict_secrets=False)
+    errors = [str(one) for one in problems if one.level == "error"]
+    return config, ConfigNow(hash=config.hash if config else None, error=errors)
+
+
+def last_good(settings: Settings, database: Database) -> Config | None:
+    """Return the configuration that this machine's bridges use, else the one used last; None where none is kept that can be used."""
+    from bridge.monitoring.presence import present
+    from bridge.store.inbound import events
+
+    bridges = present(settings.data)
+    config_hash = _newest(bridges)["hash"] if bridges else events.last_config(database)
+    return None if config_hash is None else _kept(settings, database, config_hash)
+
+
+def _newest(bridges: list[dict[str, Any]]) -> dict[str, Any]:
+    return max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
+
+
+def _kept(settings: Settings, database: Database, config_hash: str) -> Config | None:
+    from bridge.config.loader import load_canonical
+    from bridge.store.inbound import events
+
+    canonical = events.kept_config(database, config_hash)
+    with suppress(BridgeError):  # it was read by another version
+        return load_canonical(canonical, settings.environ, settings.config.parent, strict_secrets=False) if canonical else None
+    return None
+
+
+def _at(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
+def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list[Process]:
+    """Those of this machine, and the workers of others by their heartbeats."""
+    found = {
+        (each["host"], one["pid"]): Process(
+            pid=one["pid"], host=each["host"], role=one["role"], since=_at(one["since"]) or 0.0, config_hash=one["config_hash"]
+        )
+        for each in bridges
+        for one in each["processes"]
+    }
+    for pid, host, since in standing.workers if standing else ():
+        found.setdefault((host, pid), Process(pid=pid, host=host, role="work", since=since))
+    return sorted(found.values(), key=lambda one: (one.host, one.role, one.since))
+
+
+def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow]:
+    sources = config.sources if config else {}
+    configured = list(sources)
+    seen, rejected = (standing.sources, standing.rejected) if standing else ({}, {})
+    forms = {name: one.form for name, one in sources.items() if one.form is not None}
+    rules = {name: form.files for name, form in forms.items() if form.files is not None}
+    names = [*configured, *sorted((seen.keys() | rejected.keys()) - {*configured, OWN})]
+    return [
+        SourceNow(
+            name=name,
+            last_at=seen.get(name, (None, 0))[0],
+            today=seen.get(name, (None, 0))[1],
+            rejected_today=rejected.get(name, 0),
+            is_configured=config is None or name in configured,
+            files=standing.files.get(name, 0) if standing else 0,
+            files_keep=rules[name].keep if name in rules else None,
+            stored_today=standing.stored_today.get(name, 0) if standing else 0,
+            daily_bytes=source.daily_bytes if (source := sources.get(name)) else None,
+            is_public=source is not None and source.is_public,
+            missing=config.sources[name].missing if config is not None and name in config.sources else None,
+        )
+        for name in names
+    ]
+
+
+def _absent(config: Config | None, database: Database | None) -> dict[str, str]:
+    """Return by route the local flow that it names and that there is not."""
+    from bridge.store.local import flows
+
+    if config is None or database is None:
+        return {}
+    with database.read() as connection:
+        return flows.absent(connection, config)
+
+
+def _queue(config: Config | None, standing: Standing | None, absent: Mapping[str, str]) -> list[Lane]:
+    from bridge.routing.model import Mode
+
+    paused = {route.name for route in config.routes if route.mode is Mode.PAUSED} if config else set()
+
+    def state(route: str, platform: str) -> str:
+        if config is not None and platform not in config.platforms:
+            return "no platform"
+        if route in absent and config is not None and config.platforms[platform].type == "local":
+            return "no flow"
+        return "paused" if route in paused else "live"
+
+    return [replace(one, state=state(one.route, one.platform)) for one in (standing.queue if standing else ())]
+
+
+def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
+    caps = {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+    missing = {one.name: one.missing for one in config.platforms.values()} if config else {}
+    told = {one.name: PLATFORMS[one.type].credentials for one in config.platforms.values()} if config else {}
+    slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
+    names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
+    used = {name: slots.get(name, (0, 0)) for name in names}
+    return [
+        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name), missing=missing.get(name),
+                    credentials=told.get(name, "credentials"))
+        for name, (calls, runs) in used.items()
+    ]
+
+
+def _disk(settings: Settings) -> tuple[int | None, int | None]:
+    place = next((each for each in (settings.data, *settings.data.parents) if each.exists()), None)
+    if place is None:
+        return None, None
+    usage = shutil.disk_usage(place)
+    return usage.free, usage.total

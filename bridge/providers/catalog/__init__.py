@@ -1,0 +1,1 @@
+"""The rows of the known providers, by field of business."""

@@ -1,0 +1,219 @@
+"""Rows: form services and calendars for booking. Pure."""
+
+# ruff: noqa: S106 - secret_hint tells what a secret looks like
+
+from __future__ import annotations
+
+from bridge.core.locators import Joined
+from bridge.providers import form_fields
+from bridge.providers.catalog._shared import COPIED
+from bridge.providers.handshakes.work import only_head
+from bridge.providers.model import FORM, MULTIPART, Handshake, Provider, Sample
+from bridge.providers.signatures.header_formats import Pairs
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.shared_token import Token
+from bridge.providers.signatures.timestamps import Timestamp
+
+URL_TOKEN = Token(at="query:token")
+OPEN = "The sender signs nothing: whoever learns the URL with its token can send."
+
+ROWS = (
+    Provider(
+        name="typeform",
+        title="Typeform",
+        scheme=Hmac(at="header:Typeform-Signature", prefix="sha256=", encoding="base64"),
+        event_type=("body:event_type",),
+        event_id=("body:event_id",),
+        fields=form_fields.typeform,
+        secret_hint="any long random text; flowbridge makes one, Typeform is told it",
+        generates_secret=True,
+        setup=(
+            "In Typeform open the form → Connect → Webhooks, add one with the URL, then edit it, enter the secret and switch it on. "
+            "Send test request shows up as an event."
+        ),
+        docs="https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
+        evidence="docs",
+        signs="The body.",
+        limits=COPIED,
+        retries=(
+            "Typeform tries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503, else about 5 times; a 404 or 410 "
+            "switches the webhook off."
+        ),
+        samples=(Sample("form_response", "form_response.json", {"user-agent": "Typeform Webhooks"}),),
+    ),
+    Provider(
+        name="tally",
+        title="Tally",
+        scheme=Hmac(at="header:Tally-Signature", encoding="base64"),
+        event_type=("body:eventType",),
+        event_id=("body:eventId",),
+        fields=form_fields.tally,
+        secret_hint="any long random text; flowbridge makes one, Tally is told it",
+        generates_secret=True,
+        setup=(
+            "In Tally open the form → Integrations → Webhooks, connect one with the URL, and add the secret as signing secret: "
+            "without one Tally does not sign, and is refused."
+        ),
+        docs="https://tally.so/help/webhooks",
+        evidence="docs",
+        signs="The body.",
+        answer_within="10 s",
+        limits=COPIED,
+        retries="Tally tries after 5 minutes, 30 minutes, 1 hour, 6 hours and 1 day.",
+        samples=(Sample("FORM_RESPONSE", "FORM_RESPONSE.json"),),
+    ),
+    Provider(
+        name="jotform",
+        title="Jotform",
+        scheme=URL_TOKEN,
+        event_id=("form:submissionID",),
+        fields=form_fields.jotform,
+        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        generates_secret=True,
+        setup=(
+            "In Jotform open the form → Settings → Integrations → Webhooks and add the URL with ?token=SECRET. The answers are JSON in "
+            "the field rawRequest."
+        ),
+        docs="https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/",
+        evidence="docs",
+        signs="Nothing.",
+        limits=OPEN + " A submission that is edited keeps its id, and counts as the same event.",
+        retries="Not documented in what was read.",
+        samples=(Sample("submission", "submission.json", {}, MULTIPART),),
+    ),
+    Provider(
+        name="fillout",
+        title="Fillout",
+        scheme=URL_TOKEN,
+        event_id=(Joined(("body:submission.submissionId", "body:submission.lastUpdatedAt?")), "body:submissionId"),
+        fields=form_fields.IN_QUESTIONS,
+        secret_hint="any long random text; flowbridge makes one, it goes into the URL",
+        generates_secret=True,
+        setup="In Fillout open the form → Integrate → Webhook and enter the URL with ?token=SECRET.",
+        docs="https://www.fillout.com/help/webhook",
+        evidence="unconfirmed",
+        signs="Nothing that is documented.",
+        limits=OPEN,
+        retries="Not documented in what was read.",
+        samples=(Sample("submission", "submission.json"),),
+    ),
+    Provider(
+        name="google_forms",
+        title="Google Forms, by a script",
+        scheme=Hmac(at="header:X-Signature", prefix="sha256="),
+        event_type=("body:event",),
+        event_id=("body:responseId",),
+        fields=form_fields.IN_ANSWERS,
+        secret_hint="any long random text; flowbridge makes one, it goes into the script",
+        generates_secret=True,
+        setup=(
+            "In the form open ⋮ → Apps Script, paste the script of our guide to Google Forms, put the secret into its script properties, "
+            "and add a trigger “on form submit” for its function. It posts JSON with event, responseId and answers, and signs it in "
+            "X-Signature: sha256= and the hexadecimal digits of the HMAC."
+        ),
+        docs="https://developers.google.com/apps-script/reference/utilities/utilities",
+        evidence="docs",
+        signs="The body.",
+        limits="What is sent is up to the script; Google Forms has no webhooks of its own.",
+        retries="The script sends up to four times within some seconds, then shows up as failed under Executions.",
+        samples=(Sample("form_response", "form_response.json", {"user-agent": "Mozilla/5.0 (compatible; Google-Apps-Script)"}),),
+    ),
+    Provider(
+        name="formstack",
+        title="Formstack",
+        scheme=Hmac(at="header:X-FS-Signature", prefix="sha256="),
+        event_id=(Joined(("body:FormID", "body:UniqueID")),),
+        fields=form_fields.formstack,
+        secret_hint="any long random text; flowbridge makes one, Formstack is told it",
+        generates_secret=True,
+        setup=(
+            "In Formstack open the form → Settings → Emails & Actions → WebHook, enter the URL, choose JSON, and enter the secret as HMAC "
+            "key; leave the header's name empty. Without a key Formstack does not sign, and is refused."
+        ),
+        docs="https://help.formstack.com/hc/en-us/articles/4402808103315-WebHook",
+        evidence="vector",
+        signs="The body.",
+        limits=COPIED,
+        retries="Not documented in what was read.",
+        samples=(Sample("submission", "submission.json"),),
+    ),
+    Provider(
+        name="surveymonkey",
+        title="SurveyMonkey",
+        scheme=Hmac(at="header:Sm-Signature", algorithm="sha1", encoding="base64"),
+        event_type=("body:event_type",),
+        event_id=("body:event_id",),
+        handshakes=(Handshake(only_head, signed=False, methods=("HEAD",)),),
+        secret_hint="the app's client id, an ampersand and its client secret: ID&SECRET, from SurveyMonkey",
+        generates_secret=False,
+        setup=(
+            "Start flowbridge and create the webhook with SurveyMonkey's API (POST /v3/webhooks) with the URL as subscription_url: it is "
+            "tested at once. The secret is the app's client id and secret, joined by an ampersand."
+        ),
+        docs="https://api.surveymonkey.com/v3/docs#webhooks",
+        evidence="docs",
+        signs="The body.",
+        limits="An event says only what happened: let the flow fetch the response. " + COPIED,
+        retries="Not documented in what was read.",
+        samples=(
+            Sample("response_completed", "response_completed.json", {}, "application/vnd.surveymonkey.response.v1+json"),
+        ),
+    ),
+    Provider(
+        name="cal_com",
+        title="Cal.com",
+        scheme=Hmac(at="header:X-Cal-Signature-256"),
+        event_type=("body:triggerEvent",),
+        event_id=(Joined(("body:triggerEvent", "body:payload.uid", "body:createdAt")),),
+        fields=form_fields.cal_com,
+        secret_hint="any long random text; flowbridge makes one, Cal.com is told it",
+        generates_secret=True,
+        setup=(
+            "In Cal.com open Settings → Developer → Webhooks, create one with the URL, the secret and its triggers. A payload "
+            "template of your own should keep triggerEvent, createdAt and payload.uid."
+        ),
+        docs="https://cal.com/docs/developing/guides/automation/webhooks",
+        evidence="docs",
+        signs="The body.",
+        limits=COPIED,
+        retries="Not documented in what was read.",
+        samples=(Sample("BOOKING_CREATED", "BOOKING_CREATED.json"),),
+    ),
+    Provider(
+        name="calendly",
+        title="Calendly",
+        scheme=Hmac(at="header:Calendly-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        event_type=("body:event",),
+        event_id=(Joined(("body:event", "body:payload.uri", "body:created_at?")),),
+        fields=form_fields.calendly,
+        secret_hint="any long random text; flowbridge makes one, Calendly is told it",
+        generates_secret=True,
+        setup=(
+            "Create the subscription with Calendly's API (POST /webhook_subscriptions) with the URL, its events and the secret as "
+            "signing_key; without a signing_key Calendly does not sign, and is refused."
+        ),
+        docs="https://developer.calendly.com/api-docs/ZG9jOjM2MzE2MDM4-webhook-signatures",
+        evidence="docs",
+        signs="The time and the body, joined by a dot.",
+        retries="Calendly tries for 24 hours with growing waits, and then disables the subscription.",
+        samples=(Sample("invitee.created", "invitee.created.json"),),
+    ),
+    Provider(
+        name="acuity",
+        title="Acuity Scheduling",
+        scheme=Hmac(at="header:X-Acuity-Signature", encoding="base64"),
+        event_type=("form:action",),
+        secret_hint="the account's API key, from Acuity",
+        generates_secret=False,
+        setup=(
+            "In Acuity open Integrations → API → View credentials and copy the API key; then enter the URL under Webhooks there, or "
+            "with Acuity's API (POST /webhooks)."
+        ),
+        docs="https://developers.acuityscheduling.com/docs/webhooks",
+        evidence="docs",
+        signs="The body.",
+        limits="There is no id, and two changes of one appointment look alike: nothing is taken for a duplicate. Let the flow fetch it.",
+        retries="Acuity tries for 24 hours after a 5xx, with growing waits, and disables the webhook after 5 days of failures.",
+        samples=(Sample("scheduled", "scheduled.json", {}, FORM),),
+    ),
+)

@@ -1,0 +1,189 @@
+"""What people filled in, from the bodies of form services: one flat object {label: value}, whoever sent it. Pure.
+
+A value is a text, a number, true or false, or a list of these. What a service has as parts (a name's first and last) is a label for
+each part. Two questions with one label are told apart by a number. What is not as documented is left out, never an error: the whole
+body is there beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from bridge.core.model import JSON
+
+MOST = 1000  # labels of one submission
+LABEL_LENGTH = 200  # characters
+
+Pairs = Iterator[tuple[Any, JSON]]
+
+_JOTFORM = re.compile(r"q\d+_(.+)", re.DOTALL)
+_JOTFORM_DIGITS = re.compile(r"\d{0,4}")
+
+
+def flat(pairs: Iterable[tuple[Any, JSON]]) -> dict[str, JSON]:
+    """Return labels and values as one object. An empty answer is left out, as in a form that leaves out what is not filled in."""
+    fields: dict[str, JSON] = {}
+    for label, value in _parts(pairs):
+        if len(fields) >= MOST:
+            break
+        name = label[:LABEL_LENGTH].strip()
+        number, unique = 1, name
+        while unique in fields:
+            number += 1
+            unique = f"{name} ({number})"
+        if name:
+            fields[unique] = value
+    return fields
+
+
+def _parts(pairs: Iterable[tuple[Any, JSON]]) -> Iterator[tuple[str, JSON]]:
+    for label, value in pairs:
+        if not isinstance(label, str) or value in (None, "", [], {}):
+            continue
+        if isinstance(value, dict):
+            yield from ((f"{label} {part}", each) for part, each in value.items() if _plain(each) and each not in (None, ""))
+        elif isinstance(value, list):
+            yield label, [each if _plain(each) else _text(each) for each in value]
+        else:
+            yield label, value
+
+
+def _plain(value: JSON) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _text(value: JSON) -> JSON:
+    """What stands for an object in a list: where its file is, what it is called, or itself as JSON."""
+    if isinstance(value, dict):
+        for key in ("url", "label", "text", "name"):
+            if isinstance(value.get(key), str):
+                return value[key]
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return None
+
+
+def _at(value: JSON, path: str) -> JSON:
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _objects(value: JSON) -> list[dict[str, JSON]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def listed(body: JSON, *, at: str, label: str, value: str) -> dict[str, JSON]:
+    """Return the answers of a list of objects, each with its label and its value."""
+    return flat((each.get(label), each.get(value)) for each in _objects(_at(body, at)))
+
+
+def mapped(body: JSON, *, at: str) -> dict[str, JSON]:
+    """Return the answers of an object that has labels as its names."""
+    found = _at(body, at)
+    return flat(found.items()) if isinstance(found, dict) else {}
+
+
+def typeform(body: JSON) -> dict[str, JSON]:
+    """https://www.typeform.com/developers/webhooks/example-payload/: questions and answers stand apart, hidden fields beside them."""
+    response = _at(body, "form_response")
+    titles = {each.get("id"): each.get("title") for each in _objects(_at(response, "definition.fields")) if isinstance(each.get("id"), str)}
+
+    def pairs() -> Pairs:
+        for answer in _objects(_at(response, "answers")):
+            kind, asked = answer.get("type"), _at(answer, "field.id")
+            title = titles.get(asked) if isinstance(asked, str) else None
+            value = answer.get(kind) if isinstance(kind, str) else None
+            if isinstance(value, dict) and kind in ("choice", "choices"):
+                value = _chosen(value) if kind == "choices" else value.get("label") or value.get("other")
+            yield title or _at(answer, "field.ref"), value
+        hidden = _at(response, "hidden")
+        yield from hidden.items() if isinstance(hidden, dict) else ()
+
+    return flat(pairs())
+
+
+def _chosen(choices: dict[str, JSON]) -> list[JSON]:
+    labels, other = choices.get("labels"), choices.get("other")
+    return [*(labels if isinstance(labels, list) else []), *([other] if other else [])]
+
+
+def tally(body: JSON) -> dict[str, JSON]:
+    """https://tally.so/help/webhooks: choices are ids, whose texts stand beside them."""
+
+    def pairs() -> Pairs:
+        for field in _objects(_at(body, "data.fields")):
+            label, value = field.get("label") or field.get("key"), field.get("value")
+            texts = {option.get("id"): option.get("text") for option in _objects(field.get("options")) if isinstance(option.get("id"), str)}
+            if texts and isinstance(value, list):
+                chosen = [texts.get(each, each) if isinstance(each, str) else each for each in value]
+                value = chosen[0] if len(chosen) == 1 and field.get("type") in ("MULTIPLE_CHOICE", "DROPDOWN") else chosen
+            if field.get("type") == "CHECKBOXES" and isinstance(value, bool):
+                continue  # each box once more, by itself
+            yield label, value
+
+    return flat(pairs())
+
+
+def jotform(body: JSON) -> dict[str, JSON]:
+    """https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/: answers are JSON in rawRequest, as q3_name."""
+    try:
+        raw = orjson.loads(body["rawRequest"])
+        answers = [(found[1], value) for name, value in raw.items() if (found := _JOTFORM.fullmatch(name))]
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return {}
+    return flat((name, _joined(value)) for name, value in answers)
+
+
+def _joined(value: JSON) -> JSON:
+    """A date, a time or a telephone number comes in parts that are digits: they are one text."""
+    if isinstance(value, dict) and value and all(isinstance(each, str) and _JOTFORM_DIGITS.fullmatch(each) for each in value.values()):
+        return "-".join(each for each in value.values() if each)
+    return value
+
+
+def formstack(body: JSON) -> dict[str, JSON]:
+    """https://developers.formstack.com/docs/webhook-examples: answers stand beside the ids, with their field_type if asked for."""
+    if not isinstance(body, dict):
+        return {}
+    answers = [(label, value) for label, value in body.items() if label not in ("FormID", "UniqueID", "HandshakeKey")]
+    return flat((label, _untyped(value)) for label, value in answers)
+
+
+def _untyped(value: JSON) -> JSON:
+    if not isinstance(value, dict) or "field_type" not in value:
+        return value
+    return value["value"] if "value" in value else {part: each for part, each in value.items() if part != "field_type"}
+
+
+def cal_com(body: JSON) -> dict[str, JSON]:
+    """https://cal.com/docs/developing/guides/automation/webhooks: responses by name, each with its label."""
+    responses = _at(body, "payload.responses")
+    answers: Iterable[tuple[str, JSON]] = responses.items() if isinstance(responses, Mapping) else ()
+    return flat((each.get("label") or name, each.get("value")) for name, each in answers if isinstance(each, dict))
+
+
+def calendly(body: JSON) -> dict[str, JSON]:
+    """https://developer.calendly.com/api-docs: name and email, then the questions."""
+
+    def pairs() -> Pairs:
+        yield from ((name, _at(body, f"payload.{name}")) for name in ("name", "email"))
+        yield from ((each.get("question"), each.get("answer")) for each in _objects(_at(body, "payload.questions_and_answers")))
+
+    return flat(pairs())
+
+
+def hubspot(body: JSON) -> dict[str, JSON]:
+    """https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3: a change of a property tells its name and its value."""
+    return flat([(_at(body, "propertyName"), _at(body, "propertyValue"))])
+
+
+IN_QUESTIONS = partial(listed, at="submission.questions", label="name", value="value")  # Fillout
+IN_ANSWERS = partial(mapped, at="answers")  # the script for Google Forms
+IN_DATA = partial(mapped, at="payload.data")  # Webflow

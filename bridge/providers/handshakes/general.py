@@ -1,0 +1,167 @@
+"""How senders test a URL before they use it. Pure.
+
+What is echoed is short, printable text of the form that the sender documents, under a type that no browser renders. Where the test
+asks for a digest under the secret, only what is never taken for an event is signed, or only after the request itself was verified.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from hmac import compare_digest
+
+import orjson
+from itsdangerous.signer import HMACAlgorithm
+
+from bridge.core.locators import FORMS, query_value
+from bridge.core.model import JSON
+from bridge.providers.model import Probe, Reply
+from bridge.providers.signatures.encodings import to_base64
+
+MAX_ECHO = 2048  # characters of what is sent back
+NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+HMAC_SHA256 = HMACAlgorithm(sha256)
+UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+WORD = re.compile(r"[A-Za-z0-9_-]{1,200}")
+CRC_TOKEN = re.compile(r"[A-Za-z0-9_.=+/-]{1,200}")
+ORIGIN = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+
+
+def text(value: object, status: int = 200) -> Reply | None:
+    """Return an answer of that text alone; None for what is no text, is long, or does not print."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ECHO or not value.isprintable():
+        return None
+    return Reply(status, "text/plain; charset=utf-8", value.encode(), NOSNIFF)
+
+
+def document(value: JSON) -> Reply:
+    """Return an answer of JSON."""
+    return Reply(body=orjson.dumps(value), headers=NOSNIFF)
+
+
+def alive(probe: Probe) -> Reply | None:  # noqa: ARG001 - whatever is asked
+    """The URL is there, which is all that a HEAD or a GET asks."""
+    return Reply(content_type="text/plain; charset=utf-8", headers=NOSNIFF)
+
+
+def nothing_in(key: str) -> Callable[[Probe], Reply | None]:
+    """A batch without events under `key` (`""`: the body is the list): the sender tries out the URL."""
+
+    def answer(probe: Probe) -> Reply | None:
+        held = probe.body.get(key) if key and isinstance(probe.body, dict) else probe.body
+        return alive(probe) if held == [] else None
+
+    return answer
+
+
+def slack_challenge(probe: Probe) -> Reply | None:
+    """Spec: https://docs.slack.dev/reference/events/url_verification"""
+    if probe.request.content_type in FORMS or not isinstance(probe.body, dict) or probe.body.get("type") != "url_verification":
+        return None
+    challenge = probe.body.get("challenge")
+    return document({"challenge": challenge}) if isinstance(challenge, str) and len(challenge) <= MAX_ECHO else None
+
+
+def zoom_validation(probe: Probe) -> Reply | None:
+    """Only after verification: unverified, it would sign whatever it is asked to. Spec: https://developers.zoom.us/docs/api/webhooks/"""
+    if not isinstance(probe.body, dict) or probe.body.get("event") != "endpoint.url_validation":
+        return None
+    payload = probe.body.get("payload")
+    token = payload.get("plainToken") if isinstance(payload, dict) else None
+    if not isinstance(token, str) or not WORD.fullmatch(token) or not probe.secrets:
+        return None
+    return document({"plainToken": token, "encryptedToken": _digest(probe.secrets[0], token).hex()})
+
+
+def verify_token(secret: str) -> str:
+    """Return what is entered as Verify Token beside `secret`: it travels in a URL, so it must not give the secret away."""
+    return sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def hub_challenge(probe: Probe) -> Reply | None:
+    """Meta. Spec: https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
+    query = probe.request.query_string
+    if query_value(query, "hub.mode") != "subscribe":
+        return None
+    given, challenge = query_value(query, "hub.verify_token") or "", query_value(query, "hub.challenge") or ""
+    if not any(compare_digest(given.encode(errors="replace"), verify_token(secret).encode()) for secret in probe.secrets):
+        return None
+    return text(challenge) if WORD.fullmatch(challenge) else None
+
+
+def x_crc(probe: Probe) -> Reply | None:
+    """X signs events just so: what can be a token is no event (`given_away` of the row). Spec: https://docs.x.com/x-api/webhooks/quickstart"""
+    token = query_value(probe.request.query_string, "crc_token") or ""
+    if not CRC_TOKEN.fullmatch(token) or not probe.secrets:
+        return None
+    return document({"response_token": "sha256=" + to_base64(_digest(probe.secrets[0], token))})
+
+
+def linkedin_challenge(probe: Probe) -> Reply | None:
+    """Spec: https://learn.microsoft.com/en-us/linkedin/shared/api-guide/webhook-validation"""
+    code = query_value(probe.request.query_string, "challengeCode") or ""
+    if not UUID.fullmatch(code) or not probe.secrets:
+        return None
+    return document({"challengeCode": code, "challengeResponse": _digest(probe.secrets[0], code).hex()})
+
+
+def twitch_challenge(probe: Probe) -> Reply | None:
+    """Spec: https://dev.twitch.tv/docs/eventsub/handling-webhook-events/"""
+    if probe.request.headers.get("twitch-eventsub-message-type") != "webhook_callback_verification":
+        return None
+    return text(probe.body.get("challenge")) if isinstance(probe.body, dict) else None
+
+
+def okta_verification(probe: Probe) -> Reply | None:
+    """Spec: https://developer.okta.com/docs/concepts/event-hooks/#one-time-verification-request"""
+    challenge = probe.request.headers.get("x-okta-verification-challenge")
+    return document({"verification": challenge}) if text(challenge) else None
+
+
+def graph_validation(probe: Probe) -> Reply | None:
+    """Spec: https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks"""
+    return text(query_value(probe.request.query_string, "validationToken"))
+
+
+def query_challenge(probe: Probe) -> Reply | None:
+    """Nylas. Spec: https://developer.nylas.com/docs/v3/notifications/"""
+    return text(query_value(probe.request.query_string, "challenge"))
+
+
+def event_grid_validation(probe: Probe) -> Reply | None:
+    """Spec: https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema"""
+    event = probe.body[0] if isinstance(probe.body, list) and len(probe.body) == 1 else None
+    if not isinstance(event, dict) or event.get("eventType") != "Microsoft.EventGrid.SubscriptionValidationEvent":
+        return None
+    data = event.get("data")
+    code = data.get("validationCode") if isinstance(data, dict) else None
+    return document({"validationResponse": code}) if text(code) else None
+
+
+def discord_ping(probe: Probe) -> Reply | None:
+    """Spec: https://docs.discord.com/developers/interactions/overview"""
+    return document({"type": 1}) if _kind(probe.body) == 1 else None
+
+
+def discord_event_ping(probe: Probe) -> Reply | None:
+    """Spec: https://docs.discord.com/developers/events/webhook-events"""
+    return Reply(204) if _kind(probe.body) == 0 else None
+
+
+def cloudevents_options(probe: Probe) -> Reply | None:
+    """Spec: https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection"""
+    origin = probe.request.headers.get("webhook-request-origin", "")
+    if not ORIGIN.fullmatch(origin):
+        return None
+    allowed: Mapping[str, str] = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*", "Allow": "POST"}
+    return Reply(content_type="text/plain; charset=utf-8", headers={**NOSNIFF, **allowed})
+
+
+def _kind(body: JSON) -> int | None:
+    kind = body.get("type") if isinstance(body, dict) else None
+    return kind if type(kind) is int else None
+
+
+def _digest(secret: str, message: str) -> bytes:
+    return HMAC_SHA256.get_signature(secret.encode("utf-8", "surrogateescape"), message.encode())

@@ -1,0 +1,160 @@
+"""What a row of the provider table says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.http_messages import Request
+from bridge.core.locators import Place
+from bridge.core.masking import within
+from bridge.core.model import JSON
+from bridge.providers.confirmation import Confirmation
+from bridge.providers.signatures.scheme import Scheme
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=------------------------3f6a9c0e1b7d"
+XML = "text/xml"
+MIB = 1024 * 1024
+CREDENTIALS = ("header:authorization", "header:cookie", "header:proxy-authorization")
+UNKNOWN = "not known"
+EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # what shows that a row is right, best first
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered instead of the usual 202."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a handshake is answered from. `body` is the decoded body (None without one); `secrets` are those live now, newest first."""
+
+    request: Request
+    body: JSON
+    secrets: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How a sender tests a URL. `answer` returns None for what is no test; `signed`: it is answered only after verification.
+
+    `methods`: those that are tests; any but POST is never an event.
+    """
+
+    answer: Callable[[Probe], Reply | None]
+    signed: bool = True
+    methods: tuple[str, ...] = ("POST",)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a request teaches: the `secret` that all later ones are signed with, and what is answered to it."""
+
+    secret: str = field(repr=False)
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """How a sender tells its secret: once, in a request that nothing proves.
+
+    `read` returns None for a request that teaches nothing. It is asked only while someone lets the source learn, and what it returns
+    is taken once; at any other time such a request is refused like every unsigned one. `ask`: what a person does to make the sender
+    send it. `shown`: the sender wants the secret typed in, so the person must see it.
+    """
+
+    read: Callable[[Probe], Lesson | None]
+    ask: str
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request that holds many events: `at` is the dotted path of their list in the body, empty where the body is the list.
+
+    Each element becomes an event whose body it is; the row's `event_type` and `event_id` are looked up in it. With `keep`, what
+    stands at these paths beside the list is put into each element under the same name where it has none.
+    """
+
+    at: str = ""
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A realistic event: `payload` names a JSON file in `samples/<provider>/`, sent as `content_type`.
+
+    `{id}`, `{now}` and `{now_iso}` in headers and payload stand for what is fresh in each copy.
+    """
+
+    type: str
+    payload: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what is masked when stored.
+
+    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or `form_payload:FIELD`: a form may carry the JSON in
+    that field, or `jwt:CLAIM,NAME…`: a token is the whole body and its claim holds the JSON, some of it as text under these names.
+    `ack` replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and the sender is told it, not
+    the reverse.
+    `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
+    `fields`: what people filled in, of the body, as {label: value}, where it is a service for forms.
+    `retry`: where the sender says which of its tries it is, as it counts them. `answer_within`: how long it waits for the answer, in words.
+    `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
+    `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it wants a URL to be fetched.
+    """
+
+    name: str
+    title: str
+    scheme: Scheme | None
+    event_type: tuple[Place, ...] = ()
+    event_id: tuple[Place, ...] = ()
+    dedup_body: bool = False
+    batch: Batch | None = None
+    retry: tuple[Place, ...] = ()
+    body: str = "json"
+    handshakes: tuple[Handshake, ...] = ()
+    learn: Learn | None = None
+    confirmation: Confirmation | None = None
+    credentials: tuple[str, ...] = CREDENTIALS
+    max_body: int = 5 * MIB
+    fields: Callable[[JSON], dict[str, JSON]] | None = None
+    ack: Reply | None = None
+    bare_refusal: bool = False
+    secret_hint: str
+    generates_secret: bool
+    setup: str
+    docs: str
+    evidence: str
+    retries: str
+    answer_within: str = UNKNOWN
+    signs: str = ""
+    limits: str = ""
+    samples: tuple[Sample, ...]
+
+    @property
+    def wrapped_in(self) -> str | None:
+        """The form field that may hold the JSON."""
+        kind, _, name = self.body.partition(":")
+        return name or None if kind == "form_payload" else None
+
+
+def masked(provider: Provider, scheme: Scheme, batch: Batch | None) -> frozenset[str]:
+    """Return the locators (header names lower-case) of the static credentials of a source's requests, and of an element of its batch.
+
+    Those of the provider's own scheme are among them also where the source takes another, or is insecure.
+    """
+    credentials = frozenset(provider.credentials).union(*(one.credentials for one in (provider.scheme, scheme) if one))
+    return credentials.union(within(credentials, batch.at)) if batch else credentials
+
+

@@ -1,0 +1,100 @@
+"""Who sends: one row per provider. Pure.
+
+Adding a provider is a row in one of the modules here, a sample payload under `samples/` and its vectors under `tests/`. The sources of
+each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors*.py` hold.
+"""
+
+from types import ModuleType
+
+from bridge.providers.catalog import (
+    ai,
+    banking,
+    billing,
+    builds,
+    cloud,
+    code,
+    commerce,
+    content,
+    crm,
+    documents,
+    forms,
+    general,
+    identity,
+    mail,
+    messaging,
+    monitoring,
+    payments,
+    phone,
+    social,
+    work,
+)
+from bridge.providers.confirmation import Confirmation
+from bridge.providers.model import (
+    CREDENTIALS,
+    EVIDENCE,
+    FORM,
+    MIB,
+    UNKNOWN,
+    Batch,
+    Handshake,
+    Learn,
+    Lesson,
+    Probe,
+    Provider,
+    Reply,
+    Sample,
+    masked,
+)
+
+__all__ = [
+    "CREDENTIALS",
+    "EVIDENCE",
+    "FORM",
+    "MIB",
+    "PROVIDERS",
+    "UNKNOWN",
+    "Batch",
+    "Confirmation",
+    "Handshake",
+    "Learn",
+    "Lesson",
+    "Probe",
+    "Provider",
+    "Reply",
+    "Sample",
+    "kind_of",
+    "masked",
+]
+
+MODULES = (
+    code,
+    builds,
+    monitoring,
+    cloud,
+    identity,
+    ai,
+    payments,
+    messaging,
+    mail,
+    phone,
+    social,
+    banking,
+    billing,
+    commerce,
+    forms,
+    crm,
+    work,
+    documents,
+    content,
+    general,
+)
+
+
+def kind_of(module: ModuleType) -> str:
+    """Return what the rows of a module have in common, as its first line says: `Billing and subscriptions`."""
+    kind = (module.__doc__ or "").partition(": ")[2].partition(". Pure")[0]
+    return kind[:1].upper() + kind[1:]
+
+
+#: Every row, by name; the order is that of the tables people see.
+PROVIDERS: dict[str, Provider] = {row.name: row for module in MODULES for row in module.ROWS}

@@ -1,0 +1,1 @@
+"""One realistic request of each event type of each provider."""

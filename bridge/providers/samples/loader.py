@@ -1,0 +1,83 @@
+"""Realistic events of every provider, unsigned: the payloads beside this file, filled in anew for each copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.resources import files
+from urllib.parse import urlencode
+
+import orjson
+
+from bridge.core.http_messages import Request
+from bridge.core.model import JSON
+from bridge.providers.model import FORM, MULTIPART, XML, Sample
+from bridge.providers.registry import PROVIDERS
+
+HOLE = re.compile(r"\{(id|now|now_iso)\}")
+NUMBER = re.compile(r"\{now\}0*")
+
+
+def sample(provider: str, type: str | None = None, *, now: float, new_id: str, path: str = "", url: str = "") -> Request:
+    """Return an unsigned request such as the named provider sends: its first sample, or the one of `type`.
+
+    `now` and `new_id` go into every time and id of it. `path` is `/hooks/<provider>` if not given. ValueError for an unknown
+    provider or type.
+    """
+    row = _row(provider, type)
+    text = files(__package__).joinpath(provider, row.payload).read_text("utf-8")
+    iso = datetime.fromtimestamp(int(now), UTC).isoformat().replace("+00:00", "Z")
+    fills = {"id": new_id, "now": str(int(now)), "now_iso": iso}
+    payload = _filled(orjson.loads(text), fills)
+    headers = {name: _fill(value, fills) for name, value in row.headers.items()}
+    return Request(
+        method="POST",
+        path=path or f"/hooks/{provider}",
+        headers={"content-type": row.content_type, **headers},
+        body=ENCODE.get(row.content_type.partition(";")[0], orjson.dumps)(payload),
+        url=url,
+    )
+
+
+def sample_types(provider: str) -> tuple[str, ...]:
+    """Return the types of the samples that the provider's row names."""
+    return tuple(row.type for row in PROVIDERS[provider].samples)
+
+
+def _row(provider: str, type: str | None) -> Sample:
+    if provider not in PROVIDERS:
+        raise ValueError(f"unknown provider {provider!r}; there are {', '.join(PROVIDERS)}")
+    for row in PROVIDERS[provider].samples:
+        if type is None or row.type == type:
+            return row
+    raise ValueError(f"{provider} has no sample of type {type!r}; there are {', '.join(sample_types(provider))}")
+
+
+def _filled(value: JSON, fills: dict[str, str]) -> JSON:
+    """Fill the holes in all strings; one that is `{now}` alone, or with zeros for milliseconds, becomes a number, as senders write it."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, fills) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, fills) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return int(_fill(value, fills)) if NUMBER.fullmatch(value) else _fill(value, fills)
+
+
+def _fill(text: str, fills: dict[str, str]) -> str:
+    return HOLE.sub(lambda hole: fills[hole[1]], text)
+
+
+def _multipart(payload: JSON) -> bytes:
+    boundary = MULTIPART.partition("boundary=")[2]
+    parts = (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in payload.items())
+    return "".join([*parts, f"--{boundary}--\r\n"]).encode()
+
+
+#: By media type; JSON where there is none.
+ENCODE: dict[str, Callable[[JSON], bytes]] = {
+    FORM: lambda payload: urlencode(payload).encode(),
+    MULTIPART.partition(";")[0]: _multipart,
+    XML: lambda payload: str(payload).encode(),  # the payload's file holds one text
+}

@@ -1,0 +1,95 @@
+"""Choosing between schemes, never so that a sender could choose a weaker one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.scheme import Proof, Scheme, Secret, live
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyOf:
+    """Several schemes, each for the secrets that start with its text; the first that fits. What was sent decides nothing.
+
+    Standard Webhooks: `whpk_…` is a public key and checks `v1a` entries only, `whsec_…` a shared one and checks `v1` only.
+    """
+
+    by_secret: tuple[tuple[str, Scheme], ...]
+    credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def __post_init__(self) -> None:
+        names = [name for _, scheme in self.by_secret for name in scheme.credentials]
+        object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
+        groups: dict[int, list[Secret]] = {}
+        for value in live(secrets, now):
+            if (index := self._index(value)) is not None:
+                groups.setdefault(index, []).append(Secret(value))
+        refusal = BadSignature("no_secret")
+        for index, group in groups.items():
+            try:
+                return self.by_secret[index][1].verify(request, group, now, keys)
+            except BadSignature as error:
+                if error.reason != "no_secret":  # which says the least: another group's refusal tells what is wrong
+                    refusal = error
+        raise refusal
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` signed by the scheme of `secret`; ValueError where there is none."""
+        if (index := self._index(secret)) is None:
+            raise ValueError(self._starts())
+        return self.by_secret[index][1].sign(request, secret, now)
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        index = self._index(secret)
+        return self._starts() if index is None else self.by_secret[index][1].secret_problem(secret)
+
+    def _index(self, secret: str) -> int | None:
+        return next((index for index, (start, _) in enumerate(self.by_secret) if secret.startswith(start)), None)
+
+    def _starts(self) -> str:
+        return "the secret must start with " + " or ".join(start for start, _ in self.by_secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeaderSets:
+    """The same scheme under several sets of header names, told by their common start, never mixed.
+
+    The first set of which any header is present is the one that is checked: so where the headers of an earlier set are there,
+    they are signed, and a row may take the event's id from the sets in the same order. `usual`: the place of the set to sign as.
+    """
+
+    sets: tuple[tuple[str, Scheme], ...]
+    usual: int = 0
+    credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def __post_init__(self) -> None:
+        names = [name for _, scheme in self.sets for name in scheme.credentials]
+        object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
+        for start, scheme in self.sets:
+            if any(name.startswith(start) for name in request.headers):
+                return scheme.verify(request, secrets, now, keys)
+        live(secrets, now)
+        raise BadSignature("missing")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` signed under the usual set of names."""
+        return self.sets[self.usual][1].sign(request, secret, now)
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        return self.sets[0][1].secret_problem(secret)

@@ -1,0 +1,125 @@
+"""Certificates that a request names by URL, and which of them are believed (SNS, PayPal). Pure: `Keys` does the fetching."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from bridge.core.errors import BadSignature
+from bridge.core.locators import Locator, compile_locator
+from bridge.providers.signatures.key_material import as_written, public_der
+from bridge.providers.signatures.key_source import MAX_URL, Ask, Keys
+from bridge.providers.signatures.request_view import View
+
+MAX_CHAIN = 10  # certificates of one document
+STEP = 3600  # seconds for which a verified chain is believed without another look; the certificate's own dates are always checked
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """An RSA certificate whose URL stands at `at` and must match all of the pattern `url`: the hosts of the sender, https, no more.
+
+    `names`: host names of which it must be one's, with a chain to an authority that is trusted. Without them the host it came from is
+    the proof, and its dates are.
+    """
+
+    at: str
+    url: str
+    names: tuple[str, ...] = ()
+    locator: Locator = field(init=False, repr=False, compare=False)
+    pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise ValueError("certificates are fetched over https only")
+        object.__setattr__(self, "locator", compile_locator(self.at))
+        object.__setattr__(self, "pattern", re.compile(self.url, re.ASCII))
+
+    def ask(self, view: View) -> Ask:
+        """Return what to fetch for a request; BadSignature unless it names a certificate on a host of the sender's."""
+        url = view.find(self.locator)
+        if not url:
+            raise BadSignature("missing")
+        if len(url) > MAX_URL or not self.pattern.fullmatch(url):
+            raise BadSignature("not_pinned")
+        return Ask(url, self.url)
+
+    def find(self, view: View, now: float, keys: Keys) -> bytes | None:
+        """Return the public key of the certificate in DER form, or None where it cannot be had or is not to be believed at `now`."""
+        document = keys.fetch(self.ask(view))
+        if not document or not 0 <= now < NEVER.timestamp():
+            return None
+        chain = (self.names, keys.roots(), int(now // STEP)) if self.names else ((), b"", 0)
+        found = _believed(document, *chain)
+        return found[0] if found and found[1] <= now <= found[2] else None
+
+
+def is_current(text: str, now: float) -> bool:
+    """Return whether `text` is a certificate in force at `now`, or no certificate: a bare key has no dates."""
+    if not text.strip().startswith("-----BEGIN CERTIFICATE"):
+        return True
+    try:
+        found = _believed(as_written(text).encode("ascii"), (), b"", 0)
+    except ValueError:
+        return False
+    return found is not None and found[1] <= now <= found[2]
+
+
+@lru_cache(maxsize=64)
+def _believed(document: bytes, names: Sequence[str], roots: bytes, step: int) -> tuple[bytes, float, float] | None:
+    """Return the key of the first certificate of `document`, and from when until when it is in force; None if it is not to be believed.
+
+    With `names`, the others lead from it to one of `roots`.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        leaf, *others = x509.load_pem_x509_certificates(document)[:MAX_CHAIN]
+        key = public_der(leaf.public_key(), "rsa")
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    moment = max(datetime.fromtimestamp(step * STEP, UTC), begins)
+    if names and not any(_leads_to(leaf, others, name, roots, moment) for name in names):
+        return None
+    return key, begins.timestamp(), ends.timestamp()
+
+
+def _leads_to(leaf: Any, others: Sequence[Any], name: str, roots: bytes, moment: datetime) -> bool:
+    from cryptography import x509
+    from cryptography.x509.verification import PolicyBuilder, VerificationError
+
+    store = _store(roots)
+    if store is None:
+        return False
+    verifier = PolicyBuilder().store(store).time(moment).build_server_verifier(x509.DNSName(name))
+    try:
+        verifier.verify(leaf, list(others))
+    except VerificationError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4)
+def _store(roots: bytes) -> Any:
+    """Return what `cryptography` keeps trusted certificates in, or None without any; one that it cannot read is left out."""
+    from cryptography import x509
+    from cryptography.x509.verification import Store
+
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some old authorities have odd serial numbers
+        for pem in PEM.findall(roots):
+            try:
+                found.append(x509.load_pem_x509_certificate(pem))
+            except ValueError:
+                continue
+    return Store(found) if found else None

@@ -1,0 +1,74 @@
+"""ECDSA signatures on the curve P-256: the secret is the sender's public key, or a login to fetch it with (SendGrid, eBay). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.core.errors import BadSignature
+from bridge.providers.signatures import key_material
+from bridge.providers.signatures.jwks import KeyService, login_of
+from bridge.providers.signatures.key_source import Keys
+from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.scheme import Secret, live
+from bridge.providers.signatures.signed_scheme import Envelope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ecdsa(Envelope):
+    """An ECDSA signature on P-256 in DER form. The secret is the public key: PEM, a JWK, or base64 of its DER form.
+
+    `digest`: sha256, or sha1 (eBay). `service`: where the key is that the signature's label `kid` names; the secret may then be a login
+    instead, and a key among the secrets needs no fetching. `sign` takes the private key instead, in the same forms.
+    """
+
+    encoding: str = "base64"
+    digest: str = "sha256"
+    service: KeyService | None = None
+
+    def __post_init__(self) -> None:
+        if f"ecdsa_{self.digest}" not in key_material.ALGORITHMS:
+            raise ValueError(f"digest {self.digest!r} is unknown; allowed are sha256, sha1")
+        Envelope.__post_init__(self)
+
+    def key_of(self, secret: str) -> bytes:
+        """Return the public key in DER form; ValueError if `secret` is none."""
+        return key_material.public_key(secret, "ec")
+
+    def signing_key(self, secret: str) -> bytes:
+        """Return the private key in DER form; ValueError if `secret` is none."""
+        return key_material.private_key(secret, "ec")
+
+    def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
+        """Return the keys among the secrets; none is enough where one of them is a login."""
+        try:
+            return Envelope.held(self, secrets, now)
+        except BadSignature:
+            if not self._logins(secrets, now):
+                raise
+            return []
+
+    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:
+        """Return the key that the signature names."""
+        found = self.service.find(view.labels.get("kid", ""), "ec", self._logins(secrets, now), keys) if self.service else None
+        if found is None:
+            raise BadSignature("no_key")
+        return [found]
+
+    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the public key."""
+        return any(key_material.verifies(f"ecdsa_{self.digest}", view.key, message, signature) for signature in signatures)
+
+    def seal(self, view: View, message: bytes) -> bytes:
+        """Return the signature of `message` under the private key."""
+        return key_material.seal(f"ecdsa_{self.digest}", view.key, message)
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        problem = Envelope.secret_problem(self, secret)
+        if problem is None or not self.service or not secret.strip():
+            return problem
+        return None if login_of(secret) else f"{problem}, or client_id:client_secret to fetch it with"
+
+    def _logins(self, secrets: Sequence[Secret], now: float) -> list[str]:
+        return [secret for secret in live(secrets, now) if login_of(secret)] if self.service else []

@@ -1,0 +1,70 @@
+"""Text to bytes and back: how signatures and keys are written. Pure."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable
+from hashlib import sha1
+from hmac import compare_digest
+
+from bridge.providers.signatures.scheme import utf8
+
+
+def unhex(text: str) -> bytes:
+    """Return the bytes of hexadecimal `text`, either case. ValueError if it is not (blanks are refused)."""
+    return binascii.unhexlify(text)
+
+
+def unbase64(text: str) -> bytes:
+    """Return the bytes of base64 `text` in its one canonical form. ValueError if it is not."""
+    given = text.encode("ascii")
+    raw = binascii.a2b_base64(given, strict_mode=True)
+    if not compare_digest(binascii.b2a_base64(raw, newline=False), given):
+        raise ValueError("stray bits in base64")  # two texts for one signature would defeat whoever compares texts
+    return raw
+
+
+def unbase64url(text: str) -> bytes:
+    """Return the bytes of URL-safe base64 `text`, padded or not. ValueError if it is not."""
+    if "+" in text or "/" in text:
+        raise ValueError("not the URL-safe alphabet")
+    return unbase64(_padded(text.replace("-", "+").replace("_", "/")))
+
+
+def _padded(text: str) -> str:
+    return text if text.endswith("=") else text + "=" * (-len(text) % 4)
+
+
+def to_base64(raw: bytes) -> str:
+    """Return `raw` as base64 text."""
+    return binascii.b2a_base64(raw, newline=False).decode()
+
+
+def to_base64url(raw: bytes) -> str:
+    """Return `raw` as URL-safe base64 text without padding."""
+    return to_base64(raw).rstrip("=").replace("+", "-").replace("/", "_")
+
+
+DECODE: dict[str, Callable[[str], bytes]] = {"hex": unhex, "base64": unbase64, "base64url": unbase64url}
+ENCODE: dict[str, Callable[[bytes], str]] = {"hex": bytes.hex, "base64": to_base64, "base64url": to_base64url}
+
+
+def _whsec(secret: str) -> bytes:
+    bare = secret.removeprefix("v1,").removeprefix("whsec_")
+    return unbase64(_padded(bare))
+
+
+KEY: dict[str, Callable[[str], bytes]] = {
+    "utf8": utf8,
+    "hex": unhex,
+    "base64": unbase64,
+    "whsec": _whsec,  # Standard Webhooks and Svix; Stripe's whsec_ is "utf8", whole
+    "sha1": lambda secret: sha1(utf8(secret.rpartition("|")[2]), usedforsecurity=False).digest(),  # Braintree: [PUBLIC|]PRIVATE
+}
+KEY_FORM = {
+    "utf8": "any text",
+    "hex": "hexadecimal text",
+    "base64": "base64 text",
+    "whsec": "base64 text, usually after whsec_",
+    "sha1": "any text",
+}

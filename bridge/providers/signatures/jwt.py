@@ -1,0 +1,272 @@
+"""JSON Web Tokens: a signed statement beside the request, or instead of a signature (monday, Netlify, Plaid, Pub/Sub). Pure.
+
+Spec: RFC 7519, RFC 7515. The row says which algorithm; what the token says of itself must agree and chooses nothing.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
+from hmac import compare_digest
+
+import orjson
+from itsdangerous.signer import HMACAlgorithm
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.json_limits import values_over
+from bridge.core.locators import Locator, compile_locator
+from bridge.core.model import JSON
+from bridge.providers.signatures import key_material
+from bridge.providers.signatures.encodings import to_base64url, unbase64url
+from bridge.providers.signatures.hmac_scheme import ALGORITHMS
+from bridge.providers.signatures.jwks import KeySet
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.pins import Pin, Pinned, allowed
+from bridge.providers.signatures.request_view import View, sent
+from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, live, utf8
+from bridge.providers.signatures.signer import place
+
+MAX_TOKEN = 8192  # characters
+MAX_KID = 200  # characters
+MAX_TIME = 1e11  # seconds since the epoch; what is later is no time
+KIND = {"ES256": "ec", "RS256": "rsa"}
+DIGEST = {"HS256": "sha256", "HS512": "sha512"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token taken apart; nothing in it is proven until its signature is."""
+
+    kid: str
+    claims: Mapping[str, JSON]
+    message: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jwt:
+    """A JWT at `at`, in a header after `prefix` whose case does not count. `algorithm`: HS256, HS512, ES256 or RS256, and no other.
+
+    `wraps`: the token is the whole body instead, and this claim holds the event, as JSON or as its text (Wix).
+
+    The secret is the shared key, or for ES256 and RS256 the sender's public key; without one, keys are those of `keys`.
+    `body_hash`: the claim that holds the body's SHA-256 (hexadecimal); without it the body is not proven. `issuer`: accepted `iss`.
+    `claims`: what others must be. `expires`: `exp` must be there; it counts where it is. `max_age`: seconds since `iat`, which must then
+    be there. `leeway`: seconds that clocks may differ. `pins`: claims a source pins (`at` names the claim).
+    """
+
+    at: str = "header:Authorization"
+    prefix: str = ""
+    algorithm: str
+    keys: KeySet | None = None
+    wraps: str | None = None
+    body_hash: str | None = None
+    issuer: tuple[str, ...] = ()
+    claims: tuple[tuple[str, JSON], ...] = ()
+    expires: bool = False
+    max_age: float | None = None
+    leeway: float = 60.0
+    pins: tuple[Pin, ...] = ()
+    pinned: Pinned = ()
+    credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    compiled: Locator = field(init=False, repr=False, compare=False)
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether the key is in routes.yaml: True unless the sender publishes it to everyone."""
+        return self.keys is None or bool(self.keys.login)
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in {*KIND, *DIGEST}:
+            raise ValueError(f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join((*DIGEST, *KIND))}")
+        if self.keys and self.algorithm in DIGEST:
+            raise ValueError("a shared key is not fetched")
+        if not (self.body_hash or self.wraps or self.expires or self.max_age):
+            raise ValueError("a token that covers no body must end: expires or max_age")
+        object.__setattr__(self, "compiled", compile_locator(self.at))
+        object.__setattr__(self, "credentials", () if self.body_hash or self.wraps else (str(self.compiled),))
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, whose token holds at `now`; raise BadSignature, and nothing else, if it does not.
+
+        Everything that needs no key comes first: a key is fetched only for a token that could be a good one.
+        """
+        held, logins = self._held(secrets, now)
+        token = self._token(request)
+        self._check_times(token.claims, now)
+        self._check_claims(token.claims)
+        if self.body_hash:
+            _same_hash(token.claims.get(self.body_hash), request.body)
+        held = held or self._fetched(token, logins, keys)
+        if not any(self._fits(key, token) for key in held):
+            raise BadSignature("mismatch")
+        if claim := self.wraps:  # a token that is made again has other times
+            return Proof(lambda whole: unwrapped(whole.body, claim) or whole.body)
+        return WHOLE_BODY if self.body_hash else None
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` with a token as the sender would make it; ValueError for an unusable secret."""
+        moment = int(now)
+        claims: dict[str, JSON] = {"iat": moment, "exp": moment + 300} if self.expires else {"iat": moment}
+        claims |= {"iss": self.issuer[0]} if self.issuer else {}
+        claims |= dict(self.claims)
+        claims |= {pin.at: values[0] for pin in self.pins if pin.at and (values := dict(self.pinned).get(pin.name))}
+        if self.body_hash:
+            claims[self.body_hash] = sha256(request.body).hexdigest()
+        if self.wraps:
+            claims[self.wraps] = request.body.decode("utf-8", "replace")
+        head = {"alg": self.algorithm, "typ": "JWT", **({"kid": key_material.kid_of(secret)} if self.keys else {})}
+        message = b".".join(to_base64url(orjson.dumps(part)).encode() for part in (head, claims))
+        made = self._seal(secret, message)
+        if self.wraps:
+            return replace(request, body=message + b"." + to_base64url(made).encode())
+        prefix = self.prefix if self.compiled.kind == "header" else ""
+        return place(request, self.compiled, f"{prefix}{message.decode()}.{to_base64url(made)}")
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        if not secret.strip():
+            return "the secret is empty"
+        try:
+            self._key_of(secret)
+        except ValueError as error:
+            is_login = self.keys is not None and self.keys.login_of(secret) is not None
+            return None if is_login else str(error) + (self.keys.hint if self.keys else "")
+        return None
+
+    def _key_of(self, secret: str) -> bytes:
+        if self.algorithm in KIND:
+            return key_material.public_key(secret, KIND[self.algorithm])
+        try:
+            return utf8(secret)
+        except ValueError:
+            raise ValueError("the secret must be any text") from None
+
+    def _seal(self, secret: str, message: bytes) -> bytes:
+        if self.algorithm in KIND:
+            return key_material.seal(self.algorithm, key_material.private_key(secret, KIND[self.algorithm]), message)
+        return _hmac(self.algorithm).get_signature(self._key_of(secret), message)
+
+    def _held(self, secrets: Sequence[Secret], now: float) -> tuple[list[bytes], list[str]]:
+        """Return the keys that the secrets hold, and those secrets that only serve to fetch keys. BadSignature without either."""
+        if not secrets and not self.needs_secret:
+            return [], []
+        held, logins = [], []
+        for secret in live(secrets, now):
+            try:
+                held.append(self._key_of(secret))
+            except ValueError:
+                if self.keys and self.keys.login_of(secret):
+                    logins.append(secret)
+        if not held and not logins:
+            raise BadSignature("no_secret")
+        return held, logins
+
+    def _token(self, request: Request) -> _Token:
+        if self.wraps:
+            return _read(request.body, self.algorithm)
+        given = View(request).find_bytes(self.compiled)
+        if not given:
+            raise BadSignature("missing")
+        prefix = self.prefix.encode() if self.compiled.kind == "header" else b""
+        if len(given) > MAX_TOKEN or given[: len(prefix)].lower() != prefix.lower():
+            raise BadSignature("malformed")
+        return _read(given[len(prefix) :], self.algorithm)
+
+    def _check_times(self, claims: Mapping[str, JSON], now: float) -> None:
+        ends, begins, made = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+        if (self.expires and ends is None) or (self.max_age is not None and made is None):
+            raise BadSignature("malformed")
+        # Written so that a comparison with what is no number refuses.
+        if ends is not None and not now < ends + self.leeway:
+            raise BadSignature("stale")
+        if made is not None and self.max_age is not None and not now - made <= self.max_age:
+            raise BadSignature("stale")
+        if any(moment is not None and not moment <= now + self.leeway for moment in (begins, made)):
+            raise BadSignature("future")
+
+    def _check_claims(self, claims: Mapping[str, JSON]) -> None:
+        if self.issuer and claims.get("iss") not in self.issuer:
+            raise BadSignature("mismatch")
+        if any(type(claims.get(name)) is not type(wanted) or claims.get(name) != wanted for name, wanted in self.claims):
+            raise BadSignature("mismatch")
+        for name, values in allowed(self.pins, self.pinned).items():
+            at = next(pin.at for pin in self.pins if pin.name == name)
+            said = claims.get(at)
+            if at and values and not any(text in values for text in (said if isinstance(said, list) else [said])):
+                raise BadSignature("not_pinned")
+
+    def _fetched(self, token: _Token, logins: Sequence[str], keys: Keys) -> list[bytes]:
+        values = {name: values[0] for name, values in allowed(self.pins, self.pinned).items() if values}
+        found = self.keys.find(token.kid, KIND[self.algorithm], logins, values, keys) if self.keys else None
+        if found is None:
+            raise BadSignature("no_key")
+        return [found]
+
+    def _fits(self, key: bytes, token: _Token) -> bool:
+        if self.algorithm in KIND:
+            return key_material.verifies(self.algorithm, key, token.message, token.signature)
+        return _hmac(self.algorithm).verify_signature(key, token.message, token.signature)
+
+
+def unwrapped(body: bytes, claim: str) -> bytes | None:
+    """Return the JSON that a token which is the whole body holds under `claim`, or None where it is no such token. Verify it first."""
+    try:
+        said = orjson.loads(unbase64url(body.split(b".", 2)[1].decode("ascii")))
+        value = said[claim]
+        return value.encode() if isinstance(value, str) else orjson.dumps(value)
+    except (ValueError, binascii.Error, IndexError, KeyError, TypeError):
+        return None
+
+
+@lru_cache
+def _hmac(algorithm: str) -> HMACAlgorithm:
+    return HMACAlgorithm(ALGORITHMS[DIGEST[algorithm]])
+
+
+def _read(text: bytes, algorithm: str) -> _Token:
+    """Return the token's parts; BadSignature unless it is one of this `algorithm` that asks for nothing unusual."""
+    if not text:
+        raise BadSignature("missing")
+    message, dot, signature = text.rpartition(b".")
+    head, second, claims = message.partition(b".")
+    if not dot or not second or b"." in claims or b"=" in text:
+        raise BadSignature("malformed")
+    try:
+        header, said = (_object(unbase64url(part.decode("ascii"))) for part in (head, claims))
+        raw = unbase64url(signature.decode("ascii"))
+    except (ValueError, binascii.Error):
+        raise BadSignature("malformed") from None
+    if header.get("alg") != algorithm or "crit" in header:
+        raise BadSignature("malformed")
+    kid = header.get("kid", "")
+    if not isinstance(kid, str) or len(kid) > MAX_KID or not kid.isprintable():
+        raise BadSignature("malformed")
+    return _Token(kid, said, message, raw)
+
+
+def _object(raw: bytes) -> dict[str, JSON]:
+    """Return a JSON object that nothing proves yet; BadSignature for what is none, or would fill the memory."""
+    if values_over(raw) or not isinstance(found := orjson.loads(raw), dict):
+        raise BadSignature("malformed")
+    return found
+
+
+def _time(claims: Mapping[str, JSON], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not abs(value) < MAX_TIME:
+        raise BadSignature("malformed")
+    return float(value)
+
+
+def _same_hash(said: JSON, body: bytes) -> None:
+    if not isinstance(said, str) or len(said) != 64:
+        raise BadSignature("malformed")
+    if not compare_digest(sent(said.lower()), sha256(body).hexdigest().encode()):
+        raise BadSignature("mismatch")

@@ -1,0 +1,42 @@
+"""Which schemes use a pair of keys, so that what verifies is public, and which a shared secret. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.providers.signatures.alternatives import AnyOf, HeaderSets
+from bridge.providers.signatures.ecdsa import Ecdsa
+from bridge.providers.signatures.ed25519 import Ed25519
+from bridge.providers.signatures.jwt import Jwt
+from bridge.providers.signatures.per_item import Items
+from bridge.providers.signatures.rsa import Rsa
+from bridge.providers.signatures.scheme import Scheme
+
+PAIRED: Final = {"ES256": "ec", "RS256": "rsa"}  # algorithms of tokens whose keys are pairs
+
+
+def is_pair(scheme: Scheme, secret: str = "") -> bool:
+    """Return whether what verifies does not sign: with such a `secret`, or the usual kind, the sender's private key is needed to sign."""
+    return pair_kind(chosen(scheme, secret)[1]) is not None
+
+
+def chosen(scheme: Scheme, secret: str = "") -> tuple[str, Scheme]:
+    """Return the text that tells the kind of `secret`, and the scheme that is used with it; the usual one without a secret."""
+    start = ""
+    while True:
+        if isinstance(scheme, HeaderSets):
+            scheme = scheme.sets[scheme.usual][1]
+        elif isinstance(scheme, Items):
+            scheme = scheme.scheme
+        elif isinstance(scheme, AnyOf):
+            fitting = (each for each in scheme.by_secret if secret and secret.startswith(each[0]))
+            start, scheme = next(fitting, scheme.by_secret[-1])
+        else:
+            return start, scheme
+
+
+def pair_kind(scheme: Scheme) -> str | None:
+    """Return the kind of key pair that a scheme uses: ed25519, ec or rsa; None where both sides share a secret."""
+    if isinstance(scheme, Jwt):
+        return PAIRED.get(scheme.algorithm)
+    return next((kind for of, kind in ((Ed25519, "ed25519"), (Ecdsa, "ec"), (Rsa, "rsa")) if isinstance(scheme, of)), None)

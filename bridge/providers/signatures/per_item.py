@@ -1,0 +1,69 @@
+"""A list in the body of which each element is signed by itself (Adyen). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.locators import dig
+from bridge.core.model import JSON
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Scheme, Secret, live
+
+MAX_ITEMS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """Each element of the list at the dotted path `at` fits `scheme`, whose places are looked up in the element.
+
+    One element that does not is enough to refuse the request: nothing beside the list is signed, so nothing else is believed.
+    """
+
+    at: str
+    scheme: Scheme
+    credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven where every element is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+        live(secrets, now)
+        proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
+        proof = proofs[0] or WHOLE_BODY
+        return Proof(lambda whole: b"\n".join(map(proof.content, self._elements(whole))), proof.content)
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` with every element signed."""
+        document = orjson.loads(request.body)
+        *steps, last = self.at.split(".")
+        around = dig(document, steps)
+        around[last] = [
+            orjson.loads(self.scheme.sign(replace(request, body=orjson.dumps(item)), secret, now).body) for item in around[last]
+        ]
+        return replace(request, body=orjson.dumps(document))
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        return self.scheme.secret_problem(secret)
+
+    def _elements(self, request: Request) -> Iterator[Request]:
+        """Yield a request for each element, whose body it is."""
+        for item in self._items(request):
+            try:
+                yield replace(request, body=orjson.dumps(item))
+            except TypeError:  # nested too deeply
+                raise BadSignature("malformed") from None
+
+    def _items(self, request: Request) -> list[JSON]:
+        found = dig(View(request).json(), self.at.split("."))
+        if not isinstance(found, list) or not found:
+            raise BadSignature("missing")
+        if len(found) > MAX_ITEMS:
+            raise BadSignature("malformed")
+        return found

@@ -1,0 +1,77 @@
+"""What a source says of its sender under `pins:` in routes.yaml: things that a good signature alone does not tell. Pure.
+
+Everyone can get Amazon's or Google's signature on messages of their own: which topic, audience or account is meant must be pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bridge.core.errors import BadSignature
+from bridge.providers.signatures.scheme import Scheme
+
+MAX_PINNED = 100  # values of one pin
+Pinned = tuple[tuple[str, tuple[str, ...]], ...]  # names and values, as a scheme holds them
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One thing that can be pinned: its `name` in routes.yaml, and `what` it is, for people.
+
+    `at`: where a request says it (a locator; in a token the name of a claim), empty where it is only a part of what is signed or of
+    a URL, and has one value. `choices`: the values there are, the first if none is given; else it is free text.
+    """
+
+    name: str
+    what: str
+    at: str = ""
+    required: bool = True
+    choices: tuple[str, ...] = ()
+
+
+def pins_of(scheme: Scheme | None) -> tuple[Pin, ...]:
+    """Return what a source of `scheme` may pin."""
+    pins: tuple[Pin, ...] = getattr(scheme, "pins", ())
+    return pins
+
+
+def pinned(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
+    """Return `scheme` with the values of a source's `pins:`. ValueError says what is unknown, missing or not allowed."""
+    pins = {pin.name: pin for pin in pins_of(scheme)}
+    if not pins and not given:
+        return scheme
+    for name in given:
+        if name not in pins:
+            raise ValueError(f"{name!r} cannot be pinned; allowed: {', '.join(pins) or 'nothing'}")
+    values: dict[str, tuple[str, ...]] = {}
+    for pin in pins.values():
+        value = given.get(pin.name, ())
+        values[pin.name] = _checked(pin, (value,) if isinstance(value, str) else tuple(value))
+    record: Any = scheme
+    bound: Scheme = replace(record, pinned=tuple((name, value) for name, value in values.items() if value))
+    return bound
+
+
+def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values and pin.required:
+        raise ValueError(f"needs {pin.name}: {pin.what}")
+    if any(not value.strip() for value in values) or len(values) > MAX_PINNED:
+        raise ValueError(f"{pin.name} must be text that is not empty, or a list of at most {MAX_PINNED}")
+    if len(values) > 1 and not pin.at:
+        raise ValueError(f"{pin.name} has one value, found {len(values)}")
+    if pin.choices and not set(values) <= set(pin.choices):
+        raise ValueError(f"{pin.name} must be one of {', '.join(pin.choices)}")
+    return values or pin.choices[:1]
+
+
+def allowed(pins: Sequence[Pin], values: Pinned) -> dict[str, tuple[str, ...]]:
+    """Return the values of every pin; BadSignature where one is missing that is required: what is not pinned would be anyone's."""
+    found = dict(values)
+    for pin in pins:
+        if not found.get(pin.name):
+            if pin.required:
+                raise BadSignature("not_pinned")
+            found[pin.name] = pin.choices[:1]
+    return found

@@ -1,0 +1,94 @@
+"""A request as the schemes read it: parsed no further than they ask, each part at most once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+import orjson
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.json_limits import values_over
+from bridge.core.locators import MAX_FIELDS, URLENCODED, Locator, as_text, dig
+from bridge.core.model import JSON
+
+UNREAD = object()
+
+
+class View:
+    """One request while it is verified or signed: the `key` tried, the `labels` and `timestamp` found, lazily parsed parts.
+
+    Form and query text is kept as latin-1, one character a byte, so that the exact bytes that were sent can be signed.
+    """
+
+    __slots__ = ("_form", "_json", "_query", "key", "labels", "pins", "request", "timestamp")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.labels: Mapping[str, str] = {}
+        self.timestamp = ""
+        self.key = b""
+        self.pins: Mapping[str, tuple[str, ...]] = {}
+        self._json: JSON = UNREAD
+        self._form: list[tuple[str, str]] | None = None
+        self._query: list[tuple[str, str]] | None = None
+
+    def json(self) -> JSON:
+        """Return the body read as JSON, which is not proven yet: BadSignature for what is none, or would fill the memory."""
+        if self._json is UNREAD:
+            if values_over(self.request.body):
+                raise BadSignature("malformed")
+            try:
+                self._json = orjson.loads(self.request.body)
+            except ValueError:
+                raise BadSignature("malformed") from None
+        return self._json
+
+    def form(self) -> list[tuple[str, str]]:
+        """Return the fields of an urlencoded body in order; none where the body is of another type."""
+        if self._form is None:
+            is_form = self.request.content_type == URLENCODED
+            self._form = _pairs(self.request.body.decode("latin-1")) if is_form else []
+        return self._form
+
+    def query(self) -> list[tuple[str, str]]:
+        """Return the parameters of the query in order."""
+        if self._query is None:
+            self._query = _pairs(self.request.query_string)
+        return self._query
+
+    def find(self, locator: Locator) -> str | None:
+        """Return the text at `locator`, or None; BadSignature for a field of a form or query that came with two values."""
+        if locator.kind == "header":
+            return self.request.headers.get(locator.name)
+        if locator.kind == "body":
+            return as_text(dig(self.json(), locator.path))
+        pairs = self.form() if locator.kind == "form" else self.query()
+        name = locator.name.encode().decode("latin-1")
+        found = {value for field, value in pairs if field == name}
+        if len(found) > 1:  # one of them would be verified, and the others be in the event beside it
+            raise BadSignature("malformed")
+        return next(iter(found), None)
+
+    def find_bytes(self, locator: Locator) -> bytes | None:
+        """Return the bytes that were sent at `locator`, or None."""
+        text = self.find(locator)
+        if text is None:
+            return None
+        return sent(text) if locator.kind != "body" else text.encode("utf-8", "surrogatepass")
+
+
+def sent(text: str) -> bytes:
+    """Return the bytes of a header, form or query text: WSGI gives one character a byte."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise BadSignature("malformed") from None
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise BadSignature("malformed") from None

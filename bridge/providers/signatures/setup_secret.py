@@ -1,0 +1,34 @@
+"""A secret that stands beside those that prove requests (eBay's verification token). Pure."""
+
+# ruff: noqa: ARG002 - the arguments are the Scheme protocol's
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.scheme import Secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """What answers a test of the URL, and proves nothing: with such a secret alone nobody gets in."""
+
+    credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+        """Raise BadSignature."""
+        raise BadSignature("no_secret")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Raise ValueError: there is nothing to sign with."""
+        raise ValueError("the secret answers a test of the URL; it signs nothing")
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        return None if secret.strip() else "the secret is empty"

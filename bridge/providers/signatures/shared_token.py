@@ -1,0 +1,133 @@
+"""Schemes that prove who calls, but not what was sent: a token, a password, nothing. Pure."""
+
+# ruff: noqa: ARG002 - the arguments are the Scheme protocol's
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from hmac import compare_digest
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.locators import Locator, compile_locator
+from bridge.providers.signatures.encodings import to_base64, unbase64
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.request_view import View
+from bridge.providers.signatures.scheme import MAX_SIGNATURE, Secret, live, utf8
+from bridge.providers.signatures.signer import place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """The secret itself at `at` (one of several places), in a header after `prefix`, whose case does not count (`Bearer `)."""
+
+    at: str | tuple[str, ...] = "header:Authorization"
+    prefix: str = ""
+    credentials: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    compiled: tuple[Locator, ...] = field(init=False, repr=False, compare=False)
+
+    needs_secret = True
+
+    def __post_init__(self) -> None:
+        compiled = tuple(map(compile_locator, (self.at,) if isinstance(self.at, str) else self.at))
+        if not compiled:
+            raise ValueError("a token needs a place where it stands")
+        object.__setattr__(self, "compiled", compiled)
+        object.__setattr__(self, "credentials", tuple(map(str, compiled)))
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and nothing else, if not."""
+        usable = _usable(self, live(secrets, now))
+        view = View(request)
+        offered = [token for locator in self.compiled if (token := self._token(view, locator))]
+        if not offered:
+            raise BadSignature("missing")
+        if not any(compare_digest(token, utf8(key)) for token in offered for key in usable):
+            raise BadSignature("mismatch")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` with the token at the first of its places."""
+        prefix = self.prefix if self.compiled[0].kind == "header" else ""
+        return place(request, self.compiled[0], prefix + secret)
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        return _problem(secret)
+
+    def _token(self, view: View, locator: Locator) -> bytes | None:
+        given = view.find_bytes(locator)
+        if given is None or len(given) > MAX_SIGNATURE:
+            return None
+        prefix = self.prefix.encode() if locator.kind == "header" else b""
+        return given[len(prefix) :] if given[: len(prefix)].lower() == prefix.lower() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basic:
+    """HTTP basic authentication; the secret is `user:password`. Spec: RFC 7617."""
+
+    needs_secret = True
+    credentials: tuple[str, ...] = field(default=("header:authorization",), init=False, repr=False, compare=False)
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and nothing else, if not."""
+        pairs = [utf8(secret).partition(b":") for secret in _usable(self, live(secrets, now))]
+        given = request.headers.get("authorization", "")
+        if not given:
+            raise BadSignature("missing")
+        word, _, encoded = given.partition(" ")
+        if word.lower() != "basic" or len(given) > MAX_SIGNATURE:
+            raise BadSignature("malformed")
+        try:
+            user, colon, password = unbase64(encoded.strip()).partition(b":")
+        except (binascii.Error, ValueError):
+            raise BadSignature("malformed") from None
+        if not colon:
+            raise BadSignature("malformed")
+        fits = [compare_digest(user, name) & compare_digest(password, word) for name, _, word in pairs]
+        if not any(fits):
+            raise BadSignature("mismatch")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` with the Authorization header."""
+        return replace(request, headers={**request.headers, "authorization": "Basic " + to_base64(utf8(secret))})
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        user, _, password = secret.partition(":")
+        return _problem(secret) or (None if user and password else "the secret must be user:password, neither empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsigned:
+    """No proof at all: for forms, which are public by nature, and for a source that says `insecure: true`."""
+
+    needs_secret = False
+    credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+        """Return: anyone may call."""
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` as it is."""
+        return request
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return None: no secret is used."""
+        return None
+
+
+def _usable(scheme: Token | Basic, secrets: Sequence[str]) -> list[str]:
+    usable = [secret for secret in secrets if scheme.secret_problem(secret) is None]
+    if not usable:
+        raise BadSignature("no_secret")
+    return usable
+
+
+def _problem(secret: str) -> str | None:
+    try:
+        return None if utf8(secret).strip() else "the secret is empty"
+    except ValueError:
+        return "the secret is no text"

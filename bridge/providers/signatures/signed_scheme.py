@@ -1,0 +1,298 @@
+"""What all signing schemes share: where the signature is, what is signed, when. The kinds differ in key and check only. Pure."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from hmac import compare_digest
+
+from bridge.core.errors import BadSignature
+from bridge.core.http_messages import Request
+from bridge.core.locators import URLENCODED, Locator, compile_locator
+from bridge.providers.signatures.encodings import DECODE, ENCODE
+from bridge.providers.signatures.header_formats import PLAIN, Parse
+from bridge.providers.signatures.key_source import NO_KEYS, Keys
+from bridge.providers.signatures.pins import Pin, Pinned, allowed
+from bridge.providers.signatures.request_view import View, sent
+from bridge.providers.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, WHOLE_BODY, Proof, Secret, live
+from bridge.providers.signatures.signed_template import Signed
+from bridge.providers.signatures.signer import place, without
+from bridge.providers.signatures.timestamps import Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An envelope's texts, compiled once."""
+
+    at: tuple[Locator, ...]
+    signed: tuple[Signed, ...]
+    requires: tuple[tuple[Locator, str], ...]
+    hash_at: Locator | None
+    time_at: Locator | None  # null where there is no time, or it stands in the signature value under `time_label`
+    time_label: str
+    decode: Callable[[str], bytes]
+    given_away: re.Pattern[bytes] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope(ABC):
+    """The part of a scheme that is data. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal` (and `signing_key`).
+
+    `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text that must stand before it.
+    `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that the request must carry.
+    `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the URL that carries it.
+    `given_away`: a pattern of what a test of the URL has signed for anyone (X, Braintree): such a message proves nothing.
+    `pins`: what a source pins, `pinned`: to which values; `{pin:NAME}` in `signed` is one of them.
+    """
+
+    at: str | tuple[str, ...]
+    prefix: str = ""
+    parse: Parse = PLAIN
+    encoding: str = "hex"
+    signed: str | tuple[str, ...] = "{body}"
+    timestamp: Timestamp | None = None
+    requires: tuple[tuple[str, str], ...] = ()
+    body_sha256: str | None = None
+    given_away: str | None = None
+    pins: tuple[Pin, ...] = ()
+    pinned: Pinned = ()
+    compiled: Compiled = field(init=False, repr=False, compare=False)
+
+    credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether nothing can be verified without a secret: True, unless a kind can fetch its keys."""
+        return True
+
+    @abstractmethod
+    def key_of(self, secret: str) -> bytes:
+        """Return the key that `secret` stands for; ValueError if it is none."""
+
+    @abstractmethod
+    def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
+        """Return whether one of `signatures` is that of `message` under the key of `view`."""
+
+    @abstractmethod
+    def seal(self, view: View, message: bytes) -> bytes:
+        """Return the signature of `message` under the key of `view`, a signing key."""
+
+    def signing_key(self, secret: str) -> bytes:
+        """Return the key to sign with; the same as `key_of` where the scheme is symmetric."""
+        return self.key_of(secret)
+
+    def __post_init__(self) -> None:
+        if self.encoding not in DECODE:
+            raise ValueError(f"encoding {self.encoding!r} is unknown; allowed are {', '.join(DECODE)}")
+        at, signed = _tuple(self.at), _tuple(self.signed)
+        if not at or not all(signed) or not signed:
+            raise ValueError("a signature needs a place where it stands and something that is signed")
+        where = self.timestamp.at if self.timestamp else ""
+        if not where and (timed := next((text for text in signed if "{timestamp}" in text), "")):
+            raise ValueError(f"signed {timed!r}: {{timestamp}} needs a `timestamp` that says where the time stands")
+        label = where.removeprefix("label:") if where.startswith("label:") else ""
+        compiled = Compiled(
+            at=tuple(map(compile_locator, at)),
+            signed=tuple(map(Signed, signed)),
+            requires=tuple((compile_locator(locator), text) for locator, text in self.requires),
+            hash_at=compile_locator(self.body_sha256) if self.body_sha256 else None,
+            time_at=compile_locator(where) if where and not label else None,
+            time_label=label,
+            decode=DECODE[self.encoding],
+            given_away=re.compile(self.given_away.encode()) if self.given_away else None,
+        )
+        object.__setattr__(self, "compiled", compiled)
+        self._refuse_unsigned_time()
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
+        held = self.held(secrets, now)
+        view = View(request)
+        signatures = self._open(view, now)
+        held = held or self.fetched(view, secrets, now, keys)
+        for signed in self.compiled.signed:
+            message = None if signed.needs_key else signed.build(view)
+            if message is not None and self.compiled.given_away and self.compiled.given_away.fullmatch(message):
+                continue
+            for view.key in held:
+                if self.check(view, signed.build(view) if message is None else message, signatures):
+                    return self._proof(view, signed)
+        raise BadSignature("mismatch")
+
+    def sign(self, request: Request, secret: str, now: float) -> Request:
+        """Return `request` signed as the sender would, at `now`; ValueError for an unusable secret."""
+        request, labels = self._prepare(request, now)
+        view = View(request)
+        view.key, view.labels = self.signing_key(secret), labels
+        view.timestamp = self._time(view) if self.timestamp else ""
+        view.pins = allowed(self.pins, self.pinned) if self.pins else {}
+        signature = ENCODE[self.encoding](self.seal(view, self.compiled.signed[0].build(view)))
+        return place(request, self.compiled.at[0], self.prefix + self.parse.write(signature, labels))
+
+    def secret_problem(self, secret: str) -> str | None:
+        """Return what makes `secret` unusable, without quoting it, or None."""
+        if not secret.strip():
+            return "the secret is empty"
+        try:
+            self.key_of(secret)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def held(self, secrets: Sequence[Secret], now: float) -> list[bytes]:
+        """Return the keys that the secrets hold, at least one."""
+        held = []
+        for secret in live(secrets, now):
+            try:
+                held.append(self.key_of(secret))
+            except ValueError:
+                continue
+        if not held:
+            raise BadSignature("no_secret")
+        return held
+
+    def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for those that fetch
+        """Return the keys for the request of `view`, where the secrets hold none and everything cheaper has been checked."""
+        return []
+
+    def _open(self, view: View, now: float) -> list[bytes]:
+        """Return the offered signatures, decoded, after everything that is cheaper than hashing has been checked."""
+        texts = self._values(view)
+        offered: list[str] = []
+        for text in texts:
+            found, view.labels = self.parse.read(text)
+            offered += found
+        signatures = []
+        for text in offered[:MAX_OFFERED]:
+            try:
+                signatures.append(self.compiled.decode(text))
+            except ValueError:  # another entry of the list may be a good one
+                continue
+        if not signatures:
+            raise BadSignature("malformed" if offered else "missing")
+        self._check_required(view)
+        if self.timestamp:
+            view.timestamp = self._time(view)
+            self.timestamp.check(view.timestamp, now)
+        if self.pins:
+            self._check_pins(view)
+        return signatures
+
+    def _values(self, view: View) -> list[str]:
+        """Return the values that carry signatures, without the prefix. A value without it, or over-long, is not considered."""
+        found = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
+        if not found:
+            raise BadSignature("missing")
+        values = [
+            text[len(self.prefix) :]
+            for text in found[:MAX_OFFERED]
+            if len(text) <= MAX_SIGNATURE and text.startswith(self.prefix)
+        ]
+        if not values:
+            raise BadSignature("malformed")
+        return values
+
+    def _time(self, view: View) -> str:
+        """Return the text of the request's time; BadSignature if it is missing."""
+        locator = self.compiled.time_at
+        text = view.find(locator) if locator else view.labels.get(self.compiled.time_label)
+        if not text:
+            raise BadSignature("missing")
+        return text
+
+    def _check_required(self, view: View) -> None:
+        for locator, wanted in self.compiled.requires:
+            _same(view, locator, wanted)
+        if self.compiled.hash_at and self._is_hashed(view):
+            _same(view, self.compiled.hash_at, sha256(view.request.body).hexdigest())
+        elif view.request.content_type != URLENCODED and any(signed.form_only for signed in self.compiled.signed):
+            raise BadSignature("malformed")  # nothing of this body would be signed
+
+    def _is_hashed(self, view: View) -> bool:
+        """Tell whether the request has to carry the hash of its body. One that is there counts, whatever the type of the body."""
+        at = self.compiled.hash_at
+        return at is not None and (view.request.content_type != URLENCODED or view.find(at) is not None)
+
+    def _proof(self, view: View, signed: Signed) -> Proof:
+        """Return what the template that fits covers."""
+        if signed.covers_body or self._is_hashed(view):
+            return WHOLE_BODY
+        labels = {**view.labels, self.compiled.time_label: ""} if self.compiled.time_label else view.labels
+        return Proof(partial(_content, signed, labels, view.pins, self.compiled.time_at))
+
+    def _check_pins(self, view: View) -> None:
+        view.pins = allowed(self.pins, self.pinned)
+        for pin in self.pins:
+            if pin.at and view.pins[pin.name] and view.find(compile_locator(pin.at)) not in view.pins[pin.name]:
+                raise BadSignature("not_pinned")
+
+    def _prepare(self, request: Request, now: float) -> tuple[Request, dict[str, str]]:
+        """Return `request` with all that is signed beside the body, and the labels that the signature value will carry."""
+        labels = {}
+        if self.timestamp:
+            text = self.timestamp.write(now)
+            if self.compiled.time_at:
+                request = place(request, self.compiled.time_at, text)
+            else:
+                labels[self.compiled.time_label] = text
+        for locator, text in self.compiled.requires:
+            request = place(request, locator, text)
+        for pin in self.pins:
+            if pin.at and (values := dict(self.pinned).get(pin.name)):
+                request = place(request, compile_locator(pin.at), values[0])
+        if self.compiled.hash_at and request.content_type != URLENCODED:
+            request = place(request, self.compiled.hash_at, sha256(request.body).hexdigest())
+        made_up = "msg_" + sha256(request.body).hexdigest()[:24]
+        missing = {name: made_up for name in self.compiled.signed[0].headers if name not in request.headers}
+        for listing, must in self.compiled.signed[0].lists.items():
+            missing[listing] = ",".join(sorted({listing, *must, *(name for name in request.headers if name == "content-type")}))
+        return replace(request, headers={**request.headers, **missing}), labels
+
+    def _refuse_unsigned_time(self) -> None:
+        """A time that anyone can change protects from nothing: it must be part of every template."""
+        where = self.compiled.time_at
+        if not self.timestamp or not self.timestamp.enforced or (where and where.kind == "body"):
+            return
+        names = {"timestamp"}
+        if where is None:
+            names |= {f"label:{self.compiled.time_label}", self.compiled.time_label}
+        elif where.kind == "query":
+            names |= {"url", "query", f"q:{where.name}"}
+        for signed in self.compiled.signed:
+            covered = {*signed.headers, *(name for must in signed.lists.values() for name in must)}
+            if not names & signed.parts and not (where and where.kind == "header" and where.name in covered):
+                raise ValueError(f"signed {signed.text!r} does not cover the time that is checked: add {{timestamp}}")
+
+
+def _content(signed: Signed, labels: Mapping[str, str], pins: Mapping[str, tuple[str, ...]], time_at: Locator | None,
+             request: Request) -> bytes:  # fmt: skip
+    """Return what the template makes of the request, with nothing in the place of the key and of the time."""
+    view = View(request if time_at is None else without(request, time_at))
+    view.labels, view.pins = labels, pins
+    return signed.build(view)
+
+
+def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _texts(view: View, locator: Locator) -> list[str | None]:
+    """Return what stands at `locator`; for `header:name-*` every header so numbered, lowest number first."""
+    if locator.kind != "header" or not locator.name.endswith("*"):
+        return [view.find(locator)]
+    stem = locator.name[:-1]
+    numbers = [name[len(stem) :] for name in view.request.headers if name.startswith(stem)]
+    numbered = sorted(int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 4)
+    return [view.request.headers.get(f"{stem}{number}") for number in numbered]
+
+
+def _same(view: View, locator: Locator, wanted: str) -> None:
+    found = view.find(locator)
+    if found is None:
+        raise BadSignature("missing")
+    if not compare_digest(sent(found), wanted.encode()):
+        raise BadSignature("mismatch")

@@ -1,0 +1,1 @@
+"""The rules of routes.yaml: match, reshape, validate, plan."""

@@ -1,0 +1,1 @@
+"""The expression language: JMESPath with our functions, compiled once."""

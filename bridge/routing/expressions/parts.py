@@ -1,0 +1,51 @@
+"""What the parts of a condition gave, to say why it came out as it did. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final
+
+from bridge.core.errors import ExpressionError
+from bridge.core.model import JSON
+from bridge.routing.expressions.roots import Node
+from bridge.routing.expressions.unparse import unparse
+from bridge.routing.functions.structure import is_true
+
+LONGEST: Final = 40  # characters of a call that are shown with its arguments
+Evaluate = Callable[[Node], JSON]
+
+
+def condition_parts(tree: Node, evaluate: Evaluate) -> list[tuple[str, JSON]]:
+    """Return what was compared in a condition, as (text, value), where that made the condition true or false.
+
+    A condition that is one value and nothing else has no parts.
+    """
+    found = dict(_parts(tree, evaluate))
+    found.pop(_text(tree), None)
+    return list(found.items())
+
+
+def _parts(node: Node, evaluate: Evaluate) -> Iterator[tuple[str, JSON]]:
+    kind, children = node["type"], node["children"]
+    if kind in ("and_expression", "or_expression"):
+        verdict = is_true(evaluate(node))
+        for child in children:
+            if is_true(evaluate(child)) is verdict:
+                yield from _parts(child, evaluate)
+                if verdict is (kind == "or_expression"):  # it decides alone: what follows was not evaluated
+                    return
+    elif kind == "not_expression":
+        yield from _parts(children[0], evaluate)
+    elif kind in ("comparator", "function_expression"):
+        for child in children:
+            if child["type"] not in ("literal", "expref"):
+                with suppress(ExpressionError):  # an argument that the function did not use
+                    yield _text(child), evaluate(child)
+    elif kind != "literal":
+        yield _text(node), evaluate(node)
+
+
+def _text(node: Node) -> str:
+    text = unparse(node)
+    return f"{node['value']}(…)" if node["type"] == "function_expression" and len(text) > LONGEST else text

@@ -1,0 +1,109 @@
+"""What an expression may begin with, and how big it may be: a walk over its tree. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from bridge.core.errors import CompileError
+from bridge.core.typos import find_typo
+
+Node = dict[str, Any]
+
+ROOTS = ("body", "headers", "query", "form", "fields", "files", "event")
+MAX_DEPTH = 200  # of the tree
+MAX_COPIES = 1000  # how many times the result may hold the same part of the event
+
+_FIRST_ONLY = frozenset({"subexpression", "index_expression", "pipe", "projection", "value_projection", "filter_projection"})
+_WORDS = {"true": "`true`", "false": "`false`", "null": "`null`"}
+
+
+def check_depth(tree: Node) -> None:
+    """Raise CompileError where the tree is deeper than evaluation should recurse."""
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise CompileError(f"an expression that nests more than {MAX_DEPTH} deep")
+        level = [child for node in level for child in node["children"] if isinstance(child, dict)]
+
+
+def positions(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
+    """Yield each node with whether the whole event (not an element or an earlier result) is its current node."""
+    yield node, absolute
+    for index, child in enumerate(node["children"]):
+        if isinstance(child, dict):
+            relative = node["type"] == "expref" or (node["type"] in _FIRST_ONLY and index > 0)
+            yield from positions(child, absolute and not relative)
+
+
+def check_roots(tree: Node) -> bool:
+    """Raise CompileError where a name at the beginning is no root; return whether the whole event (`@`) is used as a value."""
+    whole = False
+    for node, absolute in positions(tree):
+        if node["type"] == "comparator":
+            for child in node["children"]:
+                if child["type"] == "field" and child["value"] in _WORDS:
+                    raise CompileError(
+                        f"`{child['value']}` here is the name of a field; the value wants backticks: {_WORDS[child['value']]}"
+                    )
+        if absolute and node["type"] == "subexpression":
+            _check_header(node["children"])
+        if absolute and node["type"] == "field" and node["value"] not in ROOTS:
+            raise CompileError(_unknown(node["value"]))
+        whole = whole or (absolute and node["type"] in ("current", "identity"))
+    return whole
+
+
+def _check_header(steps: list[Node]) -> None:
+    name = steps[1].get("value") if steps[0].get("value") == "headers" and steps[1]["type"] == "field" else None
+    if isinstance(name, str) and name != name.lower():
+        raise CompileError(f'the names of headers are lower-case here: headers."{name.lower()}"')
+
+
+def _unknown(name: str) -> str:
+    if name in _WORDS:
+        return f"`{name}` is not a root; the value wants backticks: {_WORDS[name]}"
+    return f"`{name}` is not a root; {near(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text wants single quotes: '{name}')"
+
+
+def near(name: str, names: Any) -> str:
+    """Return "did you mean `x`? " where one of `names` is close, else nothing."""
+    close = close_name(name, names)
+    return f"did you mean `{close}`? " if close is not None else ""
+
+
+def close_name(name: str, names: Any) -> str | None:
+    """Return which of `names` is close to another name, one that it looks misspelt of before others; null where none is."""
+    known = [str(each) for each in names]
+    if (typo := find_typo(str(name), known)) is not None:
+        return typo
+    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    return close[0] if close and close[0] != name else None
+
+
+def copies(node: Node) -> int:
+    """Return how many times the value may hold the same part of what it is made from; a bound, known before evaluation."""
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    kind = node["type"]
+    if kind in ("comparator", "not_expression", "literal"):
+        return 1
+    if kind == "filter_projection":
+        return copies(children[0]) * copies(children[1])
+    if kind in ("or_expression", "and_expression"):
+        return max(map(copies, children))
+    if kind in ("multi_select_list", "multi_select_dict"):
+        return sum(map(copies, children))
+    if kind == "function_expression":
+        applied, given = 1, 0
+        for child in children:
+            if child["type"] == "expref":
+                applied *= copies(child)
+            else:
+                given += copies(child)
+        return applied * max(given, 1)
+    product = 1
+    for child in children:
+        product *= copies(child)
+    return product

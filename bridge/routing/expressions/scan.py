@@ -1,0 +1,107 @@
+"""From what people write to what JMESPath reads: bare numbers become literals, usual slips get a hint. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from bridge.core.errors import CompileError
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n]+)
+      | (?P<raw>'(?:\\.|[^'\\])*')
+      | (?P<quoted>"(?:\\.|[^"\\])*")
+      | (?P<literal>`(?:\\.|[^`\\])*`)
+      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<index>\[\s*(?:-?[0-9]+\s*\]|(?:-?[0-9]+)?\s*:\s*(?:-?[0-9]+)?\s*(?::\s*(?:-?[0-9]+)?\s*)?\]))
+      | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
+      | (?P<operator>==|!=|<=|>=|&&|\|\||\[\?|\[\]|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_VALUES = frozenset({"raw", "quoted", "literal", "name", "index", "number"})
+_ARITHMETIC = {"+": "add", "-": "sub", "/": "div", "%": "mod"}
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+MAX_NESTING = 50  # brackets within brackets
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """An expression as JMESPath reads it, and where its numbers were widened by two backticks."""
+
+    text: str
+    widened: tuple[tuple[int, int], ...]
+
+    def original(self, position: int) -> int:
+        """Return the position in what was written that `position` in `text` came from."""
+        return position - sum((position > start) + (position > end) for start, end in self.widened)
+
+
+def scan(expression: str) -> Scanned:
+    """Return `expression` with its bare numbers as literals; raise CompileError with a hint on a usual slip."""
+    pieces: list[str] = []
+    widened: list[tuple[int, int]] = []
+    length, depth, before, kind_before = 0, 0, "", ""
+    for match in _TOKEN.finditer(expression):
+        kind, text = match.lastgroup or "", match[0]
+        if kind != "space":
+            _check_slip(expression, match, before, kind_before)
+            depth += (text in ("(", "[", "{", "[?")) - (text in _CLOSING)
+            if depth > MAX_NESTING:
+                raise CompileError(f"more than {MAX_NESTING} brackets within each other")
+            before, kind_before = text, kind
+        if kind == "number":
+            widened.append((length, length + len(text) + 1))
+            text = f"`{_literal(text)}`"
+        pieces.append(text)
+        length += len(text)
+    return Scanned("".join(pieces), tuple(widened))
+
+
+def _literal(number: str) -> str:
+    try:
+        value = json.loads(number)
+    except ValueError:
+        raise CompileError(f"`{number}` is not a number as JSON writes it") from None
+    if value in (float("inf"), float("-inf")) or (isinstance(value, int) and not -(2**63) <= value < 2**64):
+        raise CompileError(f"`{number}` is out of range")
+    return number
+
+
+def _check_literal(text: str) -> None:
+    """JMESPath once took `open` for the text "open", and its library still does, with a warning."""
+    try:
+        json.loads(text[1:-1].replace("\\`", "`"), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise CompileError(f"{text} is not JSON; a text wants single quotes: '{text[1:-1]}'") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _check_slip(expression: str, match: re.Match[str], before: str, kind_before: str) -> None:
+    kind, text = match.lastgroup or "", match[0]
+    after_value = kind_before in _VALUES or before in (")", "]", "}")
+    if kind == "literal":
+        _check_literal(text)
+    if kind == "quoted" and before in ("==", "!="):
+        raise CompileError(f"{text} in double quotes is the name of a field; a text wants single quotes: '{text[1:-1]}'")
+    if kind == "number" and before == ".":
+        raise CompileError(f"`.{text}`: an element of an array is written [{text}]")
+    if kind == "number" and text.startswith("-") and after_value:
+        raise CompileError("`-` is not an operator: write sub(a, b)")
+    if kind != "operator":
+        return
+    if text == "-" and kind_before == "name" and expression[match.end() : match.end() + 1].isalnum():
+        rest = re.match(r"[\w-]*", expression[match.start() :])
+        name = before + (rest[0] if rest else "")
+        raise CompileError(f'a name with a hyphen wants double quotes: "{name}" (and to subtract, write sub(a, b))')
+    if text in _ARITHMETIC:
+        raise CompileError(f"`{text}` is not an operator: write {_ARITHMETIC[text]}(a, b)")
+    if text == "=":
+        raise CompileError("`=` compares nothing: write ==")
+    if text in ("'", '"', "`"):
+        raise CompileError(f"a {text} is opened at character {match.start() + 1} and not closed")
+    if text == "$":
+        raise CompileError("`$` has no meaning inside an expression: names are written without ${ }")

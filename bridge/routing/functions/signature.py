@@ -1,0 +1,115 @@
+"""What a function of the expression language is: a table row, and the check of its arguments. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.core.errors import ExpressionError
+from bridge.core.model import JSON
+
+MAX_TEXT = 1024 * 1024  # characters a function may return
+MAX_ITEMS = 100_000  # elements a function may return
+
+
+class Reference:
+    """An expression passed as an argument (`&name`), to be applied to each element."""
+
+    __slots__ = ("apply",)
+
+    def __init__(self, apply: Callable[[JSON], JSON]) -> None:
+        self.apply = apply
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A row of the function table.
+
+    `arguments` are "name: type", where type is `any` or JSON types joined by `|` (`array[string]`, `expression` too); a
+    name ending in `?` may be left out, and one ending in `*` may be repeated. `example` is an expression, `result` its value.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    doc: str
+    example: str
+    result: JSON
+    call: Callable[..., JSON]
+    lazy: bool = False  #: `call` gets its arguments as functions of nothing, and evaluates those it needs
+    compared: Callable[..., Any] | None = None  #: gives what a call of it is beside `<`, `==` and the like, where that is no text
+    knows: bool = False  #: `call` gets the roots, and `now` beside them, before its arguments
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The type of each argument."""
+        return tuple(argument.partition(": ")[2] for argument in self.arguments)
+
+    @property
+    def least(self) -> int:
+        """How many arguments are needed."""
+        return sum(not argument.partition(":")[0].endswith(("?", "*")) for argument in self.arguments)
+
+    @property
+    def most(self) -> int | None:
+        """How many arguments are taken; null for any number."""
+        return None if self.arguments and self.arguments[-1].partition(":")[0].endswith("*") else len(self.arguments)
+
+    @property
+    def signature(self) -> str:
+        """How the function is written: `replace(text, old, new)`."""
+        shown = []
+        for argument in self.arguments:
+            name = argument.partition(":")[0]
+            shown.append(f"[{name[:-1]}]" if name.endswith("?") else f"{name[:-1]}…" if name.endswith("*") else name)
+        return f"{self.name}({', '.join(shown)})"
+
+
+_TYPES: dict[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+    Reference: "expression",
+}
+
+
+def type_of(value: Any) -> str:
+    """Return the JSON type of `value`."""
+    return _TYPES.get(type(value), "unknown")
+
+
+def check_type(value: Any, wanted: str, text: str) -> None:
+    """Raise ExpressionError unless `value` has a type of `wanted`; `text` is the expression that gave it."""
+    found = type_of(value)
+    names = wanted.split("|")
+    if found in names:
+        return
+    if found == "array":
+        for name in names:
+            if name.startswith("array[") and _all_of(value, name[6:-1]):
+                return
+    needs = " or ".join(name.replace("array[", "array of ").rstrip("]") for name in names)
+    if found == "array" and "array[" in wanted:
+        found = "array of " + (" and ".join(sorted({type_of(item) for item in value})))
+    hint = " (default() gives a missing value another)" if found == "null" else ""
+    raise ExpressionError(f"`{shorten(text)}` is {found}, needs {needs}{hint}")
+
+
+def _all_of(items: list[Any], wanted: str) -> bool:
+    return all(_TYPES.get(type(item)) == wanted for item in items)
+
+
+def shorten(text: str, limit: int = 120) -> str:
+    """Return `text`, cut to `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def bounded(text: str) -> str:
+    """Return `text`, or raise ExpressionError where it is longer than a function may return."""
+    if len(text) > MAX_TEXT:
+        raise ExpressionError(f"a text of more than {MAX_TEXT} characters")
+    return text

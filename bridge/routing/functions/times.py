@@ -1,0 +1,125 @@
+"""Functions about time. Pure: `now` is what the event says it is.
+
+A time is ISO 8601 text or a number of seconds since 1970; text without an offset is UTC.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from bridge.core.errors import ExpressionError
+from bridge.core.model import JSON
+from bridge.routing.functions.signature import Function
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|z|[+-]\d\d:?\d\d|[+-]\d\d| ?UTC)?)?",
+    re.ASCII,
+)
+_DIRECTIVES = frozenset("aAbBdHIjmMpSyYzZfuwUWVGFTeD%s")
+MAX_FORMAT = 200
+_MOST = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> tzinfo:
+    if name.upper() in ("UTC", "Z"):
+        return UTC
+    if not re.fullmatch(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,2}", name, re.ASCII):
+        raise ExpressionError("no such time zone")
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ExpressionError("no such time zone") from None
+
+
+def _moment(value: str | int | float, zone: tzinfo = UTC) -> datetime:
+    if isinstance(value, str):
+        return _parse(value.strip(), zone)
+    if not math.isfinite(value) or not -62_135_596_800 <= value <= _MOST:
+        raise ExpressionError("a time outside the years 1 to 9999")
+    whole = math.floor(value)
+    return datetime.fromtimestamp(whole, UTC).replace(microsecond=min(999_999, round((value - whole) * 1_000_000)))
+
+
+def _parse(text: str, zone: tzinfo) -> datetime:
+    match = _ISO.fullmatch(text[:64])
+    if match is None or len(text) > 64:
+        raise ExpressionError("a text that is not an ISO 8601 time")
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    fraction, offset = match[7], match[8]
+    written = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{min(second, 59) if second == 60 else second:02}"
+    if fraction:
+        written += "." + f"{fraction:0<6}"[:6]
+    if offset and offset[0] in "+-":
+        digits = offset.replace(":", "")
+        written += f"{digits[:3]}:{digits[3:] or '00'}"
+    try:
+        moment = datetime.fromisoformat(written)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC if offset else zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ExpressionError("a text that is not an ISO 8601 time") from None
+
+
+def seconds(moment: datetime) -> int | float:
+    """Return seconds since 1970, whole where they are whole."""
+    value = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    return int(value) if value == int(value) else value
+
+
+def _format_time(value: str | int | float, form: str = "%Y-%m-%dT%H:%M:%SZ", zone: str = "UTC") -> str:
+    if len(form) > MAX_FORMAT:
+        raise ExpressionError(f"a format of more than {MAX_FORMAT} characters")
+    unknown = set(re.findall(r"%(.?)", form, re.DOTALL)) - _DIRECTIVES
+    if unknown:
+        raise ExpressionError("a format with an unknown % directive")
+    if form == "%s":
+        return str(int(seconds(_moment(value))))
+    try:
+        moment = _moment(value).astimezone(_zone(zone))
+        # %Y has no leading zeros before the year 1000, and %s is the machine's own zone: both by hand.
+        form = re.sub(
+            "%(.)",
+            lambda m: {"Y": f"{moment.year:04}", "s": str(int(seconds(moment))), "e": str(moment.day)}.get(m[1], m[0]),
+            form,
+            flags=re.DOTALL,
+        )
+        return moment.strftime(form)
+    except (ValueError, OverflowError, UnicodeError):
+        raise ExpressionError("a time or format that cannot be written") from None
+
+
+def _parse_time(value: str | int | float, form: JSON = None, zone: str = "UTC") -> int | float:
+    if form is None or not isinstance(value, str):
+        return seconds(_moment(value, _zone(zone)))
+    if len(form) > MAX_FORMAT or len(value) > MAX_FORMAT:
+        raise ExpressionError(f"a text of more than {MAX_FORMAT} characters")
+    try:
+        moment = datetime.strptime(value.strip(), form)
+        return seconds((moment if moment.tzinfo else moment.replace(tzinfo=_zone(zone))).astimezone(UTC))
+    except (ValueError, OverflowError, re.error, KeyError, IndexError):
+        raise ExpressionError("a text that is not a time of that format") from None
+
+
+FUNCTIONS = (
+    Function(
+        "format_time",
+        ("time: string|number", "format?: string", "zone?: string"),
+        "A time (ISO 8601 or seconds) as text: a strftime format (ISO 8601 in UTC), in a zone (UTC).",
+        "format_time('2026-03-01T12:00:00Z', '%d.%m.%Y %H:%M', 'Europe/Berlin')",
+        "01.03.2026 13:00",
+        _format_time,
+    ),
+    Function(
+        "parse_time",
+        ("time: string|number", "format?: string|null", "zone?: string"),
+        "A time as seconds since 1970; text without an offset is in the zone (UTC).",
+        "parse_time('2026-03-01T12:00:00Z')",
+        1772366400,
+        _parse_time,
+    ),
+)

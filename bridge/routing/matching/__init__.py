@@ -1,0 +1,1 @@
+"""The `match` and `when` clauses of a route."""

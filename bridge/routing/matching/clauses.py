@@ -1,0 +1,131 @@
+"""What an event can match: clauses that say yes or no, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bridge.core.errors import ExpressionError
+from bridge.core.locators import dig
+from bridge.core.model import JSON
+from bridge.routing.expressions.compile import Expression
+from bridge.routing.expressions.paths import follow_path, write_path
+from bridge.routing.functions.structure import is_true
+
+Context = Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and those inside it.
+
+    `problem`: why an expression could not be evaluated; the clause is then false. `parts`: what a condition compared, as (text, value).
+    `near`: paths that exist, where one that was read leads nowhere and looks misspelt.
+    """
+
+    path: str
+    operator: str
+    expected: JSON
+    found: JSON
+    verdict: bool
+    inner: tuple[Verdict, ...] = ()
+    problem: str | None = None
+    parts: tuple[tuple[str, JSON], ...] = ()
+    near: tuple[str, ...] = ()
+
+
+class Clause(Protocol):
+    """A condition that an event fulfills or not."""
+
+    def __call__(self, context: Context) -> bool:
+        """Return whether the event matches; ExpressionError where a `when` cannot be evaluated."""
+
+    def explain(self, context: Context) -> Verdict:
+        """Return how it came out, clause by clause; an expression that fails is a problem of its verdict, never an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One comparison of the value at a path."""
+
+    path: str
+    operator: str
+    expected: JSON
+    steps: tuple[str, ...] = field(repr=False)
+    test: Callable[[JSON], bool] = field(repr=False, compare=False)
+
+    def __call__(self, context: Context) -> bool:
+        return self.test(_find(context, self.steps))
+
+    def explain(self, context: Context) -> Verdict:
+        found = _find(context, self.steps)
+        meant = follow_path(self.steps, [context]).meant if found is None else None
+        near = () if meant is None else (write_path(meant, dotted=True),)
+        return Verdict(self.path, self.operator, self.expected, found, self.test(found), near=near)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition written as an expression; true as JMESPath has it (0 is true)."""
+
+    expression: Expression
+
+    def __call__(self, context: Context) -> bool:
+        return is_true(self.expression(context))
+
+    def explain(self, context: Context) -> Verdict:
+        try:
+            found, parts = self.expression(context), tuple(self.expression.parts(context))
+        except ExpressionError as error:
+            return Verdict("when", "when", self.expression.text, None, verdict=False, problem=str(error))
+        near = tuple(write_path(one.meant) for one in self.expression.read([context]) if one.meant is not None)
+        return Verdict("when", "when", self.expression.text, found, is_true(found), parts=parts, near=near)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every clause must match."""
+
+    clauses: tuple[Clause, ...]
+
+    def __call__(self, context: Context) -> bool:
+        return all(clause(context) for clause in self.clauses)
+
+    def explain(self, context: Context) -> Verdict:
+        return _explain("all", self.clauses, context, all)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one clause must match."""
+
+    clauses: tuple[Clause, ...]
+
+    def __call__(self, context: Context) -> bool:
+        return any(clause(context) for clause in self.clauses)
+
+    def explain(self, context: Context) -> Verdict:
+        return _explain("any", self.clauses, context, any)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The clause must not match."""
+
+    clause: Clause
+
+    def __call__(self, context: Context) -> bool:
+        return not self.clause(context)
+
+    def explain(self, context: Context) -> Verdict:
+        return _explain("not", (self.clause,), context, lambda verdicts: not all(verdicts))
+
+
+def _explain(name: str, clauses: tuple[Clause, ...], context: Context, judge: Callable[[list[bool]], bool]) -> Verdict:
+    inner = tuple(clause.explain(context) for clause in clauses)
+    return Verdict("", name, None, None, judge([each.verdict for each in inner]), inner)
+
+
+def _find(context: Context, steps: tuple[str, ...]) -> JSON:
+    return dig(context.get(steps[0]), steps[1:])

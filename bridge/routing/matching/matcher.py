@@ -1,0 +1,170 @@
+"""Does an event match? Clauses over dotted paths, compiled at load; each can explain itself. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from bridge.core.errors import CompileError
+from bridge.core.linear_regex import Pattern
+from bridge.core.model import JSON
+from bridge.routing.expressions.compile import compile_expression
+from bridge.routing.expressions.roots import ROOTS, near
+from bridge.routing.functions.signature import type_of
+from bridge.routing.matching.clauses import AllOf, AnyOf, Clause, Leaf, Not, Verdict, When
+from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS, Operator
+
+Path = tuple[str | int, ...]
+Problems = list[tuple[Path, str]]
+
+MAX_NESTING = 20
+
+__all__ = [
+    "MAX_REGEX_TEXT",
+    "OPERATORS",
+    "AllOf",
+    "AnyOf",
+    "Clause",
+    "Leaf",
+    "Not",
+    "Operator",
+    "Verdict",
+    "When",
+    "bare_expression",
+    "compile_match",
+    "compile_when",
+    "match_type",
+    "path_steps",
+]
+
+GROUPS = ("any", "all", "not", "when")
+
+
+def compile_match(document: JSON) -> Clause:
+    """Return `match:` compiled into a clause; CompileError carries every problem with its path in the document."""
+    problems: Problems = []
+    clause = _mapping(document, (), problems, 0)
+    if problems:
+        raise CompileError(problems)
+    return clause
+
+
+def compile_when(text: str) -> Clause:
+    """Return a condition compiled; CompileError says what is wrong."""
+    return When(compile_expression(text))
+
+
+def _mapping(document: JSON, path: Path, problems: Problems, depth: int) -> Clause:
+    if not isinstance(document, Mapping) or not document:
+        problems.append((path, f"needs a mapping of paths to what they should be, found {_found(document)}"))
+        return AllOf(())
+    if depth > MAX_NESTING:
+        problems.append((path, f"any, all and not nest more than {MAX_NESTING} deep"))
+        return AllOf(())
+    clauses = [_entry(key, value, (*path, key), problems, depth) for key, value in document.items()]
+    return clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
+
+
+def _entry(key: str, value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
+    if key in ("any", "all"):
+        return _group(key, value, path, problems, depth)
+    if key == "not":
+        return Not(_either(value, path, problems, depth))
+    if key == "when":
+        return _when(value, path, problems)
+    try:
+        steps = path_steps(key)
+    except CompileError as error:
+        problems.append((path, str(error)))
+        return AllOf(())
+    if isinstance(value, Mapping):
+        tests = [_leaf(key, steps, name, each, (*path, name), problems) for name, each in value.items()]
+        if not tests:
+            problems.append((path, f"needs a value, a list or an operator ({', '.join(OPERATORS)}), found an empty mapping"))
+        return tests[0] if len(tests) == 1 else AllOf(tuple(tests))
+    return _leaf(key, steps, "in" if isinstance(value, list) else "eq", value, path, problems)
+
+
+def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
+    if isinstance(value, Mapping):  # any: {a: 1, b: 2} is a list of two clauses, all: {…} the mapping itself
+        clauses = [_mapping({each: value[each]}, path, problems, depth + 1) for each in value]
+    elif isinstance(value, list):
+        clauses = [_mapping(each, (*path, index), problems, depth + 1) for index, each in enumerate(value)]
+    else:
+        clauses = []
+    if not clauses:
+        problems.append((path, f"`{key}` needs a list of mappings, found {_found(value)}"))
+    return AnyOf(tuple(clauses)) if key == "any" else AllOf(tuple(clauses))
+
+
+def _either(value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
+    """`not: [a, b]` is true where neither matches."""
+    return _group("any", value, path, problems, depth) if isinstance(value, list) else _mapping(value, path, problems, depth + 1)
+
+
+def _when(value: JSON, path: Path, problems: Problems) -> Clause:
+    if not isinstance(value, str):
+        problems.append((path, f"`when` needs an expression, found {_found(value)}"))
+        return AllOf(())
+    try:
+        return compile_when(bare_expression(value))
+    except CompileError as error:
+        problems.append((path, str(error)))
+        return AllOf(())
+
+
+def bare_expression(text: str) -> str:
+    """Return the expression inside a lone `${…}`: both ways to write it are accepted."""
+    stripped = text.strip()
+    return stripped[2:-1] if stripped.startswith("${") and stripped.endswith("}") and stripped.count("${") == 1 else text
+
+
+def path_steps(key: str) -> tuple[str, ...]:
+    """Return the steps of a dotted path of `match`; `CompileError` where it is none."""
+    steps = tuple(key.split("."))
+    if "" in steps or not re.fullmatch(r"[^\s\[\](){}|&<>=!'\"`*@,]+(?: [^\s\[\](){}|&<>=!'\"`*@,]+)*", key):
+        raise CompileError(f"`{key}` is not a dotted path (like body.items.0.name); an expression belongs in when:")
+    if steps[0] not in ROOTS:
+        hint = near(steps[0], (*ROOTS, *GROUPS))
+        raise CompileError(f"`{steps[0]}` is not a root; {hint}allowed: {', '.join(ROOTS)}, and {', '.join(GROUPS)}")
+    if steps == ("event",):
+        raise CompileError("`event` (types of events) stands at the top of match; elsewhere write event.type")
+    return ("headers", ".".join(steps[1:]).lower()) if steps[0] == "headers" and len(steps) > 1 else steps
+
+
+def _leaf(key: str, steps: tuple[str, ...], name: str, expected: JSON, path: Path, problems: Problems) -> Clause:
+    row = OPERATORS.get(name)
+    if row is None:
+        hint = near(name, OPERATORS)
+        problems.append((path, f"no operator `{name}`; {hint}allowed: {', '.join(OPERATORS)} (a deeper value is {key}.{name})"))
+    elif type_of(expected) not in row.types:
+        problems.append((path, f"`{name}` needs {' or '.join(row.types)}, found {_found(expected)}"))
+    elif name in ("in", "not_in") and not expected:
+        problems.append((path, "an empty list holds nothing to compare with"))
+    else:
+        try:
+            return Leaf(key, name, expected, steps, row.test(expected))
+        except CompileError as error:
+            problems.append((path, str(error)))
+    return AllOf(())
+
+
+def _found(value: JSON) -> str:
+    return "nothing" if value is None else "an empty mapping" if value == {} else type_of(value)
+
+
+def match_type(patterns: Sequence[str], event_type: str | None) -> bool:
+    """Return whether `event_type` fits one of `patterns` (`*` is any text); no patterns fit every event."""
+    if not patterns:
+        return True
+    return any(pattern == "*" or (event_type is not None and _fits(pattern, event_type)) for pattern in patterns)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    return pattern == text or ("*" in pattern and _glob(pattern).search(text))
+
+
+@lru_cache(maxsize=1024)
+def _glob(pattern: str) -> Pattern:
+    return Pattern(r"\A" + "(?s:.*)".join(map(re.escape, pattern.split("*"))) + r"\Z")

@@ -1,0 +1,80 @@
+"""The operators of `match`, one row each. Pure.
+
+Missing counts as null; a value of another type than the operator needs is no match, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.core.linear_regex import Pattern
+from bridge.core.model import JSON
+from bridge.routing.functions.signature import type_of
+from bridge.routing.functions.structure import equal
+
+MAX_REGEX_TEXT = 1000  # characters of a value that `regex` looks at
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[JSON], Callable[[JSON], bool]]:
+    def with_expected(expected: JSON) -> Callable[[JSON], bool]:
+        kind = type_of(expected)
+        return lambda found: type_of(found) == kind and compare(found, expected)
+
+    return with_expected
+
+
+def _of_text(test: Callable[[str, str], bool]) -> Callable[[JSON], Callable[[JSON], bool]]:
+    return lambda expected: lambda found: isinstance(found, str) and test(found, expected)
+
+
+def _contains(expected: JSON) -> Callable[[JSON], bool]:
+    def test(found: JSON) -> bool:
+        if isinstance(found, str):
+            return isinstance(expected, str) and expected in found
+        return isinstance(found, list) and any(equal(item, expected) for item in found)
+
+    return test
+
+
+def _regex(expected: str) -> Callable[[JSON], bool]:
+    pattern = Pattern(expected)
+    return lambda found: isinstance(found, str) and pattern.search(found[:MAX_REGEX_TEXT])
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A row of the operator table: the JSON types that `expected` may have, and the test it gives."""
+
+    name: str
+    types: tuple[str, ...]
+    test: Callable[[Any], Callable[[JSON], bool]]
+    doc: str
+
+
+_ANY = ("string", "number", "boolean", "null", "array", "object")
+
+OPERATORS: dict[str, Operator] = {
+    row.name: row
+    for row in (
+        Operator("eq", _ANY, lambda want: lambda found: equal(found, want), "is the same JSON value"),
+        Operator("ne", _ANY, lambda want: lambda found: not equal(found, want), "is another JSON value, or missing"),
+        Operator("in", ("array",), lambda want: lambda found: any(equal(found, each) for each in want), "is one of these"),
+        Operator(
+            "not_in",
+            ("array",),
+            lambda want: lambda found: not any(equal(found, each) for each in want),
+            "is none of these, or missing",
+        ),
+        Operator("gt", ("number", "string"), _ordered(lambda a, b: a > b), "is greater (numbers, or texts by alphabet)"),
+        Operator("gte", ("number", "string"), _ordered(lambda a, b: a >= b), "is greater or the same"),
+        Operator("lt", ("number", "string"), _ordered(lambda a, b: a < b), "is less"),
+        Operator("lte", ("number", "string"), _ordered(lambda a, b: a <= b), "is less or the same"),
+        Operator("exists", ("boolean",), lambda want: lambda found: (found is not None) is want, "is there and not null"),
+        Operator("contains", ("string", "number", "boolean", "null"), _contains, "has this part (a text) or element (an array)"),
+        Operator("starts_with", ("string",), _of_text(str.startswith), "is a text that starts so"),
+        Operator("ends_with", ("string",), _of_text(str.endswith), "is a text that ends so"),
+        Operator("regex", ("string",), _regex, f"is a text in whose first {MAX_REGEX_TEXT} characters the pattern is found"),
+    )
+}

@@ -1,0 +1,237 @@
+"""routes.yaml, checked and compiled, as frozen records. Pure: `config` builds them from files, the core only reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from bridge.core.locators import Place
+from bridge.core.masking import Redaction
+from bridge.core.model import JSON, Retry
+from bridge.core.rate_limits import NO_LIMITS, Limits, Rate
+from bridge.core.retention import DEDUP_FOR, DEFAULT, Retention
+from bridge.providers.model import Batch, Provider
+from bridge.providers.signatures.scheme import Scheme, Secret
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.form import Form
+from bridge.routing.matching.clauses import Clause
+from bridge.routing.schemas.validator import Validator
+
+
+class Mode(StrEnum):
+    """What a route does with what it plans."""
+
+    LIVE = "live"
+    PAUSED = "paused"
+    SHADOW = "shadow"
+
+
+Context = Mapping[str, JSON]  # the roots of expressions: body headers query form fields files event
+Reshape = Callable[[Context], JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A named inbound endpoint."""
+
+    name: str
+    provider: Provider
+    scheme: Scheme
+    secrets: tuple[Secret, ...] = ()
+    insecure: bool = False
+    event_type: tuple[Place, ...] = ()  # the first that finds something counts
+    event_id: tuple[Place, ...] = ()
+    credentials: frozenset[str] = frozenset()  # locators of what is masked before it is stored
+    redact: Redaction | None = None
+    dedup: str = "id"
+    dedup_for: float = DEDUP_FOR  # seconds that provider ids are stored
+    batch: Batch | None = None  # where the list stands in a request of several events
+    max_body: int = 5 * 1024 * 1024
+    daily_bytes: int | None = None  # of bodies that are stored in a day (UTC); null: no limit
+    max_depth: int = 100
+    rate: Rate | None = None
+    rate_per_address: Rate | None = None
+    form: Form | None = None
+    retention: Retention = DEFAULT
+    digest_key: str = field(default="", repr=False)  # of digests of bodies, where these are sealed: see `receipts.unguessable`
+    missing: str | None = None  # which secret is not set; requests that fail verification are then answered 503
+    expect: Rate | None = None  # so many events at least in that time; none at all is no silence; null: what it usually does
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anyone may send to it: nothing of a request is verified."""
+        return isinstance(self.scheme, Unsigned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalKey:
+    """A key of the embedded platform. `hash` is the SHA-256 of the key in hexadecimal digits; the key itself is nowhere.
+
+    `user_id` is null for the built-in user, which a key with `flows` is never by default; `flows` are saved_item_ids, null for all.
+    """
+
+    name: str
+    hash: str = field(repr=False)
+    user_id: str | None = None
+    flows: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Where flows live, with what is needed to call it. Credentials never enter a repr."""
+
+    name: str
+    type: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    user_id: str = field(default="", repr=False)
+    project_id: str | None = None
+    max_concurrent_runs: int = 5
+    timeout: float = 30.0
+    flows: str | None = None
+    keys: tuple[LocalKey, ...] = ()
+    overflow: str = "queue"  # what a start beyond max_concurrent_runs meets: queue | reject
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: str = "base64"  # how a form's file is sent: base64 | link
+    file_links: float = 7 * 86400.0  # seconds that a link to a form's file works at least
+    missing: str | None = None  # which of its values is not set; its deliveries wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A saved flow on a platform, under the name that routes use. `time_limit` in seconds, `memory` in bytes; null: the flow's own."""
+
+    name: str
+    platform: str
+    saved_item_id: str
+    exclusive: bool = False  # nobody but flowbridge starts it
+    time_limit: float | None = None
+    memory: int | None = None
+
+
+DEFAULT_RETRY = Retry()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordering:
+    """A route's `order_by`: the key of the line that an event's delivery stands in; null: in none."""
+
+    key: Reshape
+    until: str = "run_end"  # run_end | delivered
+    blocks: bool = False  # on_dead: block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debouncing:
+    """A route's `debounce`: events of one key that follow within `wait` seconds become one, no later than `max` after the first.
+
+    `key` is null where all events of the route are of one key; one that evaluates to null is not merged.
+    """
+
+    wait: float
+    max: float
+    key: Reshape | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which events go to which flow, in what shape.
+
+    `types` are patterns with `*`; empty means every type. `match` is null where every event matches. `reshape` gives the
+    inputs, or the whole payload where `whole_body` is true. `links_files`: there are links to a form's files in them.
+
+    A route that starts several flows is a record for each: they share the name, and `has_siblings` is true.
+    """
+
+    name: str
+    source: str
+    flow: Flow
+    reshape: Reshape
+    types: tuple[str, ...] = ()
+    match: Clause | None = None
+    payload_schema: Validator | None = None
+    inputs_schema: Validator | None = None
+    whole_body: bool = False
+    links_files: bool = False
+    has_siblings: bool = False
+    mode: Mode = Mode.LIVE
+    drop_reserved: bool = False
+    retry: Retry = DEFAULT_RETRY
+    on_unknown: str = "hold"
+    on_run_failed: str = "ignore"  # ignore | dead | retry
+    run_retries: int = 0  # with on_run_failed: retry
+    run_timeout: float = 3600.0
+    delay: float = 0.0
+    debounce: Debouncing | None = None
+    ordering: Ordering | None = None
+    limits: Limits = NO_LIMITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was filled in.
+
+    `retention`: of what belongs to no source that is here (any more).
+    """
+
+    sources: Mapping[str, Source]
+    routes: tuple[Route, ...]
+    flows: Mapping[str, Flow]
+    platforms: Mapping[str, Platform]
+    hash: str
+    canonical: str
+    files: tuple[str, ...] = ()
+    retention: Retention = DEFAULT
+
+    def routes_of(self, source: str) -> tuple[Route, ...]:
+        """Return the routes fed by `source`, in file order."""
+        return tuple(route for route in self.routes if route.source == source)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """By source and platform, as `sources.NAME`, which of its values is not set."""
+        named = [
+            *((f"sources.{name}", one.missing) for name, one in self.sources.items()),
+            *((f"platforms.{name}", one.missing) for name, one in self.platforms.items()),
+        ]
+        return {name: missing for name, missing in named if missing is not None}
+
+    @property
+    def callable_platforms(self) -> dict[str, Platform]:
+        """The platforms that lack no value: another is not called, since it would refuse."""
+        return {name: one for name, one in self.platforms.items() if one.missing is None}
+
+    def absent_flows(self, known: Collection[str]) -> dict[str, str]:
+        """By route, the flow of the embedded platform that it names and that is not among the `known` ones."""
+        local = {name for name, one in self.platforms.items() if one.type == "local"}
+        return {
+            route.name: route.flow.saved_item_id
+            for route in self.routes
+            if route.flow.platform in local and route.flow.saved_item_id not in known and route.mode is not Mode.SHADOW
+        }
+
+    @property
+    def local_platform(self) -> Platform | None:
+        """The embedded platform, of which there is one at most."""
+        return next((one for one in self.platforms.values() if one.type == "local"), None)
+
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The names of the routes, each once, in file order."""
+        return tuple(dict.fromkeys(route.name for route in self.routes))
+
+    def source(self, name: str) -> Source | None:
+        """Return a source that events may be of: one that is configured, or flowbridge itself."""
+        return OWN_SOURCE if name == OWN else self.sources.get(name)
+
+
+OWN: Final = "flowbridge"  #: the source of what flowbridge says of itself; it has no URL, and nobody can send to it
+OWN_SOURCE: Final = Source(
+    name=OWN,
+    provider=Provider(name=OWN, title="flowbridge", scheme=None, secret_hint="", generates_secret=False, setup="", docs="", evidence="",
+                      retries="", samples=()),
+    scheme=Unsigned(),
+)  # fmt: skip

@@ -1,0 +1,201 @@
+"""Match, reshape, validate: turn one event into the deliveries that the routes make of it. Pure.
+
+Nothing is dropped here: a route whose expression fails, whose schema refuses the payload, or whose inputs use a reserved name
+leaves a delivery that is `dead` with the reason, so that it is seen and can be replayed after the route is mended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b32encode
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from bridge.core.errors import ExpressionError
+from bridge.core.masking import MASK
+from bridge.core.model import JSON, Body, DeadKind, Debounce, Delivery, Event, Order, Status
+from bridge.providers.registry import PROVIDERS
+from bridge.routing.matching.matcher import match_type
+from bridge.routing.model import Context, Mode, Route
+from bridge.routing.schemas.validator import Validator
+from bridge.routing.templates import RESERVED_INPUTS
+
+KEY_LENGTH = 200  # characters of a key of order_by or debounce
+_DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
+
+
+def context(event: Event, body: Body, now: float) -> Context:
+    """Return the roots that expressions see. Masked credentials are not among the headers and the query; in the body is the mask."""
+    return {
+        "body": body.value,
+        "form": body.form,
+        "fields": filled_in(event, body),
+        "files": [asdict(file) for file in body.files],
+        "headers": {name: value for name, value in event.headers.items() if value != MASK},
+        "query": {name: value for name, value in parse_qsl(event.query_string, keep_blank_values=True) if value != MASK},
+        "event": {
+            "id": event.id,
+            "type": event.type,
+            "source": event.source,
+            "provider": event.provider,
+            "provider_id": event.provider_id,
+            "received_at": event.received_at,
+        },
+        "now": now,
+    }
+
+
+def filled_in(event: Event, body: Body) -> JSON:
+    """Return what a person filled in, as {label: value}: the form, or what a service for forms sends of it; null for all others.
+
+    In it a file is the text of its name.
+    """
+    row = PROVIDERS.get(event.provider)
+    if row is not None and row.fields is not None:
+        return row.fields(body.value)
+    files = [asdict(file) for file in body.files]
+    return body.form if not files or body.form is None else {name: _by_name(value, files) for name, value in body.form.items()}
+
+
+def _by_name(value: JSON, files: list[JSON]) -> JSON:
+    if isinstance(value, list):
+        return [_by_name(each, files) for each in value]
+    return value["name"] if isinstance(value, dict) and value in files else value
+
+
+def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = "") -> list[Delivery]:
+    """Return one delivery for each route that `event` matches or that fails on it.
+
+    `nonce` tells plannings of the same event apart (a replay): a delivery's id follows from event, route, nonce and, where the route
+    starts several flows, the flow.
+    """
+    roots = context(event, body, now)
+    deliveries = []
+    for route in routes:
+        if not match_type(route.types, event.type):
+            continue
+        order, debounce = None, None
+        try:
+            if route.match is not None and not route.match(roots):
+                continue
+            order, debounce = _order(route, roots), _debounce(route, roots, now)
+            inputs, reason = _inputs(route, roots)
+        except ExpressionError as error:
+            inputs, reason = None, str(error)
+        planned = _delivery(event, route, inputs, reason, now, nonce)
+        deliveries.append(replace(planned, **_waits(planned, order, debounce)) if order or debounce else planned)
+    return deliveries
+
+
+def _order(route: Route, roots: Context) -> Order | None:
+    rule = route.ordering
+    key = None if rule is None else _key(route, "order_by", rule.key(roots))
+    return None if rule is None or key is None else Order(key=key, until=rule.until, blocks=rule.blocks)
+
+
+def _debounce(route: Route, roots: Context, now: float) -> Debounce | None:
+    rule = route.debounce
+    key = None if rule is None else _key(route, "debounce", "" if rule.key is None else rule.key(roots))
+    return None if rule is None or key is None else Debounce(key=key, until=now + rule.max)
+
+
+def _key(route: Route, what: str, value: JSON) -> str | None:
+    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a long one by its digest.
+
+    Where a route starts several flows, each flow has its own line, so its name goes before the key.
+    """
+    if value is None:
+        return None
+    try:
+        text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        raise ExpressionError(f"the value of {what} cannot be a key: it is nested too deep, or no text of Unicode") from None
+    if route.has_siblings:
+        text = f"{route.flow.name}: {text}"
+    fits = len(text) <= KEY_LENGTH and text.isprintable()
+    return text if fits else f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _waits(planned: Delivery, order: Order | None, debounce: Debounce | None) -> dict[str, Any]:
+    """What changes of a delivery that stands in line or waits for later ones. A parked one waits for nothing, but may hold its key."""
+    if planned.status is Status.QUEUED:
+        return {"order": order, "debounce": debounce}
+    return {"order": order} if planned.status is Status.DEAD and order is not None and order.blocks else {}
+
+
+def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
+    """Return the flow's inputs and, where they must not be sent, why."""
+    problem = _invalid(route.payload_schema, roots["body"], "the payload does not fit payload_schema")
+    if problem:
+        return None, problem
+    inputs = route.reshape(roots)
+    if not isinstance(inputs, dict):
+        return None, f"inputs must be an object, but the expression gave {_kind(inputs)}"
+    reserved = sorted(name for name in inputs if name.lower() in RESERVED_INPUTS)
+    if reserved and not route.drop_reserved:
+        return inputs, f"the inputs use names that the platform reserves: {', '.join(reserved)} (reserved: drop leaves them out)"
+    if reserved:
+        inputs = {name: value for name, value in inputs.items() if name not in reserved}
+    return inputs, _invalid(route.inputs_schema, inputs, "the inputs do not fit inputs_schema")
+
+
+def _invalid(schema: Validator | None, value: JSON, what: str) -> str | None:
+    errors = schema.errors(value) if schema is not None else []
+    return f"{what}: " + "; ".join(f"{path}: {message}" for path, message in errors) if errors else None
+
+
+def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now: float, nonce: str) -> Delivery:
+    status = Status.DEAD if reason else Status.SHADOW if route.mode is Mode.SHADOW else Status.QUEUED
+    return Delivery(
+        id=delivery_id(event.id, route.name, nonce, route.flow.name if route.has_siblings else ""),
+        event_id=event.id,
+        route=route.name,
+        flow=route.flow.name,
+        platform=route.flow.platform,
+        saved_item_id=route.flow.saved_item_id,
+        inputs=inputs,
+        whole_body=route.whole_body,
+        status=status,
+        reason=reason and reason.replace("\0", "\ufffd"),  # it may quote the payload, and PostgreSQL's texts hold no NUL
+        dead_kind=DeadKind.OURS if reason else None,
+        created_at=now,
+        due_at=now + (route.debounce.wait if route.debounce is not None else route.delay),
+        finished_at=now if reason else None,
+        config_hash=event.config_hash,
+        retry=route.retry,
+        on_unknown=route.on_unknown,
+        on_run_failed=route.on_run_failed,
+        run_retries=route.run_retries,
+        run_timeout=route.run_timeout,
+    )
+
+
+def delivery_id(event_id: str, route: str, nonce: str = "", flow: str = "") -> str:
+    """Return the delivery's id: its event's, and eight letters that follow from route and nonce, and from `flow` where it is given.
+
+    Ids that begin alike sort beside each other, which keeps the index of a growing queue compact.
+    """
+    return f"dlv_{event_id.partition('_')[2]}{_letters(route, nonce, flow)}"
+
+
+def event_id_of(delivery_id: str) -> str | None:
+    """Return the id of the event that a delivery is of, as its id has it; None where it is no delivery's."""
+    found = _DELIVERY_ID.fullmatch(delivery_id)
+    return f"evt_{found[1]}" if found else None
+
+
+@lru_cache(maxsize=1024)
+def _letters(route: str, nonce: str, flow: str) -> str:
+    named = f"{route}\0{nonce}" + (f"\0{flow}" if flow else "")
+    return b32encode(hashlib.sha256(named.encode()).digest()[:5]).decode().lower()
+
+
+def _kind(value: JSON) -> str:
+    names = {str: "a string", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    return "null" if value is None else names.get(type(value), "something else")

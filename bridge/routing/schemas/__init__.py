@@ -1,0 +1,1 @@
+"""JSON Schema validation, bounded in time and depth."""

@@ -1,0 +1,185 @@
+"""jsonschema's validators with every check bounded, whatever the payload. Pure.
+
+`uniqueItems` is quadratic there and hashes here; patterns run as an automaton on at most 1,000 characters; formats look at
+texts of bounded length; references are counted.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from bridge.core.linear_regex import Pattern
+from bridge.routing.functions.structure import identity_of
+
+MAX_PATTERN_TEXT = 1000  # characters of a text that `pattern` is checked on
+MAX_FORMAT_TEXT = 4000  # characters of a text that `format` is checked on
+UNWANTED = ("rfc3987_syntax", "isoduration")
+MAX_REFERENCES = 50_000  # references followed for one value
+
+followed: ContextVar[list[int]] = ContextVar("followed")
+
+
+class TooMuch(Exception):
+    """The value makes the schema follow more references than it may."""
+
+
+def jsonschema() -> Any:
+    """Return the library, imported without two of its formats' own libraries.
+
+    Its IRI grammar takes most of a second to load and has no bound on time; its durations bring calendars in eighty languages.
+    """
+    if "jsonschema" not in sys.modules:
+        before = {name: sys.modules.get(name) for name in UNWANTED}
+        sys.modules |= dict.fromkeys(UNWANTED)  # type: ignore[arg-type]
+        try:
+            import jsonschema
+        finally:
+            for name, module in before.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
+    import jsonschema.exceptions
+    import jsonschema.validators
+
+    return jsonschema
+
+
+@lru_cache(maxsize=512)
+def pattern(text: str) -> Pattern:
+    """Return `text` compiled; CompileError where it is not a pattern that can be run in bounded time."""
+    return Pattern(text)
+
+
+@lru_cache(maxsize=8)
+def bounded(validator: Any) -> Any:
+    """Return the jsonschema validator class `validator` with the bounded keywords."""
+    replaced: dict[str, Any] = {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "uniqueItems": _unique_items,
+    }
+    for name in ("$ref", "$dynamicRef", "$recursiveRef"):
+        if name in validator.VALIDATORS:
+            replaced[name] = _counted(validator.VALIDATORS[name])
+    return jsonschema().validators.extend(
+        validator, {name: call for name, call in replaced.items() if name in validator.VALIDATORS}
+    )
+
+
+def _counted(follow: Any) -> Any:
+    def reference(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        count = followed.get()
+        count[0] += 1
+        if count[0] > MAX_REFERENCES:
+            raise TooMuch
+        yield from follow(validator, value, instance, schema)
+
+    return reference
+
+
+def _pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterator[Any]:
+    if not validator.is_type(instance, "string"):
+        return
+    if len(instance) > MAX_PATTERN_TEXT:
+        yield _error(f"is longer than the {MAX_PATTERN_TEXT} characters that a pattern is checked on")
+    elif not pattern(value).search(instance):
+        yield _error("does not match the pattern")
+
+
+def _pattern_properties(validator: Any, value: dict[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
+    if not validator.is_type(instance, "object"):
+        return
+    for text, schema in value.items():
+        for key, each in instance.items():
+            if _names(text, key):
+                yield from validator.descend(each, schema, path=key, schema_path=text)
+
+
+def _additional_properties(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if not validator.is_type(instance, "object"):
+        return
+    known, texts = schema.get("properties", {}), tuple(schema.get("patternProperties", {}))
+    extras = [key for key in instance if key not in known and not any(_names(text, key) for text in texts)]
+    if value is False:
+        if extras:
+            names = ", ".join(repr(key if len(key) <= 60 else key[:59] + "…") for key in sorted(extras)[:5])
+            yield _error(f"has unknown properties: {names}{', …' * (len(extras) > 5)}")
+    elif isinstance(value, dict):
+        for key in extras:
+            yield from validator.descend(instance[key], value, path=key)
+
+
+def _names(text: str, key: str) -> bool:
+    return pattern(text).search(key[:MAX_PATTERN_TEXT])
+
+
+def _unique_items(validator: Any, value: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+    if value and validator.is_type(instance, "array") and len({identity_of(item) for item in instance}) < len(instance):
+        yield _error("has repeated elements")
+
+
+def _error(message: str) -> Any:
+    return jsonschema().exceptions.ValidationError(message)
+
+
+@lru_cache(maxsize=8)
+def formats(validator: Any) -> Any:
+    """Return the format checker of the class `validator`: all its formats, on bounded texts, failing where a check fails."""
+    library = jsonschema()
+    checker = library.FormatChecker(formats=())
+    checker.checkers = {name: (_guard(check), ()) for name, (check, _) in validator.FORMAT_CHECKER.checkers.items()}
+    for name in ("iri", "iri-reference"):
+        inner = validator.FORMAT_CHECKER.checkers.get(name.replace("iri", "uri"))
+        if inner is not None and validator.META_SCHEMA.get("$schema", "") not in ("http://json-schema.org/draft-04/schema#",):
+            checker.checkers[name] = (_guard(_iri(inner[0])), ())
+    checker.checkers["regex"] = (_guard(_is_regex), ())
+    checker.checkers["duration"] = (_guard(_DURATION.fullmatch), ())
+    checker.checkers["email"] = (_guard(_EMAIL.fullmatch), ())
+    checker.checkers["idn-email"] = (_guard(_IDN_EMAIL.fullmatch), ())
+    return checker
+
+
+def _guard(check: Any) -> Any:
+    def guarded(value: Any) -> bool:
+        if not isinstance(value, str):
+            return True
+        if len(value) > MAX_FORMAT_TEXT:
+            return False
+        try:
+            return bool(check(value))
+        except Exception:  # whatever a format's library raises on a text, the text is not of that format
+            return False
+
+    return guarded
+
+
+def _iri(is_uri: Any) -> Any:
+    """An IRI is a URI once what is not ASCII is percent-encoded. Spec: RFC 3987, 3.1"""
+    return lambda value: is_uri(quote(value, safe="".join(map(chr, range(33, 127))))) if " " not in value else False
+
+
+_TIME = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
+_DATE = "(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)"
+_DURATION = re.compile(f"P(?:[0-9]+W|{_DATE}(?:{_TIME})?|{_TIME})")  # spec: RFC 3339, appendix A
+
+
+def _is_regex(value: str) -> bool:
+    if len(value) > MAX_PATTERN_TEXT:
+        return False
+    re.compile(value)
+    return True
+
+# What browsers take for one address: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library takes whatever
+# has an @, a list of addresses too, and mail is sent to what passes here. Wide: what RFC 6531 adds, without blanks and controls.
+_SIGNS, _LABEL = r"!#$%&'*+/=?^_`{|}~.-", "[{0}](?:[{0}-]{{0,61}}[{0}])?"
+_EMAIL = re.compile(rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*")
+_WIDE = r"A-Za-z0-9\u00a1-\u167f\u1681-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+_IDN_EMAIL = re.compile(rf"[{_WIDE}{_SIGNS}]+@{_LABEL.format(_WIDE)}(?:\.{_LABEL.format(_WIDE)})*")

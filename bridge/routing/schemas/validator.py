@@ -1,0 +1,234 @@
+"""JSON Schemas compiled into validators: draft 2020-12, formats checked, references only to files, every check bounded. Pure.
+
+Reading the files is the caller's: `resolve` is asked for each one by its path under the config's folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from bridge.core.errors import CompileError
+from bridge.core.model import JSON
+from bridge.routing.functions.signature import shorten
+from bridge.routing.schemas import agreed, plain
+from bridge.routing.schemas.keywords import MAX_PATTERN_TEXT, TooMuch, bounded, followed, formats, jsonschema, pattern
+from bridge.routing.schemas.messages import MAX_MESSAGE, Failure, describe, failure, json_path
+from bridge.routing.schemas.plain import Accept
+from bridge.routing.schemas.walk import identifiers, parts, references
+
+Resolve = Callable[[str], JSON]
+
+MAX_ERRORS = 10
+MAX_CHAIN = 50  # references that lead to a reference
+MAX_LOOKED_AT = 200  # errors looked at to find the first ones by path
+TOO_DEEP = "nests too deep, or the schema refers to itself without end"
+ROOT = "file:///"  # stands for the config's folder
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+__all__ = ["MAX_PATTERN_TEXT", "Failure", "Schema", "Validator", "compile_schema"]
+
+
+class Validator(Protocol):
+    """What tells what is wrong with a value by a JSON Schema."""
+
+    def errors(self, value: JSON) -> list[tuple[str, str]]:
+        """Return (path, message) of what is wrong, at most ten, in document order; empty when valid."""
+
+    def failures(self, value: JSON) -> list[Failure]:
+        """Return the same in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A compiled JSON Schema; `accepts` is True only for values in which the validator would find nothing wrong."""
+
+    document: JSON
+    validator: Any = field(repr=False, compare=False)
+    accepts: Accept | None = field(default=None, repr=False, compare=False)
+
+    def errors(self, value: JSON) -> list[tuple[str, str]]:
+        """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty when valid."""
+        if self._is_plainly_valid(value):
+            return []
+        try:
+            return sorted(set(map(describe, self._found(value))))[:MAX_ERRORS]
+        except (TooMuch, RecursionError):
+            return [("$", TOO_DEEP)]
+
+    def failures(self, value: JSON) -> list[Failure]:
+        """Return the same in parts, for those who say it in words of their own; as many as are looked at."""
+        if self._is_plainly_valid(value):
+            return []
+        try:
+            return sorted(map(failure, self._found(value)), key=lambda one: json_path(one.steps))
+        except (TooMuch, RecursionError):
+            return [Failure((), "", None, value)]
+
+    def _is_plainly_valid(self, value: JSON) -> bool:
+        try:
+            return self.accepts is not None and self.accepts(value)
+        except (ValueError, TypeError, OverflowError, RecursionError):  # a value that jsonschema-rs cannot take
+            return False
+
+    def _found(self, value: JSON) -> list[Any]:
+        token = followed.set([0])
+        try:
+            return list(islice(self.validator.iter_errors(value), MAX_LOOKED_AT))
+        finally:
+            followed.reset(token)
+
+
+def compile_schema(document: JSON, resolve: Resolve | None = None, base: str = "", *, fast: bool = True) -> Schema:
+    """Return `document` compiled; `base` is its file's path under the config's folder, where its references start.
+
+    `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries every problem with its path in
+    `document`. With `fast`, what is plainly valid is accepted without asking jsonschema, by jsonschema-rs where it takes that.
+    """
+    library = jsonschema()
+    if isinstance(document, bool):
+        document = {} if document else {"not": {}}
+    if not isinstance(document, dict):
+        raise CompileError("a JSON Schema is a mapping")
+    kind = _check(document)
+    documents = _gather(document, resolve, base)
+    _check_patterns(document)
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    registry: Any = library.validators.SPECIFICATIONS
+    for uri, each in documents.items():
+        registry = registry.with_resource(uri, Resource.from_contents(each, default_specification=DRAFT202012))
+    registry = Registry().combine(registry.crawl())
+    uri = ROOT + base
+    root = {"$schema": document.get("$schema", DRAFT), "$ref": uri} if len(documents) > 1 or base else document
+    _check_fragments(documents, registry)
+    validator = bounded(kind)(root, registry=registry, format_checker=formats(kind))
+    return Schema(document, validator, _acceptor(documents) if fast else None)
+
+
+def _check(document: dict[str, Any]) -> Any:
+    """Return the validator class for `document`, or raise CompileError where it is not a schema."""
+    library = jsonschema()
+    for _ in parts(document):  # raises where it is too big
+        pass
+    kind = library.Draft202012Validator
+    if "$schema" in document:
+        kind = library.validators.validator_for(document, default=None) if isinstance(document["$schema"], str) else None
+    if kind is None:
+        raise CompileError([(("$schema",), f"an unknown draft; allowed: {DRAFT}")])
+    error = library.exceptions.best_match(kind(kind.META_SCHEMA).iter_errors(document))
+    if error is not None:
+        path, message = describe(error)
+        raise CompileError([(tuple(error.absolute_path), f"not a JSON Schema: {path}: {shorten(message, MAX_MESSAGE)}")])
+    return kind
+
+
+def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dict[str, Any]:
+    """Return `document` and every document it refers to, by URI."""
+    documents = {ROOT + base: document}
+    known = identifiers(document, ROOT + base)
+    waiting = [(ROOT + base, document, True)]
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    while waiting:
+        uri, current, outermost = waiting.pop()
+        for path, written, target in references(current, uri):
+            if target in documents or target in known or target.startswith("https://json-schema.org/draft/"):
+                continue
+            try:
+                documents[target] = _read(written, target, uri, resolve)
+            except CompileError as error:
+                where = "" if outermost else f"in {uri.removeprefix(ROOT)}: "
+                problems.append((path if outermost else (), where + str(error)))
+                continue
+            known |= identifiers(documents[target], target)
+            waiting.append((target, documents[target], False))
+    if problems:
+        raise CompileError(problems)
+    return documents
+
+
+def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict[str, Any]:
+    scheme, host, path = urlsplit(written)[:3]
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(base.removeprefix(ROOT)), unquote(path)))
+    is_outside = inside.startswith(("../", "/")) or inside == ".."  # of which some versions of Python make a URI without a folder
+    if scheme or host or not (is_outside or target.startswith(ROOT)):
+        raise CompileError(f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read, never a URL")
+    if is_outside:
+        raise CompileError(f"$ref `{shorten(written, 60)}` leads out of the folder of routes.yaml")
+    if resolve is None:
+        raise CompileError(f"$ref `{shorten(written, 60)}`: no files can be read here")
+    document = resolve(inside)
+    if not isinstance(document, dict):
+        raise CompileError(f"$ref `{shorten(written, 60)}`: the file is not a JSON Schema")
+    _check(document)
+    _check_patterns(document)
+    return document
+
+
+def _check_patterns(document: dict[str, Any]) -> None:
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    named = evaluated = False
+    for path, schema, _ in parts(document):
+        texts: list[tuple[tuple[str, ...], str]] = (
+            [(("pattern",), schema["pattern"])] if isinstance(schema.get("pattern"), str) else []
+        )
+        if isinstance(schema.get("patternProperties"), dict):
+            named = True
+            texts += [(("patternProperties", text), text) for text in schema["patternProperties"]]
+        evaluated = evaluated or "unevaluatedProperties" in schema
+        for below, text in texts:
+            try:
+                pattern(text)
+            except CompileError as error:
+                problems.append(((*path, *below), str(error)))
+    if named and evaluated:  # the library would match the names with an engine that backtracks
+        problems.append(
+            ((), "unevaluatedProperties and patternProperties in one schema are not supported; use additionalProperties")
+        )
+    if problems:
+        raise CompileError(problems)
+
+
+def _follow(resolver: Any, reference: str) -> None:
+    """Raise LookupError where `reference`, and those that stand where it leads, lead nowhere or in a circle."""
+    for _ in range(MAX_CHAIN):
+        found = resolver.lookup(reference)
+        further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
+        if not isinstance(further, str):
+            return
+        resolver, reference = found.resolver, further
+    raise LookupError("a circle")
+
+
+def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
+    """Raise CompileError where a reference leads to a place that is not there."""
+    from referencing.exceptions import Unresolvable
+
+    problems = []
+    for index, (uri, document) in enumerate(documents.items()):
+        for path, schema, base in parts(document, base=uri):
+            if isinstance(schema.get("$ref"), str):
+                try:
+                    _follow(registry.resolver(base), schema["$ref"])
+                except (Unresolvable, ValueError, LookupError):
+                    where = "" if index == 0 else f"in {uri.removeprefix(ROOT)}: "
+                    problems.append(
+                        ((*path, "$ref") if index == 0 else (), f"{where}$ref `{shorten(schema['$ref'], 60)}` leads nowhere")
+                    )
+    if problems:
+        raise CompileError(problems)
+
+
+def _acceptor(documents: dict[str, Any]) -> Accept | None:
+    """Return what accepts valid values sooner than the library, for one document of the usual draft."""
+    if len(documents) != 1:
+        return None
+    (document,) = documents.values()
+    if document.get("$schema", DRAFT) != DRAFT:
+        return None
+    return plain.accepts(document) or agreed.accepts(document)

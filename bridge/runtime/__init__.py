@@ -1,0 +1,1 @@
+"""Processes: startup, supervisor, handover, watchdog."""

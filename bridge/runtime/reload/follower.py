@@ -1,0 +1,66 @@
+"""A process's own copy of the configuration of the moment: called, it gives it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from bridge.config.loader import rebuild
+from bridge.config.settings import Settings
+from bridge.core.errors import BridgeError
+from bridge.monitoring import counters
+from bridge.monitoring.tracing import exporter
+from bridge.routing.model import Config
+from bridge.runtime.reload.shared_config import Board, Known
+from bridge.runtime.startup import Loaded, ready
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+LOOK: Final = 0.2  # seconds between looks at the board
+
+
+class Following:
+    """Made before the fork; a process that it is for starts it after. Whoever asks within one request or turn asks once."""
+
+    def __init__(self, settings: Settings, loaded: Loaded, board: Board | None = None) -> None:
+        self._settings, self._config, self._key = settings, loaded.config, loaded.key
+        self.board = board or Board(Known(loaded.config.hash, loaded.key, time.time()))
+        self._number = 0
+
+    def __call__(self) -> Config:
+        """Return the configuration of the moment, which never changes itself."""
+        return self._config
+
+    def start(self, role: str) -> None:
+        """Have what is newest by now, and follow what comes, in a thread; from now on what this process counts and traces is told."""
+        counters.begin(self._settings.data)
+        exporter.begin(self._settings.environ)
+        self.catch_up()
+        self.board.take_place(role, self._config.hash)
+        threading.Thread(target=self._follow, name="reload", daemon=True).start()
+
+    def catch_up(self) -> None:
+        """Take on what the board has, where that is another."""
+        number = self.board.number
+        if number == self._number:
+            return
+        self._number = number
+        known = self.board.read()
+        if known.key == self._key or not known.parts:
+            return
+        config = ready(rebuild(known.parts, self._settings.config.parent), self._settings)
+        if config.hash != known.hash:
+            raise BridgeError("the configuration that was built is not the one on the board")
+        self._config, self._key = config, known.key
+        self.board.tell(config.hash)
+        log.debug("config_taken", hash=config.hash)
+
+    def _follow(self) -> None:
+        while True:
+            time.sleep(LOOK)
+            try:
+                self.catch_up()
+            except Exception as fault:  # what it has is still good; the places show that it is another
+                log.error("config_not_taken", exc_info=fault)

@@ -1,0 +1,100 @@
+"""The process that reads the configuration anew, and writes down for `flowbridge status` who runs with which."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+from typing import Any, Final
+
+from bridge import __version__
+from bridge.config.settings import Settings
+from bridge.monitoring.presence import Presence
+from bridge.runtime.reload.shared_config import Board, told
+from bridge.runtime.reload.watcher import Good, Reader
+from bridge.runtime.startup import Loaded
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.system.forked_call import apart
+from bridge.system.linux_process import die_with_parent
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+ROLE: Final = "reload"
+NICE: Final = 10  # to read a file matters less than to answer
+PATIENCE: Final = 60.0  # seconds for the store
+
+
+def start(settings: Settings, board: Board, loaded: Loaded) -> None:
+    """Fork the process beside this one, with which it ends; what is forked later sees it as no child of its own."""
+    parent = os.getpid()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        code = 1
+        try:
+            die_with_parent()
+            if os.getppid() == parent:
+                read_forever(settings, board, loaded, parent)
+            code = 0
+        except BaseException as error:
+            log.error("process_failed", exc_info=error)
+        finally:
+            os._exit(code)
+
+
+def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> None:
+    """Be that process until SIGTERM. `top` is the first process of the bridge, `loaded` what it was started with."""
+    presence = _presence(settings)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if presence is not None:
+            presence.close()
+        os._exit(0)  # whatever it was at: nobody sees half of it
+
+    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGINT, signal.SIGHUP):  # who sends them to all means the others
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICE)
+    board.take_place(ROLE, board.read().hash)
+    remember = lambda good: apart(lambda: _remember(settings.database_url, good), PATIENCE)  # noqa: E731
+    reader = Reader(settings, board, loaded.disk, remember)
+    asked = False
+    while True:
+        wait = reader.look(asked=asked)
+        board.tell(board.read().hash)
+        if presence is not None:
+            presence.say(_said(settings, board, top))
+        asked = board.wake.wait(wait)
+
+
+def _remember(url: str, good: Good) -> None:
+    database = Database(url)
+    try:
+        events.remember_config(database, good.hash, good.canonical, time.time())
+    finally:
+        database.close()
+
+
+def _presence(settings: Settings) -> Presence | None:
+    try:
+        return Presence(settings.data)
+    except OSError as error:  # web on PostgreSQL does without it
+        log.warning("not_shown", folder=str(settings.data), error=error.strerror)
+        return None
+
+
+def _said(settings: Settings, board: Board, top: int) -> dict[str, Any]:
+    receives = board.has("web")
+    return {
+        "pid": top,
+        "host": socket.gethostname(),
+        "bind": settings.bind if receives else None,
+        "private_bind": settings.private_bind if receives else None,
+        "version": __version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        **told(board),
+    }

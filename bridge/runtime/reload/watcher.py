@@ -1,0 +1,148 @@
+"""What the one process does that reads the configuration while everything runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bridge.config.disk import Disk
+from bridge.config.loader import read
+from bridge.config.settings import Settings, with_dotenv
+from bridge.core.errors import BridgeError
+from bridge.runtime.reload.shared_config import Board, Known
+from bridge.runtime.startup import read_dotenv, ready, warn_of_missing
+from bridge.system.forked_call import apart
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+LOOK: Final = 1.0  # seconds between looks at the files
+QUIET: Final = 0.5  # seconds for which they must not have changed to be taken
+RETRY: Final = 5.0  # seconds until what went wrong by no fault of the files is tried again
+LONGEST: Final = 60.0  # seconds that reading may take
+SHOWN: Final = 20  # problems that are told
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A configuration that can be used. `canonical` is what is kept of it; for the others see `Known`.
+
+    `missing`: by source and platform, which of its values is not set.
+    """
+
+    hash: str
+    key: str
+    canonical: str
+    parts: str
+    sources: int
+    routes: int
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the files came to at one moment: null and `problems` where they cannot be used."""
+
+    disk: Disk
+    good: Good | None = None
+    problems: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
+class Reader:
+    """Looks at every file that the configuration is made of, or would be if it were there, by its content: that works on every mount.
+
+    A configuration in which a value is missing is used as at a start: the source answers 503, the platform's deliveries wait.
+    `disk` is how the files were when the configuration on the board was read, null where that is not known.
+    `remember` keeps a configuration in the store before any process has it; BridgeError where it could not.
+    """
+
+    def __init__(self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]) -> None:
+        self._settings, self._board, self._remember = settings, board, remember
+        self._known = board.read()
+        self._judged = disk  # as the files were when they were judged last
+        self._coming: Found | None = None  # read a moment ago
+        self._quiet_at = 0.0
+        self._asked = False
+
+    def look(self, *, asked: bool = False) -> float:
+        """Look at the files, read them where they have changed or it was `asked` for, and return in how many seconds to look again."""
+        self._asked = self._asked or asked
+        now = time.monotonic()
+        if self._coming is None:
+            if self._judged is not None and not self._asked and not self._judged.has_changed():
+                return LOOK
+        elif now < self._quiet_at:
+            return self._quiet_at - now
+        elif not self._coming.disk.has_changed():
+            found, self._coming = self._coming, None
+            return self._judge(found)
+        try:
+            self._coming = apart(lambda: find(self._settings), LONGEST)
+        except BridgeError as error:
+            self._judge(Found(Disk(), problems=(f"reading it failed: {error}",)))
+            self._judged = None
+            return RETRY
+        self._quiet_at = time.monotonic() + QUIET
+        return QUIET
+
+    def _judge(self, found: Found) -> float:
+        """Take what was found, or say what is wrong with it."""
+        before, asked, self._asked = self._known, self._asked, False
+        known, problems, good = replace(before, restart=found.restart), found.problems, found.good
+        if good is not None and good.key != before.key:
+            try:
+                self._remember(good)
+                known = replace(known, hash=good.hash, key=good.key, parts=good.parts, since=time.time())
+            except BridgeError as error:
+                problems = (f"the configuration could not be kept in the database: {error}",)
+        since = (before.error_since if before.error == problems else time.time()) if problems else None
+        self._known = replace(known, error=problems, error_since=since)
+        if self._known != before:
+            self._board.write(self._known)
+        self._tell(before, good, asked=asked)
+        self._judged = None if good is not None and problems else found.disk
+        return LOOK if self._judged is not None else RETRY
+
+    def _tell(self, was: Known, good: Good | None, *, asked: bool) -> None:
+        """One line for what is new, by this process alone."""
+        known = self._known
+        if known.restart and known.restart != was.restart:
+            log.warning("restart_needed", settings=known.restart)
+        if known.error:
+            if known.error != was.error or asked:
+                log.error("config_invalid", problems=known.error, kept=known.hash)
+        elif known.key != was.key and good is not None:
+            log.info("config_reloaded", hash=known.hash, was=was.hash, sources=good.sources, routes=good.routes,
+                     mended=bool(was.error))  # fmt: skip
+            warn_of_missing(good.missing)
+        elif was.error:
+            log.info("config_valid", hash=known.hash)
+        elif asked:
+            log.info("config_unchanged", hash=known.hash)
+
+
+def find(settings: Settings) -> Found:
+    """Read the configuration as it is now, and see whether processes could be started with it."""
+    disk, restart = Disk(again=True), tuple[str, ...]()
+    try:
+        environ = with_dotenv(settings.own, read_dotenv(settings, disk))
+        restart = _to_restart(settings.environ, environ)
+        reading = read(settings.config, environ, disk, strict_secrets=False)
+        if reading.config is None:
+            wrong = [str(one) for one in reading.problems if one.level == "error"]
+            return Found(disk, problems=tuple(wrong[:SHOWN]), restart=restart)
+        config = ready(reading.config, settings)
+    except BridgeError as error:
+        return Found(disk, problems=(str(error),), restart=restart)
+    good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.route_names),
+                config.missing)  # fmt: skip
+    return Found(disk, good, restart=restart)
+
+
+def _to_restart(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the settings that have changed: they count from the next start on."""
+    names = {name for name in (*before, *now) if name.startswith("FLOWBRIDGE_")}
+    return tuple(sorted(name for name in names if before.get(name) != now.get(name)))

@@ -1,0 +1,208 @@
+"""The first process of a tree: it keeps the others alive, ends them in order, and gives way to one that takes over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
+
+from bridge.core.errors import BridgeError
+from bridge.monitoring import counters
+from bridge.monitoring.tracing import exporter
+from bridge.runtime.handover import Successor
+from bridge.runtime.systemd import Notify
+from bridge.runtime.watchdog import Watch
+from bridge.system.linux_process import deaf, die_with_parent
+from bridge.system.logs import get_logger
+from bridge.system.shared_memory import save_memory
+
+log = get_logger()
+
+GIVE_WAY = signal.SIGUSR2  # begin one that takes over, and end when it is ready; to a process that is kept: end without hurry
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+STEADY = 60.0  # a process that lived this long is restarted at once
+BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that is to be kept alive."""
+
+    name: str
+    work: Callable[[], None]
+    pid: int = 0
+    started_at: float = 0.0
+    failures: int = 0
+    restart_at: float | None = field(default=0.0)
+    ahead: float = 0.0  # seconds that it has to end before those that were listed before it are told to
+    unhurried: float = 0.0  # seconds that it has to end when another has taken over, which it is told by `GIVE_WAY`
+    reread: Callable[[], None] = lambda: None  # called on SIGHUP
+
+
+class Supervisor:
+    """Keeps children alive until it is told to stop; each that ends is started again, sooner or later by how often it has.
+
+    `successor` begins a process that takes over, None where none can.
+    """
+
+    def __init__(self, children: Sequence[Child], watch: Watch | None = None, successor: Callable[[], Successor] | None = None) -> None:
+        self._children, self._watch = children, watch or Watch(Notify())
+        self._begin = successor
+        self._successor: Successor | None = None
+        self._stopping = self._on_terminal = self._is_asked = self._leaving = False
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return 0 when all ended in time."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._on_terminal = os.isatty(2)
+        signal.signal(signal.SIGHUP, self._on_hang_up)
+        signal.signal(GIVE_WAY, self._on_give_way)
+        save_memory()
+        while not self._stopping:
+            now = time.monotonic()
+            for child in self._children:
+                if child.restart_at is not None and child.restart_at <= now:
+                    self._start(child)
+            self._reap()
+            self._watch.look(all_alive=all(child.pid for child in self._children))
+            if (successor := self._ready_successor()) is not None and self._watch.give_way(successor):
+                return self._leave(successor)
+            time.sleep(0.05)
+        self._watch.stopping()
+        return self._stop()
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stopping = True
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        if self._leaving:  # it has become urgent
+            self._signal(signal.SIGTERM)
+
+    def _on_give_way(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked = True
+
+    def _on_hang_up(self, _number: int, _frame: FrameType | None) -> None:
+        """Have routes.yaml read; or end, where the terminal is gone that it was started on."""
+        if self._on_terminal and not os.isatty(2):
+            self._stopping = True
+        for child in self._children:
+            child.reread()
+
+    def _start(self, child: Child) -> None:
+        child.restart_at, child.started_at = None, time.monotonic()
+        parent = os.getpid()
+        with deaf():
+            child.pid = os.fork()
+            if child.pid == 0:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_DFL)
+                signal.signal(GIVE_WAY, signal.SIG_IGN)
+        if child.pid == 0:
+            die_with_parent()
+            if os.getppid() != parent:  # it died before we could ask
+                os._exit(1)
+            end(child.work)
+        log.debug("started", process=child.name, pid=child.pid)
+
+    def _reap(self) -> None:
+        for child in self._children:
+            if not child.pid or os.waitpid(child.pid, os.WNOHANG)[0] == 0:
+                continue
+            child.pid = 0
+            if self._stopping:
+                continue
+            lived = time.monotonic() - child.started_at
+            child.failures = 0 if lived > STEADY else child.failures + 1
+            wait = BACKOFF[min(child.failures, len(BACKOFF) - 1)]
+            child.restart_at = time.monotonic() + wait
+            log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
+
+    def _ready_successor(self) -> int | None:
+        """Begin a successor where that was asked for; return its process id once it is ready."""
+        if self._is_asked and self._successor is None:
+            self._succeed()
+        self._is_asked = False
+        verdict = None if self._successor is None else self._successor.look()
+        if self._successor is not None and verdict is False:
+            log.error("successor_failed", pid=self._successor.pid, note="it ended before it was ready; all goes on as before")
+            self._watch.notify.say(f"STATUS=as before: process {self._successor.pid}, which was to take over, ended before it was ready")
+            self._successor = None
+        return self._successor.pid if self._successor is not None and verdict else None
+
+    def _succeed(self) -> None:
+        if self._begin is None or os.getpid() == 1:
+            log.error("no_successor", note="this process cannot be followed by another: what was begun for it ends with it")
+            return
+        try:
+            self._successor = self._begin()
+        except OSError as error:
+            log.error("no_successor", note=str(error))
+        else:
+            log.info("successor_begun", pid=self._successor.pid)
+            self._watch.notify.say(f"STATUS=process {self._successor.pid} is to take over, and starts")
+
+    def _leave(self, successor: int) -> int:
+        """End beside the successor. Nobody waits for these any more, so calls under way are seen to their end."""
+        self._stopping = self._leaving = True
+        log.info("gives_way", to=successor)
+        for child in self._children:
+            if child.pid:
+                os.kill(child.pid, GIVE_WAY if child.unhurried else signal.SIGTERM)
+        self._wait_for([child for child in self._children if not child.unhurried], time.monotonic() + GRACE)
+        self._wait_for(self._children, time.monotonic() + max(child.unhurried for child in self._children))
+        return self._kill()
+
+    def _stop(self) -> int:
+        until = time.monotonic() + GRACE
+        if self._successor is not None:  # it would go on
+            os.kill(self._successor.pid, signal.SIGTERM)
+        for child in reversed(self._children):  # the worker before the receivers: its calls to the local platform are still answered
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+            self._wait_for([child], time.monotonic() + child.ahead)
+        self._wait_for(self._children, until)
+        return self._kill()
+
+    def _kill(self) -> int:
+        """End those that have not ended in time; return 1 where there are any."""
+        late = [child.name for child in self._children if child.pid]
+        self._signal(signal.SIGKILL)
+        return 1 if late else 0
+
+    def _wait_for(self, children: Sequence[Child], until: float) -> None:
+        while any(child.pid for child in children) and time.monotonic() < until:
+            self._reap()
+            time.sleep(0.02)
+
+    def _signal(self, number: int) -> None:
+        for child in self._children:
+            if child.pid:
+                os.kill(child.pid, number)
+
+
+def end(work: Callable[[], object]) -> NoReturn:
+    """Do the work of a process and end it at once, without exit handlers: those of a forked one are its parent's."""
+    code = 1
+    try:
+        work()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BridgeError as error:
+        log.error("process_failed", error=str(error))
+    except BaseException as error:
+        log.error("process_failed", exc_info=error)
+    finally:
+        counters.finish()
+        exporter.finish()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -1,0 +1,1 @@
+"""Backups: archive, files, restore."""

@@ -1,0 +1,65 @@
+"""Backups as files in a folder: a new one is read back before it counts, and of those that are made by themselves a few are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bridge.core.errors import StoreError
+from bridge.store.backup import archive
+from bridge.store.backup.age import kept
+from bridge.store.backup.archive import Advance, Manifest
+from bridge.store.blobs import sync
+from bridge.store.db import disk_space
+from bridge.store.db.database import Database
+from bridge.store.db.disk_space import MIB
+
+
+def size_of(database: Database, data: Path) -> int:
+    """Return about how many bytes a backup has."""
+    folders = (data / "blobs", data / "files")
+    others = sum(one.stat().st_size for folder in folders for one in folder.rglob("*") if one.is_file() and not one.is_symlink())
+    return database.path.stat().st_size + others if database.path.exists() else others
+
+
+def make(database: Database, data: Path, path: Path, now: float, advance: Advance = lambda _: None) -> Manifest:
+    """Write a backup to a new file, for its owner alone, and restore it into a place of its own to see that it is whole.
+
+    `StoreError` or OSError: there is no such file. `advance` is told of bytes as they are written, and once more as they are read back.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _must_have_room(path.parent, size_of(database, data))
+    if path.exists():
+        raise StoreError(f"{path} is there already")
+    draft = path.with_name(f".{path.name}.part")
+    draft.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w+b") as file:
+            manifest = archive.write(database, data, file, path.parent, now, advance)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            with archive.unpacked(file, path.parent, advance) as (folder, found):
+                archive.look(folder, found)
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync(path.parent)
+    return manifest
+
+
+def rotate(folder: Path, most: int) -> int:
+    """Delete the oldest backups in a folder, so that so many are left; return how many went."""
+    old = kept(folder)[:-most]
+    for one in old:
+        one.unlink(missing_ok=True)
+    return len(old)
+
+
+def _must_have_room(folder: Path, size: int) -> None:
+    left, reserve = disk_space.free(folder)
+    wanted = 2 * size + reserve  # the file, and what is unpacked of it to look at
+    if left < wanted:
+        raise StoreError(f"a backup in {folder} wants {wanted / MIB:.0f} MiB until it is verified, and the disk has {left / MIB:.0f} MiB "
+                         "left; write it to another disk, or through a pipe")  # fmt: skip

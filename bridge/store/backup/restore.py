@@ -1,0 +1,160 @@
+"""Put a backup where a store is, or was: whole or not at all, with what was there kept aside, and nothing of it started by itself."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final
+
+from bridge.core.errors import StoreError
+from bridge.store.backup import archive
+from bridge.store.backup.archive import DATABASE, KEY, Advance, Manifest
+from bridge.store.blobs import sync
+from bridge.store.db import snapshot
+from bridge.store.db.database import Database, locked
+from bridge.store.migrations import upgrade
+from bridge.store.operations import copy
+from bridge.store.queue import hold
+from bridge.store.queue.hold import Waiting
+
+#: What makes a store one that nobody wants to lose; what every start writes is not among it.
+PRECIOUS: Final = ("event", "delivery", "reject", "act", "learned", "local_run", "local_file")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of it: the manifest, what waits in the store, and where what was there before is now, null where there was nothing."""
+
+    manifest: Manifest
+    waiting: Waiting
+    aside: Path | None
+
+
+def is_there(database: Database) -> bool:
+    """Tell whether there is a store that would be replaced, with anything of worth in it."""
+    if not database.path.exists() or database.path.stat().st_size == 0:
+        return False
+    try:
+        if upgrade.revision(database) is None:
+            return True
+        counts = copy.count(database)
+    except StoreError:  # of another schema, or damaged
+        return True
+    return any(counts[name] for name in PRECIOUS)
+
+
+def restore(source: IO[bytes], database: Database, data: Path, now: float, *, replace: bool = False,
+            advance: Advance = lambda _: None) -> Restored:  # fmt: skip
+    """Restore a backup to where `database` and the data folder are. `StoreError` or OSError: nothing has changed.
+
+    `replace`: although there is a store already, which is kept aside in a folder beside it.
+    """
+    if not database.is_sqlite:
+        raise StoreError("a PostgreSQL database is restored with pg_restore: pg_restore --dbname=URL FILE")
+    if not replace and is_there(database):
+        raise StoreError(f"there is a store already ({database.path}); --replace keeps it aside and puts the backup in its place")
+    database.close()
+    database.path.parent.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
+    with archive.unpacked(source, database.path.parent, advance) as (folder, manifest):
+        archive.look(folder, manifest)
+        waiting = _prepare(Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now)
+        with _alone(database.path):
+            aside = _put_in_place(folder, database.path, data, now)
+    return Restored(manifest, waiting, aside)
+
+
+def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
+    """Bring the unpacked database up to this version's schema, and mark what is in it as restored."""
+    path = database.path
+    try:
+        upgrade.upgrade(database)  # refuses one that is newer
+        database.write(lambda connection: hold.restored(connection, manifest.taken_at, now))
+        with database.read() as connection:
+            waiting = hold.waiting(connection, now)
+    finally:
+        database.close()
+    if not snapshot.close(path):
+        raise StoreError("somebody has opened the unpacked database")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return waiting
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have nobody use the database; `StoreError` where somebody does."""
+    in_use = StoreError(f"{path} is in use: stop flowbridge first (as a service: systemctl stop flowbridge.socket flowbridge)")
+    leader = os.open(path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(path, "lock"):
+            if path.exists():
+                with suppress(StoreError):  # one that is damaged beyond reading is in nobody's use
+                    if not snapshot.close(path):
+                        raise _InUse
+            yield
+    except (BlockingIOError, _InUse):
+        raise in_use from None
+    finally:
+        os.close(leader)
+
+
+class _InUse(Exception):
+    """Somebody has the database open."""
+
+
+def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | None:
+    """Move what was unpacked to its place, the database last: until then it is the store that it was."""
+    aside = data / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+    there = [one for one in (path, *_beside(path), data / KEY, data / "blobs", data / "files") if one.exists()]
+    for one in there:
+        _keep_aside(one, aside / one.name)
+    _merge(folder / "blobs", data / "blobs")
+    if (data / "files").exists():
+        shutil.rmtree(data / "files")  # they are aside
+    for name in ("files", KEY):
+        if (folder / name).exists():
+            shutil.move(folder / name, data / name)
+    for one in _beside(path):
+        one.unlink(missing_ok=True)
+    (folder / DATABASE).rename(path)
+    for changed in {path.parent, data}:
+        sync(changed)
+    return aside if there else None
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+
+
+def _keep_aside(one: Path, kept: Path) -> None:
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if one.is_dir():
+        shutil.copytree(one, kept, copy_function=_link, symlinks=True)
+    else:
+        _link(one, kept)
+
+
+def _link(one: str | Path, kept: str | Path) -> None:
+    """Give a file a second name, which is all that is left of it in the end; a copy where the file system has no links."""
+    try:
+        os.link(one, kept)
+    except OSError:
+        shutil.copy2(one, kept)
+
+
+def _merge(unpacked: Path, blobs: Path) -> None:
+    """Move blobs to those that are there; one that is there already is the same."""
+    for blob in unpacked.glob("*/*"):
+        place = blobs / blob.parent.name / blob.name
+        if not place.exists():
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.move(blob, place)
+        os.utime(place)  # its owner is there soon

@@ -1,0 +1,1 @@
+"""The database: connections, commits, locks, clock, disk space, wake-ups."""

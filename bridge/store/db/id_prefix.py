@@ -1,0 +1,61 @@
+"""Find a row by its id, or by a part of it that no other row shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Table, func, select
+
+from bridge.core.errors import NotFound
+from bridge.store.db.database import Database
+
+SHORTEST_ENDING: Final = 4  # characters: fewer are shared by too many ids
+CANDIDATE_LIMIT: Final = 5  # rows that are read: enough to tell that an id is ambiguous, and to name some
+GAP: Final = "…"  # stands between the beginning and the ending of an id that a listing shortened
+
+
+def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
+    """Yield the ways in which `text` may name an id, the surest first: the whole id, its beginning, its ending.
+
+    `evt_…k2m9` names an id by both of its ends, as listings print it.
+    """
+    head, gap, tail = text.partition(GAP)
+    if gap:
+        if len(tail) >= SHORTEST_ENDING:
+            yield _begins(column, head) & _ends(column, tail)
+        return
+    if text:
+        yield column == text
+        yield _begins(column, text)
+    if len(text) >= SHORTEST_ENDING:
+        yield _ends(column, text)
+
+
+def ambiguous(text: str, ids: list[str]) -> NotFound:
+    """Return the error for a text that several ids share."""
+    more = f", {GAP}" if len(ids) >= CANDIDATE_LIMIT else ""
+    return NotFound(f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings differ")
+
+
+def row_named(database: Database, table: Table, text: str, none: str) -> Row[Any]:
+    """Return the row whose id is `text`, or the only one whose id begins or ends with it.
+
+    Raises `NotFound` with the message `none` where no row fits, and with the ids of some where several do.
+    """
+    for condition in conditions(table.c.id, text):
+        with database.read() as connection:
+            rows = connection.execute(select(table).where(condition).limit(CANDIDATE_LIMIT)).all()
+        if len(rows) > 1:
+            raise ambiguous(text, [row.id for row in rows])
+        if rows:
+            return rows[0]
+    raise NotFound(none)
+
+
+def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    return func.substr(column, 1, len(text)) == text
+
+
+def _ends(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    return func.substr(column, func.length(column) - (len(text) - 1)) == text

@@ -1,0 +1,121 @@
+"""Ends a process that holds the lock of SQLite's commits and stands still: stopped, or in a write that a disk does not answer.
+
+Every commit of every process waits for it. To kill it is safe: an event is acknowledged after its commit, and what a killed process had
+begun in the database is rolled back. Work that may hold the lock for long (a migration, VACUUM) says so with a second lock beside it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+LOOK_SECONDS: Final = 1.0  # between looks
+LOOKS: Final = 9  # that find the same process holding the lock in one wait, before it is killed; counted, as a clock jumps after a pause
+LOCKS: Final = Path("/proc/locks")
+
+
+class LockWatch:
+    """Watches the waits of one process for the lock file at `path`. Its thread begins with the first wait."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._since: float | None = None  # when this process began to wait
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Watch while the lock is waited for."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="lock-watch", daemon=True)
+            self._thread.start()
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._over.set()
+
+    def _run(self) -> None:
+        seen: tuple[float | None, int | None] = (None, None)  # the wait, and the process that held the lock in all looks so far
+        looks = 0
+        while not self._over.wait(LOOK_SECONDS):
+            since = self._since
+            holder = None if since is None else holder_of(self._path)
+            looks = looks + 1 if seen == (since, holder) else 0
+            seen = since, holder
+            if holder is not None and looks >= LOOKS and not is_long(self._path):
+                _end(self._path, holder)
+                looks = 0
+
+
+def holder_of(path: Path) -> int | None:
+    """Return the process that holds the lock on a file; None where nobody does, or the kernel does not say, or it is this process."""
+    with suppress(OSError, ValueError, IndexError):
+        file = path.stat()
+        name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+        for line in LOCKS.read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5] == name:  # a line with -> is one that waits
+                pid = int(words[4])
+                return pid if pid > 0 and pid != os.getpid() else None
+    return None
+
+
+def long_path(path: Path) -> Path:
+    """Return the lock file that says that the lock at `path` is held for long."""
+    return path.with_name(f"{path.name}.long")
+
+
+@contextmanager
+def held_long(path: Path) -> Iterator[None]:
+    """Say that this process holds the lock at `path` for as long as its work takes."""
+    fd = os.open(long_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_long(path: Path) -> bool:
+    """Tell whether the lock is held for work that may take long."""
+    try:
+        fd = os.open(long_path(path), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _end(path: Path, holder: int) -> None:
+    """Kill a process that holds the lock still."""
+    try:
+        process = os.pidfd_open(holder)
+        try:
+            if holder_of(path) == holder:  # else it has gone on meanwhile, or its number is another's
+                log.error("lock_holder_killed", pid=holder, held_seconds=LOOKS * LOOK_SECONDS)
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        finally:
+            os.close(process)
+    except OSError as error:
+        log.error("lock_holder_not_killed", pid=holder, error=str(error))

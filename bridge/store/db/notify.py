@@ -1,0 +1,135 @@
+"""A bell between machines that share a PostgreSQL database: who has queued something rings, workers elsewhere wake at once.
+
+It is only a wake-up (https://www.postgresql.org/docs/current/sql-notify.html): a ring may be lost, so workers look by themselves too.
+On SQLite there is one machine, whose processes have a pipe (`bridge.system.wakeup`), and nothing here does anything.
+
+A transaction that notifies holds a lock of the whole server while it commits, which would take the syncs of concurrent receivers one after
+another. So the ringing has transactions of its own, after the commit; they write nothing, wait for no disk, and many rings are one.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.store.db.database import Database
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+CHANNEL = "flowbridge_due"
+GAP = 0.005  # seconds between two rings of a process
+CHECK = 10.0  # seconds after which a line that says nothing is tried
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds until it is tried to be had again
+
+
+def ring(database: Database) -> None:
+    """Wake the workers, where they are on other machines; a bell that cannot be rung is no error."""
+    if database.is_sqlite:
+        return
+    try:
+        with _own(database) as connection:
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+    except SQLAlchemyError as error:
+        log.debug("not_rung", error=type(error).__name__)
+
+
+def _own(database: Database) -> Connection:
+    """Return a connection without transactions."""
+    return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+class Bell:
+    """Rings for a process that goes on, from a thread of its own: who rings waits for nothing. `near` wakes the worker beside it."""
+
+    def __init__(self, database: Database, near: Callable[[], None]) -> None:
+        self._database, self._near = database, near
+        self._wanted = threading.Event()
+        self._mutex = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ring(self) -> None:
+        """Wake the workers."""
+        self._near()
+        if self._database.is_sqlite:
+            return
+        self._wanted.set()
+        if self._thread is None:  # not before the first ring, since receivers are forked
+            with self._mutex:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="bell", daemon=True)
+                    self._thread.start()
+
+    def _work(self) -> None:
+        while self._wanted.wait():
+            self._wanted.clear()
+            ring(self._database)
+            time.sleep(GAP)
+
+
+class Listener:
+    """Hears the bell in a thread of its own and calls `heard`, also once after it could not listen for a while."""
+
+    def __init__(self, database: Database, heard: Callable[[], None]) -> None:
+        self._database, self._heard = database, heard
+        self._over = -1
+        self._thread: threading.Thread | None = None
+        self.hears = False  # whether a ring would be heard now, as far as is known
+
+    def start(self) -> None:
+        """Begin to listen."""
+        if not self._database.is_sqlite:
+            self._over = os.eventfd(0, os.EFD_CLOEXEC)
+            self._thread = threading.Thread(target=self._work, name="listener", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._thread is not None:
+            os.eventfd_write(self._over, 1)
+            self._thread.join(5.0)
+
+    def _work(self) -> None:
+        failures = 0
+        connection: Connection | None = None
+        while True:
+            try:
+                connection = _own(self._database)
+                raw: Any = connection.connection.driver_connection
+                raw.add_notify_handler(lambda _: self._heard())
+                connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+                self.hears, failures = True, 0
+                self._heard()
+                while not self._is_over(raw.fileno(), CHECK):
+                    connection.exec_driver_sql("SELECT 1")  # what was told comes with the answer
+            except (SQLAlchemyError, OSError) as error:
+                log.debug("not_listening", error=type(error).__name__)
+                self.hears = False
+                _let_go(connection)
+                connection = None
+                failures += 1
+                if not self._is_over(-1, BACKOFF[min(failures, len(BACKOFF)) - 1]):
+                    continue
+            _let_go(connection)
+            self.hears = False
+            os.close(self._over)
+            return
+
+    def _is_over(self, line: int, seconds: float) -> bool:
+        """Wait until something comes over the line, or for so long; tell whether `close` was called."""
+        heard, _, _ = select.select([self._over, line] if line >= 0 else [self._over], [], [], seconds)
+        return self._over in heard
+
+
+def _let_go(connection: Connection | None) -> None:
+    """Let go of a connection that was not for the pool."""
+    if connection is not None:
+        connection.invalidate()
+        connection.close()

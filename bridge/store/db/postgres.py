@@ -1,0 +1,59 @@
+"""PostgreSQL as the store needs it, whatever the defaults of the server, the database or the role are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+from bridge.core.errors import SettingsError
+
+#: A connection whose other end is gone is noticed within seconds, not after the hours that TCP would take. What the URL says goes before.
+#: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+PARAMETERS = {
+    "application_name": "flowbridge",
+    "connect_timeout": "5",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",  # milliseconds
+}
+#: For the life of a connection. A commit that returned is on disk: `local`, `remote_write` and `remote_apply` promise no less than that,
+#: so only `off` is changed. And what was begun by a process that hangs, or by a machine that is gone, holds its locks for no longer than a
+#: lease: all workers count slots under one lock, and would stand still with it.
+PINNED = """
+SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
+       set_config('idle_in_transaction_session_timeout', '10s', false)
+FROM current_setting('synchronous_commit') AS known(value)
+"""
+#: Who counts under a lock (bridge/store/db/advisory_locks.py) must see what the one before committed: an older snapshot would not do.
+WRITING = "READ COMMITTED"
+READING = "REPEATABLE READ"
+
+
+def engine_of(url: URL, said_by: str) -> Engine:
+    """Return the engine. Nothing is connected to yet. `said_by`: where the URL comes from."""
+    given = {name: value for name, value in PARAMETERS.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level=WRITING, connect_args=given
+        )
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{said_by}: PostgreSQL needs the extra: pip install 'flowbridge[postgres]'") from error
+
+    @event.listens_for(engine, "connect")
+    def connect(raw: Any, _record: object) -> None:
+        try:
+            before, raw.autocommit = raw.autocommit, True
+            raw.execute(PINNED)
+            raw.autocommit = before
+        except BaseException:
+            raw.close()  # the pool does not know it yet
+            raise
+
+    return engine
+
+
+def reader_of(engine: Engine) -> Engine:
+    """Return the engine of those who only read: a transaction of theirs sees one state."""
+    return engine.execution_options(isolation_level=READING)

@@ -1,0 +1,48 @@
+"""A SQLite database as one file, as of one moment, while others write; and whether anybody has a database open."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bridge.core.errors import StoreError
+from bridge.store.db.group_commit import brief
+
+
+def take(source: Path, target: Path) -> None:
+    """Write a copy of the database to a new file, whole and on disk when this returns. Writers do not wait for it.
+
+    It is read in one go: in several, each write of somebody else would make it begin anew. The write-ahead log cannot be started afresh
+    meanwhile, so it grows by what comes in.
+    """
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as reader, closing(sqlite3.connect(target)) as writer:
+            writer.execute("PRAGMA synchronous = OFF")
+            reader.backup(writer, pages=-1)
+            writer.execute("PRAGMA journal_mode = DELETE").fetchall()
+    except sqlite3.Error as error:
+        target.unlink(missing_ok=True)
+        raise StoreError(f"the database cannot be copied: {brief(error)}") from error
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def close(path: Path) -> bool:
+    """Make a database one file, without a write-ahead log beside it; False, and nothing changes, where somebody has it open.
+
+    `StoreError` where it is no database any more.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=0.5)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            return False
+        raise StoreError(brief(error)) from error
+    except sqlite3.Error as error:
+        raise StoreError(brief(error)) from error
+    return True

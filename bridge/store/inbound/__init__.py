@@ -1,0 +1,1 @@
+"""Stored events, rejects, submissions and their files."""

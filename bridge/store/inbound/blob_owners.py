@@ -1,0 +1,59 @@
+"""Who owns which blob: the one place that knows. What keeps bytes in a blob is a row of `OWNERS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, text
+
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.tables.encrypted import name_of
+from bridge.store.tables.rows import files_of
+
+PAGE: Final = 2000  # rows that are read in one transaction
+
+
+def _one(row: Row[Any], sealer: Sealer) -> Iterator[str]:
+    yield sealer.open(row.sha256, "local_file", "sha256", name_of(row.user_id, row.run_id, row.name))
+
+
+def _files(row: Row[Any], sealer: Sealer) -> Iterator[str]:
+    yield from (file.sha256 for file in files_of(row.files, row.id, sealer))
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A table whose rows own blobs: its columns of `key` say where a row stands, `digests` gives those of a row."""
+
+    query: str
+    key: tuple[str, ...]
+    first: tuple[Any, ...]  # before all places
+    digests: Callable[[Row[Any], Sealer], Iterator[str]]
+
+
+#: Conditions are those of an index.
+OWNERS: Final = (
+    Owner("SELECT user_id, run_id, name, sha256 FROM local_file WHERE (user_id, run_id, name) > (:user_id, :run_id, :name)"
+          " ORDER BY user_id, run_id, name", ("user_id", "run_id", "name"), ("", "", ""), _one),
+    Owner("SELECT seq, id, files FROM event WHERE files IS NOT NULL AND seq > :seq ORDER BY seq", ("seq",), (0,), _files),
+)  # fmt: skip
+
+
+def owned(database: Database) -> set[str]:
+    """Return the digests of all blobs that somebody owns. What is kept while this is read may be missing."""
+    return {digest for owner in OWNERS for digest in _owned_by(database, owner)}
+
+
+def _owned_by(database: Database, owner: Owner) -> Iterator[str]:
+    page, place = text(f"{owner.query} LIMIT :most"), owner.first
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(page, {**dict(zip(owner.key, place, strict=True)), "most": PAGE}).all()
+        for row in rows:
+            yield from owner.digests(row, database.sealer)
+        if len(rows) < PAGE:
+            return
+        place = tuple(rows[-1]._mapping[name] for name in owner.key)

@@ -1,0 +1,66 @@
+"""Count the bytes that a source stores in a day, in the transaction that stores them: on any node, and through restarts.
+
+A day begins at 00:00 UTC. Of each source one row is kept, for its newest day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, text
+
+from bridge.core.errors import StoreError
+from bridge.core.rate_limits import day_of
+from bridge.ingest.ports import no_daily_room
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.inbound.events import Added, Arrival, Replan
+from bridge.store.tables.schema import daily_bytes
+
+_TAKE = text(
+    "INSERT INTO daily_bytes (source, day, bytes) VALUES (:source, :day, :bytes) ON CONFLICT (source) DO UPDATE "
+    "SET bytes = CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0 END + :bytes, day = :day "
+    "WHERE CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0 END + :bytes <= :most RETURNING bytes"
+)
+
+
+def take(connection: Connection, source: str, size: int, most: int, now: float) -> None:
+    """Count bytes that a source stores. `Refused` where they would be more than `most` in this day."""
+    values = {"source": source, "day": day_of(now), "bytes": size, "most": most}
+    if size > most or connection.execute(_TAKE, values).first() is None:
+        raise no_daily_room(now)
+
+
+def stored(connection: Connection, now: float) -> dict[str, int]:
+    """Return how many bytes each source stored today."""
+    query = select(daily_bytes.c.source, daily_bytes.c.bytes).where(daily_bytes.c.day == day_of(now))
+    return {row.source: row.bytes for row in connection.execute(query)}
+
+
+def stored_by(database: Database, source: str, now: float) -> int:
+    """Return how many bytes a source stored today."""
+    with database.read() as connection:
+        return stored(connection, now).get(source, 0)
+
+
+def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float) -> list[Added]:
+    """Keep events of one source as `events.add_all` does, and count the bytes of those that are new. `Refused` keeps none of them."""
+
+    def work(connection: Connection) -> list[Added]:
+        added = [_add(connection, arrival, replan) for arrival in arrivals]
+        new = [event for (event, _), one in zip(arrivals, added, strict=True) if one.event_id == event.id]
+        if new:
+            take(connection, new[0].source, sum(len(event.body) for event in new), most, now)
+        return added
+
+    return database.write(work)
+
+
+def _add(connection: Connection, arrival: Arrival, replan: Replan) -> Added:
+    event, deliveries = arrival
+    if events.add_one(connection, arrival):
+        return Added(event.id, tuple(deliveries))
+    added = events.add_duplicate(connection, event, replan)
+    if added is None:
+        raise StoreError("the event that it repeats has just been removed")
+    return added

@@ -1,0 +1,92 @@
+"""How many bytes of files each form has: a number that goes up and down with its events, in their own transactions.
+
+A file counts as often as it was sent, though its bytes are kept once. Who counts all of them anew (`recount`) finds what was missed, such
+as files from before there was a count; nobody waits for that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, text
+
+from bridge.core.model import FormFile
+from bridge.ingest.ports import no_room
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.tables.rows import files_of
+from bridge.store.tables.schema import form_files
+
+PAGE: Final = 2000  # rows that are read at once
+
+_ADD: Final = (
+    "INSERT INTO form_files (source, bytes) VALUES (:source, :bytes) ON CONFLICT (source) DO UPDATE SET bytes = form_files.bytes + :bytes"
+)
+_COUNT = text(_ADD)
+_TAKE = text(f"{_ADD} WHERE form_files.bytes + :bytes <= :most RETURNING bytes")
+_GIVE_BACK = text("UPDATE form_files SET bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END WHERE source = :source")
+_WITH_FILES = text("SELECT seq, id, source, files FROM event WHERE files IS NOT NULL AND seq > :after ORDER BY seq LIMIT :most")
+
+
+def size_of(files: Iterable[FormFile]) -> int:
+    """Return how many bytes files have."""
+    return sum(file.size for file in files)
+
+
+def held(connection: Connection) -> dict[str, int]:
+    """Return how many bytes each source has."""
+    return {row.source: row.bytes for row in connection.execute(select(form_files))}
+
+
+def held_by(database: Database, source: str) -> int:
+    """Return how many bytes a source has."""
+    with database.read() as connection:
+        return connection.execute(select(form_files.c.bytes).where(form_files.c.source == source)).scalar() or 0
+
+
+def take(connection: Connection, source: str, size: int, most: int | None) -> None:
+    """Count files that are kept from now on. `Refused` where there would be more than `most` bytes; without it there may be any number."""
+    values = {"source": source, "bytes": size, "most": most}
+    if most is None:
+        connection.execute(_COUNT, values)
+    elif size > most or connection.execute(_TAKE, values).first() is None:
+        raise no_room()
+
+
+def give_back(connection: Connection, sizes: Mapping[str, int]) -> None:
+    """Count files no more, by source."""
+    for source, size in sorted(sizes.items()):
+        connection.execute(_GIVE_BACK, {"source": source, "bytes": size})
+
+
+def recount(database: Database) -> Counter[str]:
+    """Put right by how much the counts are wrong, and return by how many bytes, by source.
+
+    Counts and files are read as of one moment, and what is counted meanwhile stays counted.
+    """
+    found: Counter[str] = Counter()
+    with database.read() as connection:
+        known = held(connection)
+        place = 0
+        while rows := connection.execute(_WITH_FILES, {"after": place, "most": PAGE}).all():
+            for row in rows:
+                found[row.source] += _size(row, database.sealer)
+            place = rows[-1].seq
+    wrong = {source: found[source] - known.get(source, 0) for source in {*found, *known}}
+    wrong = {source: size for source, size in wrong.items() if size}
+    if wrong:
+        database.write(lambda connection: _put_right(connection, wrong))
+    return Counter({source: abs(size) for source, size in wrong.items()})
+
+
+def _size(row: Row[Any], sealer: Sealer) -> int:
+    return size_of(files_of(row.files, row.id, sealer))
+
+
+def _put_right(connection: Connection, wrong: Mapping[str, int]) -> None:
+    for source, size in sorted(wrong.items()):
+        if size > 0:
+            take(connection, source, size, None)
+    give_back(connection, {source: -size for source, size in wrong.items() if size < 0})

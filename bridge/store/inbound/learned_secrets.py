@@ -1,0 +1,60 @@
+"""Secrets that senders tell: taken once, while somebody lets the source learn, and kept sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from bridge.core.errors import KeyMissing, Unsealable
+from bridge.store.db.database import Database
+from bridge.store.encryption import Sealer
+from bridge.store.tables.schema import learned
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is kept of a source: until when it may learn (null: not now), its sealed secret, and since when."""
+
+    until: float | None
+    sealed: str | None
+    learned_at: float | None
+
+
+def seal(sealer: Sealer, source: str, secret: str) -> str:
+    """Return what is kept of a secret."""
+    return sealer.seal(secret, "learned", "sealed", source)
+
+
+def opened(sealer: Sealer, source: str, sealed: str) -> str | None:
+    """Return the secret that was kept, null where it cannot be opened here."""
+    try:
+        return sealer.open_old(sealed, "learned", "sealed", source)
+    except (KeyMissing, Unsealable):
+        return None
+
+
+def find(database: Database, source: str) -> Learned:
+    """Return what is kept of a source."""
+    with database.read() as connection:
+        row = connection.execute(select(learned).where(learned.c.source == source)).one_or_none()
+    return Learned(row.until, row.sealed, row.learned_at) if row else Learned(None, None, None)
+
+
+def allow(database: Database, source: str, until: float | None) -> None:
+    """Let a source learn until then, or no more."""
+
+    def work(connection: Connection) -> None:
+        values: dict[str, Any] = {"until": until}
+        if connection.execute(update(learned).where(learned.c.source == source).values(values)).rowcount == 0:
+            connection.execute(insert(learned).values(source=source, **values))
+
+    database.write(work)
+
+
+def teach(database: Database, source: str, sealed: str, now: float) -> bool:
+    """Keep a secret if the source may learn now, which ends with it; False, and nothing is kept, where it may not."""
+    open_now = update(learned).where(learned.c.source == source, learned.c.until >= now)
+    taking = open_now.values(until=None, sealed=sealed, learned_at=now)
+    return bool(database.write(lambda connection: connection.execute(taking).rowcount))

@@ -1,0 +1,1 @@
+"""Flows, runs and files of the local platform."""

@@ -1,0 +1,47 @@
+"""The files of the embedded local platform by name: uploaded, or kept by a run. Their bytes are blobs; see `bridge.store.blobs`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, Connection, func, select, text
+
+from bridge.core.local_runs import OF_EVENT, LocalFile
+from bridge.store.tables.encrypted import closed, name_of, sealer_of
+from bridge.store.tables.schema import local_file
+
+#: The same on both databases. Of two that keep a file of one name at the same moment the later stays.
+KEEP = text(
+    "INSERT INTO local_file (user_id, run_id, name, sha256, size, created_at) "
+    "VALUES (:user_id, :run_id, :name, :sha256, :size, :created_at) "
+    "ON CONFLICT (user_id, run_id, name) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, created_at = excluded.created_at"
+)
+
+
+def keep_file(connection: Connection, file: LocalFile) -> None:
+    """Keep what is known of a file; one of the same user, run and name is replaced."""
+    name = name_of(file.user_id, file.run_id, file.name)
+    connection.execute(KEEP, closed(sealer_of(connection), "local_file", name, asdict(file)))
+
+
+def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
+    """Return the file of that name: uploaded by the user, or kept by the run."""
+    row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
+    if row is None:
+        return None
+    digest = sealer_of(connection).open(row.sha256, "local_file", "sha256", name_of(user_id, run_id, name))
+    return LocalFile(**{**row._mapping, "sha256": digest})
+
+
+def uploaded(connection: Connection, user_id: str) -> int:
+    """Return how many bytes the files have that the user has uploaded, without those of events, which go with these."""
+    columns = local_file.c
+    total = select(func.coalesce(func.sum(columns.size), 0)).where(
+        columns.user_id == user_id, columns.run_id == "", ~columns.name.startswith(OF_EVENT, autoescape=True)
+    )
+    return int(connection.execute(total).scalar_one())
+
+
+def _same(user_id: str, name: str, run_id: str) -> tuple[ColumnElement[bool], ...]:
+    columns = local_file.c
+    return columns.user_id == user_id, columns.run_id == run_id, columns.name == name

@@ -1,0 +1,60 @@
+"""What is known of the embedded platform's flows: written by who loads flows.py, read by everybody else.
+
+All functions take a connection; `replace` wants one inside `Database.write`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import replace as changed
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from bridge.core.local_runs import Input, LocalFlow
+from bridge.routing.model import Config
+from bridge.store.tables.rows import from_json, to_json
+from bridge.store.tables.schema import local_flow
+
+REPLACING = 0x626F6F6B  # PostgreSQL's advisory lock for those who replace the flows
+
+
+def replace(connection: Connection, flows: Sequence[LocalFlow], now: float) -> None:
+    """Make `flows` all there are. One that is there already keeps the time it was first seen."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.execute(select(func.pg_advisory_xact_lock(REPLACING)))
+    known = {one.id: one.created_at for one in listed(connection)}
+    rows = [_to_row(changed(one, created_at=known.get(one.id, now))) for one in flows]
+    connection.execute(delete(local_flow))
+    if rows:
+        connection.execute(insert(local_flow), rows)
+
+
+def find(connection: Connection, flow_id: str) -> LocalFlow | None:
+    """Return the flow with that id, or None."""
+    row = connection.execute(select(local_flow).where(local_flow.c.id == flow_id)).one_or_none()
+    return None if row is None else _to_flow(row)
+
+
+def listed(connection: Connection) -> list[LocalFlow]:
+    """Return all flows, by id."""
+    return [_to_flow(row) for row in connection.execute(select(local_flow).order_by(local_flow.c.id))]
+
+
+def absent(connection: Connection, config: Config) -> dict[str, str]:
+    """Return by route the local flow that it names and that there is not; nothing where no flows are known yet."""
+    known = connection.execute(select(local_flow.c.id)).scalars().all()
+    return config.absent_flows(known) if known else {}
+
+
+def _to_row(flow: LocalFlow) -> dict[str, Any]:
+    described = asdict(flow)
+    return {"id": described.pop("id"), "workbook": described.pop("workbook"), "created_at": described.pop("created_at"),
+            "described": to_json(described)}  # fmt: skip
+
+
+def _to_flow(row: Row[Any]) -> LocalFlow:
+    described = from_json(row.described)
+    inputs = tuple(Input(**one) for one in described.pop("inputs"))
+    return LocalFlow(id=row.id, workbook=row.workbook, created_at=row.created_at, inputs=inputs, **described)

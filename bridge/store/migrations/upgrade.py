@@ -1,0 +1,94 @@
+"""Bring the database's schema up to this version, safely when several processes start at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import chain, repeat
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from bridge.core.errors import StoreError
+from bridge.store.db import vacuum
+from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.database import Database
+from bridge.store.db.group_commit import brief
+from bridge.store.tables.schema import HEAD
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+LOCK_TIME = "1s"  # that a migration waits for a lock, and others behind it
+WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds until it tries again
+GAVE_WAY = ("55P03", "40P01")  # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected
+PATIENCE = 600.0  # seconds after which it is given up
+
+
+def revision(database: Database) -> str | None:
+    """Return the schema's revision, or None for a database without one."""
+    with database.read() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def upgrade(database: Database) -> tuple[str | None, str]:
+    """Migrate to the newest schema and return (revision before, revision now); a database that is newer is refused.
+
+    Others may go on working meanwhile, those of the version before too. On PostgreSQL the migration waits for nobody's lock longer than
+    `LOCK_TIME`, since all that comes after it would wait with it: it gives way and tries again.
+    """
+    if database.is_sqlite:
+        database.path.parent.mkdir(parents=True, exist_ok=True)
+        # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its other files take after it.
+        os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        vacuum.prepare(database.path)
+    until, waits = time.monotonic() + PATIENCE, chain(WAITS, repeat(WAITS[-1]))
+    while True:
+        try:
+            return _migrate(database)
+        except DBAPIError as error:
+            if not _gave_way(error) or time.monotonic() > until:
+                raise StoreError(f"the schema could not be brought up to date: {brief(error)}") from error
+            log.warning("migration_gave_way", error=brief(error))
+            time.sleep(next(waits))
+
+
+def _gave_way(error: DBAPIError) -> bool:
+    """Whether it was only that others held locks that it wanted."""
+    return getattr(error.orig, "sqlstate", None) in GAVE_WAY or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
+
+
+def remedy(found: str | None) -> str:
+    """Return what a person does about a schema that is not this version's."""
+    return "it is newer, so upgrade flowbridge" if found is not None and found > HEAD else "flowbridge db upgrade"
+
+
+def _migrate(database: Database) -> tuple[str | None, str]:
+    if revision(database) == HEAD:
+        return HEAD, HEAD
+    with database.at_length() as connection:
+        if not database.is_sqlite:
+            alone(connection, Lock.MIGRATE)
+            connection.execute(text("SELECT set_config('lock_timeout', :most, true)"), {"most": LOCK_TIME})
+        before = revision(database)
+        if before != HEAD:
+            _run_alembic(connection, before)
+    return before, HEAD
+
+
+def _run_alembic(connection: Connection, before: str | None) -> None:
+    # Imported here: most starts find nothing to migrate, and Alembic is a tenth of a second.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(__file__).parent))
+    settings.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
+    if before is not None and before not in known:
+        raise StoreError(f"the database has schema {before}, which is newer than this version of flowbridge ({HEAD}): upgrade flowbridge")
+    command.upgrade(settings, "head")

@@ -1,0 +1,1 @@
+"""Operations on stored data: actions, prune, erase, copy, rekey, integrity checks."""

@@ -1,0 +1,246 @@
+"""Copy a whole database into an empty one, of the other kind or of the same: all of it, compared, or nothing.
+
+What is read is one state of the source, what is written is one transaction of the target: a copy that is ended in the middle leaves the
+target as empty as it was. Triggers of the schema stay out of it, since what they would do to a row they have done already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from bridge.core.errors import StoreError
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.db.group_commit import brief
+from bridge.store.migrations import upgrade
+from bridge.store.queue import heartbeats
+from bridge.store.tables.schema import HEAD, metadata, worker
+
+TABLES: Final = tuple(metadata.sorted_tables)
+TOGETHER: Final = 500  # rows written at once
+PILE: Final = 4 * 1024 * 1024  # or so many bytes
+FEW, MANY = 16, 500  # rows read at once, of tables that keep what senders wrote, and of others
+NAMED: Final = 20  # rows that do not fit are named; more are counted
+#: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is no UTF-8 is read as half characters.
+UNFIT: Final = {"postgresql": re.compile("[\0\ud800-\udfff]"), "sqlite": re.compile("[\ud800-\udfff]")}
+INSTEAD: Final = "\ufffd"
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Sum:
+    """What rows come to together, in whatever order they are: how many, and a digest of all values."""
+
+    rows: int = 0
+    digest: int = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row in."""
+        hashed = blake2b(digest_size=16)
+        for value in row.values():
+            data = value if isinstance(value, bytes) else str(value).encode()
+            hashed.update(f"{type(value).__name__} {len(data)} ".encode() + data)
+        self.rows += 1
+        self.digest = (self.digest + int.from_bytes(hashed.digest())) % 2**128
+
+
+@dataclass(slots=True)
+class Copied:
+    """What came of it: rows by table, and how many had characters that were replaced."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    mended: int = 0
+    misfits: list[str] = field(default_factory=list)
+    misfitting: int = 0
+
+
+def count(database: Database) -> dict[str, int]:
+    """Return how many rows each table has."""
+    with database.read() as connection:
+        return {str(table.name): connection.execute(select(func.count()).select_from(table)).scalar_one() for table in TABLES}
+
+
+def check(source: Database, target: Database, *, snapshot: bool) -> None:
+    """Raise `StoreError` where a copy cannot be made or would miss something. Changes nothing."""
+    if source.url == target.url:
+        raise StoreError("the database would be copied into itself")
+    if (revision := upgrade.revision(source)) != HEAD:
+        raise StoreError(f"the database to be copied has schema {revision}, this flowbridge wants {HEAD}: {upgrade.remedy(revision)}")
+    clock = Clock(source)
+    clock.set()
+    if not snapshot and heartbeats.workers_alive(source, clock()):
+        raise StoreError("a worker is running on the database to be copied: stop flowbridge everywhere, so that nothing is missed")
+    known = upgrade.revision(target) if not target.is_sqlite or target.path.exists() else None
+    if known is not None and known != HEAD:
+        raise StoreError(f"the database to copy into has schema {known}, this flowbridge wants {HEAD}: make a new one")
+    if known is not None:
+        _must_be_empty(count(target))
+
+
+def _must_be_empty(rows: Mapping[str, int]) -> None:
+    if full := ", ".join(f"{number} in {name}" for name, number in rows.items() if number):
+        raise StoreError(f"the database to copy into is not empty: it has rows ({full}); make a new one")
+
+
+def copy(source: Database, target: Database, *, snapshot: bool = False, mend: bool = False,
+         advance: Callable[[int], None] = lambda _: None) -> Copied:  # fmt: skip
+    """Give the target the schema, copy every row, compare, and commit.
+
+    `advance` is told of rows as they are written, and once more as they are compared.
+    `snapshot`: the source may change meanwhile, and what comes later is missed; without it a change is an error. `mend`: characters that
+    the target cannot hold are replaced; without it rows that have some are an error, which names them. `StoreError`: nothing was copied.
+    """
+    upgrade.upgrade(target)
+    copied = Copied()
+    with _reading(source) as reader:
+        before = _marks(reader)
+        with target.at_length() as writer:
+            _write(reader, writer, target, copied, mend=mend, advance=advance)
+            if not snapshot and _marks_now(source) != before:
+                raise StoreError("something came in while it was copied, and would be missed: stop flowbridge everywhere, and begin again")
+    return copied
+
+
+def _write(reader: Connection, writer: Connection, target: Database, copied: Copied, *, mend: bool, advance: Callable[[int], None]) -> None:
+    with _without_triggers(writer, target):
+        sums = {table.name: _copy_table(reader, writer, table, copied, mend=mend, advance=advance) for table in TABLES}
+        if copied.misfits:
+            more = copied.misfitting - len(copied.misfits)
+            named = [*copied.misfits, *([f"and {more} more"] if more else [])]
+            raise StoreError("texts of the target hold no NUL and no half characters, but there are some in " + "; ".join(named))
+        _set_sequences(writer, target)
+        for table in TABLES:
+            found = _sum_of(writer, table, advance)
+            if found != sums[table.name]:
+                rows = f"{found.rows} rows of {sums[table.name].rows}"
+                raise StoreError(f"what was written to {table.name} is not what was read ({rows}): nothing was copied")
+            copied.rows[str(table.name)] = found.rows
+
+
+# -- the source
+
+
+@contextmanager
+def _reading(source: Database) -> Iterator[Connection]:
+    """Give a connection that sees one state for as long as it takes."""
+    with source.read() as connection:
+        if not source.is_sqlite:
+            connection.execute(text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)"))
+            yield connection
+            return
+        raw: Any = connection.connection.driver_connection
+        raw.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+        try:
+            yield connection
+        finally:
+            raw.text_factory = str
+
+
+def _marks(connection: Connection) -> dict[str, Any]:
+    """What tells whether receivers or workers have written something."""
+    marks = {table.name: connection.execute(select(func.max(table.c.seq))).scalar() for table in TABLES if "seq" in table.c}
+    return marks | {worker.name: connection.execute(select(func.max(worker.c.seen_at))).scalar()}
+
+
+def _marks_now(source: Database) -> dict[str, Any]:
+    with source.read() as connection:
+        return _marks(connection)
+
+
+def _rows(connection: Connection, table: Table) -> Iterator[Row]:
+    """Yield a table's rows in constant memory."""
+    size = FEW if {"body", "inputs"} & set(table.c.keys()) else MANY
+    query = select(table).order_by(*table.primary_key.columns)
+    with connection.execute(query, execution_options={"yield_per": size}) as result:
+        for row in result.mappings():
+            yield dict(row)
+
+
+def _sum_of(connection: Connection, table: Table, advance: Callable[[int], None]) -> Sum:
+    found = Sum()
+    for row in _rows(connection, table):
+        found.add(row)
+        advance(1)
+    return found
+
+
+# -- the target
+
+
+def _copy_table(reader: Connection, writer: Connection, table: Table, copied: Copied, *, mend: bool, advance: Callable[[int], None]) -> Sum:
+    total, size = Sum(), 0
+    pile: list[Row] = []
+
+    def flush() -> None:
+        if pile and not copied.misfits:
+            try:
+                writer.execute(insert(table), pile)
+            except DBAPIError as error:
+                raise StoreError(f"not all of {_key(table, pile[0])} to {_key(table, pile[-1])} can be kept: {brief(error)}") from error
+        advance(len(pile))
+        pile.clear()
+
+    for row in _rows(reader, table):
+        _fit(row, table, UNFIT[writer.dialect.name], copied, mend=mend)
+        if not copied.misfits:  # else there is no more to do than to find the others
+            total.add(row)
+        pile.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+        if len(pile) >= TOGETHER or size >= PILE:
+            flush()
+            size = 0
+    flush()
+    return total
+
+
+def _fit(row: Row, table: Table, unfit: re.Pattern[str], copied: Copied, *, mend: bool) -> None:
+    """See that the target can hold the row's texts, or make it so."""
+    bad = [name for name, value in row.items() if isinstance(value, str) and unfit.search(value)]
+    if bad and mend:
+        copied.mended += 1
+        row |= {name: unfit.sub(INSTEAD, row[name]) for name in bad}
+    elif bad:
+        copied.misfitting += 1
+        if len(copied.misfits) < NAMED:
+            copied.misfits.append(f"{_key(table, row)} ({', '.join(bad)})")
+
+
+def _key(table: Table, row: Row) -> str:
+    names = ["id"] if "id" in row else [column.name for column in table.primary_key.columns]
+    return " ".join([table.name, *(ascii(row[name]) for name in names)])
+
+
+@contextmanager
+def _without_triggers(connection: Connection, database: Database) -> Iterator[None]:
+    """Take the triggers of the tables away; they are back at the end, and the tables are seen to be empty and to stay so until the end."""
+    again: Sequence[str]
+    if database.is_sqlite:
+        triggers = connection.execute(text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+        ours = [row for row in triggers if row.tbl_name in metadata.tables]
+        away, again = [f"DROP TRIGGER {row.name}" for row in ours], [row.sql for row in ours]
+    else:
+        names = ", ".join(table.name for table in TABLES)
+        away = [f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE", *(f"ALTER TABLE {one.name} DISABLE TRIGGER USER" for one in TABLES)]
+        again = [*(f"ALTER TABLE {one.name} ENABLE TRIGGER USER" for one in TABLES), f"ANALYZE {names}"]
+    for statement in away:
+        connection.exec_driver_sql(statement)
+    _must_be_empty({table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in TABLES})
+    yield
+    for statement in again:
+        connection.exec_driver_sql(statement)
+
+
+def _set_sequences(connection: Connection, database: Database) -> None:
+    """Have what comes in next numbered after what was copied; SQLite does so by itself."""
+    for table in TABLES if not database.is_sqlite else ():
+        if "seq" in table.c:
+            last = select(func.max(table.c.seq)).scalar_subquery()
+            connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "seq"), last)).where(last.is_not(None)))

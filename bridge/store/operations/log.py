@@ -1,0 +1,203 @@
+"""Acts of people, kept: what each chose before it began, and what has become of every item, so that it can stop anywhere and go on.
+
+What is done to an item and that it is done are one commit: an act that was interrupted, however, does none of them twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
+
+from bridge.core.model import JSON
+from bridge.core.operations import Act, Became, Item
+from bridge.store.db.database import Database
+from bridge.store.db.id_prefix import row_named
+from bridge.store.encryption import Sealer
+from bridge.store.operations.actions import Result
+from bridge.store.tables.encrypted import closed
+from bridge.store.tables.rows import from_json, to_json
+from bridge.store.tables.schema import act, act_item
+
+T = TypeVar("T")
+PAGE: Final = 500  # items that are written, or read, in one transaction
+TOGETHER: Final = 50  # items that are done in one
+RESUMED: Final = 20  # of those who went on with an act, so many are remembered
+
+_OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
+_NEXT = select(act_item.c.number, act_item.c.item_id).where(_OPEN).order_by(act_item.c.number).limit(bindparam("most"))
+_STILL = select(act_item.c.number).where(_OPEN, act_item.c.number.in_(bindparam("numbers", expanding=True))).with_for_update()
+_MARK = (
+    update(act_item)
+    .where(act_item.c.act == bindparam("of"), act_item.c.number == bindparam("as"))
+    .values({name: bindparam(name) for name in ("outcome", "problem", "was", "became", "made", "at")})
+)
+
+
+class Doing(Protocol[T]):
+    """What an act does to its items."""
+
+    def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> Sequence[T]:
+        """Return what is needed for the first of these items, one at least: what takes long is done here, where nobody waits for it."""
+
+    def carry_out(self, connection: Connection, prepared: Sequence[T], now: float, /) -> list[Result]:
+        """Do it to each, and return what came of each."""
+
+
+# -- beginning
+
+
+def begin(database: Database, act_id: str, *, command: str, actor: str, asked: Mapping[str, JSON], ids: Sequence[str],
+          now: float) -> Act:  # fmt: skip
+    """Keep an act with all that it has chosen; nothing is done yet. Many items take several commits, and count once they are all there."""
+    values: dict[str, Any] = {"id": act_id, "command": command, "actor": actor, "created_at": now, "asked": to_json(dict(asked))}
+    values = closed(database.sealer, "act", act_id, values)
+    seq = database.write(lambda connection: _begin(connection, values, ids[:PAGE], is_all=len(ids) <= PAGE))
+    for at in range(PAGE, len(ids), PAGE):
+        database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]
+    return _get(database, seq)
+
+
+def _begin(connection: Connection, values: Mapping[str, Any], ids: Sequence[str], *, is_all: bool) -> int:
+    adding = insert(act).values(**values, chosen=len(ids) if is_all else None).returning(act.c.seq)
+    seq: int = connection.execute(adding).scalar_one()
+    _insert_items(connection, seq, 0, ids)
+    return seq
+
+
+def _add(connection: Connection, seq: int, ids: Sequence[str], at: int) -> None:
+    _insert_items(connection, seq, at, ids[at : at + PAGE])
+    if at + PAGE >= len(ids):
+        connection.execute(update(act).where(act.c.seq == seq).values(chosen=len(ids)))
+
+
+def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[str]) -> None:
+    connection.execute(insert(act_item), [{"act": seq, "number": first + place, "item_id": one} for place, one in enumerate(ids, 1)])
+
+
+def resume(database: Database, one: Act, actor: str, now: float) -> Act:
+    """Note who goes on with an act."""
+    resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-RESUMED:])
+    database.write(lambda connection: connection.execute(update(act).where(act.c.seq == one.seq).values(resumed=resumed)))
+    return _get(database, one.seq)
+
+
+# -- going on
+
+
+def advance(database: Database, one: Act, doing: Doing[Any], now: float, most: int = TOGETHER) -> list[Result]:
+    """Do the next items of an act, at most so many, in one durable commit; return what came of each, none where none is left.
+
+    Several may go on with the same act: each item is done by one of them.
+    """
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(_NEXT, {"of": one.seq, "most": most}).all()
+        if not rows:
+            return []
+        prepared = doing.prepare(database, [row.item_id for row in rows], now)
+        mine = {row.number: each for row, each in zip(rows, prepared, strict=False)}
+        results = database.write(lambda connection: _carry_out(connection, one.seq, doing, mine, now))  # noqa: B023
+        if results:  # else somebody else has done them meanwhile
+            return results
+
+
+def _carry_out(connection: Connection, seq: int, doing: Doing[T], mine: Mapping[int, T], now: float) -> list[Result]:
+    numbers = sorted(connection.execute(_STILL, {"of": seq, "numbers": list(mine)}).scalars())
+    if not numbers:
+        return []
+    results = doing.carry_out(connection, [mine[number] for number in numbers], now)
+    connection.execute(_MARK, [_marked(seq, number, result, now) for number, result in zip(numbers, results, strict=True)])
+    refused = sum(result.problem is not None for result in results)
+    over = act.c.done + act.c.refused + len(results) >= act.c.chosen
+    connection.execute(
+        update(act)
+        .where(act.c.seq == seq)
+        .values(done=act.c.done + len(results) - refused, refused=act.c.refused + refused, worked_at=now,
+                finished_at=case((over, now)))
+    )  # fmt: skip
+    return results
+
+
+def _marked(seq: int, number: int, result: Result, now: float) -> dict[str, Any]:
+    made = [each.id for each in result.deliveries] if result.became is None else []
+    return {
+        "of": seq,
+        "as": number,
+        "outcome": Became.REFUSED if result.problem is not None else Became.DONE,
+        "problem": result.problem and result.problem.replace("\0", "\ufffd"),
+        "was": result.was,
+        "became": result.became,
+        "made": to_json(made or None),
+        "at": now,
+    }
+
+
+# -- looking
+
+
+def find(database: Database, text: str) -> Act:
+    """Return the act with this id, or the one whose id begins so; `NotFound` where there is none, or several."""
+    return _to_act(row_named(database, act, text, f"no act has the id {text!r}; flowbridge acts lists them"), database.sealer)
+
+
+def listed(database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0) -> Iterator[Act]:
+    """Yield acts, newest first; `limit` 0 is no limit."""
+    query = select(act).order_by(act.c.seq.desc()).limit(limit or None)
+    if since is not None:
+        query = query.where(act.c.created_at >= since)
+    if unfinished:
+        query = query.where(act.c.finished_at.is_(None))
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    yield from (_to_act(row, database.sealer) for row in rows)
+
+
+def items(database: Database, one: Act, *, outcome: Became | None = None, is_open: bool = False, limit: int = 0) -> Iterator[Item]:
+    """Yield an act's items in their order: all, those that came to `outcome`, or those whose turn has not come; `limit` 0 is no limit."""
+    query = select(act_item).where(act_item.c.act == one.seq).order_by(act_item.c.number)
+    if outcome is not None:
+        query = query.where(act_item.c.outcome == outcome)
+    if is_open:
+        query = query.where(act_item.c.outcome.is_(None))
+    last, left = 0, limit or None
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        with database.read() as connection:
+            rows = connection.execute(query.where(act_item.c.number > last).limit(size)).all()
+        yield from map(_to_item, rows)
+        if len(rows) < size:
+            return
+        last, left = rows[-1].number, None if left is None else left - len(rows)
+
+
+def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tuple[Act, Item]]:
+    """Return what was done to these events and deliveries, oldest first; of more than `limit` the newest."""
+    query = (
+        select(act, *(column.label(f"item_{column.name}") for column in act_item.c))
+        .join(act_item, act_item.c.act == act.c.seq)
+        .where(act_item.c.item_id.in_(ids), act_item.c.outcome.isnot(None))
+        .order_by(act_item.c.at.desc(), act.c.seq.desc())
+        .limit(limit)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    return [(_to_act(row, database.sealer), _to_item(row, "item_")) for row in reversed(rows)]
+
+
+def _get(database: Database, seq: int) -> Act:
+    with database.read() as connection:
+        return _to_act(connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer)
+
+
+def _to_act(row: Row[Any], sealer: Sealer) -> Act:
+    values = {column.name: row._mapping[column.name] for column in act.c}
+    resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
+    return Act(**values | {"asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)), "resumed": resumed})
+
+
+def _to_item(row: Row[Any], prefix: str = "") -> Item:
+    values = {column.name: row._mapping[prefix + column.name] for column in act_item.c}
+    outcome = None if values["outcome"] is None else Became(values["outcome"])
+    return Item(**values | {"outcome": outcome, "made": tuple(from_json(values["made"]) or ())})

@@ -1,0 +1,33 @@
+"""The alerts that are kept: read all, write all; there are few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from bridge.core.alert import Alert
+from bridge.store.tables.schema import alert
+
+_SILENCE: Final = "silence:"
+
+
+def read(connection: Connection) -> dict[str, Alert]:
+    """Return the alerts by key."""
+    return {row.key: Alert(**row._mapping) for row in connection.execute(select(alert))}
+
+
+def silent(connection: Connection) -> dict[str, float]:
+    """Return by source since when it is silent, by the alerts of that which are not over."""
+    found = connection.execute(select(alert.c.key, alert.c.since).where(alert.c.key.startswith(_SILENCE), alert.c.resolved_at.is_(None)))
+    return {row.key.removeprefix(_SILENCE): row.since for row in found}
+
+
+def write(connection: Connection, alerts: Iterable[Alert]) -> None:
+    """Keep these and no others."""
+    connection.execute(delete(alert))
+    rows = [asdict(one) for one in alerts]
+    if rows:
+        connection.execute(insert(alert), rows)

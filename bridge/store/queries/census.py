@@ -1,0 +1,125 @@
+"""What stands in the tables, row by row, for whoever counts everything: read as it is, with nothing of the ledger's own judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Select, Table, TextClause, select, text
+
+from bridge.store.db.database import Database
+from bridge.store.tables.schema import attempt, delivery, event, local_run, worker
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event: `seq` is the order of commit."""
+
+    seq: int
+    id: str
+    source: str
+    provider_id: str | None
+    body_sha256: str
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery with what holds it (a lease, a slot, the time of the next look at its run), and the later one it was merged into."""
+
+    seq: int
+    id: str
+    event_id: str
+    route: str
+    platform: str
+    status: str
+    reason: str | None
+    lease: str | None
+    slot: bool
+    poll_at: float | None
+    run_id: str | None
+    run_state: str | None
+    merged_into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """An attempt; `outcome` is null from its intent until it is settled."""
+
+    delivery_id: str
+    number: int
+    outcome: str | None
+    run_id: str | None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run of the embedded platform."""
+
+    id: str
+    idempotency_key: str | None
+    state: str
+    lease: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """All of it, as of one moment."""
+
+    events: tuple[EventRow, ...] = ()
+    deliveries: tuple[DeliveryRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] = ()
+    runs: tuple[RunRow, ...] = ()
+
+
+def books(database: Database) -> Books:
+    """Return the rows of the store, each kind in the order of commit."""
+    with database.read() as connection:
+        return Books(
+            tuple(EventRow(**row._mapping) for row in connection.execute(_columns(event, EventRow).order_by(event.c.seq))),
+            tuple(DeliveryRow(**row._mapping) for row in connection.execute(_columns(delivery, DeliveryRow).order_by(delivery.c.seq))),
+            tuple(AttemptRow(**row._mapping) for row in connection.execute(_columns(attempt, AttemptRow))),
+            tuple(RunRow(**row._mapping) for row in connection.execute(_columns(local_run, RunRow))),
+        )
+
+
+def _columns(table: Table, record: type) -> Select[Any]:
+    return select(*(table.c[each.name] for each in fields(record)))
+
+
+_MOVING = text(
+    "SELECT (SELECT count(*) FROM delivery WHERE status IN ('queued', 'sending', 'blocked') OR slot OR poll_at IS NOT NULL)"
+    " + (SELECT count(*) FROM local_run WHERE state IN ('QUEUED', 'RUNNING', 'TERMINATING'))"
+)
+
+
+def moving(database: Database) -> int:
+    """Return how many deliveries and runs somebody still has to do something about."""
+    with database.read() as connection:
+        return connection.execute(_MOVING).scalar() or 0
+
+
+_OPEN = text("SELECT delivery_id, number, route FROM attempt JOIN delivery ON delivery.id = delivery_id WHERE outcome IS NULL")
+_LOOKED_FOR = text("SELECT id, attempts + throttled, route FROM delivery WHERE status = 'unknown' AND poll_at IS NOT NULL")
+
+
+def open_attempts(database: Database) -> dict[tuple[str, int], str]:
+    """Return the attempts that have begun and have no outcome: (delivery id, number) -> route."""
+    return _attempts(database, _OPEN)
+
+
+def unsettled_attempts(database: Database) -> dict[tuple[str, int], str]:
+    """Return those, and the last ones of deliveries whose run somebody still looks for."""
+    return _attempts(database, _OPEN) | _attempts(database, _LOOKED_FOR)
+
+
+def _attempts(database: Database, query: TextClause) -> dict[tuple[str, int], str]:
+    with database.read() as connection:
+        return {(id_, number): route for id_, number, route in connection.execute(query)}
+
+
+def worker_pids(database: Database) -> set[int]:
+    """Return the processes that have said that they are workers, dead ones too."""
+    with database.read() as connection:
+        return set(connection.execute(select(worker.c.pid)).scalars())

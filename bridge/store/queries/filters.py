@@ -1,0 +1,131 @@
+"""What a listing or an act is limited to, and the conditions that this makes in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, func, literal
+
+from bridge.core.model import DeadKind, Delivery, RunState
+from bridge.store.tables.schema import delivery, event
+
+NONE = "none"  # asked for as a status: events that no route has made a delivery of
+Conditions = list[ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which events or deliveries; all that is given must hold. `type` may have `*`; times are of receipt or of planning.
+
+    `run` is the state of a delivery's run: running, done, failed… `reason` occurs anywhere in a delivery's reason, in any case, or in
+    an event's problem; `body` anywhere in the event's raw body. `spam`: only events that are marked as spam (`reason` is then why), or only
+    others.
+    Of events, `route`, `status`, `run`, `dead_kind` and `reason` ask for one delivery that has all of them.
+    """
+
+    source: str | None = None
+    route: str | None = None
+    status: str | None = None
+    type: str | None = None
+    run: str | None = None
+    since: float | None = None
+    until: float | None = None
+    reason: str | None = None
+    dead_kind: str | None = None
+    body: bytes | None = None
+    spam: bool | None = None
+
+    @property
+    def lasting(self) -> Filters:
+        """What of this an event or a delivery keeps for ever."""
+        return replace(self, status=None, run=None, reason=None, dead_kind=None)
+
+    def fits(self, one: Delivery) -> bool:
+        """Tell whether what may change of a delivery is as it is asked for now."""
+        return (
+            self.status in (None, one.status)
+            and self.run in (None, one.run_state)
+            and (self.dead_kind is None or DeadKind.of_word(self.dead_kind) is one.dead_kind)
+            and (self.reason is None or _folded(self.reason) in _folded(one.reason or ""))
+        )
+
+
+def event_conditions(filters: Filters) -> Conditions:
+    """Return what must hold of an event, beside `body_conditions`."""
+    conditions = [*_one_source(filters), *_between(event.c.received_at, filters)]
+    if filters.spam is not None:
+        conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
+    if filters.spam and filters.reason is not None:
+        conditions, filters = [*conditions, _says(event.c.spam, filters.reason)], replace(filters, reason=None)
+    owned = [delivery.c.event_id == event.c.id]
+    if filters.route is not None:
+        owned.append(delivery.c.route == filters.route)
+    if filters.status == NONE:
+        conditions.append(~exists().where(*owned))
+        return conditions + ([] if filters.reason is None else [_says(event.c.problem, filters.reason)])
+    standing = _standing(filters)
+    if len(owned) + len(standing) == 1:
+        return conditions
+    found: ColumnElement[bool] = exists().where(*owned, *standing)
+    if filters.reason is not None and len(owned) + len(standing) == 2:
+        found |= _says(event.c.problem, filters.reason)
+    return [*conditions, found]
+
+
+def delivery_conditions(filters: Filters) -> Conditions:
+    """Return what must hold of a delivery, beside `body_conditions`."""
+    conditions = [*_between(delivery.c.created_at, filters), *_standing(filters)]
+    if filters.route is not None:
+        conditions.append(delivery.c.route == filters.route)
+    if of_event := _one_source(filters):
+        conditions.append(exists().where(event.c.id == delivery.c.event_id, *of_event))
+    return conditions
+
+
+def body_conditions(filters: Filters, *, of_deliveries: bool, is_sqlite: bool) -> Conditions:
+    """Return what must hold of the body, which is read whole for it; none where it is not asked for."""
+    if filters.body is None:
+        return []
+    sought = literal(filters.body)
+    place = func.instr(event.c.body, sought) if is_sqlite else func.position(sought.op("IN")(event.c.body))
+    return [exists().where(event.c.id == delivery.c.event_id, place > 0) if of_deliveries else place > 0]
+
+
+def _standing(filters: Filters) -> Conditions:
+    """What may change of a delivery."""
+    conditions: Conditions = []
+    if filters.status is not None:
+        conditions.append(delivery.c.status == filters.status)
+    if filters.run is not None:
+        conditions.append(delivery.c.run_state == RunState(filters.run).value)
+    if filters.dead_kind is not None:
+        conditions.append(delivery.c.dead_kind == DeadKind.of_word(filters.dead_kind).value)
+    if filters.reason is not None:
+        conditions.append(_says(delivery.c.reason, filters.reason))
+    return conditions
+
+
+def _says(column: Any, text: str) -> ColumnElement[bool]:
+    """A text stands in a column, in any case as the database sees it (SQLite: that of ASCII letters)."""
+    return column.icontains(text, autoescape=True)  # type: ignore[no-any-return]
+
+
+def _folded(text: str) -> str:
+    return "".join(char.lower() if char.isascii() else char for char in text)
+
+
+def _one_source(filters: Filters) -> Sequence[ColumnElement[bool]]:
+    conditions = [] if filters.source is None else [event.c.source == filters.source]
+    if filters.type is not None and "*" in filters.type:
+        pattern = filters.type.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_").replace("*", "%")
+        conditions.append(event.c.type.like(pattern, escape="\\"))
+    elif filters.type is not None:
+        conditions.append(event.c.type == filters.type)
+    return conditions
+
+
+def _between(column: Any, filters: Filters) -> Sequence[ColumnElement[bool]]:
+    since = [] if filters.since is None else [column >= filters.since]
+    return since + ([] if filters.until is None else [column < filters.until])

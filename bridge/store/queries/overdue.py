@@ -1,0 +1,29 @@
+"""Counts of what is overdue, or lies further ahead than it ever may: each walks an index, and stops at a bound."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+
+from bridge.core.status import Overdue
+from bridge.store.clock_steps import POLLED, SENDING, limits
+from bridge.store.queue.heartbeats import FRESH
+from bridge.store.tables.schema import delivery
+
+COUNTED: Final = 10_000  # rows that are counted of each
+LOOK_SECONDS: Final = 60.0  # after which a look at a run that has not been made is overdue
+
+
+def overdue(connection: Connection, now: float) -> Overdue:
+    """Count calls whose lease has run out and that no worker took over, looks that were not made, and times that lie too far ahead."""
+    return Overdue(
+        leases=_count(connection, SENDING & (delivery.c.lease_until < now - FRESH)),
+        looks=_count(connection, POLLED & (delivery.c.poll_at < now - LOOK_SECONDS)),
+        ahead=sum(_count(connection, each.exceeds(now)) for each in limits()),
+    )
+
+
+def _count(connection: Connection, where: ColumnElement[Any]) -> int:
+    some = select(literal_column("1")).where(where).limit(COUNTED).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar() or 0

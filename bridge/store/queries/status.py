@@ -1,0 +1,169 @@
+"""How things stand, in counts that cost the same with a million events: each walks an index of what waits, or stops at a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, TextClause, select, text
+
+from bridge.core.circuit_state import Circuit
+from bridge.core.model import Status
+from bridge.core.status import ClockStep, Lane, LateStart, Overdue
+from bridge.store import clock_steps
+from bridge.store.db.database import Database
+from bridge.store.inbound import daily_bytes, form_files
+from bridge.store.queries.overdue import overdue
+from bridge.store.queue import claims
+from bridge.store.queue import hold as holding
+from bridge.store.queue import throttling as circuits
+from bridge.store.queue.heartbeats import is_alive
+from bridge.store.queue.hold import Hold
+from bridge.store.tables.schema import worker
+
+MOST: Final = 100_000  # rows that are counted
+PAGE, PAGES = 20_000, 5  # newest events that are looked at for those of today
+DEAD: Final = 5_000  # newest dead deliveries that are looked at for those of a day
+LATE: Final = 20  # runs that nobody follows are named one by one
+
+_STUCK = "status IN ('dead', 'unknown', 'blocked')"  # the index's very condition
+_LANE = text(f"""
+SELECT count(*) AS queued, min(seq) AS oldest, min(due_at) AS due_at FROM (
+    SELECT seq, due_at FROM delivery WHERE status = 'queued' AND platform = :platform AND route = :route
+    ORDER BY due_at, seq LIMIT {MOST}) AS waiting
+""")  # noqa: S608 - a number of ours
+_OLDEST = text("SELECT id, created_at FROM delivery WHERE seq = :seq")
+_BLOCKED = text(f"SELECT route, count(*) AS n FROM (SELECT route FROM delivery WHERE status = 'blocked' LIMIT {MOST}) AS b GROUP BY route")  # noqa: S608
+_SLOTS = text("SELECT platform, status, count(*) AS used FROM delivery WHERE slot GROUP BY platform, status")
+_DEAD = text(f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MOST}) AS dead")  # noqa: S608
+_DEAD_SINCE = text(f"""
+SELECT count(*) FROM (
+    SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK} AND status = 'dead'
+    ORDER BY seq DESC LIMIT {DEAD}) AS dead
+WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
+    SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id AND later.route = dead.route AND later.seq > dead.seq)
+""")  # noqa: S608
+_UNKNOWN = text(f"""
+SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
+FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MOST}) AS unknown
+""")  # noqa: S608
+_LATE = text(f"""
+SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d ON d.id = a.delivery_id
+WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id ORDER BY a.late_at LIMIT {LATE}
+""")  # noqa: S608
+_NEWEST = text("SELECT max(seq) FROM event")
+_OF_PAGE = text("""
+SELECT source, max(received_at) AS last_at, sum(CASE WHEN received_at >= :midnight THEN 1 ELSE 0 END) AS today, min(seq) AS lowest
+FROM (SELECT seq, source, received_at FROM event WHERE seq <= :newest ORDER BY seq DESC LIMIT :page) AS page GROUP BY source
+""")
+_LAST = text("SELECT max(received_at) FROM event WHERE source = :source")  # of a source that is not among the newest
+_REJECTED = text("SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source")  # a hundred of each are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name, `slots` (calls, runs) by platform.
+
+    `files`: bytes of files by source; `stored_today`: bytes of bodies.
+    """
+
+    workers: list[tuple[int, str, float]]
+    sources: Mapping[str, tuple[float | None, int]]
+    today_cut: bool
+    rejected: Mapping[str, int]
+    queue: list[Lane]
+    blocked: Mapping[str, int]
+    slots: Mapping[str, tuple[int, int]]
+    circuits: Mapping[str, Circuit]
+    dead: int
+    dead_today: int
+    unknown: int
+    held: int
+    late_starts: list[LateStart]
+    hold: Hold | None
+    clock_step: ClockStep | None
+    overdue: Overdue
+    files: Mapping[str, int]
+    stored_today: Mapping[str, int]
+
+
+def look(database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float) -> Standing:
+    """Return how things stand. `sources` are looked for however long ago they spoke; `now` is the database's time."""
+    with database.read() as connection:
+        found, cut = _sources(connection, set(sources), midnight)
+        unknown = connection.execute(_UNKNOWN).one()
+        alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(is_alive(now))
+        return Standing(
+            workers=[tuple(row) for row in connection.execute(alive.order_by(worker.c.started_at))],
+            sources=found,
+            today_cut=cut,
+            rejected={row.source: row.n for row in connection.execute(_REJECTED, {"midnight": midnight})},
+            queue=[_lane(connection, platform, route) for platform, route in claims.lanes(connection)],
+            blocked={row.route: row.n for row in connection.execute(_BLOCKED)},
+            slots=_slots(connection),
+            circuits=circuits.read(connection),
+            dead=_count(connection, _DEAD),
+            dead_today=_count(connection, _DEAD_SINCE, since=now - day),
+            unknown=unknown.n,
+            held=unknown.held or 0,
+            late_starts=_late(connection, now - day),
+            hold=holding.current(connection),
+            clock_step=clock_steps.latest(connection),
+            overdue=overdue(connection, now),
+            files=form_files.held(connection),
+            stored_today=daily_bytes.stored(connection, now),
+        )
+
+
+def size(database: Database) -> int:
+    """Return the bytes that the database takes."""
+    if database.is_sqlite:
+        paths = [database.path.with_name(database.path.name + end) for end in ("", "-wal")]
+        return sum(path.stat().st_size for path in paths if path.exists())
+    with database.read() as connection:
+        found: int = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+    return found
+
+
+def _count(connection: Connection, query: TextClause, **values: Any) -> int:
+    return connection.execute(query, values).scalar() or 0
+
+
+def _late(connection: Connection, since: float) -> list[LateStart]:
+    rows = connection.execute(_LATE, {"since": since})
+    return [LateStart(delivery_id=of, attempt=number, run_id=run_id, status=Status(status)) for of, number, run_id, status in rows]
+
+
+def _lane(connection: Connection, platform: str, route: str) -> Lane:
+    lane = connection.execute(_LANE, {"platform": platform, "route": route}).one()
+    oldest = connection.execute(_OLDEST, {"seq": lane.oldest}).one()
+    return Lane(route=route, platform=platform, queued=lane.queued, due_at=lane.due_at, oldest_at=oldest.created_at, oldest_id=oldest.id)
+
+
+def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for row in connection.execute(_SLOTS):
+        calls, runs = found.get(row.platform, (0, 0))
+        is_call = row.status == "sending"
+        found[row.platform] = calls + is_call * row.used, runs + (not is_call) * row.used
+    return found
+
+
+def _sources(connection: Connection, wanted: set[str], midnight: float) -> tuple[dict[str, tuple[float | None, int]], bool]:
+    """Go back from the newest event for as long as they are of today, a page at a time; then look up the sources that did not appear."""
+    found: dict[str, tuple[float | None, int]] = {}
+    newest, cut = _count(connection, _NEWEST), False
+    for page in range(PAGES):
+        rows = connection.execute(_OF_PAGE, {"newest": newest, "page": PAGE, "midnight": midnight}).all()
+        for row in rows:
+            last, today = found.get(row.source, (row.last_at, 0))
+            found[row.source] = max(last or 0.0, row.last_at), today + row.today
+        of_today = sum(row.today for row in rows)
+        if of_today == 0:
+            break
+        newest = min(row.lowest for row in rows) - 1
+        cut = page == PAGES - 1 and of_today == PAGE
+    for source in wanted - found.keys():
+        found[source] = connection.execute(_LAST, {"source": source}).scalar(), 0
+    return found, cut

@@ -1,0 +1,198 @@
+"""Records to rows and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from bridge.core.errors import Unsealable
+from bridge.core.model import JSON, Attempt, DeadKind, Debounce, Delivery, Event, FormFile, Order, Retry, RunState, Status
+from bridge.store.encryption import Sealer
+from bridge.store.tables.encrypted import OF_TABLE, closed, name_of
+
+
+def to_json(value: JSON) -> str | None:
+    """Return the JSON text of `value`; None for None, so that an absent value is NULL.
+
+    A payload, a platform's outputs or a flow's log must never be what a transaction fails by: what orjson refuses (lone surrogates,
+    nesting deeper than 254) is written by the slower writer, and what that cannot write either, by a note.
+    """
+    if value is None:
+        return None
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        pass
+    try:
+        # A lone surrogate, though valid as an escape, is one that orjson would not read again.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+    except RecursionError:
+        return '"(nested too deep to be kept)"'
+
+
+def from_json(text: str | None) -> JSON:
+    return None if text is None else orjson.loads(text)
+
+
+def event_row(event: Event, sealer: Sealer) -> dict[str, Any]:
+    """Return the columns of an event, without those the database fills in."""
+    values = {
+        "id": event.id,
+        "source": event.source,
+        "provider": event.provider,
+        "type": event.type,
+        "provider_id": event.provider_id,
+        "received_at": event.received_at,
+        "config_hash": event.config_hash,
+        "problem": event.problem,
+        "body_sha256": event.body_sha256,
+        "headers": to_json(event.headers),
+        "query_string": event.query_string,
+        "body": event.body,
+        "sender_retry": event.sender_retry,
+        "files": to_json([asdict(file) for file in event.files]) if event.files else None,
+        "spam": event.spam,
+        "client": event.client,
+    }
+    return closed(sealer, "event", event.id, values)
+
+
+def to_event(row: Row[Any], sealer: Sealer) -> Event:
+    """Return the event of a row of the `event` table."""
+    values = row._mapping
+    id_ = values["id"]
+    return Event(
+        id=id_,
+        source=values["source"],
+        provider=values["provider"],
+        type=values["type"],
+        provider_id=values["provider_id"],
+        received_at=values["received_at"],
+        headers=from_json(sealer.open(values["headers"], "event", "headers", id_)),
+        query_string=sealer.open(values["query_string"], "event", "query_string", id_),
+        body=sealer.open(values["body"], "event", "body", id_),
+        body_sha256=values["body_sha256"],
+        config_hash=values["config_hash"],
+        problem=values["problem"],
+        same_body_as=values["same_body_as"],
+        duplicates=values["duplicates"],
+        sender_retry=values["sender_retry"],
+        files=files_of(values["files"], id_, sealer),
+        spam=values["spam"],
+        client=sealer.open(values["client"], "event", "client", id_),
+    )
+
+
+def files_of(kept: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile, ...]:
+    """Return the files of an event, by its column."""
+    return tuple(FormFile(**file) for file in from_json(sealer.open(kept, "event", "files", event_id)) or ())
+
+
+def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
+    """Return the columns that planning decides."""
+    order, debounce = delivery.order, delivery.debounce
+    values = {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "route": delivery.route,
+        "flow": delivery.flow,
+        "platform": delivery.platform,
+        "saved_item_id": delivery.saved_item_id,
+        "status": delivery.status.value,
+        "reason": delivery.reason,
+        "created_at": delivery.created_at,
+        "due_at": delivery.due_at,
+        "finished_at": delivery.finished_at,
+        "config_hash": delivery.config_hash,
+        "retry_attempts": delivery.retry.attempts,
+        "retry_first": delivery.retry.first,
+        "retry_max": delivery.retry.max,
+        "on_unknown": delivery.on_unknown,
+        "run_timeout": delivery.run_timeout,
+        "whole_body": delivery.whole_body,
+        "inputs": to_json(delivery.inputs),
+        "dead_kind": delivery.dead_kind and delivery.dead_kind.value,
+        "on_run_failed": delivery.on_run_failed,
+        "run_retries": delivery.run_retries,
+        "order_key": order.key if order else None,
+        "order_until": order.until if order else "run_end",
+        "order_blocks": order is not None and order.blocks,
+        "debounce_key": debounce.key if debounce else None,
+        "debounce_until": debounce.until if debounce else None,
+    }
+    return closed(sealer, "delivery", delivery.id, values)
+
+
+def to_delivery(row: Any, sealer: Sealer) -> Delivery:
+    """Return the delivery of a row of the `delivery` table. One that was changed behind our back says so, and is without what was in it."""
+    return Delivery(
+        id=row.id,
+        event_id=row.event_id,
+        route=row.route,
+        flow=row.flow,
+        platform=row.platform,
+        saved_item_id=row.saved_item_id,
+        whole_body=bool(row.whole_body),
+        status=Status(row.status),
+        reason=row.reason,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        delivered_at=row.delivered_at,
+        finished_at=row.finished_at,
+        config_hash=row.config_hash,
+        retry=Retry(row.retry_attempts, row.retry_first, row.retry_max),
+        dead_kind=DeadKind(row.dead_kind) if row.dead_kind else None,
+        on_unknown=row.on_unknown,
+        on_run_failed=row.on_run_failed,
+        run_retries=row.run_retries,
+        run_timeout=row.run_timeout,
+        order=_order(row) if row.order_key is not None else None,
+        holds_key=bool(row.holds_key),
+        debounce=_debounce(row) if row.debounce_until is not None else None,
+        merged_into=row.merged_into,
+        attempts=row.attempts,
+        throttled=row.throttled,
+        run_id=row.run_id,
+        run_url=row.run_url,
+        run_state=RunState(row.run_state) if row.run_state else None,
+        raw_state=row.raw_state,
+        reruns=row.reruns,
+        look_at=row.poll_at if row.status == Status.UNKNOWN else None,
+        lease=row.lease,
+        **_content(row, sealer),
+    )
+
+
+def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
+    """What is kept sealed of a delivery, or why it cannot be opened."""
+    try:
+        inputs, outputs, log, evidence = [
+            kept if kept is None else orjson.loads(sealer.open(kept, "delivery", column, row.id))
+            for column, kept in (("inputs", row.inputs), ("outputs", row.outputs), ("log", row.log), ("evidence", row.evidence))
+        ]
+    except Unsealable as error:
+        return {"inputs": None, "unsealable": str(error)}
+    return {"inputs": inputs, "outputs": outputs, "log": tuple(log or ()), "evidence": evidence}
+
+
+def _order(row: Any) -> Order:
+    return Order(key=row.order_key, until=row.order_until, blocks=bool(row.order_blocks))
+
+
+def _debounce(row: Any) -> Debounce:
+    return Debounce(key=row.debounce_key, until=row.debounce_until)
+
+
+_OF_ATTEMPT = tuple(field.name for field in fields(Attempt))  # the clocks at the intent, which the table has too, are for reconciling alone
+
+
+def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
+    """Return the attempt of a row of the `attempt` table."""
+    values, name = {one: row._mapping[one] for one in _OF_ATTEMPT}, name_of(row.delivery_id, row.number)
+    state, kept = values["run_state"], {column: sealer.open(values[column], "attempt", column, name) for column in OF_TABLE["attempt"]}
+    return Attempt(**values | {"run_state": RunState(state) if state else None, "detail": kept["detail"],
+                               "outputs": from_json(kept["outputs"]), "log": tuple(from_json(kept["log"]) or ())})  # fmt: skip

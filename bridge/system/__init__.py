@@ -1,0 +1,1 @@
+"""What any process needs of the machine: logs, ids, HTTP client, wake-up, shared memory."""

@@ -1,0 +1,148 @@
+"""The only outgoing HTTP: one call out, one answer or a loss back, within one deadline.
+
+Built on the transport adapter of requests rather than on a Session: no redirect is followed, no cookie kept, no netrc and no
+proxy variable read, nothing retried.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from http.client import HTTPException, RemoteDisconnected
+from time import monotonic
+from typing import Final
+from urllib.parse import urlsplit
+
+import certifi
+import urllib3.exceptions as failure
+from requests import PreparedRequest, RequestException
+from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse
+
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.system.http_connections import Adapter, TLSSocket, progress
+
+MAX_ANSWER: Final = 256 * 1024  # bytes
+
+
+class Sender:
+    """Sends calls. One is enough for a process: it may be used by any number of threads, and must be made after a fork.
+
+    `ca_file`: the certificates to trust instead of certifi's and the machine's. `proxies`: {"https": URL} as requests has it; those of the
+    environment are not used. `peers` says of an IP address whether it may be connected to: of the very one, so that no name can lead
+    elsewhere.
+    """
+
+    def __init__(self, *, max_answer: int = MAX_ANSWER, connections: int = 32, ca_file: str | None = None,
+                 proxies: Mapping[str, str] | None = None, peers: Callable[[str], bool] | None = None) -> None:
+        self._connections, self._ca_file, self._peers = connections, ca_file, peers
+        self._plain = Adapter(None, connections)
+        self._max_answer = max_answer
+        self._proxies = dict(proxies or {})
+
+    @cached_property
+    def _tls(self) -> Adapter:
+        """Made when it is first needed: the certificates are megabytes, and the embedded platform needs none."""
+        context = ssl.create_default_context(cafile=self._ca_file or certifi.where())
+        if self._ca_file is None:
+            context.load_default_certs()  # who has authorities of their own puts them there
+        context.sslsocket_class = TLSSocket
+        return Adapter(context, self._connections)
+
+    def send(self, call: Call, timeout: float) -> Answer | Lost:
+        """Make the call and return its answer, or what became of it when there is none within `timeout` seconds.
+
+        Looking up the name is in the time but cannot be cut short. An answer whose body is too long, breaks off or comes too
+        slowly still has its status: it is `truncated`.
+        """
+        progress.deadline, progress.connected, progress.sent = monotonic() + timeout, False, False
+        progress.peers = self._peers
+        try:
+            adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
+            response = adapter.call(_prepare(call), timeout, self._proxies)
+            return self._read(response, call.most or self._max_answer)
+        except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
+            return Lost(_reason(error, call, timeout), sent=progress.sent)
+        finally:
+            progress.deadline = float("inf")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._plain.close()
+        if "_tls" in self.__dict__:
+            self._tls.close()
+
+    def _read(self, response: BaseHTTPResponse, most: int) -> Answer:
+        """Read the body up to the limit, and give the connection back only where all of it was read."""
+        body, complete = b"", False
+        try:
+            body = response.read(most + 1, decode_content=True)
+            complete = len(body) <= most
+        except (failure.HTTPError, HTTPException, OSError, ValueError):
+            pass  # the status is what matters, and it is known
+        if not complete:
+            response.close()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(status=response.status, headers=headers, body=body[:most], truncated=not complete)
+
+
+def _prepare(call: Call) -> PreparedRequest:
+    """Return the call as requests has it, without the parsing that its `prepare` would do again on a finished URL."""
+    request = PreparedRequest()
+    request.method, request.url, request.body = call.method, call.url, call.body or None
+    request.headers = CaseInsensitiveDict(call.headers)
+    if call.body:
+        request.headers["Content-Length"] = str(len(call.body))
+    return request
+
+
+#: First match wins, over the whole chain of causes.
+REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (socket.gaierror, "the name was not found"),
+    (ssl.SSLCertVerificationError, "the certificate is not to be trusted"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (TimeoutError, ""),
+    (failure.TimeoutError, ""),
+    (ssl.SSLError, "TLS failed"),
+    (RemoteDisconnected, "the connection was closed before an answer"),
+    (ConnectionError, "the connection was reset"),
+    (failure.ProxyError, "the proxy failed"),
+    (failure.SSLError, "TLS failed"),
+    (HTTPException, "the answer is not HTTP"),
+    (failure.LocationParseError, "the URL cannot be used"),
+    (UnicodeError, "the request cannot be written: a header or the URL has characters that HTTP does not allow"),
+    (OSError, "no connection"),
+    (ValueError, "the request cannot be written: the URL or a header is malformed"),
+)
+
+
+def _reason(error: BaseException, call: Call, timeout: float) -> str:
+    """Return what happened, naming the host only: a URL may hold ids in its query."""
+    causes = list(_causes(error))
+    text = next((text for kind, text in REASONS if any(isinstance(cause, kind) for cause in causes)), "no answer")
+    if not text:
+        text = f"no {'answer' if progress.connected else 'connection'} within {_shown(timeout)} s"
+    try:
+        return f"{urlsplit(call.url).hostname or 'no host'}: {text}"
+    except ValueError:
+        return text
+
+
+def _shown(seconds: float) -> str:
+    """A time as it was set, though a part of it was over before the call began."""
+    return f"{round(seconds, 1 if seconds < 10 else None):g}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and all it was made of: requests and urllib3 keep the cause in their arguments, too."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting += [one for one in inner if isinstance(one, BaseException)]

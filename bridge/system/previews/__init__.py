@@ -1,0 +1,1 @@
+"""Image previews of uploaded files, drawn in a confined process."""

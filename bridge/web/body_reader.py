@@ -1,0 +1,96 @@
+"""Read request bodies within limits: of each body, and of all being read at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from gunicorn.http.errors import ParseException
+
+from bridge.core.errors import Refused
+from bridge.web.server.incomplete_requests import Reading
+
+STEP = 64 * 1024  # bytes read at a time
+IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
+
+
+class Intake:
+    """A process's budget of body bytes being read."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit or IN_FLIGHT
+        self._held = 0
+        self._mutex = threading.Lock()
+
+    @contextmanager
+    def body(self, environ: Mapping[str, Any], most: int) -> Iterator[bytes]:
+        """Give the whole body; hold its share of the budget until the request is over. `Refused` where it cannot be read."""
+        held = 0
+        chunks: list[bytes] = []
+        try:
+            try:
+                declared = _declared(environ, most)
+                reading = _reading_of(environ)
+                if reading is not None:
+                    reading.begin_body()
+                left = STEP if declared is None else declared
+                while left > 0:
+                    step = min(STEP, left)
+                    self._take(step)
+                    held += step
+                    if reading is not None:
+                        reading.expect(held)
+                    chunk = environ["wsgi.input"].read(step)
+                    chunks.append(chunk)
+                    if declared is not None:
+                        left -= len(chunk)
+                        if len(chunk) < step:
+                            raise _cut_short()
+                    elif len(chunk) < step:
+                        break
+                    elif sum(map(len, chunks)) > most:
+                        raise _too_large(most)
+            except (OSError, ParseException) as error:
+                raise _cut_short() from error
+            if reading is not None:
+                reading.end()
+            whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            if len(whole) > most:
+                raise _too_large(most)
+            yield whole
+        finally:
+            if held:
+                self._take(-held)
+
+    def _take(self, size: int) -> None:
+        with self._mutex:
+            if size > 0 and self._held + size > self._limit:
+                raise Refused(503, "busy", "too much is being received at once", headers={"Retry-After": "5"})
+            self._held += size
+
+
+def _declared(environ: Mapping[str, Any], most: int) -> int | None:
+    """The Content-Length, None for a chunked body; refused here where it is already too much."""
+    text = environ.get("CONTENT_LENGTH") or ""
+    if not text:
+        return None if environ.get("wsgi.input_terminated") else 0
+    if not text.isascii() or not text.isdigit():
+        raise Refused(400, "bad_request", "the Content-Length is no number")
+    if int(text) > most:
+        raise _too_large(most)
+    return int(text)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, "too_large", f"the body is larger than {most} bytes", headers={"Connection": "close"})
+
+
+def _cut_short() -> Refused:
+    return Refused(400, "cut_short", "the body ended early, took too long or is framed wrongly", headers={"Connection": "close"})
+
+
+def _reading_of(environ: Mapping[str, Any]) -> Reading | None:
+    """Return the reading of a request of our receivers; null under another server."""
+    return getattr(environ.get("gunicorn.socket"), "reading", None)

@@ -1,0 +1,57 @@
+"""Ask a captcha's service, in a time that is bounded whatever it or the network does."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from bridge.core.http_messages import Answer, Lost
+from bridge.ingest.forms.spam import captchas
+from bridge.routing.form import Captcha
+from bridge.system.http_client import Sender
+from bridge.system.logs import get_logger
+
+log = get_logger()
+AT_ONCE = 8  # questions under way in a process; a service that hangs takes no more of its threads
+
+
+class Solving:
+    """Asks in threads of its own, since a host's name may take longer to be found than anyone waits. To be made after a fork."""
+
+    def __init__(self, *, ca_file: str | None = None) -> None:
+        self._ca_file = ca_file
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+
+    def solve(self, captcha: Captcha, response: str, address: str | None) -> str | None:
+        """Return why the captcha does not speak for a submission, null where it does."""
+        reason = captchas.read(captcha, self._ask(captcha, response, address))
+        if reason and captchas.UNCHECKED in reason:
+            log.error("captcha_not_checked", kind=captcha.kind, host=urlsplit(captcha.url).hostname, reason=reason)
+        return reason
+
+    @cached_property
+    def _sender(self) -> Sender:
+        return Sender(max_answer=captchas.MOST_ANSWER, connections=AT_ONCE, ca_file=self._ca_file)
+
+    def _ask(self, captcha: Captcha, response: str, address: str | None) -> Answer | Lost:
+        host = urlsplit(captcha.url).hostname
+        if not self._places.acquire(blocking=False):
+            return Lost(f"{host}: {AT_ONCE} questions are under way", sent=False)
+        answers: list[Answer | Lost] = []
+        over = threading.Event()
+
+        def run() -> None:
+            try:
+                answers.append(self._sender.send(captchas.ask(captcha, response, address), captcha.timeout))
+            finally:
+                self._places.release()
+                over.set()
+
+        try:
+            threading.Thread(target=run, name="captcha", daemon=True).start()
+        except RuntimeError:  # no more threads
+            self._places.release()
+            return Lost(f"{host}: no thread could be started", sent=False)
+        over.wait(captcha.timeout + 0.5)
+        return answers[0] if answers else Lost(f"{host}: no answer within {captcha.timeout:g} s", sent=True)

@@ -1,0 +1,76 @@
+"""What is answered: JSON in the words and forms of the public flow API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from flask import Response
+
+from bridge.core.local_runs import Input, LocalFlow, LocalRun
+from bridge.core.model import JSON
+from bridge.flows.ids import workbook_id
+
+
+def answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON response that nothing on the way keeps."""
+    sent: Any = {"Cache-Control": "no-store", **(headers or {})}
+    try:
+        text = orjson.dumps(value)
+    except TypeError:  # outputs may nest deeper than it writes
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(text, status, sent, mimetype="application/json")
+
+
+def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error in the only form that there is."""
+    return answer(status, {"error": code, "message": message}, headers)
+
+
+def started(run: LocalRun, flow: LocalFlow | None, host_url: str) -> JSON:
+    """Return the answer to a start. A flow that is no longer there has a workbook of its own."""
+    url = f"{host_url}console/runs?{urlencode({'run_id': run.id, 'flow_id': run.saved_item_id})}"
+    book = workbook_id(flow.workbook if flow else run.saved_item_id)
+    return {"run_id": run.id, "saved_item_id": run.saved_item_id, "workbook_id": book, "url": url}
+
+
+def report(run: LocalRun) -> dict[str, JSON]:
+    """Return how a run is."""
+    return {"user_id": run.user_id, **summary(run), "log": list(run.log)}
+
+
+def summary(run: LocalRun) -> dict[str, JSON]:
+    """Return how a run is, as the list of runs has it."""
+    return {
+        "run_id": run.id,
+        "saved_item_id": run.saved_item_id,
+        "state": run.state.value,
+        "outputs": dict(run.outputs),
+        "created_ts": timestamp(run.created_at),
+        "finished_ts": None if run.finished_at is None else timestamp(run.finished_at),
+    }
+
+
+def saved_item(flow: LocalFlow) -> dict[str, JSON]:
+    """Return a flow as lists have it."""
+    return {"saved_item_id": flow.id, "name": flow.id, "description": flow.description, "created_ts": timestamp(flow.created_at)}
+
+
+def input_node(one: Input) -> dict[str, JSON]:
+    """Return an Input node as the public API lists it: it knows strings and files only, so the rest is in the description."""
+    takes = {"file": "the name of an uploaded file", "body": "the whole body of the start"}.get(one.kind, one.type)
+    parts = (takes, "required" if one.required else f"default {one.default!r}")
+    return {
+        "name": one.name,
+        "data_type": "file" if one.kind == "file" else "string",
+        "description": ", ".join(part for part in parts if part),
+    }
+
+
+def timestamp(at: float) -> str:
+    """Return a time as the public API writes it: `2023-11-19T18:06:31.102786+00:00`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")

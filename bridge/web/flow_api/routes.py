@@ -1,0 +1,133 @@
+"""The endpoints, one row each, and the one way that every request goes: key, body, user, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.routing import Rule
+
+from bridge.core.errors import Full, Refused, StoreError
+from bridge.routing.model import Platform
+from bridge.system.logs import get_logger
+from bridge.web.flow_api import files, queries, responses, runs
+from bridge.web.flow_api.auth import Caller, caller_of, check_user, key_in
+from bridge.web.flow_api.context import Served
+from bridge.web.flow_api.request import Asked, bad, read_json
+
+PREFIX = "/api/v1"
+MIB = 1024 * 1024
+START, UPLOAD, SMALL = 5 * MIB, 35 * MIB, MIB  # bytes of a body
+OPENAPI = Path(__file__).with_name("openapi.json")
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path. `any_json`: its body may be other JSON than an object."""
+
+    path: str
+    methods: tuple[str, ...]
+    answer: Callable[[Served, Asked], Response]
+    max_body: int = 0
+    any_json: bool = False
+
+
+READ = ("GET", "HEAD")
+ENDPOINTS = (
+    Endpoint("start_pipeline", ("POST", "GET"), runs.start, START, any_json=True),
+    Endpoint("kill_pipeline", ("POST",), runs.kill, SMALL),
+    Endpoint("get_pl_run", READ, queries.get_pl_run),
+    Endpoint("list_saved_items", READ, queries.list_saved_items),
+    Endpoint("list_workbooks", READ, queries.list_workbooks),
+    Endpoint("get_inputs", READ, queries.get_inputs),
+    Endpoint("get_plrun_saved_item_map", READ, queries.get_plrun_saved_item_map),
+    Endpoint("upload_file", ("POST",), files.upload_file, UPLOAD),
+    Endpoint("upload_files", ("POST",), files.upload_files, UPLOAD),
+    Endpoint("download_file", ("POST",), files.download_file, SMALL),
+    Endpoint("download_files", ("POST",), files.download_files, SMALL),
+)
+
+
+def flow_api(served: Served) -> Blueprint:
+    """Return the blueprint of /api/v1. Every error is `{"error": code, "message": text}`."""
+    api = Blueprint("flow_api", __name__, url_prefix=PREFIX)
+    # A path is exact: one more slash is another path, and nothing is redirected.
+    exact: dict[str, Any] = {"strict_slashes": True, "provide_automatic_options": False}
+    for endpoint in ENDPOINTS:
+        api.add_url_rule(f"/{endpoint.path}", endpoint.path, _view(served, endpoint), methods=endpoint.methods, **exact)
+    api.add_url_rule("/openapi.json", "openapi", lambda: _document(served), methods=READ, **exact)
+    api.record(lambda state: _drop_head(state.app.url_map.iter_rules()))
+    api.register_error_handler(Refused, _refused)
+    api.register_error_handler(Full, lambda full: responses.error(429, "rate_limit", str(full)))
+    api.register_error_handler(StoreError, _store_failed)
+    return api
+
+
+def _drop_head(rules: Iterable[Rule]) -> None:
+    """Take HEAD, which is added to every GET, from what is not to be read: it would start a run."""
+    methods = {f"flow_api.{endpoint.path}": endpoint.methods for endpoint in ENDPOINTS}
+    for rule in rules:
+        if rule.methods and "HEAD" not in methods.get(rule.endpoint, READ):
+            rule.methods.discard("HEAD")
+
+
+def _view(served: Served, endpoint: Endpoint) -> Callable[[], Response]:
+    def view() -> Response:
+        platform = _platform(served)
+        given = key_in(request.headers.get("Authorization"), request.args.getlist("api_key"))
+        # The key comes first: without one nobody makes us read a body.
+        caller = caller_of(given, served.credentials, platform.keys)
+        with served.intake.body(request.environ, endpoint.max_body) if request.method == "POST" else nullcontext(b"") as raw:
+            return endpoint.answer(served, _asked(served, endpoint, platform, caller, raw))
+
+    return view
+
+
+def _asked(served: Served, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes) -> Asked:
+    asked = Asked(
+        caller=caller,
+        platform=platform,
+        now=served.clock(),
+        method=request.method,
+        host_url=request.host_url,
+        query=request.args.to_dict(flat=False),
+        idempotency_key=request.headers.get("Idempotency-Key"),
+        raw=raw,
+        body=read_json(raw),
+    )
+    if not endpoint.any_json and not isinstance(asked.body, dict):
+        raise bad("invalid_json", "the body is not a JSON object")
+    asked.maybe_id("project_id")
+    in_body = [[asked.fields[name]] if name in asked.fields else [] for name in ("user_id", "project_id")]
+    users = [*request.headers.getlist("x-auth-key"), *asked.query.get("user_id", ()), *in_body[0]]
+    check_user(caller, users, [*asked.query.get("project_id", ()), *in_body[1]])
+    return asked
+
+
+def _platform(served: Served) -> Platform:
+    platform = served.platform()
+    if platform is None:
+        raise Refused(404, "not_found", "there is nothing here: routes.yaml has no platform of type local")
+    return platform
+
+
+def _document(served: Served) -> Response:
+    _platform(served)
+    return Response(OPENAPI.read_bytes(), mimetype="application/json")
+
+
+def _refused(refused: Refused) -> Response:
+    if refused.status in (401, 403):
+        log.warning("api_refused", path=request.path, status=refused.status, reason=refused.message, client=request.remote_addr)
+    return responses.error(refused.status, refused.code, refused.message, refused.headers)
+
+
+def _store_failed(error: StoreError) -> Response:
+    log.error("api_failed", path=request.path, error=str(error))
+    return responses.error(503, "unavailable", "the store failed", {"Retry-After": "1"})

@@ -1,0 +1,76 @@
+"""What a captcha of others has on a page of someone else's: an element that its script fills, or a script that asks as the form is sent."""
+
+from __future__ import annotations
+
+from textwrap import indent
+
+from markupsafe import Markup
+
+from bridge.ingest.forms.spam.captchas import KINDS
+from bridge.routing.form import Captcha
+from bridge.routing.model import Source
+from bridge.web.forms.quoting import quoted
+
+ACTION = "submit"  # as Google's own examples call it
+#: Without the service's script the form is sent all the same: what that means is for the server to say.
+ASKS = """const form = document.getElementById(%(id)s);
+let asked = false;
+const ask = (event) => {
+  if (asked || !globalThis.grecaptcha) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const button = event.submitter;
+  grecaptcha.ready(async () => {
+    const answer = await grecaptcha.execute(%(key)s, { action: %(action)s });
+    form.elements.namedItem(%(field)s).value = answer;
+    asked = true;
+    try { form.requestSubmit(button); } finally { asked = false; }
+  });
+};
+form.addEventListener("submit", ask, true);"""
+
+#: The button of a form that needs JavaScript is hidden and disabled until this runs.
+SHOW_BUTTON = """for (const button of document.getElementById(%(id)s).querySelectorAll("[data-needs-script]")) {
+  button.hidden = false;
+  button.disabled = false;
+}"""
+
+
+def captcha_of(source: Source) -> Captcha | None:
+    """Return the captcha that the page of a form has, null where it has none."""
+    return source.form.spam.captcha if source.form is not None else None
+
+
+def widget(captcha: Captcha) -> Markup:
+    """Return what stands in the form: the element, or where it goes as long as its key is not known."""
+    kind = KINDS[captcha.kind]
+    if captcha.site_key is None:
+        return Markup("<!-- Here goes the widget of {}: `site_key` in routes.yaml has it written. -->").format(kind.title)
+    if not kind.widget:
+        return Markup('<input type="hidden" name="{}">').format(kind.fields[0])
+    action = Markup(' data-action="{}"').format(captcha.action) if captcha.action else ""
+    return Markup('<div class="{}" data-sitekey="{}"{}></div>').format(kind.widget, captcha.site_key, action)
+
+
+def scripts(captcha: Captcha) -> tuple[str, ...]:
+    """Return the URLs of what the widget needs."""
+    return (KINDS[captcha.kind].script.format(key=captcha.site_key),) if captcha.site_key else ()
+
+
+def asking(captcha: Captcha, form_id: str) -> str:
+    """Return the script that asks as the form is sent, empty where a widget does that."""
+    kind = KINDS[captcha.kind]
+    if kind.widget or captcha.site_key is None:
+        return ""
+    said = {"id": form_id, "key": captcha.site_key, "action": captcha.action or ACTION, "field": kind.fields[0]}
+    return ASKS % {name: quoted(value) for name, value in said.items()}
+
+
+def show_button(form_id: str) -> str:
+    """Return the script that shows the button of a form that needs JavaScript."""
+    return SHOW_BUTTON % {"id": quoted(form_id)}
+
+
+def as_module(script: str) -> str:
+    """Return a script as HTML that runs once the page is there."""
+    return f'<script type="module">\n{indent(script, "  ")}\n</script>'

@@ -1,0 +1,95 @@
+"""Who sends a form, from which site, and how the answer is wanted: told from the request's headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Request, Response
+
+from bridge.ingest.forms.redirects import origin_of, plain_origin
+from bridge.ingest.forms.translations import texts
+from bridge.routing.form import Form
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "Content-Type, Accept, X-Requested-With",
+    "Access-Control-Max-Age": "600",
+}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One request to a form. `public_url` is the bridge's own address, empty where it is not known."""
+
+    request: Request
+    form: Form
+    public_url: str = ""
+
+    @cached_property
+    def site(self) -> str | None:
+        """The origin of the page that sends it, `null` where that is hidden, None where no header tells.
+
+        A browser sends Origin with every form that is posted; older ones only Referer. https://www.rfc-editor.org/rfc/rfc6454#section-7
+        """
+        origin = self.request.headers.get("Origin")
+        if origin is not None:
+            return plain_origin(origin) or "null"
+        referer = self.request.headers.get("Referer")
+        return None if not referer else origin_of(referer) or "null"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the page that sends it is one of ours: a browser lets no other page write these headers."""
+        if self.site is None or self.site == "null":
+            return False
+        return self.site == origin_of(self.public_url) or urlsplit(self.site).netloc == self.request.headers.get("Host", "").lower()
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it comes from a site that may not send this form. What says nothing of its site is no browser, and is let through."""
+        return bool(self.form.allowed_origins) and self.site is not None and self.site not in self.form.allowed_origins and not self.is_own
+
+    @property
+    def landings(self) -> frozenset[str]:
+        """The origins to which the sender may ask to be sent: those that may send the form, or, where any may, the one that did."""
+        own = {origin} if (origin := origin_of(self.form.redirect or "")) else set()
+        known = set(self.form.allowed_origins) or ({self.site} if self.site and self.request.headers.get("Origin") else set())
+        return frozenset(known | own)
+
+    @cached_property
+    def wants_json(self) -> bool:
+        """Whether a script asks, which shows no page. `Sec-Fetch-Mode` is what fetch and XMLHttpRequest cannot leave out."""
+        headers = self.request.headers
+        if headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
+            return True
+        accept = self.request.accept_mimetypes
+        if any(kind in ("text/html", "application/xhtml+xml", "application/json") for kind, _ in accept):
+            return accept.best_match(["text/html", "application/json"], default="text/html") == "application/json"
+        return headers.get("Sec-Fetch-Mode") in ("cors", "same-origin") or (self.request.mimetype or "").endswith("json")
+
+    def language(self, *wanted: str | None) -> str:
+        """Return the language of the answer: the first of `wanted`, the form's, the browser's, or English."""
+        return texts.choose(self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language)
+
+    def let_read(self, response: Response) -> Response:
+        """Let scripts read the answer: of the allowed sites, or of all where all may send it. Cookies are never involved.
+
+        https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CORS
+        """
+        reader = "*" if not self.form.allowed_origins else self.site if self.site in self.form.allowed_origins else None
+        if self.form.allowed_origins:
+            response.headers["Vary"] = "Origin"
+        if reader is not None and (reader == "*" or "Origin" in self.request.headers):
+            response.headers["Access-Control-Allow-Origin"] = reader
+            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+            if self.request.method == "OPTIONS":
+                response.headers.update(PREFLIGHT)
+        return response
+
+
+def asking_of(environ: dict[str, Any], form: Form, public_url: str) -> Asking:
+    """Return the request of a WSGI environment."""
+    return Asking(Request(environ), form, public_url)

@@ -1,0 +1,52 @@
+"""Which paths a socket serves: the public face to senders, the private face to the operator and the embedded platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.config.allowed_hosts import is_own_host, own_hosts
+from bridge.config.settings import Address, Settings, is_loopback
+
+PRIVATE = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")  # what the names of a proxy's headers begin with
+
+
+class Faces:
+    """Decide from the socket that a request came in by, never from a header that can grant anything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._private = settings.private_bind
+        self._one_is_loopback = is_loopback(settings.bind[0])
+        self._exposed = tuple(PRIVATE[name] for name in settings.expose)
+        self._hosts = own_hosts(settings, settings.private_bind or settings.bind)
+
+    def serves(self, path: str, environ: Mapping[str, Any]) -> bool:
+        """Tell whether the socket of this request serves `path`."""
+        path = "/" + path.lstrip("/")  # as Flask reads it: //api/v1 is /api/v1
+        private = _under(path, tuple(PRIVATE.values()))
+        if self._private is not None:
+            by_private = (environ["SERVER_NAME"], environ["SERVER_PORT"]) == _as_text(self._private)
+            return private if by_private else not private or _under(path, self._exposed)
+        if not private or _under(path, self._exposed):
+            return True
+        return self._one_is_loopback and not self._is_proxied(environ)
+
+    def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
+        """Tell whether a request that is served names a host that it may: for the public face any, for the private face one of ours."""
+        return not _under("/" + path.lstrip("/"), tuple(PRIVATE.values())) or self._is_own(environ)
+
+    def _is_own(self, environ: Mapping[str, Any]) -> bool:
+        return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)
+
+    def _is_proxied(self, environ: Mapping[str, Any]) -> bool:
+        """Whether someone passed this request on: a proxy on this machine makes every sender look local."""
+        return any(name.startswith(FORWARDED) for name in environ) or not self._is_own(environ)
+
+
+def _under(path: str, prefixes: tuple[str, ...]) -> bool:
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
+
+
+def _as_text(address: Address) -> tuple[str, str]:
+    return address[0], str(address[1])

@@ -1,0 +1,60 @@
+"""Keep a copy of a request that failed verification, for a person to look at: seldom, small, and never in the way of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bridge.core.errors import StoreError
+from bridge.core.http_messages import Request
+from bridge.core.model import JSON, Reject
+from bridge.core.rate_limits import Rate
+from bridge.ingest.rejects import reject_of
+from bridge.routing.model import Source
+from bridge.system.ids import reject_id
+from bridge.system.logs import get_logger
+from bridge.web import dry_run
+from bridge.web.rate_limiter import Limiter
+
+log = get_logger()
+OFTEN = Rate(count=30, per=60.0)  # copies of one source; a flood is counted in the log, not on the disk
+
+
+class Noting(Protocol):
+    """Who is told of a request that failed verification."""
+
+    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
+        """Return the id of the copy that is kept, or None where none is; `others`: the other sources there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotingDry:
+    """Keeps nothing of a dry request but what is `said` of it to who sent it: how it arrived."""
+
+    said: dict[str, JSON] = field(default_factory=dict)
+
+    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> None:  # noqa: ARG002
+        """Tell how it arrived."""
+        self.said["arrived"] = dry_run.arrived(request)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Keeps rejects, so many a minute of each source and no more."""
+
+    keep: Callable[[Reject], None]
+    limiter: Limiter
+    is_full: Callable[[], bool] = lambda: False  # the disk has no room for them
+
+    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
+        """Keep a copy and return its id, or None where there are too many or the store fails: the answer is the same."""
+        if self.is_full() or self.limiter.wait([(f"reject {source.name}", OFTEN)], now):
+            return None
+        reject = reject_of(request, source, reason, now, reject_id(now), others)
+        try:
+            self.keep(reject)
+        except StoreError as error:
+            log.error("reject_not_kept", source=source.name, error=str(error))
+            return None
+        return reject.id

@@ -1,0 +1,1 @@
+"""gunicorn: the receivers' worker class, connections, balance."""

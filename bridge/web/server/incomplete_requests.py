@@ -1,0 +1,146 @@
+"""Requests that have not arrived whole: how many of them a receiver waits for, and how long.
+
+A thread waits for each, so they may hold a part of the threads only. A request that arrives whole is never counted. One that finds no place
+has a moment longer where few others have one: the rest of it may be on the way.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any, Final
+
+from bridge.config.settings import Address, Network
+from bridge.core.errors import Refused
+
+GRACE_SECONDS = 0.005  # seconds a request may wait for bytes in all before it is counted: a head and its body come in two packets
+MOMENT_SECONDS = 0.25  # seconds for one that finds no place, for half as many as have one
+PER_NETWORK: Final = 4  # incomplete requests of one network that a receiver waits for
+NETWORK_BITS: Final = {4: 24, 6: 56}
+HEAD_TIME = 5.0  # seconds from the first byte of a request to the end of its head
+BODY_TIME = 5.0  # seconds a body may take, and one more for each:
+SLOWEST = 8 * 1024  # bytes of it that have arrived, so that a large file can come over a slow line
+RETRY_AFTER: Final = "5"
+
+
+class IncompleteRequests:
+    """Counts the incomplete requests of a receiver, in all and by the network that they come from."""
+
+    def __init__(self, most: int, trusted: Sequence[Network] = (), private: Address | None = None) -> None:
+        """Create the counts. Peers that are `trusted`, and those of the socket `private`, count toward `most` only."""
+        self._most, self._trusted, self._private = most, trusted, private
+        self._networks: Counter[str] = Counter()
+        self._moments = 0
+        self._mutex = threading.Lock()
+
+    def network_of(self, peer: Any, server: Any) -> str:
+        """Return the network whose requests are counted together; empty for a peer that counts toward the total only."""
+        if not isinstance(peer, tuple) or (self._private is not None and isinstance(server, tuple) and server[:2] == self._private):
+            return ""
+        address = ip_address(peer[0].partition("%")[0])
+        address = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+        if any(address in network for network in self._trusted):
+            return ""
+        return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
+
+    def take_place(self, network: str) -> bool:
+        """Count one more request of a network, and return true; return false where that would be too many."""
+        with self._mutex:
+            if self._networks.total() >= self._most or (network and self._networks[network] >= PER_NETWORK):
+                return False
+            self._networks[network] += 1
+            return True
+
+    def free_place(self, network: str) -> None:
+        """Count one request of a network less."""
+        with self._mutex:
+            self._networks[network] -= 1
+            if not self._networks[network]:
+                del self._networks[network]
+
+    def take_moment(self) -> bool:
+        """Count one request that waits without a place, and return true; return false where that would be too many."""
+        with self._mutex:
+            fits = self._moments < self._most // 2
+            self._moments += fits
+            return fits
+
+    def free_moment(self) -> None:
+        """Count one request that waits without a place less."""
+        with self._mutex:
+            self._moments -= 1
+
+
+class Reading:
+    """The reading of one request: until when it waits for bytes, and whether the request is counted as incomplete."""
+
+    __slots__ = ("_began", "_expected", "_free", "_grace", "_incomplete", "_network", "_received", "_seconds", "draining")
+
+    def __init__(self, incomplete: IncompleteRequests, network: str) -> None:
+        self._incomplete, self._network = incomplete, network
+        self._began, self._seconds, self._grace = time.monotonic(), HEAD_TIME, GRACE_SECONDS
+        self._received = self._expected = 0
+        self._free: Callable[[], None] | None = None  # gives up what the request is counted as
+        self.draining = False
+
+    @property
+    def until(self) -> float:
+        """The time until which the rest may come. Bytes buy time where the application wants them, not as the frame of a chunk."""
+        return self._began + self._seconds + min(self._received, self._expected) / SLOWEST
+
+    def begin_body(self) -> None:
+        """Begin the time of the body."""
+        self._began, self._seconds, self._received = time.monotonic(), BODY_TIME, 0
+
+    def expect(self, size: int) -> None:
+        """Let so many bytes of the body buy time, of all that have arrived."""
+        self._expected = size
+
+    def receive(self, size: int) -> None:
+        """Note that so many bytes have arrived."""
+        self._received += size
+
+    def end(self) -> None:
+        """Note that the request is whole, or is not waited for any more."""
+        if self._free is not None:
+            self._free()
+            self._free = None
+
+    def drain(self) -> None:
+        """Wait no longer than the grace for the rest of a body that the application has not read."""
+        self.end()
+        self.draining = True
+        self._grace = GRACE_SECONDS
+
+    def wait(self, descriptor: int) -> bool:
+        """Wait for bytes; return false when the time is over. Raise `Refused` where a receiver waits for too many requests already."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while (left := self.until - (now := time.monotonic())) > 0:
+            if self._grace <= 0:
+                if self.draining:
+                    return False
+                self._count()
+            came = poll.poll(math.ceil(min(left, self._grace) * 1000))
+            self._grace -= time.monotonic() - now
+            if came:
+                return True
+        return False
+
+    def _count(self) -> None:
+        """Count the request where there is a place, or for a moment."""
+        had_moment = self._free is not None
+        self.end()
+        if self._incomplete.take_place(self._network):
+            self._free, self._grace = partial(self._incomplete.free_place, self._network), math.inf
+        elif not had_moment and self._incomplete.take_moment():
+            self._free, self._grace = self._incomplete.free_moment, MOMENT_SECONDS
+        else:
+            raise Refused(503, "busy", "too many requests are incomplete; send this one again",
+                          headers={"Retry-After": RETRY_AFTER, "Connection": "close"})  # fmt: skip

@@ -1,0 +1,126 @@
+"""Celery: a queue of (delivery id, lease), whoever carries it. The only module that imports it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from bridge.config.settings import Settings
+from bridge.core.errors import BridgeError, SettingsError
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+QUEUE: Final = "flowbridge"
+TASK: Final = "flowbridge.deliver"
+WAIT: Final = 2  # seconds for a connection to the broker
+
+
+def application(settings: Settings) -> Any:
+    """Return the Celery application. `SettingsError` where Celery is not installed."""
+    try:
+        from celery import Celery
+        from kombu import Exchange, Queue
+    except ModuleNotFoundError as error:
+        raise SettingsError("FLOWBRIDGE_ENGINE=celery needs the extra: pip install 'flowbridge[celery,postgres]'") from error
+    app = Celery("flowbridge", broker=settings.broker_url, set_as_current=False)
+    is_redis = settings.broker_url.startswith(("redis", "sentinel"))
+    app.conf.update(
+        task_queues=[Queue(QUEUE, Exchange(""), routing_key=QUEUE)],  # the default exchange: no binding that a broker could lose
+        task_default_queue=QUEUE,
+        task_default_exchange="",
+        task_default_routing_key=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],  # never pickle: who can write to the broker must not be able to run code
+        task_ignore_result=True,
+        task_publish_retry=False,
+        task_acks_late=False,  # a message that is lost is no loss
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_timeout=WAIT,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        broker_transport_options={"socket_connect_timeout": WAIT, "socket_timeout": 3 * WAIT} if is_redis else {},
+    )
+    return app
+
+
+def publisher(settings: Settings) -> Callable[[str, str], None]:
+    """Return what hands a delivery's id and its lease to the broker; it raises where the broker did not take them."""
+    app = application(settings)
+    producers: list[Any] = []  # of one connection; none while there is none
+
+    def publish(delivery_id: str, lease: str) -> None:
+        try:
+            if not producers:
+                producers.append(app.amqp.Producer(app.connection_for_write()))
+            app.send_task(TASK, args=(delivery_id, lease), queue=QUEUE, producer=producers[0], retry=False)
+        except Exception:
+            while producers:  # the next one begins with a new connection, and says anew what the queue is
+                with suppress(Exception):
+                    producers.pop().connection.close()
+            raise
+
+    return publish
+
+
+def execute_forever(settings: Settings, calls: Callable[[], Any], concurrency: int, on_hang_up: Callable[[], None]) -> int:
+    """Be a Celery worker until SIGTERM or SIGINT; return its exit code. `calls` makes the process's `Calls`, once it is needed."""
+    from celery import signals
+
+    def hear(**_: object) -> None:
+        signal.signal(signal.SIGHUP, lambda *_: on_hang_up())  # Celery's own would have the process begin anew
+
+    app = application(settings)
+    made: list[Any] = []
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    def deliver(delivery_id: object, lease: object) -> None:
+        try:
+            if isinstance(delivery_id, str) and isinstance(lease, str):  # the broker is not trusted
+                made[0].make(delivery_id, lease)
+        except BridgeError as error:  # its lease runs out
+            log.error("store_failed", delivery_id=delivery_id, error=str(error))
+
+    signals.setup_logging.connect(lambda **_: None, weak=False)  # else it would set up its own
+    signals.worker_ready.connect(hear, weak=False)
+    _log_as_ours(settings.broker_url)
+    name = f"flowbridge-{os.getpid()}@{socket.gethostname()}"
+    silent = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True, "quiet": True}
+    worker = app.Worker(hostname=name, pool="threads", concurrency=concurrency, **silent)
+    made.append(calls())
+    worker.start()
+    made[0].close()
+    return int(worker.exitcode or 0)
+
+
+class _Ours(logging.Handler):
+    """Writes what Celery has to say as lines of our own log, without the broker's URL: it holds a password."""
+
+    def __init__(self, broker_url: str) -> None:
+        super().__init__()
+        password = broker_url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        self._secrets = [text for text in (broker_url, password) if text]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        get_logger().log(record.levelno, "celery", text=text, error=error)
+
+
+def _log_as_ours(broker_url: str) -> None:
+    for name in ("celery", "kombu", "amqp"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_Ours(broker_url)], False
+        logger.setLevel(logging.WARNING)

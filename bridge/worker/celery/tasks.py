@@ -1,0 +1,124 @@
+"""What a task does with a delivery's id and its lease: begin the attempt, make the call, write down what came of it."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from bridge.core.errors import StoreError
+from bridge.core.model import Outcome, Status
+from bridge.delivery.attempt import Send, deliver
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import next_look
+from bridge.routing.model import Config
+from bridge.store.db import notify
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database, Work
+from bridge.store.queue import claims, ledger
+from bridge.store.queue.claims import Claim
+from bridge.store.queue.ledger import Settled
+from bridge.system.logs import get_logger
+from bridge.worker.attempt_deadline import attempt
+from bridge.worker.claim_policy import allowed_by, look_at
+from bridge.worker.clock_skew import Clocks, at_intent
+from bridge.worker.form_files import Files
+from bridge.worker.tracing import Untraced
+
+log = get_logger()
+
+T = TypeVar("T")
+BEAT: Final = 3.0  # seconds between heartbeats
+PATIENCE: Final = 300.0  # seconds in which an answer waits for a store that fails; then its lease has long run out
+
+
+class Calls:
+    """The calls of a process that executes tasks, any number at once. Made after the fork.
+
+    `files`: what hands over those of forms; `traced` traces the calls.
+    """
+
+    def __init__(self, config: Callable[[], Config], database: Database, send: Send, reconcile_after: float,
+                 files: Files | None = None, traced: Untraced | None = None) -> None:  # fmt: skip
+        self._traced = traced or Untraced()
+        self._deliver = self._traced.delivering(deliver if files is None else files.deliver)
+        self._config, self._database, self._reconcile_after = config, database, reconcile_after
+        self._clocks, self._now = Clocks(send), Clock(database)
+        self._send = self._clocks.send
+        self._id = f"{socket.gethostname()}:{os.getpid()}"
+        self._held: set[str] = set()  # leases of calls under way
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
+        self._keeper.start()
+
+    def close(self) -> None:
+        """Keep no leases any more; to be called when no call is under way."""
+        self._over.set()
+        self._keeper.join(5.0)
+
+    def make(self, delivery_id: str, lease: str) -> bool:
+        """Make the call of a delivery that was leased; False where it is not to be made (any more). `StoreError`: it did not begin."""
+        own, platforms = f"{self._id}:{os.urandom(8).hex()}", self._config().callable_platforms
+
+        def begin(connection: Connection) -> Claim | None:
+            clocks = self._now.read()
+            return claims.begin(connection, delivery_id, lease, own, platforms, clocks.at, at_intent(clocks, self._clocks, platforms))
+
+        claim = self._database.write(begin)
+        if claim is None:
+            log.info("not_to_be_made", delivery_id=delivery_id)
+            return False
+        self._held.add(own)
+        try:
+            platform = platforms[claim.delivery.platform]
+            self._settle(claim, attempt(claim, platform, self._deliver, self._send, self._now))
+        finally:
+            self._held.discard(own)
+        return True
+
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        """Write down what came of a call. Where the store fails the answer waits: it is known here alone."""
+        config = self._config()
+        platform = config.platforms.get(claim.delivery.platform)
+        polling = PLATFORMS[platform.type].polling if platform else None
+        first = next_look(polling, 0.0, None, eager=True) if polling and outcome.run_id else None
+        settled = [Settled(claim, outcome, first, look_at(config, claim, self._reconcile_after, self._now()))]
+
+        def work(connection: Connection) -> Status | None:
+            [status] = ledger.record(connection, settled, self._now(), jitter=random.random())
+            ledger.learn(connection, settled, allowed_by(config).caps, self._now(), jitter=random.random())
+            return status
+
+        status = self._insist(work)
+        notify.ring(self._database)
+        self._traced.note_attempt(claim, outcome, status)
+
+    def _insist(self, work: Work[T]) -> T:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._database.write(work)
+            except StoreError as error:
+                log.error("store_failed", error=str(error))
+                if time.monotonic() > until:
+                    raise
+                time.sleep(1.0)
+
+    def _keep(self) -> None:
+        """The heartbeat: keep the leases of calls under way."""
+        while not self._over.is_set():
+            try:
+                self._now.set()
+                if leases := list(self._held):
+                    self._database.write(lambda connection, leases=leases: claims.extend(connection, leases, self._now()))  # type: ignore[misc]
+            except StoreError as error:
+                log.error("store_failed", error=str(error))
+            except Exception as fault:
+                log.error("heartbeat_failed", exc_info=fault)
+            self._over.wait(BEAT)

@@ -1,0 +1,54 @@
+"""What the present says of deliveries that were planned earlier: what may go, by configuration and hold, and what follows an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from bridge.core.rate_limits import NO_LIMITS
+from bridge.routing.model import Config, Mode
+from bridge.store.queue import hold
+from bridge.store.queue.claims import Allowed, Claim
+from bridge.system.logs import get_logger
+from bridge.worker.local.runs import LocalRuns
+
+log = get_logger()
+
+
+def allowed_by(config: Config) -> Allowed:
+    """Return what a configuration allows to be claimed."""
+    return Allowed(
+        caps={one.name: one.max_concurrent_runs for one in config.callable_platforms.values()},
+        limits={route.name: route.limits for route in config.routes if route.limits != NO_LIMITS},
+        paused=frozenset(route.name for route in config.routes if route.mode is Mode.PAUSED),
+    )
+
+
+def without_flows(allowed: Allowed, config: Config, local: LocalRuns, connection: Connection) -> Allowed:
+    """Return what is allowed, without starts of local flows that are being loaded, or that there are not: they would be refused."""
+    platform = config.local_platform
+    if platform is None:
+        return allowed
+    if local.awaits_flows:
+        return replace(allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name})
+    return replace(allowed, absent=frozenset((platform.name, route) for route in config.absent_flows(local.flow_ids(connection))))
+
+
+def is_held(connection: Connection, before: bool) -> bool:
+    """Tell whether starts are held back; a change since `before` is logged."""
+    held = hold.current(connection) is not None
+    if held is not before:
+        log.warning("starts_held" if held else "starts_released")
+    return held
+
+
+def look_at(config: Config, claim: Claim, after: float, now: float) -> float | None:
+    """When the platform is asked whether a start without an answer is among its runs, null where it is not.
+
+    `after`: seconds after the deadline of the call. A clock that was set back since the attempt began puts it off no further.
+    """
+    platform = config.platforms.get(claim.delivery.platform)
+    if claim.delivery.on_unknown != "reconcile":
+        return None
+    return min(claim.began_at, now) + (platform.timeout if platform else 0.0) + after

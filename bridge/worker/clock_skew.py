@@ -1,0 +1,105 @@
+"""How far the clocks of others are ahead of this machine's, by the dates of their answers: calls go through here.
+
+It is remembered by this process alone, and anew after each start: whoever leads tells of those that it calls itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from statistics import median
+from typing import Final
+from urllib.parse import urlsplit
+
+from bridge.core.clock_reading import ClockReading
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.delivery.file_transfer import Send
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.platforms.responses import told_at
+from bridge.routing.model import Platform
+from bridge.store.db.clock import elapsed
+
+SEVERAL: Final = 3  # answers of a host that tell
+FRESH: Final = 3600.0  # seconds for which they do
+MOST: Final = 64  # hosts that are remembered
+HALF: Final = 0.5  # seconds that a date in whole seconds lies behind, on average
+
+
+@dataclass(slots=True)
+class _Host:
+    """The last answers of a host: seconds ahead, and when the last came. `begun`: its time when our boot clock began."""
+
+    ahead: deque[float] = field(default_factory=lambda: deque(maxlen=SEVERAL))
+    at: float = 0.0
+    begun: float | None = None
+
+
+class Clocks:
+    """Makes calls by `send`, and looks at the Date of each answer. Any number of threads may use it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._hosts, self._mutex = send, dict[str, _Host](), threading.Lock()
+
+    def send(self, call: Call, timeout: float) -> Answer | Lost:
+        """Make a call."""
+        before = time.time()
+        answer = self._send(call, timeout)
+        after, boot_clock = time.time(), elapsed()
+        if isinstance(answer, Answer) and (ahead := _ahead(answer.headers.get("date", ""), before, after)) is not None:
+            with self._mutex:
+                host = _host(call.url)
+                known = self._hosts.pop(host, None) or _Host()
+                known.ahead.append(ahead)
+                known.at = time.monotonic()
+                known.begun = None if (at := told_at(answer)) is None else at + HALF - boot_clock
+                self._hosts[host] = known
+                if len(self._hosts) > MOST:
+                    del self._hosts[next(iter(self._hosts))]
+        return answer
+
+    def ahead(self) -> Mapping[str, float]:
+        """Return by host how many seconds its clock is ahead, negative where it is behind, if several answers of the last hour tell."""
+        since = time.monotonic() - FRESH
+        with self._mutex:
+            return {host: median(one.ahead) for host, one in self._hosts.items() if len(one.ahead) == SEVERAL and one.at > since}
+
+    def platform_at(self, url: str, boot_clock: float) -> float | None:
+        """Return what time it is by the clock of a URL's host when our boot clock shows this; null where no answer of the last hour tells.
+
+        A step of our own wall clock changes nothing of it.
+        """
+        with self._mutex:
+            known = self._hosts.get(_host(url))
+            if known is None or known.begun is None or known.at <= time.monotonic() - FRESH:
+                return None
+            return known.begun + boot_clock
+
+
+def at_intent(clocks: ClockReading, others: Clocks, platforms: Mapping[str, Platform]) -> Callable[[str], ClockReading]:
+    """Return what gives the clocks that an intent stores for a platform: ours as they were read, and its own where that is known."""
+
+    def read(name: str) -> ClockReading:
+        platform = platforms.get(name)
+        if platform is None or clocks.boot_clock is None:
+            return clocks
+        url = platform.base_url or PLATFORMS[platform.type].base_url
+        return replace(clocks, platform_at=others.platform_at(url, clocks.boot_clock))
+
+    return read
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _ahead(date: str, before: float, after: float) -> float | None:
+    """Return how far a date in whole seconds lies outside of the time that the call took; None where it cannot be read."""
+    try:
+        at = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(0.0, at + 1.0 - before) if at <= after else at - after

@@ -1,0 +1,117 @@
+"""A form's files, as the calls of deliveries need them: looked up, read from disk within a budget, and uploaded once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Final
+
+from bridge.config.settings import Settings
+from bridge.core.errors import StoreError
+from bridge.core.file_links import link
+from bridge.core.model import Delivery, FormFile, Kind, Outcome
+from bridge.delivery.attempt import Send, deliver
+from bridge.delivery.file_transfer import Hands, may_refer, referred
+from bridge.routing.model import Platform
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+ROOM: Final = 32 * 1024 * 1024  # bytes of files in hand at once; in Base64 and in a call's body each is there several times
+REMEMBERED: Final = 4096  # uploads
+FRESH: Final = 3600.0  # seconds in which what was uploaded is taken to be there
+
+
+class Files:
+    """Delivers with files. One is enough for a process: any number of threads may use it."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._public_url, self._secret_key = settings.public_url, settings.secret_key
+        self._blobs, self._database = Blobs.of(settings), database
+        self._uploaded = Uploaded()
+        self._held, self._changed = 0, threading.Condition()
+
+    def deliver(self, delivery: Delivery, platform: Platform, send: Send, now: float) -> Outcome:
+        """Make one attempt, with the files that its inputs refer to."""
+        if not may_refer(delivery.inputs):
+            return deliver(delivery, platform, send, now)
+        until = time.monotonic() + platform.timeout
+        try:
+            files = referred(delivery.inputs, events.files_of(self._database, delivery.event_id))
+        except StoreError:
+            return Outcome(kind=Kind.REFUSED, detail="the store could not say which files there are", ours=True)
+        try:
+            with self._room(0 if platform.files == "link" else sum(file.size for file in files.values()), platform.timeout):
+                return deliver(delivery, platform, send, now, self._hands(files, until))
+        except TimeoutError:
+            return Outcome(kind=Kind.REFUSED, detail="the files of others took all the time of the call", ours=True)
+
+    def _hands(self, files: Mapping[int, FormFile], until: float) -> Hands:
+        return Hands(
+            files=files,
+            content=self._content,
+            link=self._link if self._public_url else None,
+            left=lambda: until - time.monotonic(),
+            uploaded=self._uploaded,
+        )
+
+    def _link(self, event_id: str, number: int, until: float) -> str:
+        return link(self._public_url, self._secret_key, event_id, number, until)
+
+    def _content(self, file: FormFile) -> bytes | None:
+        try:
+            return self._blobs.read(file.sha256)
+        except OSError as error:
+            log.error("file_lost", sha256=file.sha256, error=error.strerror)
+            return None
+
+    @contextmanager
+    def _room(self, size: int, patience: float) -> Iterator[None]:
+        """Wait until there is room for so many bytes; more than all the room is in hand alone."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._held == 0 or self._held + size <= ROOM, patience):
+                raise TimeoutError
+            self._held += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= size
+                self._changed.notify_all()
+
+
+class Uploaded(MutableMapping[tuple[str, str], str]):
+    """What was uploaded lately, by (platform, name). It only saves uploads: doing one again does no harm."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def __getitem__(self, key: tuple[str, str]) -> str:
+        with self._mutex:
+            until, name = self._known[key]
+        if until < time.monotonic():
+            raise KeyError(key)
+        return name
+
+    def __setitem__(self, key: tuple[str, str], name: str) -> None:
+        with self._mutex:
+            self._known[key] = time.monotonic() + FRESH, name
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+    def __delitem__(self, key: tuple[str, str]) -> None:
+        with self._mutex:
+            del self._known[key]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(list(self._known))
+
+    def __len__(self) -> int:
+        return len(self._known)

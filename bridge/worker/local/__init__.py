@@ -1,0 +1,1 @@
+"""Runs of the local platform."""

@@ -1,0 +1,252 @@
+"""The worker's end of the flow host: hands runs over, ends them, and hears how they ended.
+
+One thread listens. What it hears is told to a `Listener`, in that thread; all else is for the worker's own thread.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import orjson
+
+from bridge.core.local_runs import Input, LocalFlow
+from bridge.flows.process import protocol
+from bridge.flows.process.forkserver import BROKEN, FAILED, FORKED, LOAD, LOADED, STOP, Host
+from bridge.flows.process.protocol import BEGUN, ENDED, KILL, LOG, Ended, Frames, Spec
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+LOAD_TIME: Final = 60.0  # seconds that flows.py may take to be loaded
+PIECE: Final = 256 * 1024  # bytes read at once
+DIED_LOADING: Final = "the process that was loading the flows ended without a word"
+
+
+class Listener(Protocol):
+    """Who is told what was heard."""
+
+    def ended(self, run_id: str, how: Ended) -> None:
+        """A run has ended."""
+
+    def returned(self, run_id: str) -> None:
+        """A run was never begun: there was no process for it."""
+
+    def lost(self, run_id: str) -> None:
+        """A run had begun, and its keeper is gone."""
+
+    def loaded(self, flows: list[LocalFlow]) -> None:
+        """These are the flows from now on."""
+
+    def broken(self, why: str, *, for_good: bool) -> None:
+        """The flows could not be loaded; the ones before stay. `for_good`: until the file changes."""
+
+    def host_died(self) -> None:
+        """No run can be begun any more."""
+
+
+@dataclass(slots=True)
+class _Run:
+    sock: socket.socket
+    begun: bool = False
+    log: bytes | None = None  # JSON; None where nothing was written since it was asked for
+    frames: Frames = field(default_factory=Frames)
+
+
+@dataclass(slots=True)
+class _Generation:
+    sock: socket.socket
+    report: int
+    load_until: float
+
+
+class Executor:
+    """Executes runs by a flow host."""
+
+    def __init__(self, host: Host, listener: Listener) -> None:
+        self._host, self._listener = host, listener
+        self._runs: dict[str, _Run] = {}
+        self._current: _Generation | None = None
+        self._coming: _Generation | None = None
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._epoll = select.epoll()
+        self._over = os.eventfd(0)
+        self._epoll.register(self._over, select.EPOLLIN)
+        self._hear(host.sock, self._from_host)
+        threading.Thread(target=self._listen, name="runs", daemon=True).start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether runs can be begun."""
+        return self._current is not None
+
+    def load(self, path: str | None) -> None:
+        """Have flows.py loaded as it is now, with no path the ready-made flows alone.
+
+        `Listener.loaded` or `broken` will say what came of it.
+        """
+        with suppress(OSError):  # it is gone, which is told elsewhere
+            self._host.sock.send(LOAD + os.fsencode(path or ""))
+
+    def begin(self, spec: Spec) -> None:
+        """Hand a run over. Whatever comes of it, the listener is told, once."""
+        ours, its = protocol.pair(socket.SOCK_STREAM)
+        ours.setblocking(False)
+        run = self._runs[spec.run_id] = _Run(ours)
+        try:
+            written = protocol.in_memory("run", orjson.dumps(spec))
+            try:
+                if (current := self._current) is None:
+                    raise OSError("no flows are loaded")
+                protocol.give(current.sock, b"run", [its.fileno(), written])
+            finally:
+                os.close(written)
+                its.close()
+        except OSError as error:
+            log.warning("not_begun", run_id=spec.run_id, error=str(error))
+            self._close(spec.run_id)
+            self._listener.returned(spec.run_id)
+            return
+        self._hear(ours, lambda: self._from_run(spec.run_id, run))
+
+    def kill(self, run_id: str) -> None:
+        """Have a run ended: politely, then by force. The listener hears of its end as of any other."""
+        if run := self._runs.get(run_id):
+            with suppress(OSError):
+                run.sock.send(KILL)
+
+    def drop(self, run_id: str) -> None:
+        """Have a run ended at once, and hear no more of it."""
+        self._close(run_id)
+
+    def logs(self) -> dict[str, bytes]:
+        """Return what runs have written, as JSON, by run id: those that wrote since the last time."""
+        found = {}
+        for run_id, run in list(self._runs.items()):
+            text, run.log = run.log, None
+            if text is not None:
+                found[run_id] = text
+        return found
+
+    def close(self) -> None:
+        """End all runs at once, and the host."""
+        for run_id in list(self._runs):
+            self._close(run_id)
+        for one in (self._current, self._coming):
+            if one is not None:
+                self._forget(one.sock)
+        self._forget(self._host.sock)
+        os.eventfd_write(self._over, 1)
+
+    # -- listening
+
+    def _hear(self, sock: socket.socket, handler: Callable[[], None]) -> None:
+        self._handlers[sock.fileno()] = handler
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _forget(self, sock: socket.socket) -> None:
+        if (descriptor := sock.fileno()) >= 0:
+            self._handlers.pop(descriptor, None)
+            with suppress(OSError):
+                self._epoll.unregister(descriptor)
+            sock.close()
+
+    def _close(self, run_id: str) -> None:
+        if run := self._runs.pop(run_id, None):
+            self._forget(run.sock)
+
+    def _listen(self) -> None:
+        while self._over not in (heard := [descriptor for descriptor, _ in self._epoll.poll(1.0 if self._coming else None)]):
+            for descriptor in heard:
+                handler = self._handlers.get(descriptor)
+                try:
+                    if handler is not None:
+                        handler()
+                except Exception as fault:
+                    log.error("execution_fault", exc_info=fault)
+            if self._coming is not None and time.monotonic() > self._coming.load_until:
+                self._give_up_loading(self._coming)
+        self._epoll.close()
+        os.close(self._over)
+
+    def _give_up_loading(self, coming: _Generation) -> None:
+        self._coming = None
+        self._forget(coming.sock)
+        os.close(coming.report)
+        self._host.sock.send(STOP)
+        self._listener.broken(f"the flows were not loaded within {LOAD_TIME:g} s", for_good=True)
+
+    def _from_host(self) -> None:
+        try:
+            said, given = protocol.take(self._host.sock)
+        except OSError:
+            said, given = b"", []
+        if said == FORKED:
+            if self._coming is not None:  # the file has changed again meanwhile
+                self._forget(self._coming.sock)
+                os.close(self._coming.report)
+            self._coming = one = _Generation(socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_TIME)
+            one.sock.setblocking(False)
+            self._hear(one.sock, lambda: self._from_generation(one))
+        elif said == FAILED:
+            self._listener.broken("there is no process to load the flows in", for_good=False)
+        elif not said:
+            self._forget(self._host.sock)
+            self._listener.host_died()
+
+    def _from_generation(self, one: _Generation) -> None:
+        try:
+            said = one.sock.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if said == LOADED:
+            before, self._current, self._coming = self._current, one, None
+            flows = [_described(each) for each in orjson.loads(protocol.content(one.report))]
+            os.close(one.report)
+            if before is not None:
+                self._forget(before.sock)
+            self._listener.loaded(flows)
+            return
+        self._forget(one.sock)
+        if one is self._current:
+            self._current = None
+            self._listener.broken("the process of the flows ended by itself", for_good=False)
+        elif one is self._coming:
+            self._coming = None
+            text = protocol.content(one.report).decode("utf-8", "replace") if said == BROKEN else DIED_LOADING
+            os.close(one.report)
+            self._listener.broken(text, for_good=True)
+
+    def _from_run(self, run_id: str, run: _Run) -> None:
+        try:
+            data = run.sock.recv(PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        for kind, text in run.frames.feed(data):
+            if kind == BEGUN:
+                run.begun = True
+            elif kind == LOG:
+                run.log = text
+            elif kind == ENDED and self._runs.get(run_id) is run:
+                self._close(run_id)
+                self._listener.ended(run_id, protocol.ended_of(text))
+                return
+        if not data and self._runs.get(run_id) is run:
+            self._close(run_id)
+            (self._listener.lost if run.begun else self._listener.returned)(run_id)
+
+
+def _described(found: dict[str, object]) -> LocalFlow:
+    inputs = tuple(Input(**one) for one in found.pop("inputs"))  # type: ignore[attr-defined]
+    return LocalFlow(inputs=inputs, **found)  # type: ignore[arg-type]

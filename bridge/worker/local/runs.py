@@ -1,0 +1,308 @@
+"""The embedded platform's part of a worker: which runs it executes, within which limits, and what comes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+from sqlalchemy import Connection
+
+from bridge.config.settings import Settings
+from bridge.core.errors import BridgeError
+from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.flows.function import MEMORY, TIME_LIMIT
+from bridge.flows.process.forkserver import Host
+from bridge.flows.process.protocol import Ended as RunEnded
+from bridge.flows.process.protocol import Spec
+from bridge.routing.model import Config
+from bridge.store.blobs import Blobs
+from bridge.store.local import files, runs
+from bridge.store.local import flows as local_flows
+from bridge.system.logs import get_logger
+from bridge.worker.local.executor import Executor
+from bridge.worker.local.file_leases import Lent
+from bridge.worker.turn import Ended, Taken
+
+log = get_logger()
+
+PAUSE: Final = 0.5  # seconds until the next run is begun after one could not be
+MOST_FILES: Final = 100  # that the inputs of a run may name
+STOPPED: Final = "flowbridge was stopped"
+LOST: Final = "the process that kept it died"
+
+Report = Callable[[Callable[[Ended], None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Tells the worker's own thread what the listening thread hears."""
+
+    local: LocalRuns
+    report: Report
+
+    def ended(self, run_id: str, how: RunEnded) -> None:
+        self.report(lambda ended: self.local.over(run_id, how, ended))
+
+    def returned(self, run_id: str) -> None:
+        self.report(lambda ended: self.local.returned(run_id, ended))
+
+    def lost(self, run_id: str) -> None:
+        self.report(lambda ended: self.local.lost(run_id, ended))
+
+    def loaded(self, flows: list[LocalFlow]) -> None:
+        self.report(lambda _: self.local.loaded(flows))
+
+    def broken(self, why: str, *, for_good: bool) -> None:
+        self.report(lambda _: self.local.broken(why, for_good=for_good))
+
+    def host_died(self) -> None:
+        self.report(lambda _: self.local.host_died())
+
+
+class LocalRuns:
+    """The runs that a worker executes. `lease` is what it holds them under; `report` has its argument called in the worker's thread.
+
+    `environ` gives what is added to the environment of a run that was started with an idempotency key.
+    """
+
+    def __init__(self, settings: Settings, config: Callable[[], Config], host: Host, lease: str, report: Report,
+                 environ: Callable[[str | None], dict[str, str]] = lambda _: {}) -> None:  # fmt: skip
+        self._settings, self._config, self._lease, self._environ = settings, config, lease, environ
+        self._executor = Executor(host, _Telling(self, report))
+        self._report_flows = host.report
+        self._running: dict[str, LocalRun] = {}
+        self._lent = Lent(Blobs.of(settings))
+        self._killed: set[str] = set()
+        self._flows: dict[str, LocalFlow] | None = None  # None until they are loaded
+        self._unwritten: list[LocalFlow] | None = None
+        self._paused_until = 0.0
+        self._seen: object = None  # flows.py as it was when it was loaded last
+        self._load_again = True
+        self._loading = self._awaited = self._is_broken = False
+        self.is_lost = False  # no run can be begun any more
+        self._look_at_file()
+
+    # -- what was heard, in the worker's thread
+
+    def over(self, run_id: str, how: RunEnded, ended: Ended) -> None:
+        """A run has ended."""
+        if run := self._let_go(run_id):
+            self._lent.take_in([sha256 for _, sha256, _ in how.files])
+            ended.runs.append((run, how))
+            log.info("run_ended", flow=run.saved_item_id, run_id=run_id, state=how.state)
+            if how.traceback:
+                log.warning("flow_failed", flow=run.saved_item_id, run_id=run_id, traceback=how.traceback)
+
+    def returned(self, run_id: str, ended: Ended) -> None:
+        """A run was never begun."""
+        if run := self._let_go(run_id):
+            ended.returned.append(run)
+            self._paused_until = time.monotonic() + PAUSE
+
+    def lost(self, run_id: str, ended: Ended) -> None:
+        """A run was cut off."""
+        if run := self._let_go(run_id):
+            log.error("run_lost", flow=run.saved_item_id, run_id=run_id)
+            ended.lost.append(run)
+
+    def loaded(self, flows: list[LocalFlow]) -> None:
+        """The flows are these from now on."""
+        log.info("flows_loaded", flows=len(flows), mended=self._is_broken)
+        self._report_flows(None)
+        self._is_broken = False
+        self._flows = {one.id: one for one in flows}
+        self._unwritten, self._loading = flows, False
+
+    def broken(self, why: str, *, for_good: bool) -> None:
+        """The flows could not be loaded."""
+        log.error("flows_not_loaded", error=why, kept=self._executor.ready)
+        self._report_flows(why)
+        self._is_broken = True
+        self._load_again, self._loading = not for_good, False
+
+    def host_died(self) -> None:
+        """The worker has to begin anew."""
+        log.error("flow_host_died")
+        self.is_lost = True
+
+    def _let_go(self, run_id: str) -> LocalRun | None:
+        self._killed.discard(run_id)
+        self._lent.back(run_id)
+        return self._running.pop(run_id, None)
+
+    def reconfigured(self) -> None:
+        """The configuration is another; it may name flows that flows.py has not had so far."""
+        self._look_at_file()
+        self._awaited = self._loading
+
+    @property
+    def awaits_flows(self) -> bool:
+        """Whether flows are on their way that the configuration may name: until they are known a start of one would be refused."""
+        self._awaited = self._awaited and (self._loading or self._unwritten is not None)
+        return self._awaited
+
+    def flow_ids(self, connection: Connection) -> Collection[str]:
+        """Return the flows that there are: those that were loaded, until then those that the store knows."""
+        return self._flows if self._flows is not None else [one.id for one in local_flows.listed(connection)]
+
+    # -- in a turn
+
+    @property
+    def busy(self) -> bool:
+        """Whether runs are under way."""
+        return bool(self._running)
+
+    def is_idle(self, connection: Connection) -> bool:
+        """Tell whether no run is under way, none waits, and there is nothing to write down."""
+        return self._unwritten is None and not self._running and not runs.waiting(connection)
+
+    def anything(self, connection: Connection) -> bool:
+        """Tell whether a turn would find anything to do."""
+        if self._unwritten is not None:
+            return True
+        if self._running and set(runs.terminating(connection, self._lease)) & (self._running.keys() - self._killed):
+            return True
+        return self._room() > 0 and runs.waiting(connection)
+
+    def record(self, connection: Connection, ended: Ended, now: float) -> None:
+        """Write down what has ended."""
+        for run, how in ended.runs:
+            result = RunResult(state=how.state, outputs=how.outputs, log=(*run.log, *how.log))
+            if runs.finish(connection, run.id, result, now, self._lease):
+                for name, sha256, size in how.files:
+                    kept = LocalFile(user_id=run.user_id, name=name, sha256=sha256, size=size, created_at=now, run_id=run.id)
+                    files.keep_file(connection, kept)
+        runs.hand_back(connection, [run.id for run in ended.returned], self._lease, now)
+        runs.interrupt(connection, [run.id for run in ended.lost], LOST, now, self._lease)
+
+    def beat(self, connection: Connection, now: float) -> None:
+        """Keep what is held, write down what was written so far, and look whether flows.py has changed."""
+        logs = {run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()}
+        held = runs.extend(connection, self._lease, now, self._running, logs)
+        for run_id in self._running.keys() - held:
+            log.error("lease_lost", run_id=run_id)  # whoever took it over has settled it
+            self._let_go(run_id)
+            self._executor.drop(run_id)
+        self._look_at_file()
+
+    def look(self, connection: Connection, now: float, taken: Taken) -> None:
+        """See which runs are to end, and write down the flows where they are new."""
+        if self._unwritten is not None:
+            local_flows.replace(connection, self._unwritten, now)
+            taken.flows = self._unwritten
+        if self._running:
+            taken.kills = [one for one in runs.terminating(connection, self._lease) if one in self._running and one not in self._killed]
+
+    def take(self, connection: Connection, now: float, taken: Taken) -> None:
+        """Claim what there is room for."""
+        room = self._room()
+        for run in runs.claim(connection, room, now, self._lease, self._cap()) if room > 0 else []:
+            try:
+                taken.runs.append((run, self._spec(connection, run)))
+            except BridgeError as error:
+                self._lent.back(run.id)
+                failed = RunResult(state=LocalState.FAILED, log=(*run.log, str(error)))
+                runs.finish(connection, run.id, failed, now, self._lease)
+
+    def begin(self, taken: Taken) -> None:
+        """Set going what the turn took on: it is on disk now."""
+        if taken.flows is self._unwritten:
+            self._unwritten = None
+        for run_id in taken.kills:
+            self._killed.add(run_id)
+            self._executor.kill(run_id)
+        for run, spec in taken.runs:
+            self._running[run.id] = run
+            self._executor.begin(spec)
+
+    def cut_off(self, connection: Connection, now: float) -> None:
+        """Settle the runs that did not end in time."""
+        runs.interrupt(connection, list(self._running), STOPPED, now, self._lease)
+
+    def close(self) -> None:
+        """End all runs, and the host."""
+        self._running.clear()
+        self._executor.close()
+
+    def _room(self) -> int:
+        ready = self._flows is not None and self._executor.ready and time.monotonic() >= self._paused_until
+        return self._cap() - len(self._running) if ready else 0
+
+    def _cap(self) -> int:
+        return sum(each.max_concurrent_runs for each in self._config().platforms.values() if each.type == "local")
+
+    def _log_so_far(self, run_id: str, text: bytes) -> str:
+        earlier = self._running[run_id].log if run_id in self._running else ()
+        return orjson.dumps([*earlier, *orjson.loads(text)]).decode() if earlier else text.decode()
+
+    # -- how a run is executed
+
+    def _spec(self, connection: Connection, run: LocalRun) -> Spec:
+        """Return the run as it is handed over; BridgeError where it cannot be."""
+        if run.unsealable is not None:
+            raise BridgeError(run.unsealable)
+        flow = (self._flows or {}).get(run.saved_item_id)
+        if flow is None:
+            raise BridgeError(f"there is no flow {run.saved_item_id!r} any more")
+        time_limit, memory = self._limits(flow)
+        return Spec(
+            run_id=run.id,
+            flow=flow.id,
+            inputs=run.inputs,
+            body=run.body,
+            files=self._files(connection, flow, run),
+            data=str(self._settings.data),
+            time_limit=time_limit,
+            memory=memory,
+            environ=self._environ(run.idempotency_key),
+        )
+
+    def _limits(self, flow: LocalFlow) -> tuple[float, int]:
+        """Return the limits that routes.yaml, the flow, or nobody sets."""
+        config = self._config()
+        local = {each.name for each in config.platforms.values() if each.type == "local"}
+        named = [each for each in config.flows.values() if each.platform in local and each.saved_item_id == flow.id]
+        times = [each.time_limit for each in named if each.time_limit is not None]
+        memories = [each.memory for each in named if each.memory is not None]
+        return (times or [flow.time_limit or TIME_LIMIT])[0], (memories or [flow.memory or MEMORY])[0]
+
+    def _files(self, connection: Connection, flow: LocalFlow, run: LocalRun) -> dict[str, list[tuple[str, str, int]]]:
+        """Return the uploaded files that the run's inputs name, each one or a list of them."""
+        wanted = [one.name for one in flow.inputs if one.kind == "file"]
+        inputs = orjson.loads(run.inputs) if wanted else {}
+        given = {name: inputs[name] for name in wanted if inputs.get(name) is not None} if isinstance(inputs, dict) else {}
+        named = [(name, each) for name, value in given.items() for each in (value if isinstance(value, list) else [value])]
+        if len(named) > MOST_FILES:
+            raise BridgeError(f"the inputs name {len(named)} files; at most {MOST_FILES} are allowed")
+        found: dict[str, list[tuple[str, str, int]]] = {}
+        for name, value in named:
+            file = files.file(connection, run.user_id, value) if isinstance(value, str) else None
+            if file is None:
+                raise BridgeError(f"{name}: there is no uploaded file {value!r}")
+            try:
+                found.setdefault(name, []).append((file.name, self._lent.path(run.id, file.sha256), file.size))
+            except OSError:
+                raise BridgeError(f"{name}: the bytes of the uploaded file {value!r} are not on this machine") from None
+        return found
+
+    def _look_at_file(self) -> None:
+        platform = self._config().local_platform
+        if platform is None:
+            return
+        seen = platform.flows, _stamp(platform.flows)
+        if self._load_again or seen != self._seen:
+            self._seen, self._load_again, self._loading = seen, False, True
+            self._executor.load(platform.flows)
+
+
+def _stamp(path: str | None) -> object:
+    """Return what changes when the file does."""
+    try:
+        found = None if path is None else Path(path).stat()
+    except OSError as error:
+        return error.errno
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)

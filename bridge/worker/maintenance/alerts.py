@@ -1,0 +1,70 @@
+"""Look how everything is, and keep an event of what is to be told: a chore of whoever leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from bridge.config.settings import Settings
+from bridge.ingest.receive import replan
+from bridge.monitoring import alerts as alerting
+from bridge.monitoring.conditions import Trouble, troubles
+from bridge.monitoring.status import overview
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import alerts, expected
+from bridge.system import ids
+from bridge.worker.maintenance.scheduler import Chore
+
+EVERY: Final = 30.0  # seconds
+
+
+class Alarm:
+    """Compares what is wrong with what was told of it. `clocks` tells how far those of hosts are ahead."""
+
+    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database,
+                 clocks: Callable[[], Mapping[str, float]] = dict) -> None:  # fmt: skip
+        self._settings, self._config, self._database, self._clocks = settings, config, database, clocks
+        self._found: Sequence[Trouble] = ()
+
+    def chore(self) -> Chore:
+        """Return the row for housekeeping."""
+        return Chore("alerts", EVERY, self.tell, needed=self.look, quiet=True)
+
+    def look(self, connection: Connection) -> bool:
+        """Find what is wrong, while others may write; tell whether there is anything to keep."""
+        now = overview(self._settings, self._database, self._config())
+        self._found = troubles(replace(now, clocks_ahead=self._clocks()))
+        return bool(self._found or alerts.read(connection))
+
+    def tell(self, connection: Connection, now: float) -> int:
+        """Keep how the alerts are now and, in the same transaction, the events of what is to be told; return how many."""
+        known = alerts.read(connection)
+        present, notices = alerting.step(known, self._found, now)
+        if present != known:
+            alerts.write(connection, present.values())
+        for notice in notices:
+            keep(connection, notice, self._config(), now)
+        return len(notices)
+
+
+def expecting(config: Callable[[], Config]) -> Chore:
+    """Return the chore that keeps since when something is expected of each source that says so."""
+
+    def sources() -> set[str]:
+        return {one.name for one in config().sources.values() if one.expect is not None}
+
+    return Chore("expected_sources", EVERY, lambda connection, now: expected.keep(connection, sources(), now), quiet=True,
+                 needed=lambda connection: expected.since(connection).keys() != sources())  # fmt: skip
+
+
+def keep(connection: Connection, notice: alerting.Notice, config: Config, now: float) -> int:
+    """Keep the event of a notice with the deliveries that the routes make of it; return how many."""
+    event = alerting.event(notice, ids.event_id(now), config.hash, now)
+    events.remember_within(connection, config.hash, config.canonical, now)
+    planned = replan(event, config, now, "")
+    return len(planned) if events.add_one(connection, (event, planned)) else 0

@@ -1,0 +1,180 @@
+"""What takes long and is to be done now and then: in a thread of its own, one after the other. A new errand is a row of `ERRANDS`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bridge.config.settings import Settings
+from bridge.core.errors import BridgeError
+from bridge.core.retention import DAY
+from bridge.monitoring import certificate
+from bridge.routing.model import Config
+from bridge.store.backup import age
+from bridge.store.blobs import Blobs
+from bridge.store.db import vacuum
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database, Work
+from bridge.store.inbound import blob_owners, form_files
+from bridge.store.inbound.removal import Counts
+from bridge.store.operations import prune as pruning
+from bridge.system.logs import get_logger
+
+T = TypeVar("T")
+log = get_logger()
+
+FIRST: Final = 300.0  # seconds from the start until the first errand: starting has other things to do
+SHARE: Final = 4.0  # so many times as long as a batch took nothing is done after it
+REST: Final = 0.02  # seconds at least
+MUCH: Final = 0.5  # part of the file that is free: then some is given back
+SOME: Final = 0.25  # until so much is left
+LEAST_FREE: Final = 64 * 1024 * 1024  # bytes
+YOUNG: Final = DAY  # a blob may be kept so long before anything says whose it is
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What an errand works with. `over` is set when it is to end at once."""
+
+    settings: Settings
+    config: Config
+    database: Database
+    now: float
+    over: threading.Event
+
+    def paced(self, work: Work[T]) -> T:
+        """Do a little in a durable transaction, then let others do more."""
+        began = time.monotonic()
+        done = self.database.write(work)
+        self.over.wait(max(REST, SHARE * (time.monotonic() - began)))
+        return done
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something that is done `every` so many seconds; `work` returns what it did, by name, for the log.
+
+    Whoever leads does it, or where it is for each machine (`everywhere`) each worker: it must do no harm where two do it at once.
+    """
+
+    name: str
+    every: float
+    work: Callable[[Round], Counter[str]]
+    everywhere: bool = False
+
+
+def prune(of: Round) -> Counter[str]:
+    """Let go of what is old."""
+    gone: Counter[str] = Counter()
+
+    def write(work: Work[Counts]) -> Counts | None:
+        return None if of.over.is_set() else of.paced(work)
+
+    for _, _, counts in pruning.prune(pruning.Pruning(of.database, of.config, of.now), write):
+        gone.update(counts)
+    return gone
+
+
+def sweep(of: Round) -> Counter[str]:
+    """Delete the bytes of files that nobody owns."""
+    count, size = Blobs.of(of.settings).sweep(lambda: blob_owners.owned(of.database), time.time() - YOUNG)
+    return Counter(blobs=count, bytes=size)
+
+
+def shrink(of: Round) -> Counter[str]:
+    """Give pages back to the disk where a large part of the file is free, and leave some for what comes in."""
+    given = 0
+    if of.database.is_sqlite and _has_much(of.database, MUCH):
+        while not of.over.is_set() and _has_much(of.database, SOME) and (gone := of.paced(vacuum.step)):
+            given += gone
+    return Counter(pages=given)
+
+
+def _has_much(database: Database, part: float) -> bool:
+    known = vacuum.pages(database)
+    return known.incremental and known.free * known.size > LEAST_FREE and known.free > part * known.count
+
+
+def back_up(of: Round) -> Counter[str]:
+    """Make a backup where the last is old enough, and let go of the oldest."""
+    settings = of.settings
+    if settings.backup_every is None or not age.is_due(settings.backups, settings.backup_every):
+        return Counter()
+    from bridge.store.backup import archive, files  # who makes none by itself, need not have it in memory
+
+    with age.trying(settings):
+        manifest = files.make(of.database, settings.data, settings.backups / archive.name_of(of.now), of.now)
+    let_go = files.rotate(settings.backups, settings.backup_keep)
+    return Counter(events=manifest.rows["event"], missing=len(manifest.missing), let_go=let_go)
+
+
+def see_certificate(of: Round) -> Counter[str]:
+    """See how long the certificate of the public URL lasts, where nobody on this machine has seen it for a while."""
+    data, url = of.settings.data, of.settings.public_url
+    if not url.startswith("https://") or not certificate.is_due(certificate.kept(data, url), time.time()):
+        return Counter()
+    certificate.keep(data, certificate.look(url))
+    return Counter(looked=1)
+
+
+def count_files(of: Round) -> Counter[str]:
+    """Put right what the files of each form come to."""
+    return form_files.recount(of.database)
+
+
+ERRANDS: Final = (
+    Errand("prune", 3600.0, prune),
+    Errand("sweep", 6 * 3600.0, sweep, everywhere=True),
+    Errand("shrink", 3600.0, shrink),
+    Errand("count_files", DAY, count_files),
+    Errand("backup", 600.0, back_up),  # looks so often whether it is time
+    Errand("certificate", 600.0, see_certificate, everywhere=True),  # so does this
+)
+
+
+class Errands:
+    """Runs errands when they are due."""
+
+    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database, clock: Clock,
+                 errands: Sequence[Errand] = ERRANDS, first: float | None = None) -> None:  # fmt: skip
+        self._settings, self._config, self._database, self._clock = settings, config, database, clock
+        self._errands, self._over = errands, threading.Event()
+        begin = time.monotonic() + (FIRST if first is None else first)
+        self._next = {errand.name: begin for errand in errands}
+        self._thread: threading.Thread | None = None
+
+    def look(self, leads: Callable[[], bool]) -> None:
+        """Begin what is due, unless one is still under way. `leads` is asked where that matters."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        due = (errand for errand in self._errands if self._next[errand.name] <= time.monotonic())
+        errand = next((errand for errand in due if errand.everywhere or leads()), None)
+        if errand is not None:
+            self._next[errand.name] = time.monotonic() + errand.every
+            self._thread = threading.Thread(target=self._run, args=(errand,), name=errand.name, daemon=True)
+            self._thread.start()
+
+    def _run(self, errand: Errand) -> None:
+        try:
+            done = +errand.work(Round(self._settings, self._config(), self._database, self._clock(), self._over))
+        except (BridgeError, OSError) as error:
+            log.error("errand_failed", errand=errand.name, error=str(error))
+        except Exception as fault:
+            log.error("errand_failed", errand=errand.name, exc_info=fault)
+        else:
+            if done:
+                log.info("errand", errand=errand.name, done=dict(done))
+
+    def end(self) -> None:
+        """Have what is under way end soon."""
+        self._over.set()
+
+    def close(self) -> None:
+        """Have what is under way end, and wait a little for it."""
+        self.end()
+        if self._thread is not None:
+            self._thread.join(5.0)

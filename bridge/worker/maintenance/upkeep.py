@@ -1,0 +1,21 @@
+"""All that is done now and then, for a worker: its chores, what is told of what is wrong, and its errands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.config.settings import Settings
+from bridge.routing.model import Config
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.worker.clock_skew import Clocks
+from bridge.worker.maintenance.alerts import Alarm, expecting
+from bridge.worker.maintenance.jobs import Errands
+from bridge.worker.maintenance.scheduler import CHORES, Housekeeper
+
+
+def housekeeper(settings: Settings, config: Callable[[], Config], database: Database, now: Clock, beat: float,
+                clocks: Clocks) -> Housekeeper:  # fmt: skip
+    """Return who does it, looking every `beat` seconds; it is not started yet."""
+    chores = (*CHORES, expecting(config), Alarm(settings, config, database, clocks.ahead).chore())
+    return Housekeeper(database, now, beat, chores, Errands(settings, config, database, now))

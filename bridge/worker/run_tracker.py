@@ -1,0 +1,202 @@
+"""A worker's looks at runs: which it takes on, how it asks, and when it looks again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from bridge.core.model import RUN_ENDED, Delivery, RunReport, RunState, Status
+from bridge.delivery.attempt import Send, look, newest
+from bridge.delivery.platforms.registry import PLATFORMS
+from bridge.delivery.polling import Polling, Usual, after_failures, learn, near, next_look
+from bridge.routing.model import Config, Mode, Platform
+from bridge.store.db.clock import elapsed
+from bridge.store.queue import run_tracking
+from bridge.system.logs import get_logger
+from bridge.worker.reconciler import Reconciler
+from bridge.worker.thread_pool import Pool
+from bridge.worker.turn import Ended, Taken
+
+log = get_logger()
+
+SILENT: Final = 600.0  # seconds for which a list is not asked that told nothing of our runs
+UNFOLLOWED: Final = 5.0  # seconds until it is seen whether a platform is back in routes.yaml, or has runs again
+ALONE: Final = 4  # one of so many looks at a run asks about it alone, should a list lag behind
+
+Flow = tuple[str, str]  # platform, saved_item_id
+Followed = tuple[Delivery, int]  # and how often it was looked at
+Report = Callable[[Callable[[Ended], None]], None]
+
+
+class Looks:
+    """The looks of a worker. `calls` runs them; `report` has its argument called in the worker's thread, where all else happens."""
+
+    def __init__(self, config: Callable[[], Config], send: Send, reconciler: Reconciler, calls: Pool, report: Report,
+                 now: Callable[[], float]) -> None:  # fmt: skip
+        self._config, self._send, self._reconciler, self._calls, self._report, self._now = config, send, reconciler, calls, report, now
+        self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
+        self._usual: dict[Flow, Usual] = {}
+        self._silent: dict[Flow, float] = {}  # lists that are not asked, until the boot clock shows that
+        self._failed: dict[str, int] = {}  # by delivery id: looks in a row that learned nothing
+        self._eager: dict[str, bool] = {}  # by platform, within a turn
+        self._changed = True
+        self.next_at = 0.0  # when the next run is due to be looked at
+
+    def __len__(self) -> int:
+        """How many are under way."""
+        return len(self.under_way)
+
+    # -- in a turn
+
+    def first(self, claim: Delivery) -> float | None:
+        """Return the seconds until the run of a delivery is looked at that is started now, null where its platform has no runs."""
+        polling = _polling(self._config(), claim.platform)
+        self._changed = True
+        return None if polling is None else min(next_look(polling, 0.0, self._usual.get(_flow(claim)), eager=True), claim.run_timeout)
+
+    def record(self, connection: Connection, looks: Sequence[tuple[Delivery, int, RunReport]], now: float, taken: Taken) -> None:
+        """Write down what looks have learned."""
+        self._eager.clear()
+        for followed, _, report in looks:
+            wait = self._wait(connection, followed, report, now)
+            if run_tracking.record_run(connection, followed, report, now, next_poll=wait):
+                taken.over.append((followed, report))
+        self._changed = self._changed or bool(looks)
+
+    def take(self, connection: Connection, most: int, now: float, taken: Taken) -> None:
+        """Take on what is due, and see when the next will be."""
+        platforms = self._config().callable_platforms
+        taken.looks = run_tracking.claim_polls(connection, platforms=platforms, most=most, now=now, near=self._near)
+        if self._changed or taken.looks:
+            self.next_at = run_tracking.next_due(connection, now) or 0.0
+            self._changed = False
+
+    def _near(self, platform: str, saved_item_id: str) -> float:
+        polling = _polling(self._config(), platform)
+        if polling is None or not polling.together or self._is_silent((platform, saved_item_id)):
+            return 0.0
+        return near(polling, self._usual.get((platform, saved_item_id)))
+
+    def _wait(self, connection: Connection, followed: Delivery, report: RunReport, now: float) -> float:
+        """Return the seconds until a run is looked at again, should it go on."""
+        polling = _polling(self._config(), followed.platform)
+        if polling is None:
+            return UNFOLLOWED
+        failures = self._failed.pop(followed.id, 0) + 1
+        if report.state is None:
+            self._failed[followed.id] = failures
+        else:
+            failures = 0
+        passed = max(0.0, now - (followed.delivered_at or now))
+        eager = self._is_eager(connection, followed, now)
+        wait = next_look(polling, passed, self._usual.get(_flow(followed)), eager=eager)
+        return min(after_failures(polling, wait, failures), followed.run_timeout)
+
+    def _is_eager(self, connection: Connection, followed: Delivery, now: float) -> bool:
+        """Whether somebody waits for the run to end: for its slot, or behind it in its line."""
+        name = followed.platform
+        if name not in self._eager:
+            paused = {route.name for route in self._config().routes if route.mode is Mode.PAUSED}
+            self._eager[name] = run_tracking.somebody_waits(connection, name, paused, now)
+        return self._eager[name] or run_tracking.holds_up(connection, followed)
+
+    def _is_silent(self, flow: Flow) -> bool:
+        return elapsed() < self._silent.get(flow, 0.0)
+
+    # -- the calls
+
+    def begin(self, taken: Taken, platforms: Mapping[str, Platform]) -> None:
+        """Set going what a turn took on, and learn from the runs that were over."""
+        for followed, report in taken.over:
+            self._failed.pop(followed.id, None)
+            self._learn(followed, report)
+        by_flow: dict[Flow, list[Followed]] = defaultdict(list)
+        for followed, polls in taken.looks:
+            self.under_way.add(followed.id)
+            if followed.status is Status.UNKNOWN:
+                self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]
+            else:
+                by_flow[_flow(followed)].append((followed, polls))
+        for flow, some in by_flow.items():
+            self._ask_some(flow, some, platforms[flow[0]])
+
+    def _ask_some(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
+        """Ask about runs of one flow: by one look at its list where they are enough, else each by itself."""
+        polling = PLATFORMS[platform.type].polling
+        listed = [one for one in some if (one[1] + 1) % ALONE]
+        if polling is None or not 0 < polling.together <= len(listed) or self._is_silent(flow):
+            self._ask_each(some, platform)
+            return
+        self._calls.submit(f"list {flow}", lambda: self._ask_list(flow, listed, platform))
+        self._ask_each([one for one in some if one not in listed], platform)
+
+    def _learn(self, followed: Delivery, report: RunReport) -> None:
+        seconds = _took(followed, report, self._now())
+        if report.state in (RunState.DONE, RunState.FAILED) and seconds is not None:
+            self._usual[_flow(followed)] = learn(self._usual.get(_flow(followed)), seconds)
+
+    def _ask_each(self, some: Sequence[Followed], platform: Platform) -> None:
+        for followed, polls in some:
+            self._calls.submit(f"look {followed.id}", lambda one=followed, polls=polls: self._ask(one, polls, platform))  # type: ignore[misc]
+
+    def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:
+        try:
+            report = look(followed.run_id or "", platform, self._send)
+        except Exception as fault:
+            log.error("look_failed", delivery_id=followed.id, exc_info=fault)
+            report = RunReport(state=None, detail="the look failed by a fault of flowbridge's own")
+        self._report(lambda ended: self._told([(followed, polls, report)], ended))
+
+    def _ask_list(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
+        """Ask for the flow's newest runs: what goes on is told by the list, what has ended or is not in it is asked about by itself."""
+        try:
+            listed = newest(flow[1], platform, self._send).items or ()
+        except Exception as fault:
+            log.error("look_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
+            listed = ()
+        told = {run.id: run.report for run in listed if run.report.state is not None}
+        goes_on = [(one, polls, report) for one, polls in some
+                   if (report := told.get(one.run_id or "")) is not None and report.state not in RUN_ENDED]  # fmt: skip
+        known = {one.id for one, _, _ in goes_on}
+        rest = [each for each in some if each[0].id not in known]
+
+        def done(ended: Ended) -> None:
+            if not any(one.run_id in told for one, _ in some):
+                self._silent[flow] = elapsed() + SILENT
+            self._told(goes_on, ended)
+            self._ask_each(rest, platform)
+
+        self._report(done)
+
+    def _reconcile(self, unknown: Delivery) -> None:
+        try:
+            self._reconciler.look(unknown)
+        except Exception as fault:  # it is looked for again
+            log.error("look_failed", delivery_id=unknown.id, exc_info=fault)
+        self._report(lambda ended: self._told([], ended, unknown))
+
+    def _told(self, looks: Sequence[tuple[Delivery, int, RunReport]], ended: Ended, unknown: Delivery | None = None) -> None:
+        self.under_way -= {followed.id for followed, _, _ in looks} | ({unknown.id} if unknown else set())
+        self._changed = True
+        ended.looks += looks
+
+
+def _flow(one: Delivery) -> Flow:
+    return one.platform, one.saved_item_id
+
+
+def _polling(config: Config, platform: str) -> Polling | None:
+    known = config.platforms.get(platform)
+    return PLATFORMS[known.type].polling if known else None
+
+
+def _took(followed: Delivery, report: RunReport, now: float) -> float | None:
+    """Return how long a run took: as its platform says, where a run can take so long, else as we saw it."""
+    if report.created_at is not None and report.finished_at is not None:
+        said = report.finished_at - report.created_at
+        if 0.0 <= said <= followed.run_timeout:
+            return said
+    return None if followed.delivered_at is None else max(0.0, now - followed.delivered_at)
