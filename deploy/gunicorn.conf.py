@@ -5,14 +5,6 @@
 Addresses and all else come from the environment and `.env` (docs/settings.md). A setting below the last line is yours to add.
 """
 
-import os
+from bridge.cli.wsgi import gunicorn_options
 
-from bridge.cli.wsgi import begin
-from bridge.config.settings import load_settings
-from bridge.system.logs import configure
-from bridge.web.server.app import options
-
-_settings = load_settings(os.environ)
-configure(_settings.log, _settings.log_addresses)
-wsgi_app = "bridge.cli.wsgi:create()"
-globals().update(options(_settings, begin))
+globals().update(gunicorn_options())

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from serving import ROUTES, SECRET, exchange, free_port, github, head, until
 
 CONF = Path(__file__).resolve().parents[1] / "deploy" / "gunicorn.conf.py"
+BEFORE = Path(__file__).with_name("data") / "gunicorn.conf.before.py"  # a copy that somebody made before modules moved
 BODY = b'{"action":"opened"}'
 
 
@@ -23,13 +25,14 @@ def post(port: int, secret_ok: bool, source: str = "github") -> int:
         return 0
 
 
-def test_gunicorn_by_itself_receives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("conf", [CONF, BEFORE], ids=lambda conf: conf.name)
+def test_gunicorn_by_itself_receives(conf: Path, tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "routes.yaml").write_text(ROUTES)
     (tmp_path / ".env").write_text(f"GITHUB_SECRET={SECRET!r}\nFLOWBRIDGE_BIND=127.0.0.1:{port}\n")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")}
     with (tmp_path / "log").open("wb") as log:
-        command = [sys.executable, "-m", "gunicorn", "-c", str(CONF)]
+        command = [sys.executable, "-m", "gunicorn", "-c", str(conf)]
         process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True)
     try:
         assert until(lambda: post(port, True), what="an answer") == 202, (tmp_path / "log").read_text()
@@ -44,3 +47,4 @@ def test_gunicorn_by_itself_receives(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert (tmp_path / "data" / "flowbridge.db").exists()
+    assert (tmp_path / "log").read_text().count("FutureWarning: bridge.") == (3 if conf == BEFORE else 0)

@@ -84,7 +84,8 @@ def is_of(name: str, module: str) -> bool:
 
 
 def test_only_public_modules_stand_beside_the_packages() -> None:
-    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "testing.py"}
+    shims = {"logs.py", "settings.py"}  # for older copies of deploy/gunicorn.conf.py
+    assert {path.name for path in ROOT.glob("*.py")} - shims == {"__init__.py", "__main__.py", "testing.py"}
     assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {*LAYERS} - {"testing"}
 
 

@@ -18,6 +18,7 @@ from bridge.store.db.database import Database
 from bridge.system.logs import configure
 from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
+from bridge.web.server.app import options
 
 _followings: list[Following] = []
 
@@ -44,3 +45,13 @@ def create() -> Callable[..., Any]:
 def begin(role: str) -> None:
     """Have a receiver, which was forked after `create`, follow the changes of routes.yaml."""
     _followings[0].start(role)
+
+
+def gunicorn_options() -> dict[str, Any]:
+    """Return the settings of gunicorn for this application, made of the environment and `.env`. The log goes to stderr from now on.
+
+    Raises `SettingsError`.
+    """
+    settings = load_settings(os.environ)
+    configure(settings.log, settings.log_addresses)
+    return {"wsgi_app": "bridge.cli.wsgi:create()", **options(settings, begin)}
