@@ -16,6 +16,7 @@ from pathlib import Path
 
 import operators
 import parso
+import targets
 from cosmic_ray.ast import ast_nodes
 from cosmic_ray.mutating import mutate_code
 
@@ -105,7 +106,7 @@ def _places(file: str, text: str, seed: int) -> Iterator[_Place]:
                 if operators.says_nothing(name, node) or any(since <= start < until for since, until in noise):
                     continue
                 function = _function_at(functions, start[0])
-                key = (str(seed), file, function, name, " ".join(lines[start[0] - 1].split()))
+                key = (str(seed), targets.NUMBERED_AS.get(file, file), function, name, " ".join(lines[start[0] - 1].split()))
                 same[key] += 1
                 rank = hashlib.sha256("\0".join((*key, str(same[key]))).encode()).hexdigest()
                 place = _Place(rank, name, occurrence, function, start, stop)

@@ -18,6 +18,18 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "bridge/worker/worker.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
 }  # fmt: skip
 
+#: The path by which the mutants of a file are numbered: the one it had at first, so that a move changes no id.
+NUMBERED_AS = {
+    "bridge/store/queue/ledger.py": "bridge/store/ledger.py",
+    "bridge/store/queue/claims.py": "bridge/store/claims.py",
+    "bridge/store/db/group_commit.py": "bridge/store/group.py",
+    "bridge/store/queue/reconcile.py": "bridge/store/reconciling.py",
+    "bridge/delivery/reconcile.py": "bridge/reconcile.py",
+    "bridge/ingest/receive.py": "bridge/receive.py",
+    "bridge/store/blobs.py": "bridge/blobs.py",
+    "bridge/worker/worker.py": "bridge/worker/loop.py",
+}
+
 #: By source file the test files that start whole bridges: run as they are, one after the other, where nothing else has noticed.
 WIDER: dict[str, tuple[str, ...]] = {
     "bridge/store/queue/ledger.py": ("fleet", "celery"),
