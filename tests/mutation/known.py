@@ -276,7 +276,7 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/ledger.py",
         "old": (
             "    alone(connection, Lock.COUNT_SLOTS)\n"
-            "    before = circuits.read(connection)\n"
+            "    before = throttling.read(connection)\n"
         ),
         "new": "    alone(connection, Lock.COUNT_SLOTS)\n",
         "tests": ["tests/test_ledger_races.py"],
@@ -286,10 +286,10 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/ledger.py",
         "old": (
             "    alone(connection, Lock.COUNT_SLOTS)\n"
-            "    before = circuits.read(connection)\n"
+            "    before = throttling.read(connection)\n"
         ),
         "new": (
-            "    before = circuits.read(connection)\n"
+            "    before = throttling.read(connection)\n"
             "    alone(connection, Lock.COUNT_SLOTS)\n"
         ),
         "tests": ["tests/test_ledger_races.py"],
@@ -433,7 +433,7 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/claims.py",
         "old": (
             "    for claim in freed_starts:\n"
-            "        circuits.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
+            "        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
         ),
         "new": "",
         "tests": ["tests/test_pace.py"],
@@ -688,7 +688,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-give-back",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    circuits.give_back(connection, one.route, day_of(known.began_at))\n",
+        "old": "    throttling.give_back(connection, one.route, day_of(known.began_at))\n",
         "new": "",
         "tests": ["tests/test_ledger_conditions.py"],
     },
