@@ -64,6 +64,20 @@ def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
     assert shown("event", **EVENT, dry=True) is None
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "fields", "text"),
+    [
+        (403, "origin_not_allowed", [], "403 origin_not_allowed  see allowed_origins"),
+        (422, "invalid", ["email", "na\x1bme"], "422 invalid    email, na\\x1bme"),
+        (422, "invalid", [], "422 invalid    see schema"),
+        (409, "used_before", [], "409 used_before"),
+    ],
+)
+def test_a_form_that_was_refused_is_a_line_with_the_key_that_decides_it(status: int, code: str, fields: list[str], text: str) -> None:
+    line = shown("form_refused", source="contact", status=status, code=code, fields=fields)
+    assert line == f"08:26:25  {'contact':<20}  {text}\n" and len(line) <= 80
+
+
 def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
     assert shown("flows_loaded", flows=8) is None
     invalid = shown("config_invalid", "error", problems=("routes.yaml:3:1: a", "routes.yaml:4:1: b\x07"), kept="abc")

@@ -17,6 +17,8 @@ RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
 LISTED: Final = ("problems", "settings")  # values that are printed one a line
 LEFT_OUT: Final = ("kept", "client")  # values that only `-v` shows
 MISSING: Final = {"sources": "source {} answers 503", "platforms": "deliveries to platform {} wait"}  # while a value is missing
+#: By the code of a form's refusal: which key of the source in routes.yaml decides it.
+SEE_KEY: Final = {"origin_not_allowed": "see allowed_origins", "invalid": "see schema", "too_many": "see rate"}
 SHORT_ID: Final = 8  # last characters of an id, by which `flowbridge show` finds it
 
 Values = Mapping[str, Any]
@@ -79,6 +81,12 @@ def _rejected(values: Values) -> str:
     kept = values.get("reject_id")
     why = _show(kept) if kept else _printable(values["reason"])
     return f"{_columns(_printable(values['source']), '401 refused', RED)}  {why}"
+
+
+def _form_refused(values: Values) -> str:
+    why = ", ".join(map(_printable, values.get("fields") or ())) or SEE_KEY.get(values["code"], "")
+    status = _printable(f"{values['status']} {values['code']}")
+    return f"{_columns(_printable(values['source']), status, RED)}  {why}".rstrip()
 
 
 def _unknown_source(values: Values) -> str:
@@ -169,6 +177,7 @@ def _seconds(seconds: float) -> str:
 BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "event": _event,
     "rejected": _rejected,
+    "form_refused": _form_refused,
     "unknown_source": _unknown_source,
     "attempt": _attempt,
     "run": _run,

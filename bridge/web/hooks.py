@@ -43,7 +43,7 @@ from bridge.web.forms.hidden_fields import HiddenParts, Parts
 from bridge.web.forms.request import asking_of
 from bridge.web.learned_secrets import Learning, lesson_of
 from bridge.web.rate_limiter import Limiter, Unlimited, wait_of
-from bridge.web.reject_recorder import Noting, NotingDry
+from bridge.web.reject_recorder import OFTEN, Noting, NotingDry
 from bridge.web.stage_timer import Stages
 
 log = get_logger()
@@ -51,6 +51,7 @@ PREFIX = "/hooks/"
 DRY = f"HTTP_{dry_run.HEADER.upper().replace('-', '_')}"
 SOURCE_LENGTH = 63  # characters of a source's name
 UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
+TOLD_ALREADY = frozenset({"unauthorized", "no_key", "no_secret", "store_failed", "internal_error"})  # refusals with a line of their own
 UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
 
 StartResponse = Callable[..., Any]
@@ -90,7 +91,7 @@ class Hooks:
         if source.form is not None:
             take = lambda: self._take(environ, source, config)  # noqa: E731
             asking = asking_of(environ, source.form, self.settings.public_url)
-            return responses.answer(source, asking, self.parts, take)(environ, start_response)
+            return responses.answer(source, asking, self.parts, take, partial(self._note_refusal, source))(environ, start_response)
         if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response)
         try:
@@ -181,6 +182,14 @@ class Hooks:
         if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
             self.ring()
         return received
+
+    def _note_refusal(self, source: Source, refused: Refused) -> None:
+        """One line for a refused submission of a form, so many a minute for each code: its fields as far as the schema names them."""
+        if refused.code in TOLD_ALREADY or self.limiter.wait([(f"refusal {source.name} {refused.code}", OFTEN)], time.time()):
+            return
+        known = source.form.properties if source.form is not None else ()
+        self.log.info("form_refused", source=source.name, status=refused.status, code=refused.code,
+                      fields=[name for name in refused.fields if name in known])  # fmt: skip
 
     def _without_secret(self, source: Source) -> Refused:
         self.log.error("no_secret", source=source.name, missing=source.missing)

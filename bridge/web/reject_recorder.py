@@ -18,7 +18,7 @@ from bridge.web import dry_run
 from bridge.web.rate_limiter import Limiter
 
 log = get_logger()
-OFTEN = Rate(count=30, per=60.0)  # copies of one source; a flood is counted in the log, not on the disk
+OFTEN = Rate(count=30, per=60.0)  # copies of one source, and log lines of one kind of refusal; a flood fills no disk
 
 
 class Noting(Protocol):

@@ -35,8 +35,12 @@ NO_ROOM = "files_full"  # no file is asked for again
 NOT_SHOWN_AGAIN = frozenset({401, 403, 404, 405, 413})  # unless it is a field that is to be mended
 
 
-def answer(source: Source, asking: Asking, parts: Parts, take: Callable[[], Received]) -> Response:
-    """Return the answer to one request of a form source; `take` receives it, `parts` gives what a form carries against bots."""
+def answer(source: Source, asking: Asking, parts: Parts, take: Callable[[], Received],
+           note: Callable[[Refused], None] = lambda _: None) -> Response:  # fmt: skip
+    """Return the answer to one request of a form source; `take` receives it, `parts` gives what a form carries against bots.
+
+    `note` is told why one is refused.
+    """
     if asking.request.method == "OPTIONS":
         return asking.let_read(Response(status=403 if asking.is_foreign else 204))
     try:
@@ -45,6 +49,7 @@ def answer(source: Source, asking: Asking, parts: Parts, take: Callable[[], Rece
             raise Refused(403, "origin_not_allowed", "this form may not be sent from this site")
         received = take()
     except Refused as refused:
+        note(refused)
         return asking.let_read(_refused(refused, source, asking, parts))
     return asking.let_read(_taken(received, source, asking))
 

@@ -1,0 +1,103 @@
+"""A refused submission of a form is a line of the log: which source, which status and code, and nothing that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from werkzeug.test import Client
+
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.core.errors import StoreError
+from bridge.system.logs import Logger
+from bridge.web.body_reader import Intake
+from bridge.web.hooks import Hooks
+from bridge.web.rate_limiter import Limiter
+from bridge.web.reject_recorder import OFTEN
+
+ROUTES = """
+version: 1
+sources:
+  contact:
+    provider: form
+    allowed_origins: [https://example.com]
+    max_body: 1 KiB
+    schema: {required: [email], additionalProperties: false, properties: {email: {type: string}, name: {type: string, maxLength: 5}}}
+"""
+GOOD, BAD = {"Origin": "https://example.com"}, {"Origin": "https://exmaple.com"}
+SENT = "what-was-sent"
+
+
+class Lines(Logger):
+    """Remembers what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
+        self.lines.append({"event": event, **values})
+
+    def refusals(self) -> list[dict[str, Any]]:
+        return [{name: value for name, value in line.items() if name != "event"} for line in self.lines if line["event"] == "form_refused"]
+
+
+@pytest.fixture
+def log() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def form(tmp_path: Path, log: Lines) -> Client:
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    config = load(tmp_path / "routes.yaml", {})
+    settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
+
+    def keep(*_: object) -> Any:
+        raise StoreError("the disk is full")
+
+    return Client(Hooks(settings, lambda: config, keep, lambda: None, Intake(), Limiter(), log=log))
+
+
+def send(form: Client, fields: Mapping[str, str], origin: Mapping[str, str] = GOOD) -> int:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return form.post("/hooks/contact", data=urlencode(fields), headers=kind | origin).status_code
+
+
+@pytest.mark.parametrize(
+    ("fields", "origin", "status", "code", "named"),
+    [
+        ({"email": SENT}, BAD, 403, "origin_not_allowed", []),
+        ({"name": "Ann"}, GOOD, 422, "invalid", ["email"]),
+        ({"email": "a", "name": SENT}, GOOD, 422, "invalid", ["name"]),
+        ({"email": "a", SENT: SENT}, GOOD, 422, "invalid", []),
+        ({"email": SENT * 200}, GOOD, 413, "too_large", []),
+    ],
+)
+def test_it_says_source_status_and_code_and_the_fields_of_the_schema(
+    form: Client, log: Lines, fields: dict[str, str], origin: dict[str, str], status: int, code: str, named: list[str]
+) -> None:
+    assert send(form, fields, origin) == status
+    assert log.refusals() == [{"source": "contact", "status": status, "code": code, "fields": named}]
+    assert SENT not in str(log.lines) and BAD["Origin"] not in str(log.lines)
+
+
+def test_what_is_logged_otherwise_is_logged_once(form: Client, log: Lines) -> None:
+    assert send(form, {"email": "a"}) == 503
+    assert [line["event"] for line in log.lines] == ["not_stored"]
+
+
+def test_what_asks_whether_it_may_send_is_no_submission(form: Client, log: Lines) -> None:
+    assert form.options("/hooks/contact", headers=BAD).status_code == 403 and log.lines == []
+
+
+def test_a_flood_is_cut_off_and_hides_no_other_refusal(form: Client, log: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
+    assert {send(form, {"email": "a"}, BAD) for _ in range(3 * OFTEN.count)} == {403}
+    assert len(log.refusals()) == OFTEN.count
+    send(form, {"name": "Ann"})
+    assert log.refusals()[-1]["code"] == "invalid"
