@@ -259,10 +259,21 @@ SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
         (replace(SILENT, rejected_lately=100, rejected_usually=2.0), "rejects:g"),
         (replace(SILENT, rejected_lately=100, rejected_usually=90.0), None),
         (replace(SILENT, rejected_lately=20), None),
+        (replace(SILENT, rejected_today=20), None),
+        (replace(SILENT, last_at=None, rejected_today=3), "rejects:g"),
+        (replace(SILENT, last_at=None, rejected_today=2), None),
+        (replace(SILENT, last_at=None, rejected_today=3, is_configured=False), None),
+        (replace(SILENT, last_at=None, rejected_today=100, rejected_lately=100), "rejects:g"),
     ],
 )
 def test_what_is_not_usual_of_a_source(source: SourceNow, key: str | None) -> None:
     assert [one.key for one in troubles(replace(WELL, sources=[source]))] == ([key] if key else [])
+
+
+def test_a_source_that_never_passed_is_named_with_the_command_that_says_why() -> None:
+    (trouble,) = troubles(replace(WELL, sources=[replace(SILENT, last_at=None, rejected_today=5, rejected_lately=4)]))
+    assert trouble.what == "source g has no event, and 5 requests to it failed verification today"
+    assert trouble.do.startswith("flowbridge rejects --source g")
 
 
 def test_since_when_something_is_expected_outlives_a_restart(database: Database) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from serving import Bridge, until
 from test_reload_processes import QUICK, Reloading, routes
 
 from bridge.core.circuit_state import Circuit
+from bridge.core.model import Reject
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
+from bridge.store.inbound import events, rejects
 from bridge.store.queue import claims, heartbeats, throttling
 from bridge.system.cpu_affinity import processors
 
@@ -186,3 +188,18 @@ def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: D
     assert abs(found["database"]["clock_ahead"]) < 30
     assert found["database"]["version"].startswith("PostgreSQL")
     assert "clock" in status(bridge).stdout
+
+
+def test_a_source_that_never_passed_is_named_until_an_event_comes(store: Database, folder: Path) -> None:
+    no_midnight()
+    (folder / "routes.yaml").write_text("version: 1\nsources: {github: {provider: github, secret: '${env:S}'}}\n")
+    (folder / ".env").write_text("S=not-the-secret-of-the-sender\n")
+    one = Reject(id="", source="github", provider="github", received_at=time.time(), reason="mismatch", method="POST",
+                 path="/hooks/github", headers={}, query_string="", url="", body=b"{}", size=2)  # fmt: skip
+    for number in range(3):
+        rejects.add(store, replace(one, id=f"rej_{number}"))
+    shown = run("status").stdout
+    assert "source github has no event, and 3 requests to it failed verification today" in shown.replace("\n  ", " ")
+    assert "flowbridge rejects --source github" in shown
+    events.add_all(store, [(make_event(None, now=time.time()), ())], lambda *_: [])
+    assert "failed verification" not in run("status").stdout

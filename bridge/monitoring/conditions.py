@@ -27,6 +27,7 @@ SOON, URGENT = 14 * DAY, 3 * DAY  # seconds before its end in which a certificat
 SOON_PART, URGENT_PART = 0.25, 0.1  # the same as parts of the time for which it was issued, where that is short
 LEAST_SHARE, LEAST_FREE = 0.05, 1024**3  # of a disk: less than both, a share and bytes, is too little
 FEW_REJECTS, MANY_TIMES = 20, 3.0  # rejects lately that are no alert; so many times as usual are one
+NEVER_PASSED = 3  # rejects today of a source without an event that are no accident
 FAILING = 0.5  # part of a route's runs that may not fail
 MUCH_KEPT = 0.9  # part of what the files of a form may come to
 
@@ -292,7 +293,10 @@ def _of_runs(now: Overview) -> Iterator[Trouble]:
 
 def _of_sources(now: Overview) -> Iterator[Trouble]:
     for one in now.sources:
-        if one.rejected_lately > max(FEW_REJECTS, MANY_TIMES * one.rejected_usually):
+        if one.is_configured and one.last_at is None and one.rejected_today >= NEVER_PASSED:
+            what = f"source {one.name} has no event, and {one.rejected_today} requests to it failed verification today"
+            yield Trouble(f"rejects:{one.name}", what, f"flowbridge rejects --source {one.name} says what is wrong, such as the secret")
+        elif one.rejected_lately > max(FEW_REJECTS, MANY_TIMES * one.rejected_usually):
             what = f"{one.rejected_lately} requests to source {one.name} failed verification within an hour, more than usual"
             yield Trouble(f"rejects:{one.name}", what, f"flowbridge rejects --source {one.name}")
         if one.files_keep is not None and one.files > MUCH_KEPT * one.files_keep:
