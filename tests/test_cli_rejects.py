@@ -116,4 +116,26 @@ def test_a_copy_that_was_cut_is_not_let_in(project: Database, folder: Path) -> N
 
 def test_none_are_none(folder: Path) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
-    assert "every request that came was verified" in run("rejects").stderr
+    (folder / ".env").write_text("GITHUB_SECRET=a-secret-of-some-length\n")
+    assert run("rejects").stderr == "No rejects are stored.\n"
+    assert run("rejects", "--since", "1h").stderr == "No rejects like that are stored.\n"
+
+
+def test_a_source_without_its_secret_is_said_to_have_no_rejects_stored(project: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("routes:", "  form: {provider: form}\nroutes:").replace(
+        "sources: {github: {provider", "sources:\n  github: {provider").replace('SECRET}"}}', 'SECRET}"}'))  # fmt: skip
+    (folder / ".env").write_text("")
+    note = ("Requests to source github are answered 503 and not stored, since its secret cannot be read: environment variable "
+            "GITHUB_SECRET is not set.\nNext: set it in .env, which is read again by itself.\n")  # fmt: skip
+    assert run("rejects").stderr == "No rejects are stored.\n" + note
+    assert run("rejects", "--source", "form").stderr == "No rejects like that are stored.\n"
+    rejects.add(project, kept(1))
+    listed = run("rejects", "--source", "github")
+    assert "rej_01" in listed.stdout and listed.stderr == note
+    assert run("rejects", "--json").stderr == ""
+
+
+def test_a_source_that_has_one_of_its_secrets_answers_503_to_what_that_does_not_verify(folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES.replace("secret:", "secrets: ['${env:OTHER}',").replace('SECRET}"}}', 'SECRET}"]}}'))
+    (folder / ".env").write_text("OTHER=a-secret-of-some-length\n")
+    assert "Requests to source github that its other secrets do not verify are answered 503 and not stored" in run("rejects").stderr

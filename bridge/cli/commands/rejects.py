@@ -65,7 +65,17 @@ def rejects(ctx: click.Context, /, source: str | None, since: float | None, limi
                 output.json_line(reject_json(one, findings))
             return
         if not output.print_table(COLUMNS, (_row(one, findings) for one, findings in looked)):
-            output.say("No rejects" + (" like that." if source or since else ": every request that came was verified."))
+            output.say(f"No rejects {'like that ' if source or since is not None else ''}are stored.")
+    _say_unset(config, source)
+
+
+def _say_unset(config: Config, source: str | None) -> None:
+    """Say which sources store no rejects, since a secret of theirs is not set: all of them, or the one that is asked for."""
+    for one in config.sources.values():
+        if one.missing is not None and source in (None, one.name):
+            which = f"{one.name} that its other secrets do not verify" if one.secrets else one.name
+            output.say(f"Requests to source {which} are answered 503 and not stored, since its secret cannot be read: {one.missing}.\n"
+                       "Next: set it in .env, which is read again by itself.")  # fmt: skip
 
 
 def _row(one: Reject, findings: list[str]) -> tuple[str, ...]:
@@ -195,4 +205,3 @@ def _keys() -> Keys:
     from bridge.web.key_fetcher import Keyring
 
     return Keyring()
-
