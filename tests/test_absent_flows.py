@@ -35,10 +35,14 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
     def states(event_id: str) -> dict[str, str | None]:
         return {one.route: one.run_state for one in bridge.found(event_id).deliveries if one.route != "shadowed"}
 
+    def said(event: str) -> list[dict[str, str]]:
+        return [line["flows"] for line in bridge.log if line["event"] == event]
+
     write("mine")
     with Bridge(tmp_path, routes=ROUTES, environ={"FLOWBRIDGE_ADMIN_TOKEN": TOKEN}, fresh=True) as bridge:
         first = bridge.event().json["event_id"]
         until(lambda: states(first) == {"mine": "done", "other": "done"}, what="both runs")
+        assert not said("flows_missing")
         write("renamed")
         (problem,) = until(problems, what="a problem")
         assert (problem["key"], problem["severity"]) == ("flow_missing:mine", "warning")
@@ -55,3 +59,4 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         until(lambda: states(second)["mine"] == "done", what="the run of the one that waited")
         assert [one.attempts for one in bridge.found(second).deliveries if one.route == "mine"] == [1]
         until(lambda: not problems(), what="the end of the problem")
+        assert said("flows_missing") == said("flows_found") == [{"mine": "mine"}], "each change once"

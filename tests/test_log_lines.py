@@ -120,6 +120,16 @@ def test_missing_values_are_listed_with_what_they_come_to() -> None:
     )
 
 
+def test_flows_that_are_missing_are_listed_by_route_and_their_end_is_said() -> None:
+    missing = {"triage": "triaje", "mail\x07": "sent"}
+    assert shown("flows_missing", "warning", flows=missing) == (
+        "08:26:25  warning  routes name flows that the local platform does not have; their deliveries wait\n"
+        "    route triage: triaje\n    route mail\\x07: sent\n"
+        "    put them back into flows.py, or name others in routes.yaml; flowbridge check has the names\n"
+    )
+    assert shown("flows_found", flows=missing) == "08:26:25  no flow is missing any more for triage, mail\\x07\n"
+
+
 def test_of_a_flow_that_failed_the_last_line_of_its_traceback_is_shown() -> None:
     traceback = 'Traceback (most recent call last):\n  File "flows.py", line 18, in triage\n    raise KeyError("x")\nKeyError\n'
     assert shown("flow_failed", "warning", flow="triage", run_id="r1", traceback=traceback) == (

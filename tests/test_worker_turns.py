@@ -899,6 +899,27 @@ def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_ar
         hand.tasks.clear()
 
 
+def test_flows_that_are_missing_are_said_once_for_each_change(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+    def naming(*names: str) -> Config:
+        flows = [Flow(name=name, platform="local", saved_item_id=name) for name in names]
+        return configured(LOCAL, routes=tuple(Route(name=f"to-{one.name}", source="x", flow=one, reshape=lambda _: {}) for one in flows))
+
+    with with_flows(sqlite, tmp_path) as hand:
+        hand.config = naming("echo", "gone", "lost")
+        turns_until(hand, lambda: lines("flows_loaded"))
+        for _ in range(3):
+            clock.at += loop.BEAT
+            hand.step()
+        assert [(line["level"], line["flows"]) for line in lines("flows_missing")] == [("warning", {"to-gone": "gone", "to-lost": "lost"})]
+        assert not lines("flows_found")
+        for names in (("echo", "lost"), ("echo", "lost"), ("lost", "new"), ("echo",)):
+            hand.config = naming(*names)
+            hand.step()
+            hand.step()
+        assert [line["flows"] for line in lines("flows_missing")][1:] == [{"to-new": "new"}]
+        assert [line["flows"] for line in lines("flows_found")] == [{"to-gone": "gone"}, {"to-lost": "lost", "to-new": "new"}]
+
+
 def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
     with with_flows(sqlite, tmp_path) as hand:
         one = start_run(sqlite, "sleep", '{"seconds": 600}')

@@ -122,6 +122,17 @@ def _flows_loaded(values: Values) -> str | None:
     return f"{colour(GREEN, 'flows.py can be used again')}: {values['flows']} flows" if values.get("mended") else None
 
 
+def _flows_missing(values: Values) -> str:
+    lines = [f"\n    {_printable(f'route {route}: {flow}')}" for route, flow in values["flows"].items()]
+    head = f"{colour(YELLOW, 'warning')}  routes name flows that the local platform does not have; their deliveries wait"
+    return head + "".join(lines) + "\n    put them back into flows.py, or name others in routes.yaml; flowbridge check has the names"
+
+
+def _flows_found(values: Values) -> str:
+    """Return the line of routes whose flows were missing: they are there now, or the routes name others."""
+    return f"{colour(GREEN, 'no flow is missing any more')} for {_printable(', '.join(values['flows']))}"
+
+
 def _shared(values: Values) -> str:
     place = f" at http://{_printable(values['bind'])}" if values["bind"] else ""
     head = f"{colour(YELLOW, 'warning')}  another flowbridge runs on this store: {_printable(values['data'])}"
@@ -185,6 +196,8 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "config_reloaded": _reloaded,
     "config_valid": _valid,
     "flows_loaded": _flows_loaded,
+    "flows_missing": _flows_missing,
+    "flows_found": _flows_found,
     "restart_needed": _restart,
     "store_shared": _shared,
     "values_missing": _missing,

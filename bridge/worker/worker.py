@@ -138,6 +138,8 @@ class Worker:
             if self._local is not None:
                 self._local.reconfigured()
         self._collect()
+        if self._local is not None:
+            self._local.tell_missing()
         try:
             if self._beats:
                 self._now.set()

@@ -25,6 +25,7 @@ from bridge.store.local import flows as local_flows
 from bridge.system.logs import get_logger
 from bridge.worker.local.executor import Executor
 from bridge.worker.local.file_leases import Lent
+from bridge.worker.local.missing_flows import MissingFlows
 from bridge.worker.turn import Ended, Taken
 
 log = get_logger()
@@ -76,6 +77,7 @@ class LocalRuns:
         self._report_flows = host.report
         self._running: dict[str, LocalRun] = {}
         self._lent = Lent(Blobs.of(settings))
+        self._missing = MissingFlows()
         self._killed: set[str] = set()
         self._flows: dict[str, LocalFlow] | None = None  # None until they are loaded
         self._unwritten: list[LocalFlow] | None = None
@@ -148,6 +150,11 @@ class LocalRuns:
     def flow_ids(self, connection: Connection) -> Collection[str]:
         """Return the flows that there are: those that were loaded, until then those that the store knows."""
         return self._flows if self._flows is not None else [one.id for one in local_flows.listed(connection)]
+
+    def tell_missing(self) -> None:
+        """Say which flows routes name and there are not, where the configuration or the flows have changed."""
+        if self._flows is not None and not self._loading:
+            self._missing.tell(self._config(), self._flows)
 
     # -- in a turn
 
