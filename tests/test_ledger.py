@@ -472,3 +472,14 @@ def test_a_report_of_an_earlier_run_changes_nothing_of_the_next(database: Databa
     run_of(database, "r2", NOW + 100)
     assert not database.write(lambda c: run_tracking.record_run(c, earlier, BROKE, NOW + 101, next_poll=1.0))
     assert (get(database, one).status, get(database, one).run_id, get(database, one).reruns) == (Status.DELIVERED, "r2", 1)
+
+
+def test_what_is_for_a_flow_that_its_platform_does_not_have_is_passed_over(database: Database) -> None:
+    old = add(database, 3, platform="local", saved_item_id="gone")
+    new = add(database, 2, platform="local", saved_item_id="there")
+    other = add(database, platform="gumloop", saved_item_id="gone")
+    allowed = {"caps": {"local": 9, "gumloop": 9}, "flows": {"local": ["echo", "there"]}}
+    assert {each.delivery.id for each in claim(database, **allowed)} == {*new, *other}
+    assert {get(database, one).status for one in old} == {Status.QUEUED}
+    assert claim(database, **allowed | {"flows": {"local": []}}) == []
+    assert [each.delivery.id for each in claim(database, **allowed | {"flows": {"local": ["gone"]}})] == old

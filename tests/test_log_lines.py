@@ -125,7 +125,7 @@ def test_flows_that_are_missing_are_listed_by_route_and_their_end_is_said() -> N
     assert shown("flows_missing", "warning", flows=missing) == (
         "08:26:25  warning  routes name flows that the local platform does not have; their deliveries wait\n"
         "    route triage: triaje\n    route mail\\x07: sent\n"
-        "    put them back into flows.py, or name others in routes.yaml; flowbridge check has the names\n"
+        "    put them back into flows.py, or name others in routes.yaml; flowbridge status has the next step\n"
     )
     assert shown("flows_found", flows=missing) == "08:26:25  no flow is missing any more for triage, mail\\x07\n"
 

@@ -77,7 +77,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
     [
         ({"hold_since": NOW, "hold_reason": "the store was restored"}, "nothing is started, since", "flowbridge db release"),
         ({"flows_absent": {"triage": "gone"}}, "route triage names the flow gone, which the local platform does not have",
-         "put gone back into flows.py, or name another flow in routes.yaml"),
+         "put gone back into flows.py (flowbridge check has the names). Or name another flow in routes.yaml: what waits keeps gone, so"),
         ({"processes": []}, "nothing runs: no event is received or delivered", "flowbridge serve"),
         ({"processes": [WEB]}, "no worker is running", "flowbridge work"),
         ({"processes": [WORK]}, "no receiver is running", "flowbridge web"),

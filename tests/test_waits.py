@@ -44,6 +44,7 @@ DUE_LATER = {"due_at": NOW + 30}
         ({}, Around(), "platform", None, "the platform 'local' is not in routes.yaml any more"),
         ({}, replace(FREE, is_paused=True), "paused", None, "the route 'triage' is paused"),
         ({}, replace(FREE, absent="gone"), "flow", None, "the route 'triage' names the flow 'gone', which the local platform"),
+        ({}, replace(FREE, lacks_own=True), "flow", None, "it was planned for the flow 'echo', which the local platform does not"),
         (DUE_LATER, FREE, "delay", NOW + 30, "it is not due yet"),
         (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
         (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),

@@ -988,17 +988,17 @@ def test_what_a_configuration_allows() -> None:
     assert (allowed.caps, allowed.limits, allowed.paused) == ({"gumloop": 7, "local": 4}, {"limited": limits}, {"paused"})
 
 
-@pytest.mark.parametrize(("awaits", "caps", "absent"), [
-    (True, {"gumloop": 7}, set()), (False, {"gumloop": 7, "local": 4}, {("local", "b")}),
+@pytest.mark.parametrize(("awaits", "caps", "absent", "has"), [
+    (True, {"gumloop": 7}, set(), {}), (False, {"gumloop": 7, "local": 4}, {("local", "b")}, {"local": ["a"]}),
 ])  # fmt: skip
-def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(awaits: bool, caps: Any, absent: Any) -> None:
+def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(awaits: bool, caps: Any, absent: Any, has: Any) -> None:
     names = (("a", "local"), ("b", "local"), ("c", "gumloop"))
     flows = [Flow(name=name, platform=platform, saved_item_id=name) for name, platform in names]
     routes = tuple(Route(name=flow.name, source="x", flow=flow, reshape=lambda _: {}) for flow in flows)
     config = configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
     local: Any = SimpleNamespace(awaits_flows=awaits, flow_ids=lambda _: ["a"])
     allowed = without_flows(allowed_by(config), config, local, None)  # type: ignore[arg-type]
-    assert (allowed.caps, allowed.absent) == (caps, absent)
+    assert (allowed.caps, allowed.absent, allowed.flows) == (caps, absent, has)
 
 
 def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any) -> None:

@@ -31,9 +31,9 @@ class Around:
     """What a delivery waits among, as the store and routes.yaml have it.
 
     `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which value of the platform is not set.
-    `absent`: the flow that its route names and that the local platform does not have.
-    `is_configured`: false where routes.yaml cannot be used,
-    so that cap, `paused` and `limits` say nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
+    `absent`: the flow that its route names and that the local platform does not have. `lacks_own`: it does not have the delivery's own.
+    `is_configured`: false where routes.yaml cannot be used, so that cap, `paused` and `limits` say nothing.
+    `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
     `ahead`: those of its route that are due and go before it. `head`: of its line, with `before` others between the two.
     `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until a person lets it go.
     """
@@ -41,6 +41,7 @@ class Around:
     cap: int | None = None
     missing: str | None = None
     absent: str | None = None
+    lacks_own: bool = False
     is_configured: bool = True
     is_paused: bool = False
     limits: Limits = NO_LIMITS
@@ -118,10 +119,16 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
         return Wait(kind="platform", detail=f"the platform {one.platform!r} cannot be called: {around.missing}")
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(one, around.circuit)
-    if around.absent is not None:
-        what = f"the route {one.route!r} names the flow {around.absent!r}, which the local platform does not have"
-        return Wait(kind="flow", detail=what)
+    if around.absent is not None or around.lacks_own:
+        return Wait(kind="flow", detail=_flow(one, around.absent))
     return Wait(kind="paused", detail=f"the route {one.route!r} is paused") if around.is_paused else None
+
+
+def _flow(one: Delivery, absent: str | None) -> str:
+    if absent is not None:
+        return f"the route {one.route!r} names the flow {absent!r}, which the local platform does not have"
+    do = f"put it back into flows.py, or flowbridge cancel {one.id}, then flowbridge replay {one.event_id}"
+    return f"it was planned for the flow {one.saved_item_id!r}, which the local platform does not have: {do}"
 
 
 def _unauthorized(one: Delivery, known: Circuit) -> Wait:

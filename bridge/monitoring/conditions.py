@@ -183,7 +183,8 @@ def _of_flows(now: Overview) -> Iterator[Trouble]:
         yield Trouble("flows_unusable", what, "flowbridge check")
     for route, flow in now.flows_absent.items():
         what = f"route {route} names the flow {flow}, which the local platform does not have: its deliveries wait"
-        do = f"put {flow} back into flows.py, or name another flow in routes.yaml; flowbridge check has the names"
+        do = (f"put {flow} back into flows.py (flowbridge check has the names). Or name another flow in routes.yaml: what waits keeps "
+              f"{flow}, so cancel it and replay its events")  # fmt: skip
         yield Trouble(f"flow_missing:{route}", what, do)
 
 

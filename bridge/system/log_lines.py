@@ -125,7 +125,7 @@ def _flows_loaded(values: Values) -> str | None:
 def _flows_missing(values: Values) -> str:
     lines = [f"\n    {_printable(f'route {route}: {flow}')}" for route, flow in values["flows"].items()]
     head = f"{colour(YELLOW, 'warning')}  routes name flows that the local platform does not have; their deliveries wait"
-    return head + "".join(lines) + "\n    put them back into flows.py, or name others in routes.yaml; flowbridge check has the names"
+    return head + "".join(lines) + "\n    put them back into flows.py, or name others in routes.yaml; flowbridge status has the next step"
 
 
 def _flows_found(values: Values) -> str:

@@ -26,13 +26,18 @@ def allowed_by(config: Config) -> Allowed:
 
 
 def without_flows(allowed: Allowed, config: Config, local: LocalRuns, connection: Connection) -> Allowed:
-    """Return what is allowed, without starts of local flows that are being loaded, or that there are not: they would be refused."""
+    """Return what is allowed, without starts of local flows that are being loaded, or that there are not: they would be refused.
+
+    A delivery keeps the flow that it was planned for, so that its flow counts beside the one that its route names now.
+    """
     platform = config.local_platform
     if platform is None:
         return allowed
     if local.awaits_flows:
         return replace(allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name})
-    return replace(allowed, absent=frozenset((platform.name, route) for route in config.absent_flows(local.flow_ids(connection))))
+    flows = local.flow_ids(connection)
+    absent = frozenset((platform.name, route) for route in config.absent_flows(flows))
+    return replace(allowed, absent=absent, flows={platform.name: flows})
 
 
 def is_held(connection: Connection, before: bool) -> bool:

@@ -42,9 +42,14 @@ def listed(connection: Connection) -> list[LocalFlow]:
     return [_to_flow(row) for row in connection.execute(select(local_flow).order_by(local_flow.c.id))]
 
 
+def ids(connection: Connection) -> Sequence[str]:
+    """Return the ids of all flows."""
+    return connection.execute(select(local_flow.c.id)).scalars().all()
+
+
 def absent(connection: Connection, config: Config) -> dict[str, str]:
     """Return by route the local flow that it names and that there is not; nothing where no flows are known yet."""
-    known = connection.execute(select(local_flow.c.id)).scalars().all()
+    known = ids(connection)
     return config.absent_flows(known) if known else {}
 
 

@@ -61,14 +61,15 @@ def _around(connection: Connection, one: Delivery, config: Config | None, now: f
     if one.status is Status.UNKNOWN:
         return Around(look_at=known["poll_at"])
     values: dict[str, Any] = _in_line(connection, one, known) if one.status is Status.BLOCKED else _in_queue(connection, one, known, now)
-    return Around(**values, **_configured(one, config), absent=_absent(connection, one, config))
+    return Around(**values, **_configured(one, config), **_absent(connection, one, config))
 
 
-def _absent(connection: Connection, one: Delivery, config: Config | None) -> str | None:
-    """Return the flow that the route names and that the local platform does not have."""
+def _absent(connection: Connection, one: Delivery, config: Config | None) -> Mapping[str, Any]:
+    """Say which flow the route names and the local platform does not have, and whether it lacks the delivery's own."""
     if config is None or one.platform not in config.platforms or config.platforms[one.platform].type != "local":
-        return None
-    return flows.absent(connection, config).get(one.route)
+        return {}
+    known = flows.ids(connection)
+    return {"absent": config.absent_flows(known).get(one.route), "lacks_own": one.saved_item_id not in known} if known else {}
 
 
 def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:

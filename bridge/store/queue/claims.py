@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,14 +76,16 @@ class Claim:
 class Allowed:
     """What the present configuration allows.
 
-    The slots of each platform (deliveries of others wait), the limits of routes that have some, the routes that are paused, and the
-    lanes, as (platform, route), that wait for a flow that the platform does not have.
+    The slots of each platform (deliveries of others wait), the limits of routes that have some, the routes that are paused, the
+    lanes, as (platform, route), that wait for a flow that the platform does not have, and by platform the flows that it has: a delivery
+    for another one waits, whatever its route names by now. A platform that is not among `flows` is asked for any.
     """
 
     caps: Mapping[str, int]
     limits: Mapping[str, Limits] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     absent: frozenset[tuple[str, str]] = frozenset()
+    flows: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def lanes(connection: Connection) -> list[tuple[str, str]]:
@@ -178,7 +180,8 @@ class _Claiming:
         if not may:
             return {}
         most = max(most + len(self._taken[platform, route]) for route, most in may.items())
-        found, sealer = heads(self._connection, platform, list(may), most, self._now), sealer_of(self._connection)
+        found = heads(self._connection, platform, list(may), most, self._now, self._allowed.flows.get(platform))
+        sealer = sealer_of(self._connection)
         return {
             route: [
                 Claim(to_delivery(row, sealer), row.attempts + row.throttled + 1, self._lease, self._now)

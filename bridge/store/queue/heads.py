@@ -7,7 +7,7 @@ writer, looks up a list of row numbers for each.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -17,22 +17,42 @@ from bridge.store.tables.schema import delivery
 
 _COLUMNS = ", ".join(f"delivery.{column.name}" for column in delivery.c)
 _DUE = "d.status = 'queued' AND d.platform = :platform AND d.due_at <= :now"
-_SQLITE = Prepared(text(f"""
+def _on_sqlite(where: str = "") -> Prepared:
+    return Prepared(text(f"""
 SELECT {_COLUMNS} FROM json_each(:routes) AS lane JOIN delivery ON delivery.seq IN (
-    SELECT d.seq FROM delivery AS d WHERE {_DUE} AND d.route = lane.value ORDER BY d.due_at, d.seq LIMIT :most)
+    SELECT d.seq FROM delivery AS d WHERE {_DUE} AND d.route = lane.value{where} ORDER BY d.due_at, d.seq LIMIT :most)
 """))  # noqa: S608 - names of our own columns
-_POSTGRESQL = Prepared(text(f"""
+
+
+def _on_postgresql(where: str = "") -> Prepared:
+    return Prepared(text(f"""
 SELECT {_COLUMNS} FROM json_array_elements_text(CAST(:routes AS json)) AS lane (route) CROSS JOIN LATERAL (
-    SELECT * FROM delivery AS d WHERE {_DUE} AND d.route = lane.route ORDER BY d.due_at, d.seq LIMIT :most
+    SELECT * FROM delivery AS d WHERE {_DUE} AND d.route = lane.route{where} ORDER BY d.due_at, d.seq LIMIT :most
     FOR UPDATE SKIP LOCKED) AS delivery
 """))  # noqa: S608 - names of our own columns
 
 
-def heads(connection: Connection, platform: str, routes: Sequence[str], most: int, now: float) -> dict[str, list[Any]]:
-    """Return the next rows that are due of each of these routes, at most so many of each, those that wait longest first."""
-    statement = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
+_STATEMENTS = {"sqlite": _on_sqlite(), "postgresql": _on_postgresql()}
+_OF_FLOWS = {
+    "sqlite": _on_sqlite(" AND d.saved_item_id IN (SELECT value FROM json_each(:flows))"),
+    "postgresql": _on_postgresql(
+        " AND d.saved_item_id = ANY(ARRAY(SELECT json_array_elements_text(CAST(:flows AS json))))"),
+}  # fmt: skip
+
+
+def heads(connection: Connection, platform: str, routes: Sequence[str], most: int, now: float,
+          flows: Collection[str] | None = None) -> dict[str, list[Any]]:  # fmt: skip
+    """Return the next rows that are due of each of these routes, at most so many of each, those that wait longest first.
+
+    `flows`: only those for one of them. Rows for others are passed over one by one, so that many of them at the head of a lane take time.
+    """
+    values = {"platform": platform, "routes": listed(routes), "most": most, "now": now}
+    if flows is None:
+        rows_found = _STATEMENTS[connection.dialect.name].rows(connection, **values)
+    else:
+        rows_found = _OF_FLOWS[connection.dialect.name].rows(connection, **values, flows=listed(flows))
     found: dict[str, list[Any]] = defaultdict(list)
-    for row in statement.rows(connection, platform=platform, routes=listed(routes), most=most, now=now):
+    for row in rows_found:
         found[row.route].append(row)
     for rows in found.values():
         rows.sort(key=lambda row: (row.due_at, row.seq))
