@@ -95,6 +95,22 @@ def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None
     assert re.search(r"requests +github +error +forgeries (\d) of \1 refused, no good request got in", result.stdout)
 
 
+def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path: Path) -> None:
+    far = 'far: {type: gumloop, user_id: u, api_key: "${env:FAR_KEY}"}'
+    lacking = ROUTES.replace("{local: {type: local}}", f"{{local: {{type: local}}, {far}}}")
+    lacking = lacking.replace("  stripe:", '  shop: {provider: shopify, secret: "${env:SHOP_SECRET}"}\n  stripe:')
+    with Bridge(tmp_path, routes=lacking, environ={"FLOWBRIDGE_SECRET_KEY": KEY}) as bridge:
+        result = doctor(bridge)
+        assert result.returncode == 1, result.stderr
+        (row,) = [line for line in result.stdout.splitlines() if re.search(r"\bshop\b", line)]
+        assert row.split()[:3] == ["secret", "shop", "error"] and "far" not in result.stdout and "FAR_KEY" not in result.stderr
+        tried = re.findall(r"(?m)^requests +(\w+) +ok ", result.stdout)
+        assert sorted(tried) == ["github", "stripe", "token"]
+        found = [json.loads(line) for line in doctor(bridge, "--json").stdout.splitlines()]
+        (one,) = [one for one in found if one["of"] == "shop"]
+        assert "SHOP_SECRET is not set" in one["found"] and "Set it in .env" in one["found"]
+
+
 def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
     body = b'{"action":"opened"}'
     answer = bridge.post("/hooks/github", body, {**github(body), dry_run.HEADER: dry_run.token("x" * 40, "github")})

@@ -69,7 +69,8 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     Nothing is kept of them, so that a replay is only spoken of, not tried. Beside that it looks at the public URL, its certificate, the
     clock, and the size of body that a proxy lets through. The exit code is 1 where something is wrong.
 
-    Of each source one row says how many forgeries were refused, and whether a good request got in; --verbose and --json list each check.
+    A source whose secret is not set is a row that says so, and the others are tried. Of each source one row says how many forgeries were
+    refused, and whether a good request got in; --verbose and --json list each check.
 
     \b
     flowbridge doctor
@@ -80,7 +81,7 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     from bridge.system.http_client import Sender
 
     settings = settings_of(config, secrets=True)
-    read = load(settings.config, settings.environ)
+    read = load(settings.config, settings.environ, strict_secrets=False)
     sources = knowing(config, read.sources)
     target = (url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}").rstrip("/")
     sender = Sender()
@@ -125,6 +126,10 @@ def examine(sender: Sender, target: str, settings: Settings, sources: list[Sourc
     """Yield all findings. `BridgeError` where the bridge cannot be reached, or does not know dry requests of this secret key."""
     yield from _reachable(sender, target, settings)
     for source in sources:
+        if source.missing is not None:
+            what = f"not tried: {source.missing}. Set it in .env; until then requests that need it are answered 503"
+            yield Finding("secret", source.name, "error", what)
+            continue
         if isinstance(source.scheme, Unsigned):
             what = "a form is public by nature" if source.provider.name == "form" else "insecure: anyone may send to it"
             yield Finding("verified", source.name, "ok" if source.provider.name == "form" else "warning", what)
@@ -134,7 +139,8 @@ def examine(sender: Sender, target: str, settings: Settings, sources: list[Sourc
             yield Finding("verified", source.name, "-", f"what it is signed with is {what}, so nothing can be signed here to try it")
             continue
         yield from _tried(sender, target, settings, source)
-    if (largest := max((one for one in sources if one.secrets), key=lambda one: one.max_body, default=None)) is not None:
+    signed = (one for one in sources if one.secrets and one.missing is None)
+    if (largest := max(signed, key=lambda one: one.max_body, default=None)) is not None:
         yield _size(sender, target, settings.secret_key, largest)
 
 
