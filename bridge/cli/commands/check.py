@@ -56,7 +56,8 @@ def check(config: str | None, /, as_json: bool) -> None:
     1: something else is wrong.
 
     An event type or a path that looks misspelt beside the samples of its provider, or the declared fields of its form, is a warning
-    with the name that was meant. Warnings leave the exit code at 0: samples are examples and do not show every field.
+    with the name that was meant, and so is plain text in inputs that looks like a path: $body.id or {{body.id}} for ${body.id}.
+    Warnings leave the exit code at 0: samples are examples and do not show every field.
 
     \b
     flowbridge check
@@ -80,6 +81,7 @@ def _look(config: str | None, found: Findings) -> None:
     from bridge.cli.misspelt_paths import find_misspelt
     from bridge.cli.options import misnamed, settings_of
     from bridge.cli.project.file_modes import exposed_files
+    from bridge.cli.unbraced_paths import find_unbraced
     from bridge.config.loader import check as check_config
 
     settings = settings_of(config)
@@ -99,7 +101,7 @@ def _look(config: str | None, found: Findings) -> None:
         _look_at_keys(found.config, found)
         _look_at_secrets(found.config, found)
         _look_at_flows(found.config, settings, found)
-        found.problems += find_misspelt(found.config)
+        found.problems += [*find_misspelt(found.config), *find_unbraced(found.config)]
         found.problems.sort(key=lambda one: (one.file != str(settings.config), one))
         _look_at_alerts(found.config, found)
     _look_at_database(settings, found)
