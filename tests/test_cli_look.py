@@ -17,6 +17,7 @@ from bridge.cli.options import Moment
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Debounce, Delivery, Event, FormFile, Order, Reject, RunState, Status
 from bridge.delivery.reconcile import Candidate, Earlier, Look, judge, window
+from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
@@ -247,6 +248,21 @@ routes:
     inputs: {n: "${body.n}"}
     flow: local/echo
 """
+
+
+def test_a_ping_that_no_route_matched_asks_for_nothing(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ISSUES)
+    event = replace(make_event("1"), type="ping")
+    events.add(store, event, [], lambda *_: [])
+    text = run("show").stdout
+    assert "\ndeliveries    none, and none is needed: ping is how GitHub tries the URL\n" in text
+    assert "next  " not in text and "no route matched" not in text and "bugs:" not in text
+
+
+def test_the_setup_of_a_provider_names_its_test_event() -> None:
+    named = {one.name: one for one in PROVIDERS.values() if one.test_types}
+    assert {"github", "circleci", "bitbucket_server", "pagerduty"} == named.keys()
+    assert all(type_ in one.setup for one in named.values() for type_ in one.test_types)
 
 
 def test_show_says_which_clause_of_each_route_failed(store: Database, folder: Path) -> None:

@@ -109,6 +109,7 @@ class Provider:
     the reverse.
     `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
     `fields`: what people filled in, of the body, as {label: value}, where it is a service for forms.
+    `test_types`: the types of events by which a sender only tries the URL, so that no route has to take them.
     `retry`: where the sender says which of its tries it is, as it counts them. `answer_within`: how long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
     `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it wants a URL to be fetched.
@@ -137,6 +138,7 @@ class Provider:
     docs: str
     evidence: str
     retries: str
+    test_types: tuple[str, ...] = ()
     answer_within: str = UNKNOWN
     signs: str = ""
     limits: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 import orjson
@@ -18,6 +19,9 @@ from bridge.core.retention import is_emptied
 from bridge.delivery.wait_reasons import Wait, settles_itself
 from bridge.monitoring.serializers import iso
 from bridge.store.queries.events import Found
+
+if TYPE_CHECKING:
+    from bridge.providers.model import Provider
 
 LONGEST = 4000  # characters of a body or of outputs that are shown
 
@@ -81,11 +85,21 @@ def _print_unmatched(found: Found, reasons: Reasons) -> None:
     if found.deliveries:
         for index, line in enumerate(lines):
             output.line("" if index else "not matched", line)
+    elif lines and (provider := _tester(found.event)) is not None:
+        output.line("deliveries", f"none, and none is needed: {found.event.type} is how {provider.title} tries the URL")
     elif lines:
         output.line("deliveries", "none: no route matched", "yellow")
         for line in lines:
             output.line("", line)
         output.line("next", f"fix routes.yaml, then flowbridge replay {found.event.id}")
+
+
+def _tester(event: Event) -> Provider | None:
+    """Return the provider of an event by which it only tries the URL; null for any other event."""
+    from bridge.providers.registry import PROVIDERS
+
+    provider = PROVIDERS.get(event.provider)
+    return provider if provider is not None and event.type in provider.test_types else None
 
 
 def print_reject(reject: Reject, findings: Sequence[str]) -> None:

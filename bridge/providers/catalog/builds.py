@@ -19,6 +19,7 @@ ROWS = (
         scheme=Hmac(at="header:circleci-signature", parse=Pairs("v1")),  # v2 and later are to come, and are not looked at
         event_type=("body:type",),
         event_id=("body:id",),
+        test_types=("ping",),
         secret_hint="any long random text; flowbridge makes one, CircleCI is told it",
         generates_secret=True,
         setup=(

@@ -20,6 +20,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Hub-Signature-256", prefix="sha256="),  # X-Hub-Signature (sha1) comes along and is not looked at
         event_type=("header:X-GitHub-Event",),
         event_id=("header:X-GitHub-Delivery",),
+        test_types=("ping",),
         body="form_payload:payload",
         max_body=25 * MIB,
         secret_hint="any long random text; flowbridge makes one, GitHub is told it",
@@ -94,6 +95,7 @@ ROWS = (
         scheme=Hmac(at="header:X-Hub-Signature", prefix="sha256="),
         event_type=("header:X-Event-Key",),
         event_id=("header:X-Request-Id",),
+        test_types=("diagnostics:ping",),
         secret_hint="any long random text; flowbridge makes one, Bitbucket is told it",
         generates_secret=True,
         setup=(

@@ -43,6 +43,7 @@ ROWS = (
         scheme=Hmac(at="header:X-PagerDuty-Signature", parse=Pairs("v1")),
         event_type=("body:event.event_type",),
         event_id=("body:event.id",),
+        test_types=("pagey.ping",),
         secret_hint="the subscription's secret, shown once when it is made",
         generates_secret=False,
         setup=(
