@@ -139,9 +139,6 @@ class Executor:
         """End all runs at once, and the host."""
         for run_id in list(self._runs):
             self._close(run_id)
-        for one in (self._current, self._coming):
-            if one is not None:
-                self._forget(one.sock)
         self._forget(self._host.sock)
         os.eventfd_write(self._over, 1)
 
@@ -173,6 +170,11 @@ class Executor:
                     log.error("execution_fault", exc_info=fault)
             if self._coming is not None and time.monotonic() > self._coming.load_until:
                 self._give_up_loading(self._coming)
+        for one in (self._current, self._coming):  # one may have come while `close` was at work
+            if one is not None:
+                self._forget(one.sock)
+        if self._coming is not None:
+            os.close(self._coming.report)
         self._epoll.close()
         os.close(self._over)
 

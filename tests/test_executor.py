@@ -1,0 +1,49 @@
+"""The worker's end of the flow host: nothing stays open where it is closed while something comes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from bridge.flows.process import protocol
+from bridge.flows.process.forkserver import FORKED, Host
+from bridge.worker.local import executor
+from bridge.worker.local.executor import Executor
+
+
+def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, its = protocol.pair(socket.SOCK_SEQPACKET)
+    to_generation, generation = protocol.pair(socket.SOCK_SEQPACKET)
+    report, says = os.pipe()
+    taken, closed = threading.Event(), threading.Event()
+    take = protocol.take
+
+    def take_slowly(sock: socket.socket) -> tuple[bytes, list[int]]:
+        found = take(sock)
+        taken.set()
+        closed.wait(60)
+        return found
+
+    monkeypatch.setattr(executor.protocol, "take", take_slowly)
+    before = set(threading.enumerate())
+    listener: Any = None  # nothing is told
+    one = Executor(Host(os.getpid(), ours), listener)
+    (thread,) = set(threading.enumerate()) - before
+    protocol.give(its, FORKED, [to_generation.fileno(), report])
+    to_generation.close()
+    os.close(report)
+    assert taken.wait(60)
+    one.close()
+    closed.set()
+    thread.join(60)
+    generation.setblocking(False)
+    assert generation.recv(1) == b"", "its socket is closed"
+    with pytest.raises(BrokenPipeError):
+        os.write(says, b"x")
+    os.close(says)
+    for sock in (its, generation):
+        sock.close()
