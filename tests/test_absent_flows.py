@@ -73,13 +73,17 @@ def test_what_waits_for_a_flow_that_no_route_names_any_more_goes_on_waiting(tmp_
         (one,) = [one for one in bridge.found(event_id).deliveries if one.route == "mine"]
         return one
 
+    def planned_anew() -> str | None:
+        event_id = bridge.event(b'{"n": 2}').json["event_id"]
+        return event_id if one_of(event_id).saved_item_id == "renamed" else None
+
     write("renamed")
     with Bridge(tmp_path, routes=ROUTES, fresh=True) as bridge:
         old = bridge.event().json["event_id"]
         until(lambda: [line for line in bridge.log if line["event"] == "flows_missing"], what="a warning")
         bridge.config.write_text(ROUTES.replace("local/mine", "local/renamed"))
-        until(lambda: [line for line in bridge.log if line["event"] == "flows_found"], what="the new configuration")
-        new = bridge.event(b'{"n": 2}').json["event_id"]
+        until(lambda: [line for line in bridge.log if line["event"] == "flows_found"], what="the new configuration in the worker")
+        new = until(planned_anew, what="the new configuration in the receivers, too")
         until(lambda: one_of(new).run_state == "done", what="the run by the new name")
         waiting = one_of(old)
         assert (waiting.status, waiting.attempts, waiting.saved_item_id) == ("queued", 0, "mine")
